@@ -1,0 +1,54 @@
+# Two commands are all the set-up there is: `make run` and `make test`.
+# Each target makes what it needs in .venv, from files with hashes.
+
+PYTHON ?= python3
+ARGS ?=
+BIN := .venv/bin
+UV := $(BIN)/uv
+
+.PHONY: help run test check format lock clean
+
+help: ## Show this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+
+run: .venv/.run ## Migrate, seed and serve the embedded database (ARGS=--check: probe it and stop)
+	@$(BIN)/python -m app demo run $(ARGS)
+
+test: .venv/.test ## Run the tests on SQLite and PostgreSQL (ARGS: for pytest)
+	@$(BIN)/python -m pytest -n 2 $(ARGS)
+
+check: .venv/.test ## Format, lint, types, import rules, locks
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/uv pip check --quiet
+	@$(BIN)/python requirements/check.py
+
+format: .venv/.test ## Format and mend what can be mended
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+lock: .venv/.tools ## Resolve requirements/*.txt anew, with hashes and without addresses
+	@$(UV) pip compile --quiet --upgrade $(LOCK) requirements/tools.in -o requirements/tools.txt
+	@$(UV) pip compile --quiet --upgrade $(LOCK) pyproject.toml -o requirements/run.txt
+	@$(UV) pip compile --quiet --upgrade $(LOCK) pyproject.toml --group test --group check -c requirements/run.txt -o requirements/test.txt
+
+clean: ## Remove the environment and what tests and tools left; keeps var/
+	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+LOCK := --universal --generate-hashes --no-annotate --python-version 3.11 --custom-compile-command "make lock"
+
+.venv/.tools: requirements/tools.txt
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Gatehouse needs Python 3.11 or newer; say which with PYTHON=…")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/tools.txt
+	@touch $@
+
+.venv/.run: .venv/.tools requirements/run.txt pyproject.toml
+	@sh requirements/install.sh run
+	@touch $@
+
+.venv/.test: .venv/.tools requirements/test.txt pyproject.toml
+	@sh requirements/install.sh test
+	@touch $@ .venv/.run

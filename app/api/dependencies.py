@@ -1,0 +1,61 @@
+"""What endpoints ask for, each a name: `users: UserServiceDep`.
+
+Accessors over `app.state.container`, resolved at each request, so that an override takes effect at once. They take
+an `HTTPConnection`, which WebSockets are too, and are coroutines, as FastAPI sends plain functions to a thread.
+"""
+
+from typing import Annotated
+
+from fastapi import Depends
+from starlette.requests import HTTPConnection
+
+from app.api.authentication import STATE_KEY
+from app.api.identifiers import UserId
+from containers import Container
+from domain import User
+from domain.errors import NotAllowed, NotAuthenticated
+from services import UserService
+
+
+async def running_container(connection: HTTPConnection) -> Container:
+    """The container this application serves."""
+    container: Container = connection.app.state.container
+    return container
+
+
+ContainerDep = Annotated[Container, Depends(running_container)]
+
+
+async def user_service(container: ContainerDep) -> UserService:
+    """The accounts."""
+    return container.user_service()
+
+
+async def acting_user(connection: HTTPConnection) -> User:
+    """Who asks. Raises `NotAuthenticated` where authentication did not run."""
+    user: User | None = connection.scope.get("state", {}).get(STATE_KEY)
+    if user is None:
+        raise NotAuthenticated
+    return user
+
+
+ActingUserDep = Annotated[User, Depends(acting_user)]
+
+
+async def admin(user: ActingUserDep) -> User:
+    """Who asks, an admin. Raises `NotAllowed`."""
+    if not user.admin:
+        raise NotAllowed
+    return user
+
+
+async def admin_or_self(user: ActingUserDep, user_id: UserId) -> User:
+    """Who asks, an admin or the account itself. Raises `NotAllowed` whether or not the account exists."""
+    if not user.admin and user.id != user_id:
+        raise NotAllowed
+    return user
+
+
+UserServiceDep = Annotated[UserService, Depends(user_service)]
+AdminDep = Annotated[User, Depends(admin)]
+AdminOrSelfDep = Annotated[User, Depends(admin_or_self)]

@@ -1,0 +1,184 @@
+"""Problem documents (RFC 9457): the one table from errors to HTTP answers.
+
+No answer holds SQL, a value of the request, or a stack.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, Final
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+
+from app.api.errors import ApiError, MalformedHeader, PreconditionRequired, UnsupportedMediaType
+from database.errors import (
+    ConnectionLost,
+    ConstraintViolation,
+    DatabaseError,
+    DeadlockDetected,
+    LockNotAvailable,
+    SchemaOutdated,
+    SerializationFailure,
+    StaleVersion,
+    StatementTimeout,
+    Unavailable,
+)
+from domain import current_request_id
+from domain.errors import DomainError, EmailTaken, NotAllowed, NotAuthenticated, PhoneTaken, Unacceptable
+from repositories.errors import InvalidCursor, NotFound, RepositoryError, UnknownColumn
+
+log = logging.getLogger("gatehouse.api")
+
+MEDIA_TYPE: Final = "application/problem+json"
+
+
+class FieldError(BaseModel):
+    """One unacceptable field: `field` is its place in the request (`body.email`), `code` is stable."""
+
+    field: str
+    code: str
+    message: str
+
+
+class Problem(BaseModel):
+    """What went wrong. `code` is stable; `title` and `detail` are for people."""
+
+    model_config = ConfigDict(json_schema_extra={"title": "Problem"})
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    code: str
+    errors: list[FieldError] = []
+    request_id: str | None = None
+
+
+TABLE: Final[Sequence[tuple[type[Exception], HTTPStatus, str]]] = (
+    (NotAuthenticated, HTTPStatus.UNAUTHORIZED, "not_authenticated"),
+    (NotAllowed, HTTPStatus.FORBIDDEN, "not_allowed"),
+    (NotFound, HTTPStatus.NOT_FOUND, "not_found"),
+    (EmailTaken, HTTPStatus.CONFLICT, "email_taken"),
+    (PhoneTaken, HTTPStatus.CONFLICT, "phone_taken"),
+    (ConstraintViolation, HTTPStatus.CONFLICT, "conflict"),
+    (StaleVersion, HTTPStatus.PRECONDITION_FAILED, "stale_version"),
+    (PreconditionRequired, HTTPStatus.PRECONDITION_REQUIRED, "precondition_required"),
+    (UnsupportedMediaType, HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type"),
+    (MalformedHeader, HTTPStatus.BAD_REQUEST, "malformed_header"),
+    (Unacceptable, HTTPStatus.UNPROCESSABLE_ENTITY, "unacceptable"),
+    (InvalidCursor, HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_cursor"),
+    (UnknownColumn, HTTPStatus.UNPROCESSABLE_ENTITY, "unknown_column"),
+    (Unavailable, HTTPStatus.SERVICE_UNAVAILABLE, "unavailable"),
+    (SerializationFailure, HTTPStatus.SERVICE_UNAVAILABLE, "try_again"),
+    (DeadlockDetected, HTTPStatus.SERVICE_UNAVAILABLE, "try_again"),
+    (LockNotAvailable, HTTPStatus.SERVICE_UNAVAILABLE, "try_again"),
+    (ConnectionLost, HTTPStatus.SERVICE_UNAVAILABLE, "try_again"),
+    (SchemaOutdated, HTTPStatus.SERVICE_UNAVAILABLE, "unavailable"),
+    (StatementTimeout, HTTPStatus.GATEWAY_TIMEOUT, "timeout"),
+)
+"""The first line that an error is an instance of counts; what stands in no line is our fault, and a 500."""
+
+QUIET_DETAIL: Final = {
+    HTTPStatus.CONFLICT: "the request conflicts with what is stored",
+    HTTPStatus.SERVICE_UNAVAILABLE: "the service can't answer right now; nothing was changed, try again",
+    HTTPStatus.GATEWAY_TIMEOUT: "the request took too long and was given up; nothing was changed",
+}
+"""What is said instead of a database error's own words."""
+
+
+def problem_for(error: Exception, path: str) -> Response:
+    """The answer to an error, from the table."""
+    for kind, status, code in TABLE:
+        if isinstance(error, kind):
+            return _answer(error, path, status, code)
+    log.error("unexpected error", exc_info=error)
+    detail = "an unexpected error; it was logged under this request id"
+    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", detail, path)
+
+
+def problem(
+    status: HTTPStatus,
+    code: str,
+    detail: str,
+    path: str,
+    *,
+    errors: Sequence[FieldError] = (),
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """A problem document as a response."""
+    document = Problem(
+        type=f"urn:gatehouse:problem:{code}",
+        title=status.phrase,
+        status=status,
+        detail=detail,
+        instance=path,
+        code=code,
+        errors=list(errors),
+        request_id=current_request_id(),
+    )
+    return JSONResponse(document.model_dump(), status, headers, media_type=MEDIA_TYPE)
+
+
+def install_problems(app: FastAPI) -> None:
+    """Answer every error of the application with a problem document."""
+
+    async def known(request: Request, error: Exception) -> Response:
+        return problem_for(error, request.url.path)
+
+    for family in (DomainError, RepositoryError, DatabaseError, ApiError):
+        app.add_exception_handler(family, known)
+    app.add_exception_handler(RequestValidationError, _invalid_request)
+    app.add_exception_handler(HTTPException, _http_error)
+
+
+def _answer(error: Exception, path: str, status: HTTPStatus, code: str) -> Response:
+    detail = str(error)
+    headers: dict[str, str] = {}
+    errors: list[FieldError] = []
+    if isinstance(error, DatabaseError) and not isinstance(error, StaleVersion):
+        detail = QUIET_DETAIL[status]
+        log.warning("%s", error)
+    if isinstance(error, Unacceptable):
+        detail = "a field is not acceptable"
+        errors = [FieldError(field=f"body.{error.field}", code=code, message=error.reason)]
+    if status is HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = 'Bearer realm="gatehouse"'
+    if status is HTTPStatus.SERVICE_UNAVAILABLE:
+        headers["Retry-After"] = str(round(getattr(error, "retry_after", 1.0)) or 1)
+    return problem(status, code, detail, path, errors=errors, headers=headers)
+
+
+async def _invalid_request(request: Request, error: Exception) -> Response:
+    items: Sequence[dict[str, Any]] = error.errors() if isinstance(error, RequestValidationError) else ()
+    path = request.url.path
+    if any(item["type"] == "json_invalid" for item in items):
+        return problem(HTTPStatus.BAD_REQUEST, "malformed_json", "the body is not JSON", path)
+    # A path parameter that a dependency asks for too is reported by both: once is enough.
+    found = dict.fromkeys((".".join(map(str, item["loc"])), item["type"], item["msg"]) for item in items)
+    errors = [
+        FieldError(field=field, code=code, message=message.removeprefix("Value error, "))
+        for field, code, message in found
+    ]
+    detail = "a field is not acceptable" if len(errors) == 1 else f"{len(errors)} fields are not acceptable"
+    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_request", detail, path, errors=errors)
+
+
+FRAMEWORK_ANSWERS: Final = {
+    HTTPStatus.BAD_REQUEST: ("malformed_body", "the body can't be read"),
+    HTTPStatus.NOT_FOUND: ("no_such_address", "there is nothing at this address"),
+    HTTPStatus.METHOD_NOT_ALLOWED: ("method_not_allowed", "this address doesn't answer this method"),
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: ("content_too_large", "the body is too large"),
+}
+"""What the framework itself refuses."""
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    status = HTTPStatus(error.status_code if isinstance(error, HTTPException) else 500)
+    headers = error.headers if isinstance(error, HTTPException) else None
+    code, detail = FRAMEWORK_ANSWERS.get(status, (status.name.lower(), status.description or status.phrase))
+    return problem(status, code, detail, request.url.path, headers=headers)

@@ -1,0 +1,67 @@
+"""RequestContext: the outermost layer. Names the request, and answers what nobody else did."""
+
+import logging
+import re
+import time
+import uuid
+from http import HTTPStatus
+from typing import Final
+from urllib.parse import quote
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.api.problems import problem, problem_for
+from domain import bound_request_id
+
+log = logging.getLogger("gatehouse.access")
+
+HEADER: Final = "X-Request-ID"
+_ACCEPTABLE: Final = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
+
+
+class RequestContext:
+    """Takes X-Request-ID over when it is harmless text of at most 128 characters, else makes one; echoes it.
+
+    A body whose declared length is above the limit is answered 413 unread, and an error that reached nobody 500.
+    """
+
+    def __init__(self, app: ASGIApp, max_body_bytes: int) -> None:
+        self._app = app
+        self._max_body_bytes = max_body_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in {"http", "websocket"}:
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        request_id = headers.get(HEADER, "")
+        if not _ACCEPTABLE.fullmatch(request_id):
+            request_id = uuid.uuid4().hex
+        started = 0
+        begun = time.perf_counter()
+
+        async def send_named(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = message["status"]
+                MutableHeaders(scope=message)[HEADER] = request_id
+                took = (time.perf_counter() - begun) * 1000
+                # The path alone: the query holds what people search for.
+                log.info("%s %s %d %.1f ms", scope["method"], quote(scope["path"]), started, took)
+            await send(message)
+
+        with bound_request_id(request_id):
+            length = headers.get("content-length", "0")
+            if length.isdecimal() and int(length) > self._max_body_bytes:
+                detail = f"the body is larger than {self._max_body_bytes} bytes"
+                response = problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "content_too_large", detail, scope["path"])
+                await response(scope, receive, send_named)
+                return
+            try:
+                await self._app(scope, receive, send_named)
+            except Exception as error:
+                if started or scope["type"] != "http":
+                    raise
+                response = problem_for(error, scope["path"])
+                await response(scope, receive, send_named)

@@ -1,0 +1,150 @@
+"""Users as HTTP sends and receives them. Input and output are different models: what can't be set isn't there."""
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, Any, Self, cast
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
+
+from app.api.identifiers import IdText
+from domain import Role, User, UserChanges, UserStatus
+from domain.errors import InvalidPhone
+from domain.phone_number import phone_number
+from repositories import UserFilter
+
+
+class UserSort(StrEnum):
+    """The orders a list can have; `-` is descending."""
+
+    CREATED_AT = "created_at"
+    CREATED_AT_DESC = "-created_at"
+    UPDATED_AT = "updated_at"
+    UPDATED_AT_DESC = "-updated_at"
+    EMAIL = "email"
+    EMAIL_DESC = "-email"
+    DISPLAY_NAME = "display_name"
+    DISPLAY_NAME_DESC = "-display_name"
+    ID = "id"
+    ID_DESC = "-id"
+
+
+def _utc(value: datetime) -> datetime:
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        msg = "is beyond the calendar"
+        raise ValueError(msg) from None
+
+
+def _searchable(value: str) -> str:
+    if "\0" in value:
+        msg = "holds U+0000, which no stored text holds; remove it"
+        raise ValueError(msg)
+    return value
+
+
+def _phone(value: str) -> str:
+    # A "+" that was not percent-encoded arrives as a space.
+    try:
+        return phone_number(f"+{value.strip().removeprefix('+')}")
+    except InvalidPhone as refusal:
+        raise ValueError(refusal.reason) from None
+
+
+SearchText = Annotated[str, Field(min_length=1, max_length=254), AfterValidator(_searchable)]
+
+
+class UserList(BaseModel):
+    """The query of `GET /v1/users`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    email: SearchText | None = Field(default=None, description="the whole address, in any spelling of it")
+    phone: Annotated[SearchText, AfterValidator(_phone)] | None = Field(default=None, description="E.164")
+    name: SearchText | None = Field(default=None, description="part of the display name")
+    status: UserStatus | None = None
+    created_after: Annotated[AwareDatetime, AfterValidator(_utc)] | None = None
+    sort: UserSort = UserSort.CREATED_AT_DESC
+    limit: int = Field(default=50, ge=1, le=100)
+    cursor: str | None = Field(default=None, max_length=4096)
+    include_total: bool = False
+    include_deleted: bool = False
+
+    def criteria(self) -> UserFilter:
+        return UserFilter(self.email, self.phone, self.name, self.status, self.created_after)
+
+
+class UserPatch(BaseModel):
+    """The changes of a PATCH: an absent field is unchanged, null clears. `role` and `status` are for admins."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    email: str | None = Field(default=None, max_length=1000)
+    phone: str | None = Field(default=None, max_length=100)
+    display_name: str | None = Field(default=None, max_length=1000)
+    # Absent is told from null by `model_fields_set`; null is refused, as neither can be cleared.
+    role: Role = Field(default_factory=lambda: Role.USER)
+    status: UserStatus = Field(default_factory=lambda: UserStatus.ACTIVE)
+
+    def changes(self) -> UserChanges:
+        return cast("UserChanges", self.model_dump(exclude_unset=True, exclude={"password"}))
+
+    @property
+    def administrative(self) -> bool:
+        """Whether it changes what only admins may."""
+        return not self.model_fields_set.isdisjoint({"role", "status"})
+
+
+class NewUser(UserPatch):
+    """An account to create; it needs an e-mail address or a phone number (with country code)."""
+
+    password: SecretStr | None = Field(default=None, description="8 characters to 1024 bytes; absent: no login")
+
+
+class UserBody(BaseModel):
+    """An account."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: IdText
+    email: str | None
+    phone: str | None
+    display_name: str | None
+    role: Role
+    status: UserStatus
+    version: int
+    created_at: datetime
+    created_by: IdText
+    updated_at: datetime
+    updated_by: IdText
+    deleted_at: datetime | None
+
+
+class UserPageBody(BaseModel):
+    """One page of accounts. `total` is there when asked for."""
+
+    items: list[UserBody]
+    next_cursor: str | None
+    has_more: bool
+    total: int | None = None
+
+    @model_serializer(mode="wrap")
+    def _total_when_asked(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        body: dict[str, Any] = serialize(self)
+        if self.total is None:
+            del body["total"]
+        return body
+
+    @classmethod
+    def of(cls, items: list[User], next_cursor: str | None, total: int | None) -> Self:
+        bodies = [UserBody.model_validate(user) for user in items]
+        return cls(items=bodies, next_cursor=next_cursor, has_more=next_cursor is not None, total=total)

@@ -1,0 +1,9 @@
+"""Commands: each opens the container, acts as SYSTEM, calls one service and prints what it gave.
+
+Data goes to stdout, logs and progress to stderr. Exit codes are in `app.cli.exit_codes`. Never imports `app.api`:
+`serve` names it to the server by its import string.
+"""
+
+from app.cli.application import main
+
+__all__ = ["main"]

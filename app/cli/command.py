@@ -1,0 +1,52 @@
+"""container_command: an `async def` that gets the running container, made into a command.
+
+Typer drops `async def` commands silently; this is the one place that runs them.
+"""
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, Concatenate, ParamSpec
+
+import typer
+
+from app.logs import configure_logs
+from containers import Container, running
+from domain import SYSTEM, acting_as
+
+P = ParamSpec("P")
+Command = Callable[Concatenate[Container, P], Awaitable[int | None]]
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+def container_command(application: typer.Typer, name: str) -> Callable[[Command[P]], Command[P]]:
+    """Register an async function as a command. Its first parameter is the container, which isn't an option; what it
+    returns is the exit code, None for done.
+    """
+
+    def register(function: Command[P]) -> Command[P]:
+        signature = inspect.signature(function)
+        options = list(signature.parameters.values())[1:]
+
+        def command(context: typer.Context, **arguments: Any) -> int | None:
+            return asyncio.run(_run(context.obj, function, arguments))
+
+        parameter = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
+        command.__signature__ = signature.replace(parameters=[parameter, *options])  # type: ignore[attr-defined]  # read by inspect
+        command.__annotations__ = {
+            "context": typer.Context,
+            **{option.name: option.annotation for option in options},
+        }
+        command.__doc__ = function.__doc__
+        application.command(name)(command)
+        return function
+
+    return register
+
+
+async def _run(given: Container | None, function: Callable[..., Awaitable[int | None]], arguments: Any) -> int | None:
+    async with running(given) as container:
+        configure_logs(container.settings())
+        with acting_as(SYSTEM):
+            return await function(container, **arguments)

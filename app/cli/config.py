@@ -1,0 +1,38 @@
+"""`gatehouse config`: what the process is configured by."""
+
+from typing import Any
+
+import typer
+
+from app.cli.command import JsonFlag
+from app.cli.output import print_json, print_table
+from containers import Container
+
+application = typer.Typer(no_args_is_help=True, help="Settings.")
+
+
+@application.callback()
+def group() -> None:
+    """Settings."""
+
+
+@application.command("show")
+def show(context: typer.Context, json: JsonFlag = False) -> None:
+    """Show every setting in force. Secrets are masked."""
+    container = Container() if context.obj is None else context.obj
+    values = container.settings().model_dump(mode="json")
+    if json:
+        print_json(values)
+    else:
+        print_table(
+            ("setting", "value"), [{"setting": name, "value": value} for name, value in _flat(values, "GATEHOUSE_")]
+        )
+
+
+def _flat(values: dict[str, Any], prefix: str) -> list[tuple[str, Any]]:
+    lines: list[tuple[str, Any]] = []
+    for name, value in values.items():
+        lines += (
+            _flat(value, f"{prefix}{name.upper()}__") if isinstance(value, dict) else [(prefix + name.upper(), value)]
+        )
+    return lines

@@ -1,0 +1,117 @@
+"""`gatehouse demo`: accounts to look at, and the whole service in one command."""
+
+import asyncio
+import socket
+import urllib.request
+from contextvars import Context
+from typing import Annotated, Final
+
+import typer
+import uvicorn
+
+from app.cli.command import container_command
+from app.cli.exit_codes import ExitCode
+from app.cli.output import say
+from app.cli.serve import APPLICATION
+from containers import Container
+from domain import Role, UserChanges
+from domain.errors import AlreadyTaken
+
+application = typer.Typer(no_args_is_help=True, help="Demonstration.")
+
+ADMIN: Final = "admin@example.com"
+PEOPLE: Final = (
+    ("Ada Lovelace", "ada@example.com"),
+    ("Alan Turing", "alan@example.com"),
+    ("Barbara Liskov", "barbara@example.com"),
+    ("Edsger Dijkstra", "edsger@example.com"),
+    ("Frances Allen", "frances@example.com"),
+    ("Grace Hopper", "grace@example.com"),
+    ("Jim Gray", "jim@example.com"),
+    ("Leslie Lamport", "leslie@example.com"),
+    ("Radia Perlman", "radia@example.com"),
+    ("Tony Hoare", "tony@example.com"),
+)
+
+
+@container_command(application, "seed")
+async def seed(container: Container) -> None:
+    """Create the demonstration accounts that aren't there yet."""
+    say(f"demonstration accounts created: {await _seed(container)}")
+
+
+@container_command(application, "run")
+async def run(
+    container: Container,
+    check: Annotated[bool, typer.Option("--check", help="Ask the server for its first answers, and stop.")] = False,
+) -> int:
+    """Migrate, seed, and serve; prints the addresses and, on the embedded database, a token for the demo admin."""
+    settings = container.settings()
+    await container.schema().upgrade()
+    await _seed(container)
+    secret = None
+    if settings.database.embedded:
+        admin = await container.user_service().find(ADMIN)
+        _, secret = await container.auth_service().issue(admin.id)
+    with socket.create_server((settings.host, 0 if check else settings.port), reuse_port=False) as listener:
+        base = f"http://{settings.host}:{listener.getsockname()[1]}"
+        server = uvicorn.Server(
+            uvicorn.Config(APPLICATION, factory=True, log_config=None, access_log=False, server_header=False)
+        )
+        # An empty context: requests inherit nothing of this command, least of all its acting user.
+        serving = asyncio.create_task(server.serve(sockets=[listener]), context=Context())
+        try:
+            while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn has a flag, no event
+                await asyncio.sleep(0.01)
+            if check:
+                return await asyncio.to_thread(_check, base, secret)
+            _introduce(base, secret)
+            await serving
+        finally:
+            server.should_exit = True
+            await serving
+    return ExitCode.DONE
+
+
+async def _seed(container: Container) -> int:
+    users = container.user_service()
+    people: list[UserChanges] = [{"email": ADMIN, "display_name": "Demo Admin", "role": Role.ADMIN}]
+    people += [{"email": email, "display_name": name} for name, email in PEOPLE]
+    created = 0
+    for person in people:
+        try:
+            await users.create(person)
+        except AlreadyTaken:
+            continue
+        created += 1
+    return created
+
+
+def _introduce(base: str, secret: str | None) -> None:
+    print(f"API      {base}/v1/users")
+    print(f"Docs     {base}/docs")
+    print(f"Health   {base}/health/ready")
+    if secret is None:
+        print(f"Token    issue one with: gatehouse tokens issue {ADMIN}")
+    else:
+        print(f"Token    {secret}")
+        print(f"Try      curl -H 'Authorization: Bearer {secret}' {base}/v1/users", flush=True)
+
+
+def _check(base: str, secret: str | None) -> int:
+    probes: dict[str, str | None] = {"/health/live": None, "/health/ready": None}
+    if secret is not None:
+        probes["/v1/users?limit=1"] = f"Bearer {secret}"
+    failed = 0
+    for path, authorization in probes.items():
+        request = urllib.request.Request(base + path)  # noqa: S310 - our own address, http
+        if authorization:
+            request.add_header("Authorization", authorization)
+        try:
+            with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310
+                status = response.status
+        except OSError as error:
+            status = getattr(error, "code", type(error).__name__)
+        print(f"{status} {path}")
+        failed += status != 200
+    return ExitCode.UNHEALTHY if failed else ExitCode.DONE

@@ -1,0 +1,60 @@
+"""Logs: structlog's rendering for every logger of the process, to stderr.
+
+Each line names the request and the acting user where there is one. Tracebacks are plain: no local variables, as
+those hold values.
+"""
+
+import logging
+import sys
+from collections.abc import MutableMapping
+from contextlib import suppress
+from typing import Any, Final
+
+import structlog
+
+from domain import acting_user_id, current_request_id
+from domain.errors import NoActingUser
+from settings import LogFormat, Settings
+
+QUIET: Final = {
+    "alembic": "WARNING",
+    "database.pool": "WARNING",
+    "asyncio": "INFO",
+    "aiosqlite": "INFO",
+    "asyncpg": "INFO",
+}
+"""Loggers that below these levels tell their own workings, some with the values of statements."""
+
+
+def configure_logs(settings: Settings) -> None:
+    """Send the process's logs to stderr in the configured format. For entrypoints; a library leaves logs alone."""
+    shared: list[Any] = [
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _context,
+    ]
+    last: list[Any] = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    if settings.log_format is LogFormat.CONSOLE:
+        last = [
+            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)
+        ]
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last]
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel("DEBUG" if settings.debug else settings.log_level)
+    for name, level in QUIET.items():
+        logging.getLogger(name).setLevel(level)
+
+
+def _context(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    if request_id := current_request_id():
+        event["request_id"] = request_id
+    with suppress(NoActingUser):
+        event["acting_user"] = acting_user_id()
+    return event

@@ -1,0 +1,72 @@
+"""The page that explains the system: which object gets which, from the settings up to the services.
+
+Every entrypoint enters through `running()` and resolves the same graph; any provider can be overridden on the
+container it belongs to, and what is resolved next sees it. Nothing here acts: the rooms do.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from dependency_injector import containers, providers
+
+from database import TransactionProvider
+from database.engine import open_engine
+from database.lifetime import Lifetime
+from database.schema import Schema
+from database.session import SessionFactory
+from database.transaction import EngineSessionProvider
+from domain import Snowflake
+from migrations import LOCATION
+from repositories import Cursors, TokenDao, UserDao
+from services import AuthService, Passwords, UserCsvService, UserService
+from settings import Settings
+from settings.secret_key import secret_key
+
+
+class Container(containers.DeclarativeContainer):
+    # Settings: given, `Container(settings=Settings(...))`, or read from the environment on first use.
+    settings = providers.Dependency(instance_of=Settings, default=providers.Singleton(Settings))
+    signing_key = providers.Singleton(secret_key, settings)
+
+    # Engine: opens only inside `running()`, and hands its disposal to the lifetime. Were the Resource to dispose of
+    # it itself it would be asynchronous, and every provider above it would give a Future (docs/decisions/0003).
+    lifetime = providers.Singleton(Lifetime)
+    engine = providers.Resource(open_engine, settings.provided.database, lifetime)
+    schema = providers.Factory(Schema, engine, LOCATION)
+
+    # Sessions and transactions. The factory asks for the engine at each call: `engine.provider`, not the engine.
+    id_generator = providers.Singleton(Snowflake, settings.provided.node_id)
+    session_factory = providers.Singleton(SessionFactory, engine.provider, id_generator)
+    session_provider = providers.Factory(EngineSessionProvider, session_factory)
+    transaction = providers.Factory(TransactionProvider, session_provider)
+
+    # DAOs.
+    cursors = providers.Factory(Cursors, signing_key.provider)
+    user_dao = providers.Factory(UserDao, session_provider, cursors=cursors)
+    token_dao = providers.Factory(TokenDao, session_provider, cursors=cursors)
+
+    # Services.
+    passwords = providers.Singleton(Passwords)
+    user_service = providers.Factory(UserService, transaction, user_dao, passwords)
+    user_csv_service = providers.Factory(UserCsvService, transaction, user_dao)
+    auth_service = providers.Factory(
+        AuthService, transaction, user_dao, token_dao, token_lifetime=settings.provided.tokens.lifetime
+    )
+
+
+@asynccontextmanager
+async def running(container: Container | None = None) -> AsyncIterator[Container]:
+    """The only way in: a container with its resources open, closed again when the block ends, however it ends.
+
+    Counted: inside `running(c)`, `running(c)` is the same lifetime. Raises `ContainerClosed` for a container that
+    was closed before, `SettingsError` for settings that can't be used.
+    """
+    container = Container() if container is None else container
+    lifetime = container.lifetime()
+    lifetime.enter()
+    try:
+        container.init_resources()
+        yield container
+    finally:
+        if await lifetime.leave():
+            container.shutdown_resources()

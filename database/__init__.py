@@ -1,0 +1,21 @@
+"""How we get a session, and when it commits. Knows no business noun.
+
+Here: the engine, session providers, transactions, driver errors, the schema's revision. Not here: what is
+asked of a session (`repositories`), which work belongs together (`services`).
+"""
+
+from database.execution import execute_transaction
+from database.outcome import Outcome
+from database.propagation import Propagation
+from database.session import SessionProvider
+from database.transaction import Transaction, TransactionProvider, current_transaction
+
+__all__ = [
+    "Outcome",
+    "Propagation",
+    "SessionProvider",
+    "Transaction",
+    "TransactionProvider",
+    "current_transaction",
+    "execute_transaction",
+]

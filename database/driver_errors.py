@@ -1,0 +1,170 @@
+"""Driver errors → the typed tree of `database.errors`, in this one place.
+
+Registered on the engine (`handle_error`), so it holds for ORM, Core and textual SQL alike. Sources: PostgreSQL
+appendix A (SQLSTATE), sqlite.org/rescode.html, MariaDB's error code list.
+"""
+
+import re
+import sqlite3
+from collections.abc import Iterator
+from typing import Final
+
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.exc import DBAPIError, StatementError
+
+from database.errors import (
+    CheckViolation,
+    ConnectionLost,
+    ConstraintViolation,
+    DatabaseError,
+    DeadlockDetected,
+    DriverError,
+    ForeignKeyViolation,
+    LockNotAvailable,
+    NotNullViolation,
+    SchemaOutdated,
+    SerializationFailure,
+    StatementTimeout,
+    UniqueViolation,
+)
+
+_BY_SQLSTATE: Final[dict[str, type[DriverError]]] = {
+    "23503": ForeignKeyViolation,
+    "23502": NotNullViolation,
+    "23505": UniqueViolation,
+    "23514": CheckViolation,
+    "40001": SerializationFailure,
+    "40P01": DeadlockDetected,
+    "55P03": LockNotAvailable,
+    "57014": StatementTimeout,
+    "25P04": StatementTimeout,
+    "57P01": ConnectionLost,
+    "57P02": ConnectionLost,
+    "57P03": ConnectionLost,
+    "57P05": ConnectionLost,
+    "25P03": ConnectionLost,
+    "42P01": SchemaOutdated,
+    "42703": SchemaOutdated,
+}
+_BY_SQLITE_NAME: Final[dict[str, type[DriverError]]] = {
+    "SQLITE_CONSTRAINT_UNIQUE": UniqueViolation,
+    "SQLITE_CONSTRAINT_PRIMARYKEY": UniqueViolation,
+    "SQLITE_CONSTRAINT_FOREIGNKEY": ForeignKeyViolation,
+    "SQLITE_CONSTRAINT_NOTNULL": NotNullViolation,
+    "SQLITE_CONSTRAINT_CHECK": CheckViolation,
+    "SQLITE_BUSY": LockNotAvailable,
+    "SQLITE_BUSY_TIMEOUT": LockNotAvailable,
+    "SQLITE_BUSY_SNAPSHOT": SerializationFailure,
+    "SQLITE_LOCKED": LockNotAvailable,
+    "SQLITE_INTERRUPT": StatementTimeout,
+}
+_BY_MYSQL_NUMBER: Final[dict[int, type[DriverError]]] = {
+    1062: UniqueViolation,
+    1169: UniqueViolation,
+    1216: ForeignKeyViolation,
+    1217: ForeignKeyViolation,
+    1451: ForeignKeyViolation,
+    1452: ForeignKeyViolation,
+    1048: NotNullViolation,
+    1364: NotNullViolation,
+    3819: CheckViolation,
+    4025: CheckViolation,
+    1213: DeadlockDetected,
+    1205: LockNotAvailable,
+    1020: SerializationFailure,
+    1054: SchemaOutdated,
+    1146: SchemaOutdated,
+    1969: StatementTimeout,
+    3024: StatementTimeout,
+}
+_QUOTES_NO_VALUE: Final = ("08", "25", "26", "40", "42", "53", "54", "55", "57")
+"""SQLSTATE classes whose messages name objects and states. The others may quote what was sent."""
+
+
+def translate(context: ExceptionContext) -> BaseException | None:
+    """The engine's `handle_error` listener: the typed error to raise instead, or None to leave it as it is."""
+    if isinstance(context.original_exception, DatabaseError):
+        return None
+    if isinstance(context.sqlalchemy_exception, DBAPIError):
+        error = _typed(context)
+        for link in _chain(context.original_exception):
+            _forget_values(link, error)
+        return error
+    if isinstance(context.sqlalchemy_exception, StatementError):
+        # Raised on our side while the statement was prepared (a column default, a bind value): SQLAlchemy
+        # would wrap it, and the caller would miss a `NoActingUser`.
+        return context.original_exception
+    return None
+
+
+def _typed(context: ExceptionContext) -> DriverError:
+    links = list(_chain(context.original_exception))
+    sqlstate = next((state for link in links if isinstance(state := getattr(link, "sqlstate", None), str)), None)
+    name = next((name for link in links if isinstance(name := getattr(link, "sqlite_errorname", None), str)), None)
+    if context.is_disconnect:
+        return ConnectionLost(_words(links, sqlstate), sqlstate=sqlstate)
+    if name == "SQLITE_ERROR" and str(links[-1]).startswith(("no such table", "no such column")):
+        return SchemaOutdated(str(links[-1]), sqlstate=name)
+    if name is not None:
+        return _instance(_BY_SQLITE_NAME.get(name, DriverError), links, name)
+    if sqlstate is not None:
+        return _instance(_BY_SQLSTATE.get(sqlstate, DriverError), links, sqlstate)
+    number = next((link.args[0] for link in links if link.args and isinstance(link.args[0], int)), -1)
+    return _instance(_BY_MYSQL_NUMBER.get(number, DriverError), links, str(number) if number >= 0 else None)
+
+
+def _instance(kind: type[DriverError], links: list[BaseException], code: str | None) -> DriverError:
+    if issubclass(kind, ConstraintViolation):
+        constraint = next((name for link in links if (name := getattr(link, "constraint_name", None))), None)
+        return kind(constraint=constraint or _mysql_constraint(links), columns=_columns(links), sqlstate=code)
+    return kind(_words(links, code), sqlstate=code)
+
+
+def _columns(links: list[BaseException]) -> tuple[str, ...]:
+    """From PostgreSQL's `Key (a, b)=(…)` or `column_name`, or SQLite's `… failed: table.a, table.b`."""
+    for link in links:
+        if isinstance(link, sqlite3.Error):
+            _, found, names = str(link).partition(" constraint failed: ")
+            return tuple(name.strip().rpartition(".")[2] for name in names.split(",")) if found else ()
+        if key := re.match(r"Key \((.*?)\)=", getattr(link, "detail", None) or ""):
+            return tuple(name.strip().strip('"') for name in key[1].split(","))
+        if column := getattr(link, "column_name", None):
+            return (column,)
+    return ()
+
+
+def _mysql_constraint(links: list[BaseException]) -> str | None:
+    for link in links:
+        if len(link.args) > 1 and isinstance(link.args[1], str):
+            named = re.search(r"for key '(?:[^'.]*\.)?([^']+)'$|CONSTRAINT `([^`]+)`", link.args[1])
+            if named:
+                return named[1] or named[2]
+    return None
+
+
+def _words(links: list[BaseException], code: str | None) -> str:
+    error = links[-1]
+    if isinstance(error, sqlite3.Error) or code is None or code.startswith(_QUOTES_NO_VALUE):
+        text = str(error.args[0]) if error.args else ""
+        return text or type(error).__name__
+    return type(error).__name__
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """The driver's error and those it was raised from, outermost first."""
+    link: BaseException | None = error
+    seen: set[int] = set()
+    while link is not None and id(link) not in seen:
+        seen.add(id(link))
+        yield link
+        link = link.__cause__
+
+
+def _forget_values(link: BaseException, error: DriverError) -> None:
+    """Drivers quote rows in message and DETAIL; a logged traceback would print them."""
+    if isinstance(link, sqlite3.Error):
+        return
+    link.args = (str(error),)
+    for name in ("detail", "hint", "where", "internal_query"):
+        if getattr(link, name, None):
+            setattr(link, name, None)

@@ -1,0 +1,47 @@
+"""Lifetime: from the moment `running()` enters a container until it leaves. Once, and not again."""
+
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import Any
+
+from database.errors import ContainerClosed, EngineNotStarted
+
+
+class Lifetime:
+    """What a container has open, and how to close it, last opened first.
+
+    Entering is counted: only the outermost `leave` closes.
+    """
+
+    def __init__(self) -> None:
+        self._entered = 0
+        self._closed = False
+        self._closing = AsyncExitStack()
+
+    def enter(self) -> None:
+        """Open the gate. Raises `ContainerClosed` after the outermost `leave`."""
+        if self._closed:
+            raise ContainerClosed
+        self._entered += 1
+
+    async def leave(self) -> bool:
+        """The outermost call closes what was opened, last opened first, each even if another fails; only it
+        returns True.
+        """
+        self._entered -= 1
+        if self._entered:
+            return False
+        self._closed = True
+        await self._closing.aclose()
+        return True
+
+    def require_open(self) -> None:
+        """Raises `EngineNotStarted` before `enter`, `ContainerClosed` after the outermost `leave`."""
+        if self._closed:
+            raise ContainerClosed
+        if not self._entered:
+            raise EngineNotStarted
+
+    def on_close(self, close: Callable[[], Awaitable[Any]]) -> None:
+        """Have `close` awaited when the lifetime ends."""
+        self._closing.push_async_callback(close)

@@ -1,0 +1,49 @@
+"""Pool: SQLAlchemy's queue pool, with its timeout as a typed error and a ping only after idling."""
+
+import time
+from typing import Any
+
+from sqlalchemy import event
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.exc import TimeoutError as QueueTimeout
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry, PoolProxiedConnection
+
+from database.errors import PoolTimeout
+
+IDLE_SINCE = "gatehouse_idle_since"
+
+
+class Pool(AsyncAdaptedQueuePool):
+    """Raises `PoolTimeout` where SQLAlchemy's own pool raises its TimeoutError."""
+
+    def connect(self) -> PoolProxiedConnection:
+        try:
+            return super().connect()
+        except QueueTimeout:
+            raise PoolTimeout(size=self.size() + max(self.overflow(), 0), timeout=self.timeout()) from None
+
+
+def ping_after_idle(engine: AsyncEngine, idle: float) -> None:
+    """Check a connection when it is taken after `idle` seconds or more unused, at one round trip, and replace a
+    dead one. A connection in steady use is never checked.
+    """
+    dialect = engine.sync_engine.dialect
+
+    def note_idle(_connection: DBAPIConnection | None, record: ConnectionPoolEntry) -> None:
+        record.info[IDLE_SINCE] = time.monotonic()
+
+    def check(connection: DBAPIConnection, record: ConnectionPoolEntry, _proxy: Any) -> None:
+        since = record.info.pop(IDLE_SINCE, None)
+        if since is None or time.monotonic() - since < idle:
+            return
+        try:
+            alive = dialect.do_ping(connection)
+        except (dialect.loaded_dbapi.Error, OSError):
+            alive = False
+        if not alive:
+            raise DisconnectionError
+
+    event.listen(engine.sync_engine, "checkin", note_idle)
+    event.listen(engine.sync_engine, "checkout", check)

@@ -1,0 +1,72 @@
+"""The schema's revision: where the database stands, and moving it."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.pool import QueuePool
+
+from domain.model import Base
+
+
+class Schema:
+    """The migrations of a folder, run on one engine. All of a call's steps are one transaction, where the
+    database's DDL is transactional.
+    """
+
+    def __init__(self, engine: AsyncEngine, location: Path) -> None:
+        self._engine = engine
+        self._config = Config()
+        self._config.set_main_option("script_location", str(location).replace("%", "%%"))
+        self._config.set_main_option("path_separator", "os")
+
+    @property
+    def head(self) -> str | None:
+        """The newest revision there is."""
+        return ScriptDirectory.from_config(self._config).get_current_head()
+
+    @property
+    def connections_in_use(self) -> int:
+        """How many of the engine's connections are taken at this moment."""
+        pool = self._engine.pool
+        return pool.checkedout() if isinstance(pool, QueuePool) else 0
+
+    async def current(self) -> str | None:
+        """The revision the database is at; None before the first."""
+        async with self._engine.connect() as connection:
+            return await connection.run_sync(lambda sync: MigrationContext.configure(sync).get_current_revision())
+
+    async def upgrade(self, revision: str = "head") -> None:
+        """Move up to this revision."""
+        await self._run(lambda: command.upgrade(self._config, revision))
+
+    async def downgrade(self, revision: str) -> None:
+        """Move down to this revision; `base` is before the first."""
+        await self._run(lambda: command.downgrade(self._config, revision))
+
+    async def differences(self) -> list[Any]:
+        """What the models have and the database has not, or the other way round, in Alembic's words."""
+        async with self._engine.connect() as connection:
+            return await connection.run_sync(
+                lambda sync: list(
+                    compare_metadata(MigrationContext.configure(sync, opts={"compare_type": True}), Base.metadata)
+                )
+            )
+
+    async def _run(self, step: Callable[[], object]) -> None:
+        def with_connection(connection: Connection) -> None:
+            self._config.attributes["connection"] = connection
+            try:
+                step()
+            finally:
+                del self._config.attributes["connection"]
+
+        async with self._engine.begin() as connection:
+            await connection.run_sync(with_connection)

@@ -1,0 +1,28 @@
+"""What the business knows: mapped models, rules, errors. No I/O, no session.
+
+Here: `User` and `Token` with their rules, who is acting and for which request, ids. Not here: how rows
+are asked for (`repositories`), when they are made durable (`database`), who may do what (`services`).
+"""
+
+from domain.acting_user import SYSTEM, acting_as, acting_user_id
+from domain.model import Base, ModelMixin
+from domain.request_id import bound_request_id, current_request_id
+from domain.snowflake import Snowflake
+from domain.token import Token
+from domain.user import Role, User, UserChanges, UserStatus
+
+__all__ = [
+    "SYSTEM",
+    "Base",
+    "ModelMixin",
+    "Role",
+    "Snowflake",
+    "Token",
+    "User",
+    "UserChanges",
+    "UserStatus",
+    "acting_as",
+    "acting_user_id",
+    "bound_request_id",
+    "current_request_id",
+]

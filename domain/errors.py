@@ -1,0 +1,130 @@
+"""What the business refuses, and why.
+
+    DomainError
+    ├── NoActingUser                nobody is named as the author of a write
+    ├── NoIdGenerator               a row needs an id and the session knows no generator
+    ├── ClockWentBack               ids can't be made until the clock has caught up
+    ├── Unacceptable                a value breaks a rule; .field names it
+    │   ├── InvalidEmail
+    │   ├── InvalidPhone
+    │   ├── InvalidText
+    │   ├── InvalidPassword
+    │   └── ContactMissing          an account needs an e-mail address or a phone number
+    ├── AlreadyTaken                another account has the value; .field names it
+    │   ├── EmailTaken
+    │   └── PhoneTaken
+    ├── NotAuthenticated            the token is missing, unknown, expired or revoked
+    └── NotAllowed                  the acting user may not do this
+
+Leaves state a fact; values typed by people appear in none of them.
+"""
+
+from typing import ClassVar
+
+
+class DomainError(Exception):
+    """Root of everything the business refuses."""
+
+
+class NoActingUser(DomainError):
+    """No acting user is set, so a write has no author."""
+
+    def __str__(self) -> str:
+        return (
+            "no acting user is set, so this write has no author. "
+            "Wrap the call in `with acting_as(user_id):`, or `acting_as(SYSTEM)` where there is no person."
+        )
+
+
+class NoIdGenerator(DomainError):
+    """The session that writes the row carries no id generator."""
+
+    def __str__(self) -> str:
+        return (
+            "this session knows no id generator, so the row can't get its id. "
+            "Take the session from `container.session_provider()`, or give the model an id."
+        )
+
+
+class ClockWentBack(DomainError):
+    """The clock stands further behind the last id than waiting can make up for."""
+
+    def __init__(self, behind: float) -> None:
+        self.behind = behind
+        super().__init__(behind)
+
+    def __str__(self) -> str:
+        return (
+            f"the clock went back by {self.behind:.3f} s, so new ids could repeat old ones. "
+            "Let time synchronisation finish and try again."
+        )
+
+
+class Unacceptable(DomainError):
+    """A value breaks a rule: `field` names it, `reason` says which rule, without the value."""
+
+    def __init__(self, field: str, reason: str) -> None:
+        self.field = field
+        self.reason = reason
+        super().__init__(field, reason)
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.reason}"
+
+
+class InvalidEmail(Unacceptable):
+    """Not an e-mail address."""
+
+
+class InvalidPhone(Unacceptable):
+    """Not a phone number that could be dialled."""
+
+
+class InvalidText(Unacceptable):
+    """A text is empty, too long, or holds a character that can't be stored."""
+
+
+class InvalidPassword(Unacceptable):
+    """A password is too short or too long."""
+
+
+class ContactMissing(Unacceptable):
+    """An account without e-mail address and phone number."""
+
+    def __init__(self) -> None:
+        super().__init__("email", "an account needs an e-mail address or a phone number; give one of them")
+
+
+class AlreadyTaken(DomainError):
+    """Another account, perhaps a deleted one, has this value."""
+
+    field: ClassVar[str]
+
+    def __str__(self) -> str:
+        return f"another account has this {self.field}; a deleted account keeps it until it is purged"
+
+
+class EmailTaken(AlreadyTaken):
+    """Another account has this e-mail address."""
+
+    field = "email"
+
+
+class PhoneTaken(AlreadyTaken):
+    """Another account has this phone number."""
+
+    field = "phone"
+
+
+class NotAuthenticated(DomainError):
+    """The token is missing, unknown, expired or revoked; which of them is not told."""
+
+    def __str__(self) -> str:
+        return "a valid access token is needed: send it as `Authorization: Bearer …`"
+
+
+class NotAllowed(DomainError):
+    """The acting user may not do this."""
+
+    def __str__(self) -> str:
+        return "the acting user may not do this"

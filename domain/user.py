@@ -1,0 +1,112 @@
+"""User: an account, and the rules its values keep."""
+
+from enum import StrEnum
+from typing import Self, TypedDict
+
+from sqlalchemy import CheckConstraint, Enum, Index, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from domain.email_address import MAX_LENGTH, email_address, email_key
+from domain.errors import ContactMissing, InvalidText
+from domain.model import Base, ModelMixin
+from domain.phone_number import phone_number
+from domain.text import storable_text
+
+DISPLAY_NAME_LENGTH = 200
+
+
+class Role(StrEnum):
+    USER = "user"
+    ADMIN = "admin"
+
+
+class UserStatus(StrEnum):
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+    """Can't log in, and its tokens are refused."""
+
+
+class UserChanges(TypedDict, total=False):
+    """The set fields of a PATCH: an absent key is unchanged, None clears."""
+
+    email: str | None
+    phone: str | None
+    display_name: str | None
+    role: Role
+    status: UserStatus
+
+
+class User(ModelMixin, Base):
+    """An account. `email_key` and `phone` are unique among all rows, deleted ones included, so that
+    restoring an account never conflicts.
+    """
+
+    __tablename__ = "users"
+    __table_args__ = (
+        UniqueConstraint("email_key"),
+        UniqueConstraint("phone"),
+        CheckConstraint("email_key IS NOT NULL OR phone IS NOT NULL", name="contact"),
+        CheckConstraint(
+            "(email IS NULL AND email_key IS NULL) OR (email IS NOT NULL AND email_key IS NOT NULL)",
+            name="email_key",
+        ),
+        Index("ix_users_created_at_id", "created_at", "id"),
+    )
+
+    email: Mapped[str | None] = mapped_column(String(MAX_LENGTH))
+    email_key: Mapped[str | None] = mapped_column(String(2 * MAX_LENGTH))
+    phone: Mapped[str | None] = mapped_column(String(16))
+    display_name: Mapped[str | None] = mapped_column(String(DISPLAY_NAME_LENGTH))
+    role: Mapped[Role] = mapped_column(
+        Enum(Role, native_enum=False, length=16, values_callable=lambda roles: [role.value for role in roles]),
+        default=Role.USER,
+    )
+    status: Mapped[UserStatus] = mapped_column(
+        Enum(
+            UserStatus,
+            native_enum=False,
+            length=16,
+            values_callable=lambda statuses: [status.value for status in statuses],
+        ),
+        default=UserStatus.ACTIVE,
+    )
+    password_hash: Mapped[str | None] = mapped_column(String(255))
+
+    @classmethod
+    def create(cls, changes: UserChanges, *, password_hash: str | None = None, region: str | None = None) -> Self:
+        """A new account, not yet stored. `region` is for phone numbers written without country code.
+
+        Raises `Unacceptable` leaves, each naming its field.
+        """
+        user = cls(password_hash=password_hash)
+        user.change({"email": None, "phone": None} | changes, region=region)
+        return user
+
+    def change(self, changes: UserChanges, *, region: str | None = None) -> None:
+        """Take the changes over, all or none. Raises `Unacceptable` leaves, each naming its field."""
+        email, phone, name = changes.get("email"), changes.get("phone"), changes.get("display_name")
+        values: dict[str, object] = {}
+        if "email" in changes:
+            values["email"] = None if email is None else email_address(email)
+            values["email_key"] = None if email is None else email_key(email_address(email))
+        if "phone" in changes:
+            values["phone"] = None if phone is None else phone_number(phone, region=region)
+        if "display_name" in changes:
+            values["display_name"] = (
+                None if name is None else storable_text("display_name", name, max_length=DISPLAY_NAME_LENGTH)
+            )
+        for field in ("role", "status"):
+            if field in changes:
+                values[field] = changes[field]
+                if values[field] is None:
+                    raise InvalidText(field, "can't be cleared; leave it out to keep it")
+        if values.get("email_key", self.email_key) is None and values.get("phone", self.phone) is None:
+            raise ContactMissing
+        for name_, value in values.items():
+            if getattr(self, name_) != value:
+                setattr(self, name_, value)
+
+    @property
+    def admin(self) -> bool:
+        """Whether this account may administer others."""
+        return self.role is Role.ADMIN

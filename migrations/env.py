@@ -1,0 +1,42 @@
+"""Alembic's environment: the models' metadata, and the connection it is given or one from the settings."""
+
+import asyncio
+
+from alembic import context
+from sqlalchemy import Connection
+
+from database.engine import build_engine
+from domain import Base
+from settings import Settings
+
+
+def migrate(connection: Connection) -> None:
+    """Run the migrations on this connection, all of them in one transaction where the database can."""
+    sqlite = connection.dialect.name == "sqlite"
+    context.configure(
+        connection=connection,
+        target_metadata=Base.metadata,
+        render_as_batch=sqlite,
+        # Ours begins with BEGIN IMMEDIATE, so SQLite's DDL is transactional.
+        transactional_ddl=True if sqlite else None,
+        compare_type=True,
+    )
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+async def connect_and_migrate() -> None:
+    """For the `alembic` command; the service's own commands hand in a connection."""
+    engine = build_engine(Settings().database)
+    try:
+        async with engine.begin() as connection:
+            await connection.run_sync(migrate)
+    finally:
+        await engine.dispose()
+
+
+given = context.config.attributes.get("connection")
+if given is None:
+    asyncio.run(connect_and_migrate())
+else:
+    migrate(given)

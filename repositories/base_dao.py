@@ -1,0 +1,138 @@
+"""BaseDao: what every DAO can do. Joins the ambient transaction, else opens a short session of its own."""
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager
+from functools import partial
+from typing import Any, Generic, TypeVar, cast, get_args
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from database import SessionProvider
+from database.errors import StaleVersion
+from database.transaction import session_of
+from domain.model import Base
+from domain.utc_datetime import utc_now
+from repositories.columns import column
+from repositories.count import Count
+from repositories.cursor import Cursors
+from repositories.errors import NotFound
+from repositories.query import Query
+from repositories.update import Update
+
+T = TypeVar("T", bound=Base)
+
+
+class BaseDao(Generic[T]):
+    """Reads and writes of one model. Never commits: that belongs to the block it is called in.
+
+    The model is the one in `class UserDao(BaseDao[User])`, or the argument. `cursors` signs the pages' cursors;
+    without it they end with the process.
+    """
+
+    model: type[T]
+    not_found: Callable[[int], NotFound] | None = None
+    """Makes what `get` raises from the id; None for plain `NotFound`."""
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        for base in getattr(cls, "__orig_bases__", ()):
+            for argument in get_args(base):
+                if isinstance(argument, type) and issubclass(argument, Base):
+                    cls.model = cast("type[T]", argument)
+
+    def __init__(
+        self, session_provider: SessionProvider, model: type[T] | None = None, *, cursors: Cursors | None = None
+    ) -> None:
+        self._session_provider = session_provider
+        self._cursors = cursors or Cursors()
+        if model is not None:
+            self.model = model
+
+    def query(self, *, include_deleted: bool = False) -> Query[T]:
+        """A SELECT to build, in the order of the primary key unless told otherwise."""
+        return Query(
+            self.model, include_deleted, open_session=partial(self._session, read_only=True), cursors=self._cursors
+        )
+
+    def count(self, *, include_deleted: bool = False) -> Count[T]:
+        """A COUNT to build."""
+        return Count(self.model, include_deleted, open_session=partial(self._session, read_only=True))
+
+    def update(self, *, include_deleted: bool = False) -> Update[T]:
+        """An UPDATE to build."""
+        return Update(self.model, include_deleted, open_session=self._session)
+
+    async def get(self, id: int, *, include_deleted: bool = False) -> T:
+        """The row. Raises `NotFound` when there is none or it is soft-deleted."""
+        row = await self.get_or_none(id, include_deleted=include_deleted)
+        if row is None:
+            raise self._no_row(id)
+        return row
+
+    async def get_or_none(self, id: int, *, include_deleted: bool = False) -> T | None:
+        """The row, or None when there is none or it is soft-deleted."""
+        return await self.query(include_deleted=include_deleted).eq("id", id).first()
+
+    async def get_many(self, ids: Iterable[int]) -> list[T]:
+        """The rows that exist, in the order of the ids; an id twice gives its row twice."""
+        wanted = list(ids)
+        rows = {cast("Any", row).id: row for row in await self.query().in_("id", set(wanted)).all()}
+        return [rows[id_] for id_ in wanted if id_ in rows]
+
+    async def add(self, row: T) -> T:
+        """Store a new row; it has its id and stamps afterwards. Raises the `ConstraintViolation` it breaks."""
+        async with self._session() as session:
+            session.add(row)
+            await session.flush()
+        return row
+
+    async def add_many(self, rows: Sequence[T]) -> Sequence[T]:
+        """Store new rows, all or none, in as few statements as the database allows."""
+        async with self._session() as session:
+            session.add_all(rows)
+            await session.flush()
+        return rows
+
+    async def soft_delete(self, id: int, *, version: int | None = None) -> T:
+        """Mark the row as deleted. Raises `NotFound`, and `StaleVersion` when `version` isn't the row's."""
+        return await self._mark(id, version=version, deleted=True)
+
+    async def restore(self, id: int, *, version: int | None = None) -> T:
+        """Undo a soft delete; a row that isn't deleted stays as it is. Raises as `soft_delete` does."""
+        return await self._mark(id, version=version, deleted=False)
+
+    async def purge(self, id: int, *, version: int | None = None) -> None:
+        """Delete the row for good, soft-deleted or not. Raises as `soft_delete` does."""
+        async with self._session() as session:
+            await session.delete(await self._load(session, id, version=version, include_deleted=True))
+            await session.flush()
+
+    async def _mark(self, id: int, *, version: int | None, deleted: bool) -> T:
+        column(self.model, "deleted_at")
+        async with self._session() as session:
+            row = await self._load(session, id, version=version, include_deleted=not deleted)
+            if (cast("Any", row).deleted_at is not None) is not deleted:
+                cast("Any", row).deleted_at = utc_now() if deleted else None
+                await session.flush()
+            return row
+
+    async def _load(self, session: AsyncSession, id: int, *, version: int | None, include_deleted: bool) -> T:
+        query = self.query(include_deleted=include_deleted).eq("id", id).limit(1)
+        row = (await session.scalars(query.statement)).first()
+        if row is None:
+            raise self._no_row(id)
+        check_version(row, version)
+        return row
+
+    def _session(self, *, read_only: bool = False) -> AbstractAsyncContextManager[AsyncSession]:
+        return session_of(self._session_provider, read_only=read_only)
+
+    def _no_row(self, id: int) -> NotFound:
+        make = type(self).not_found
+        return NotFound(self.model.__name__.lower(), id) if make is None else make(id)
+
+
+def check_version(row: Any, version: int | None) -> None:
+    """Raises `StaleVersion` when a version is asked for and the row has another."""
+    if version is not None and row.version != version:
+        raise StaleVersion

@@ -1,0 +1,32 @@
+"""Columns by name or mapped attribute: an unknown one is an error, never a dropped condition."""
+
+from typing import Any
+
+from sqlalchemy import inspect
+from sqlalchemy.orm import InstrumentedAttribute, Mapper
+
+from repositories.errors import UnknownColumn
+
+ColumnName = str | InstrumentedAttribute[Any]
+"""How a caller names a column: `"email"` or `User.email`."""
+
+
+def column(model: type[Any], name: ColumnName) -> InstrumentedAttribute[Any]:
+    """The model's mapped column. Raises `UnknownColumn`, with a suggestion."""
+    key = name if isinstance(name, str) else name.key
+    mapper: Mapper[Any] = inspect(model)
+    if key not in mapper.column_attrs or (not isinstance(name, str) and not issubclass(model, name.parent.class_)):
+        raise UnknownColumn(model.__name__, key, mapper.column_attrs.keys())
+    attribute: InstrumentedAttribute[Any] = getattr(model, key)
+    return attribute
+
+
+def check_columns(model: type[Any], names: Any) -> None:
+    """Raises `UnknownColumn` for the first name that the model doesn't have."""
+    for name in names:
+        column(model, name)
+
+
+def soft_deletable(model: type[Any]) -> bool:
+    """Whether the model has `deleted_at`."""
+    return "deleted_at" in inspect(model).column_attrs

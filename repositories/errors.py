@@ -1,0 +1,112 @@
+"""What a DAO or builder refuses.
+
+    RepositoryError
+    ├── NotFound                no such row, or it is soft-deleted
+    │   └── UserNotFound
+    ├── UnknownColumn           the model has no such column; names the nearest
+    ├── NullComparison          None is compared with `is_null`
+    ├── UnconditionalUpdate     an update without a condition changes every row
+    ├── TooManyRows             one() found more than one row
+    └── InvalidCursor           not a cursor of this list
+
+`StaleVersion` is `database.errors.StaleVersion`: a flush raises it, wherever it comes from.
+"""
+
+import difflib
+from collections.abc import Iterable
+
+from database.errors import StaleVersion
+
+__all__ = [
+    "InvalidCursor",
+    "NotFound",
+    "NullComparison",
+    "RepositoryError",
+    "StaleVersion",
+    "TooManyRows",
+    "UnconditionalUpdate",
+    "UnknownColumn",
+    "UserNotFound",
+]
+
+
+class RepositoryError(Exception):
+    """Root of what a DAO or builder refuses."""
+
+
+class NotFound(RepositoryError):
+    """No row of this model has this id, or it is soft-deleted."""
+
+    def __init__(self, model: str, id: object) -> None:
+        self.model = model
+        self.id = id
+        super().__init__(model, id)
+
+    def __str__(self) -> str:
+        return f"there is no {self.model} with id {self.id}"
+
+
+class UserNotFound(NotFound):
+    """No account has this id, or it is deleted."""
+
+    def __init__(self, id: object) -> None:
+        super().__init__("user", id)
+
+
+class UnknownColumn(RepositoryError):
+    """The model has no such column."""
+
+    def __init__(self, model: str, column: str, known: Iterable[str]) -> None:
+        self.model = model
+        self.column = column
+        self.known = tuple(sorted(known))
+        super().__init__(model, column)
+
+    def __str__(self) -> str:
+        near = difflib.get_close_matches(self.column, self.known, n=1)
+        hint = f"Did you mean '{near[0]}'?" if near else f"It has: {', '.join(self.known)}."
+        return f"{self.model} has no column '{self.column}'. {hint}"
+
+
+class NullComparison(RepositoryError):
+    """A comparison with None matches nothing in SQL, whatever the column holds."""
+
+    def __init__(self, column: str, operator: str) -> None:
+        self.column = column
+        self.operator = operator
+        super().__init__(column, operator)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.operator}('{self.column}', None) can't match in SQL. "
+            f"Use is_null('{self.column}') or is_not_null('{self.column}')."
+        )
+
+
+class UnconditionalUpdate(RepositoryError):
+    """An update without a condition."""
+
+    def __init__(self, model: str) -> None:
+        self.model = model
+        super().__init__(model)
+
+    def __str__(self) -> str:
+        return f"this update has no condition, so it changes every {self.model}. Add one, or say .all_rows()."
+
+
+class TooManyRows(RepositoryError):
+    """`one()` or `one_or_none()` found more than one row."""
+
+    def __init__(self, model: str) -> None:
+        self.model = model
+        super().__init__(model)
+
+    def __str__(self) -> str:
+        return f"more than one {self.model} matches. Narrow the conditions, or ask for first() or all()."
+
+
+class InvalidCursor(RepositoryError):
+    """Not a cursor that this list gave out with this order."""
+
+    def __str__(self) -> str:
+        return "not a cursor of this list in this order. Begin again without a cursor."

@@ -1,0 +1,24 @@
+"""TokenDao: what we ask about access tokens."""
+
+from datetime import datetime
+
+from sqlalchemy import select
+
+from domain.token import Token
+from domain.user import User
+from repositories.base_dao import BaseDao
+
+
+class TokenDao(BaseDao[Token]):
+    """Tokens by their digest, besides what every DAO can do."""
+
+    async def with_user(self, digest: str) -> tuple[Token, User] | None:
+        """The token and the account it acts for, expired or revoked or not, in one statement."""
+        statement = select(Token, User).join(User, User.id == Token.user_id).where(Token.digest == digest)
+        async with self._session(read_only=True) as session:
+            row = (await session.execute(statement)).first()
+        return None if row is None else (row[0], row[1])
+
+    async def revoke(self, digest: str, *, at: datetime) -> bool:
+        """Refuse the token from now on; False when there is no such token, or it was revoked before."""
+        return await self.update().eq("digest", digest).is_null("revoked_at").set(revoked_at=at).execute() > 0

@@ -1,0 +1,59 @@
+"""UserDao: what we ask about accounts."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+
+from sqlalchemy import or_
+
+from domain.email_address import email_key
+from domain.user import User, UserStatus
+from repositories.base_dao import BaseDao
+from repositories.conditions import Conditions
+from repositories.errors import UserNotFound
+
+B = TypeVar("B", bound=Conditions[User])
+
+
+@dataclass(frozen=True)
+class UserFilter:
+    """Which accounts are meant; None leaves a criterion out."""
+
+    email: str | None = None
+    """The whole address, in any spelling that is the same address."""
+    phone: str | None = None
+    """The whole number, E.164."""
+    name: str | None = None
+    """Part of the display name."""
+    status: UserStatus | None = None
+    created_after: datetime | None = None
+    """Aware."""
+
+    def apply(self, builder: B) -> B:
+        """The builder narrowed to these accounts."""
+        if self.email is not None:
+            builder = builder.eq("email_key", email_key(self.email))
+        if self.phone is not None:
+            builder = builder.eq("phone", self.phone)
+        if self.name is not None:
+            builder = builder.contains("display_name", self.name)
+        if self.status is not None:
+            builder = builder.eq("status", self.status)
+        if self.created_after is not None:
+            builder = builder.gt("created_at", self.created_after)
+        return builder
+
+
+class UserDao(BaseDao[User]):
+    """Accounts by their contacts, besides what every DAO can do."""
+
+    not_found = UserNotFound
+
+    async def with_contacts(self, email_keys: Iterable[str], phones: Iterable[str]) -> list[User]:
+        """Accounts, deleted ones too, that have one of these e-mail keys or phone numbers: whoever holds a
+        value that must stay unique.
+        """
+        keys, numbers = list(email_keys), list(phones)
+        query = self.query(include_deleted=True)
+        return await query.where(or_(User.email_key.in_(keys), User.phone.in_(numbers))).all()

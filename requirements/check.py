@@ -1,0 +1,31 @@
+"""The locked sets name no address, hash every file, and hold what pyproject.toml asks for."""
+
+import re
+import sys
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).parent
+
+
+def problems() -> list[str]:
+    """What is wrong with the locked sets, each with its fix."""
+    found = []
+    for path in sorted(ROOT.glob("*.txt")):
+        text = path.read_text(encoding="utf-8")
+        if "://" in text:
+            found.append(f"{path.name} names an address; run: make lock")
+        pins = re.findall(r"^[A-Za-z0-9._-]+==.*$", text, flags=re.MULTILINE)
+        if not pins or any(not pin.endswith("\\") for pin in pins):
+            found.append(f"{path.name} has a pin without hash; run: make lock")
+    project = tomllib.loads((ROOT.parent / "pyproject.toml").read_text(encoding="utf-8"))
+    pinned = set(re.findall(r"^([a-z0-9._-]+)==", (ROOT / "run.txt").read_text(encoding="utf-8"), flags=re.MULTILINE))
+    for requirement in project["project"]["dependencies"]:
+        name = re.split(r"[\[<>=;, ]", requirement)[0].lower()
+        if name not in pinned:
+            found.append(f"run.txt lacks {name}; run: make lock")
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit("\n".join(problems()))

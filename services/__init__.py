@@ -1,0 +1,12 @@
+"""What the system does: at most one open transaction for each public method. Speaks neither SQL nor HTTP.
+
+Here: which work is committed together, and what a violated constraint means to the business. Not here: who may
+call (`app`), rules of single values (`domain`), statements (`repositories`).
+"""
+
+from services.auth_service import AuthService
+from services.passwords import Passwords
+from services.user_csv_service import UserCsvService
+from services.user_service import UserPage, UserService
+
+__all__ = ["AuthService", "Passwords", "UserCsvService", "UserPage", "UserService"]

@@ -1,0 +1,108 @@
+"""UserService: accounts, from creation to restore."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from database import TransactionProvider
+from domain.user import User, UserChanges
+from repositories.base_dao import check_version
+from repositories.errors import UserNotFound
+from repositories.user_dao import UserDao, UserFilter
+from services.contacts import contacts_taken
+from services.passwords import Passwords
+
+
+@dataclass(frozen=True)
+class UserPage:
+    """Accounts in order. `next_cursor` is None on the last page, `total` unless asked for."""
+
+    items: Sequence[User]
+    next_cursor: str | None
+    total: int | None = None
+
+    @property
+    def has_more(self) -> bool:
+        """Whether a page follows."""
+        return self.next_cursor is not None
+
+
+class UserService:
+    """Accounts. Writes need an acting user (`acting_as`); whether that user may, the entrypoint has decided.
+
+    `version` is the one the caller has seen: another one raises `StaleVersion`, None accepts any.
+    """
+
+    def __init__(self, transaction: TransactionProvider, users: UserDao, passwords: Passwords) -> None:
+        self._transaction = transaction
+        self._users = users
+        self._passwords = passwords
+
+    async def create(self, changes: UserChanges, *, password: str | None = None, region: str | None = None) -> User:
+        """A new account; without password nobody can log in to it. `region` reads national phone numbers.
+
+        Raises `Unacceptable` leaves, `EmailTaken`, `PhoneTaken`.
+        """
+        user = User.create(changes, region=region)
+        if password is not None:
+            user.password_hash = await self._passwords.hash(password)
+        with contacts_taken():
+            async with self._transaction(name="create user"):
+                return await self._users.add(user)
+
+    async def get(self, user_id: int, *, include_deleted: bool = False) -> User:
+        """The account. Raises `UserNotFound` when there is none, or it is deleted and `include_deleted` isn't said."""
+        return await self._users.get(user_id, include_deleted=include_deleted)
+
+    async def find(self, contact: str) -> User:
+        """The account with this id, e-mail address or phone number (E.164). Raises `UserNotFound`."""
+        if contact.isascii() and contact.isdecimal() and len(contact) < 19:
+            return await self._users.get(int(contact))
+        criteria = UserFilter(phone=contact) if contact.startswith("+") else UserFilter(email=contact)
+        user = await criteria.apply(self._users.query()).one_or_none()
+        if user is None:
+            raise UserNotFound(contact)
+        return user
+
+    async def list(
+        self,
+        criteria: UserFilter = UserFilter(),  # noqa: B008 - frozen
+        *,
+        order: str = "-created_at",
+        limit: int = 50,
+        cursor: str | None = None,
+        include_deleted: bool = False,
+        include_total: bool = False,
+    ) -> UserPage:
+        """One page of the accounts that match. `order` is a column, `-` before it for descending.
+
+        Raises `InvalidCursor`, `UnknownColumn`.
+        """
+        query = criteria.apply(self._users.query(include_deleted=include_deleted))
+        page = await query.order_by(order).after(cursor, limit)
+        total = None
+        if include_total:
+            total = await criteria.apply(self._users.count(include_deleted=include_deleted)).rows()
+        return UserPage(page.items, page.next_cursor, total)
+
+    async def update(
+        self, user_id: int, changes: UserChanges, *, version: int | None = None, region: str | None = None
+    ) -> User:
+        """The account after the changes. Raises `UserNotFound`, `StaleVersion`, and what `create` raises."""
+        with contacts_taken():
+            async with self._transaction(name="update user"):
+                user = await self._users.get(user_id)
+                check_version(user, version)
+                user.change(changes, region=region)
+        return user
+
+    async def delete(self, user_id: int, *, version: int | None = None) -> User:
+        """The account, soft-deleted: it keeps its e-mail address and phone number. Raises `UserNotFound`,
+        `StaleVersion`.
+        """
+        async with self._transaction(name="delete user"):
+            return await self._users.soft_delete(user_id, version=version)
+
+    async def restore(self, user_id: int, *, version: int | None = None) -> User:
+        """The account, no longer deleted. Never conflicts. Raises `UserNotFound`, `StaleVersion`."""
+        async with self._transaction(name="restore user"):
+            return await self._users.restore(user_id, version=version)

@@ -1,0 +1,69 @@
+"""The section `DATABASE__…`: which database, and how its pool and its statements are bounded."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, SecretStr, model_validator
+from pydantic_settings import NoDecode
+from sqlalchemy import URL
+
+from settings.database_url import async_url
+
+DatabaseURL = Annotated[
+    URL,
+    NoDecode,
+    BeforeValidator(async_url),
+    PlainSerializer(lambda url: url.render_as_string(hide_password=True), return_type=str),
+]
+
+
+class DatabaseSettings(BaseModel):
+    """All durations are seconds."""
+
+    model_config = ConfigDict(
+        arbitrary_types_allowed=True,
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+        use_attribute_docstrings=True,
+    )
+
+    url: DatabaseURL = Field(default_factory=lambda: async_url("sqlite:///var/gatehouse.db"))
+    """PostgreSQL, MySQL, MariaDB, SQLite (a file) or Oracle, in any spelling; the async driver is put in."""
+    username: str | None = None
+    """Replaces the URL's user; needs no escaping."""
+    password: SecretStr | None = None
+    """Replaces the URL's password; needs no escaping. A secrets directory may hold it as a file."""
+    pool_size: int = Field(default=5, ge=1, le=1000)
+    """Connections kept open by each process."""
+    max_overflow: int = Field(default=10, ge=0, le=1000)
+    """Connections opened above `pool_size` under load, and closed again."""
+    pool_timeout: float = Field(default=3.0, gt=0)
+    """How long a unit waits for a connection before `PoolTimeout`."""
+    pool_recycle: float = Field(default=1800.0, gt=0)
+    """A connection older than this is replaced when next taken."""
+    ping_after_idle: float = Field(default=30.0, ge=0)
+    """A connection that idled longer is checked when next taken, at one round trip; others are not."""
+    connect_timeout: float = Field(default=5.0, gt=0)
+    """How long opening one connection may take before `DatabaseUnavailable`."""
+    statement_timeout: float | None = Field(default=30.0, gt=0)
+    """PostgreSQL ends a longer statement itself (`StatementTimeout`); SQLite waits this long at most for
+    its one writer. None leaves the server's own setting."""
+    pooler: Literal["none", "pgbouncer"] = "none"
+    """`pgbouncer` (transaction pooling): no session settings are sent and no statement outlives its
+    transaction by name."""
+
+    @model_validator(mode="after")
+    def _credentials_into_url(self) -> Self:
+        parts: dict[str, Any] = {}
+        if self.username is not None:
+            parts["username"] = self.username
+        if self.password is not None:
+            parts["password"] = self.password.get_secret_value()
+        if parts and not self.embedded:
+            object.__setattr__(self, "url", self.url.set(**parts))
+        return self
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the database is a SQLite file of this machine."""
+        return self.url.get_backend_name() == "sqlite"

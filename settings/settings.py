@@ -1,0 +1,151 @@
+"""Settings: every value the system is configured by, in one typed object."""
+
+import os
+from collections.abc import Mapping
+from datetime import timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final, Self
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    NestedSecretsSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+from pydantic_settings import SettingsError as UnreadableValue
+
+from settings.database import DatabaseSettings
+from settings.errors import Problem, SettingsError
+
+PREFIX: Final = "GATEHOUSE_"
+SHORT_NAMES: Final = {
+    "database_url": "gatehouse_database__url",
+    "port": "gatehouse_port",
+    "log_level": "gatehouse_log_level",
+}
+"""Names that platforms set, and the long name each stands for. In one source the long name wins."""
+
+
+class Environment(StrEnum):
+    DEVELOPMENT = "development"
+    PRODUCTION = "production"
+
+
+class LogFormat(StrEnum):
+    CONSOLE = "console"
+    JSON = "json"
+
+
+class TokenSettings(BaseModel):
+    """The section `TOKENS__…`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    lifetime: timedelta = Field(default=timedelta(hours=24), gt=timedelta(0))
+    """How long an access token is accepted; seconds, or ISO 8601 (`PT24H`)."""
+
+
+class Settings(BaseSettings):
+    """Sources, first wins: arguments (flags), environment, `.env`, secrets directory, default.
+
+    The secrets directory is `GATEHOUSE_SECRETS_DIR`, else `/run/secrets` where it exists; a file's name
+    is the variable's. Raises `SettingsError`, naming each unusable variable and never its value.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        env_file=".env",
+        env_ignore_empty=True,
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+        nested_model_default_partial_update=True,
+        secrets_dir_missing="ok",
+        use_attribute_docstrings=True,
+    )
+
+    environment: Environment = Environment.DEVELOPMENT
+    """`production` closes the docs, refuses debug and demands a `SECRET_KEY`."""
+    debug: bool = False
+    """Log at DEBUG, and each statement's text (never its values)."""
+    var_dir: Path = Path("var")
+    """Where this machine's own files go: the embedded database, the development key."""
+    secret_key: SecretStr | None = Field(default=None)
+    """Signs cursors; at least 32 characters. In development it may be missing: one is made under `var_dir`."""
+    host: str = "127.0.0.1"
+    """The address the server listens on."""
+    port: int = Field(default=8000, ge=0, le=65535)
+    """The port the server listens on; 0 takes a free one."""
+    log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR|CRITICAL)$")
+    log_format: LogFormat = LogFormat.CONSOLE
+    node_id: int = Field(default=0, ge=0, lt=4096)
+    """This process's share of the id space; two processes on one database need different ones."""
+    max_body_bytes: int = Field(default=1_048_576, ge=1024)
+    """A longer request body is answered 413."""
+    database: DatabaseSettings = Field(default_factory=DatabaseSettings)
+    tokens: TokenSettings = Field(default_factory=TokenSettings)
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise SettingsError.from_validation(error, prefix=PREFIX) from None
+        except UnreadableValue as error:
+            raise SettingsError([Problem("environment", str(error))]) from None
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        secrets = NestedSecretsSettingsSource(
+            file_secret_settings,
+            secrets_dir=os.environ.get(f"{PREFIX}SECRETS_DIR", "/run/secrets"),
+            env_prefix=PREFIX,
+        )
+        for source in (env_settings, dotenv_settings, secrets):
+            if isinstance(source, EnvSettingsSource):
+                source.env_vars = _with_short_names(source.env_vars)
+        return init_settings, env_settings, dotenv_settings, secrets
+
+    @model_validator(mode="before")
+    @classmethod
+    def _upper_log_level(cls, values: Any) -> Any:
+        if isinstance(values, dict) and isinstance(values.get("log_level"), str):
+            return values | {"log_level": values["log_level"].upper()}
+        return values
+
+    @model_validator(mode="after")
+    def _fit_for_production(self) -> Self:
+        key = self.secret_key
+        if key is not None and len(key.get_secret_value()) < 32:
+            msg = "SECRET_KEY is shorter than 32 characters; make one with: openssl rand -hex 32"
+            raise ValueError(msg)
+        if self.environment is Environment.PRODUCTION:
+            if key is None:
+                msg = "SECRET_KEY is not set, and production makes none; make one with: openssl rand -hex 32"
+                raise ValueError(msg)
+            if self.debug:
+                msg = "DEBUG is on; production refuses it: unset DEBUG, or set ENVIRONMENT=development"
+                raise ValueError(msg)
+        return self
+
+
+def _with_short_names(variables: Mapping[str, str | None]) -> Mapping[str, str | None]:
+    """The variables, with the long name of each short one that stands alone."""
+    return {
+        **{long: variables[short] for short, long in SHORT_NAMES.items() if variables.get(short)},
+        **{
+            name: value
+            for name, value in variables.items()
+            if name not in SHORT_NAMES and (value or name not in SHORT_NAMES.values())
+        },
+    }

