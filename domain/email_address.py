@@ -8,6 +8,8 @@ from domain.errors import InvalidEmail
 from domain.text import storable_text
 
 MAX_LENGTH = 254
+KEY_MAX_LENGTH = 2 * MAX_LENGTH
+"""NFKC can make one character eighteen."""
 
 
 def email_address(value: str) -> str:
@@ -17,6 +19,8 @@ def email_address(value: str) -> str:
         validate_email(address, check_deliverability=False)
     except EmailNotValidError:
         raise InvalidEmail("email", "is not an e-mail address; write it as name@example.com") from None
+    if len(email_key(address)) > KEY_MAX_LENGTH:
+        raise InvalidEmail("email", f"is longer than {KEY_MAX_LENGTH} characters once its ligatures are written out")
     return address
 
 

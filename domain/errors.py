@@ -9,6 +9,7 @@
     │   ├── InvalidPhone
     │   ├── InvalidText
     │   ├── InvalidPassword
+    │   ├── UnknownField            a change names a field that isn't there
     │   └── ContactMissing          an account needs an e-mail address or a phone number
     ├── AlreadyTaken                another account has the value; .field names it
     │   ├── EmailTaken
@@ -86,6 +87,13 @@ class InvalidText(Unacceptable):
 
 class InvalidPassword(Unacceptable):
     """A password is too short or too long."""
+
+
+class UnknownField(Unacceptable):
+    """A change names a field that the model doesn't have, or that can't be changed this way."""
+
+    def __init__(self, field: str) -> None:
+        super().__init__(field, "is no field that can be changed")
 
 
 class ContactMissing(Unacceptable):

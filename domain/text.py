@@ -1,5 +1,7 @@
 """Rules for text that people type."""
 
+import unicodedata
+
 from domain.errors import InvalidText
 
 
@@ -13,6 +15,6 @@ def storable_text(field: str, value: str, *, max_length: int) -> str:
     if len(text) > max_length:
         raise InvalidText(field, f"is longer than {max_length} characters")
     for character in text:
-        if character < " " or character == "\x7f" or "\ud800" <= character <= "\udfff":
+        if unicodedata.category(character) in {"Cc", "Cs"}:
             raise InvalidText(field, f"holds U+{ord(character):04X}, which can't be stored; remove it")
     return text

@@ -6,8 +6,8 @@ from typing import Self, TypedDict
 from sqlalchemy import CheckConstraint, Enum, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from domain.email_address import MAX_LENGTH, email_address, email_key
-from domain.errors import ContactMissing, InvalidText
+from domain.email_address import KEY_MAX_LENGTH, MAX_LENGTH, email_address, email_key
+from domain.errors import ContactMissing, InvalidText, UnknownField
 from domain.model import Base, ModelMixin
 from domain.phone_number import phone_number
 from domain.text import storable_text
@@ -54,11 +54,17 @@ class User(ModelMixin, Base):
     )
 
     email: Mapped[str | None] = mapped_column(String(MAX_LENGTH))
-    email_key: Mapped[str | None] = mapped_column(String(2 * MAX_LENGTH))
+    email_key: Mapped[str | None] = mapped_column(String(KEY_MAX_LENGTH))
     phone: Mapped[str | None] = mapped_column(String(16))
     display_name: Mapped[str | None] = mapped_column(String(DISPLAY_NAME_LENGTH))
     role: Mapped[Role] = mapped_column(
-        Enum(Role, native_enum=False, length=16, values_callable=lambda roles: [role.value for role in roles]),
+        Enum(
+            Role,
+            native_enum=False,
+            length=16,
+            validate_strings=True,
+            values_callable=lambda roles: [role.value for role in roles],
+        ),
         default=Role.USER,
     )
     status: Mapped[UserStatus] = mapped_column(
@@ -66,6 +72,7 @@ class User(ModelMixin, Base):
             UserStatus,
             native_enum=False,
             length=16,
+            validate_strings=True,
             values_callable=lambda statuses: [status.value for status in statuses],
         ),
         default=UserStatus.ACTIVE,
@@ -84,6 +91,8 @@ class User(ModelMixin, Base):
 
     def change(self, changes: UserChanges, *, region: str | None = None) -> None:
         """Take the changes over, all or none. Raises `Unacceptable` leaves, each naming its field."""
+        for field in changes.keys() - UserChanges.__annotations__.keys():
+            raise UnknownField(field)
         email, phone, name = changes.get("email"), changes.get("phone"), changes.get("display_name")
         values: dict[str, object] = {}
         if "email" in changes:
@@ -95,11 +104,10 @@ class User(ModelMixin, Base):
             values["display_name"] = (
                 None if name is None else storable_text("display_name", name, max_length=DISPLAY_NAME_LENGTH)
             )
-        for field in ("role", "status"):
-            if field in changes:
-                values[field] = changes[field]
-                if values[field] is None:
-                    raise InvalidText(field, "can't be cleared; leave it out to keep it")
+        if "role" in changes:
+            values["role"] = _choice("role", changes["role"], Role)
+        if "status" in changes:
+            values["status"] = _choice("status", changes["status"], UserStatus)
         if values.get("email_key", self.email_key) is None and values.get("phone", self.phone) is None:
             raise ContactMissing
         for name_, value in values.items():
@@ -110,3 +118,12 @@ class User(ModelMixin, Base):
     def admin(self) -> bool:
         """Whether this account may administer others."""
         return self.role is Role.ADMIN
+
+
+def _choice(field: str, value: str | None, choices: type[StrEnum]) -> StrEnum:
+    if value is None:
+        raise InvalidText(field, "can't be cleared; leave it out to keep it")
+    try:
+        return choices(value)
+    except ValueError:
+        raise InvalidText(field, f"is none of: {', '.join(choices)}") from None

@@ -16,7 +16,7 @@ def column(model: type[Any], name: ColumnName) -> InstrumentedAttribute[Any]:
     key = name if isinstance(name, str) else name.key
     mapper: Mapper[Any] = inspect(model)
     if key not in mapper.column_attrs or (not isinstance(name, str) and not issubclass(model, name.parent.class_)):
-        raise UnknownColumn(model.__name__, key, mapper.column_attrs.keys())
+        raise UnknownColumn(model.__name__, str(name), mapper.column_attrs.keys())
     attribute: InstrumentedAttribute[Any] = getattr(model, key)
     return attribute
 

@@ -1,7 +1,7 @@
 """Cursors: where a page ended, as text that only we can make.
 
-A cursor holds the order of the list and the sort values of a row, signed with HMAC-SHA256. It is not secret,
-and what it holds was on the page it came from.
+A cursor holds which list it is of, the list's order and the sort values of a row, signed with HMAC-SHA256. It is
+not secret, and what it holds was on the page it came from.
 """
 
 import base64

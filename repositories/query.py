@@ -44,8 +44,7 @@ class Query(Conditions[T]):
     @property
     def statement(self) -> Select[T]:
         statement = select(self.model).where(*self.criteria)
-        if self.keys:
-            statement = statement.order_by(*(part for key in self.keys for part in key.order()))
+        statement = statement.order_by(*(part for key in self._order() for part in key.order()))
         if self.row_limit is not None:
             statement = statement.limit(self.row_limit)
         if self.row_offset is not None:
@@ -100,9 +99,14 @@ class Query(Conditions[T]):
                 await rows.close()
 
     async def after(self, cursor: str | None, size: int) -> Slice[T]:
-        """The page of `size` rows that follows `cursor`; the first one for None. Raises `InvalidCursor`."""
-        keys = self.keys or total_order(self.model, ())
-        order = ",".join(key.name for key in keys)
+        """The page of `size` rows that follows `cursor`; the first one for None. Raises `InvalidCursor`,
+        and ValueError for a size below 1.
+        """
+        if size < 1:
+            msg = f"after(…, {size}): give a size of 1 or more"
+            raise ValueError(msg)
+        keys = self._order()
+        order = f"{self.model.__name__}:{','.join(key.name for key in keys)}"
         query = replace(self, keys=keys).limit(size + 1)
         if cursor is not None:
             values = self.cursors.read(order, cursor)
@@ -114,6 +118,9 @@ class Query(Conditions[T]):
             return Slice(rows, None)
         rows = rows[:size]
         return Slice(rows, self.cursors.write(order, sort_values(keys, rows[-1])))
+
+    def _order(self) -> tuple[SortKey, ...]:
+        return self.keys or total_order(self.model, ())
 
 
 def _not_negative(what: str, rows: int) -> int:

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Self, TypeVar, cast
 
-from sqlalchemy import CursorResult, update
+from sqlalchemy import CursorResult, inspect, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstanceState
 from sqlalchemy.sql.dml import Update as UpdateStatement
 
 from repositories.columns import ColumnName, column
@@ -54,4 +56,14 @@ class Update(Conditions[T]):
         """Run it; the number of rows matched."""
         async with self.open_session() as session:
             result = cast("CursorResult[Any]", await session.execute(self.statement))
+            await self._reload(session)
             return result.rowcount
+
+    async def _reload(self, session: AsyncSession) -> None:
+        """Read what SQLAlchemy could only mark as changed (the stamps, SQL expressions) on rows the session holds: a
+        later look at them could not.
+        """
+        states: list[InstanceState[Any]] = [inspect(row) for row in session if isinstance(row, self.model)]
+        stale = [state.identity[0] for state in states if state.expired_attributes and state.identity]
+        if stale:
+            await session.execute(select(self.model).where(column(self.model, "id").in_(stale)))

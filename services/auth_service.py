@@ -26,7 +26,7 @@ class AuthService:
         """A token for the account, and its secret, which can't be had again. Raises `UserNotFound`."""
         async with self._transaction(name="issue token"):
             user = await self._users.get(user_id)
-            token, secret = Token.issue(user.id, lifetime=lifetime or self._token_lifetime)
+            token, secret = Token.issue(user.id, lifetime=self._token_lifetime if lifetime is None else lifetime)
             await self._tokens.add(token)
         return token, secret
 

@@ -7,7 +7,7 @@ from typing import Final, Self, TypeVar
 
 from domain.errors import InvalidText
 from domain.user import Role, UserChanges, UserStatus
-from services.csv_errors import NoUsableColumn, UnknownCsvColumn, UnknownField
+from services.csv_errors import MalformedTemplate, NoUsableColumn, UnknownCsvColumn, UnknownField
 
 FIELDS: Final = ("email", "phone", "display_name", "role", "status")
 HEADER: Final = ("id", *FIELDS, "created_at")
@@ -45,13 +45,11 @@ class CsvColumns:
         if not columns:
             lower = {name.lower().replace(" ", "_").replace("-", "_"): name for name in names}
             columns = {field: f"{{{lower[field]}}}" for field in FIELDS if field in lower}
-        templates = {}
+        templates: dict[str, list[tuple[str, str | None]]] = {}
         for field, text in columns.items():
             if field not in FIELDS:
                 raise UnknownField(field, FIELDS)
-            pieces = (
-                [(literal, name) for literal, name, _, _ in Formatter().parse(text)] if "{" in text else [("", text)]
-            )
+            pieces = _pieces(field, text)
             for _, name in pieces:
                 if name is not None and name not in names:
                     raise UnknownCsvColumn(name, names)
@@ -84,6 +82,15 @@ class CsvColumns:
         if status := values.get("status"):
             changes["status"] = _member(UserStatus, "status", status)
         return changes
+
+
+def _pieces(field: str, template: str) -> list[tuple[str, str | None]]:
+    if "{" not in template:
+        return [("", template)]
+    try:
+        return [(literal, name) for literal, name, _, _ in Formatter().parse(template)]
+    except ValueError:
+        raise MalformedTemplate(field) from None
 
 
 def _member(kind: type[E], field: str, text: str) -> E:

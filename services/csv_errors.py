@@ -4,6 +4,7 @@ CsvError
 ├── UnreadableCsv           not text, or not CSV, from some line on
 ├── UnknownCsvColumn        the mapping names a column that the header doesn't have
 ├── UnknownField            the mapping names a field that accounts don't have
+├── MalformedTemplate       the mapping's template has a brace without its partner
 └── NoUsableColumn          no column stands for an e-mail address or a phone number
 """
 
@@ -50,6 +51,17 @@ class UnknownField(_Unknown):
 
     def __str__(self) -> str:
         return f"an account has no field '{self.name}' to import. {self._hint()}"
+
+
+class MalformedTemplate(CsvError):
+    """The template of `field` has a brace without its partner."""
+
+    def __init__(self, field: str) -> None:
+        self.field = field
+        super().__init__(field)
+
+    def __str__(self) -> str:
+        return f"the template of '{self.field}' has a brace without its partner. Write it as '{{first}} {{last}}'."
 
 
 class NoUsableColumn(CsvError):

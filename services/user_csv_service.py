@@ -2,12 +2,10 @@
 
 import csv
 import io
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Final, Protocol
-
-from aiocsv import AsyncReader
+from typing import Final
 
 from database import TransactionProvider
 from database.errors import UniqueViolation
@@ -16,16 +14,11 @@ from domain.user import User, UserChanges
 from repositories.user_dao import UserDao
 from services.csv_columns import HEADER, CsvColumns, neutral_cell
 from services.csv_errors import UnreadableCsv
+from services.csv_reader import TextFile, records
 from services.import_report import ImportReport, Rejection
 
 BATCH: Final = 500
 """Rows of one transaction: stored together, or not at all."""
-
-
-class TextFile(Protocol):
-    """An open text file, read in pieces."""
-
-    async def read(self, size: int, /) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -55,11 +48,10 @@ class UserCsvService:
         Rows that break a rule are reported and don't stop the others; `progress` is told after each batch.
         Raises `CsvError` leaves when the file as a whole can't be used.
         """
-        reader = AsyncReader(file, strict=True)
         report = ImportReport()
         batch: list[_Row] = []
         mapping: CsvColumns | None = None
-        async for line, cells in _records(reader):
+        async for line, cells in records(file):
             if mapping is None:
                 mapping = CsvColumns.map([cell.removeprefix("\ufeff") for cell in cells], columns or {})
                 continue
@@ -140,22 +132,6 @@ class UserCsvService:
                 phones.add(user.phone)
         report.imported = len(new)
         return new
-
-
-async def _records(reader: AsyncReader) -> AsyncIterator[tuple[int, list[str]]]:
-    """Each record that isn't an empty line, with the line it begins on."""
-    while True:
-        begins = reader.line_num + 1
-        try:
-            cells = await anext(reader, None)
-        except csv.Error as error:
-            raise UnreadableCsv(begins, f"{error}; check the quotes of this row") from None
-        except UnicodeDecodeError as error:
-            raise UnreadableCsv(begins, f"not UTF-8 at byte {error.start} of this piece; convert the file") from None
-        if cells is None:
-            return
-        if cells:
-            yield begins, cells
 
 
 def _csv_text(lines: Sequence[Sequence[str]]) -> str:

@@ -2,14 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from database import TransactionProvider
 from domain.user import User, UserChanges
 from repositories.base_dao import check_version
-from repositories.errors import UserNotFound
+from repositories.errors import UnknownColumn, UserNotFound
 from repositories.user_dao import UserDao, UserFilter
 from services.contacts import contacts_taken
 from services.passwords import Passwords
+
+SORTABLE: Final = ("created_at", "updated_at", "email", "display_name", "id")
+"""What a list can be ordered by. A cursor holds the last row's values of these, so no secret is among them."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,7 @@ class UserService:
 
     async def find(self, contact: str) -> User:
         """The account with this id, e-mail address or phone number (E.164). Raises `UserNotFound`."""
-        if contact.isascii() and contact.isdecimal() and len(contact) < 19:
+        if contact.isascii() and contact.isdecimal() and len(contact) <= 19 and int(contact) < 1 << 63:
             return await self._users.get(int(contact))
         criteria = UserFilter(phone=contact) if contact.startswith("+") else UserFilter(email=contact)
         user = await criteria.apply(self._users.query()).one_or_none()
@@ -73,10 +77,12 @@ class UserService:
         include_deleted: bool = False,
         include_total: bool = False,
     ) -> UserPage:
-        """One page of the accounts that match. `order` is a column, `-` before it for descending.
+        """One page of the accounts that match. `order` is one of `SORTABLE`, `-` before it for descending.
 
         Raises `InvalidCursor`, `UnknownColumn`.
         """
+        if order.removeprefix("-") not in SORTABLE:
+            raise UnknownColumn("User", order.removeprefix("-"), SORTABLE)
         query = criteria.apply(self._users.query(include_deleted=include_deleted))
         page = await query.order_by(order).after(cursor, limit)
         total = None

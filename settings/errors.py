@@ -33,5 +33,6 @@ class SettingsError(ValueError):
             name = "__".join(str(part) for part in item["loc"])
             if not name:
                 name, _, reason = reason.partition(" ")
-            problems.append(Problem(prefix + name.upper(), reason))
+            # An unknown name of a `.env` comes with its prefix.
+            problems.append(Problem(prefix + name.upper().removeprefix(prefix), reason))
         return cls(problems)

@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import tempfile
 from pathlib import Path
 
 from settings.settings import Settings
@@ -12,7 +13,7 @@ FILE_NAME = "secret.key"
 def secret_key(settings: Settings) -> str:
     """The configured key, else the one in `var_dir/secret.key`, which is made on first use, mode 0600.
 
-    Two processes that start together agree on one key: the file is created whole, or not at all.
+    Processes that start together agree on one key: the file is created whole, or not at all.
     """
     if settings.secret_key is not None:
         return settings.secret_key.get_secret_value()
@@ -24,8 +25,9 @@ def secret_key(settings: Settings) -> str:
 
 def _create(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f"{path.name}.{os.getpid()}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    # A name of its own and mode 0600: a process id is not unique where containers share a volume.
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.")
+    draft = Path(name)
     with os.fdopen(descriptor, "w", encoding="ascii") as file:
         file.write(secrets.token_hex(32))
     try:

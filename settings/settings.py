@@ -1,6 +1,7 @@
 """Settings: every value the system is configured by, in one typed object."""
 
 import os
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from enum import StrEnum
@@ -95,7 +96,9 @@ class Settings(BaseSettings):
         except ValidationError as error:
             raise SettingsError.from_validation(error, prefix=PREFIX) from None
         except UnreadableValue as error:
-            raise SettingsError([Problem("environment", str(error))]) from None
+            section = re.search(r'field "(\w+)"', str(error))
+            variable = PREFIX + (section[1].upper() if section else "SECRETS_DIR")
+            raise SettingsError([Problem(variable, str(error))]) from None
 
     @classmethod
     def settings_customise_sources(
@@ -113,7 +116,7 @@ class Settings(BaseSettings):
         )
         for source in (env_settings, dotenv_settings, secrets):
             if isinstance(source, EnvSettingsSource):
-                source.env_vars = _with_short_names(source.env_vars)
+                source.env_vars = _ours(source.env_vars)
         return init_settings, env_settings, dotenv_settings, secrets
 
     @model_validator(mode="before")
@@ -139,13 +142,15 @@ class Settings(BaseSettings):
         return self
 
 
-def _with_short_names(variables: Mapping[str, str | None]) -> Mapping[str, str | None]:
-    """The variables, with the long name of each short one that stands alone."""
+def _ours(variables: Mapping[str, str | None]) -> Mapping[str, str | None]:
+    """The variables with our prefix, and the long name of each short one that stands alone. A `.env` is shared:
+    what other programs read from it is no mistake of ours.
+    """
     return {
         **{long: variables[short] for short, long in SHORT_NAMES.items() if variables.get(short)},
         **{
             name: value
             for name, value in variables.items()
-            if name not in SHORT_NAMES and (value or name not in SHORT_NAMES.values())
+            if name.startswith(PREFIX.lower()) and (value or name not in SHORT_NAMES.values())
         },
     }

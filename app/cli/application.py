@@ -56,8 +56,8 @@ def main(arguments: Sequence[str] | None = None, *, container: Container | None 
     except EXPECTED as error:
         _say(str(error))
         return ExitCode.FAILED
-    except BrokenPipeError:
-        # Whoever read our output has seen enough; nothing is left to tell them.
+    except SystemExit:
+        # How Typer ends on a broken pipe: whoever read our output has seen enough, nothing is left to tell them.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.DONE
     except OSError as error:

@@ -30,6 +30,7 @@ def container_command(application: typer.Typer, name: str) -> Callable[[Command[
         options = list(signature.parameters.values())[1:]
 
         def command(context: typer.Context, **arguments: Any) -> int | None:
+            _require_text(arguments)
             return asyncio.run(_run(context.obj, function, arguments))
 
         parameter = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
@@ -43,6 +44,14 @@ def container_command(application: typer.Typer, name: str) -> Callable[[Command[
         return function
 
     return register
+
+
+def _require_text(arguments: dict[str, Any]) -> None:
+    """Raises for bytes that are no UTF-8, which Python hides in surrogates: no database can be asked for them."""
+    for name, value in arguments.items():
+        if isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value):
+            msg = f"'{name}' is not UTF-8 text"
+            raise typer.BadParameter(msg)
 
 
 async def _run(given: Container | None, function: Callable[..., Awaitable[int | None]], arguments: Any) -> int | None:

@@ -18,7 +18,9 @@ application = typer.Typer(no_args_is_help=True, help="Access tokens.")
 async def issue(
     container: Container,
     user: Annotated[str, typer.Argument(help="Id, e-mail address or phone number.")],
-    hours: Annotated[float | None, typer.Option(min=0.001, help="How long it counts; else as configured.")] = None,
+    hours: Annotated[
+        float | None, typer.Option(min=0.001, max=87_600, help="How long it counts; else as configured.")
+    ] = None,
     json: JsonFlag = False,
 ) -> None:
     """Issue an access token. It is printed once and stored nowhere."""

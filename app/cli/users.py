@@ -122,7 +122,7 @@ async def import_users(
             msg = f"'{text}' is not FIELD=COLUMN"
             raise typer.BadParameter(msg)
         columns[field.strip()] = source
-    async with await anyio.open_file(file, encoding="utf-8-sig", newline="") as opened:
+    async with await anyio.open_file(file, encoding="utf-8-sig", errors="surrogateescape", newline="") as opened:
         report = await container.user_csv_service().import_file(
             opened, columns=columns, region=region, progress=_progress
         )
@@ -156,9 +156,14 @@ async def export(
             sys.stdout.flush()
             return
         descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
-            async for piece in pieces:
-                file.write(piece)
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
+                async for piece in pieces:
+                    file.write(piece)
+        except BaseException:
+            # Half an export looks like a whole one.
+            output.unlink()
+            raise
     say(f"written to {output}")
 
 

@@ -1,0 +1,121 @@
+"""Whatever goes wrong is a problem document, and tells nothing of our insides."""
+
+import httpx2
+import pytest
+from fastapi import FastAPI
+
+from app.api import create_app
+from containers import Container, running
+from database.errors import DeadlockDetected, PoolTimeout, SerializationFailure, StatementTimeout
+from settings import Settings
+from tests.app.api.problem_document import assert_problem
+from tests.fakes import FailingUsers
+
+
+async def test_an_unknown_address_is_404(client: httpx2.AsyncClient) -> None:
+    for path in ("/nothing", "/v1/nothing", "/v1/users/1/nothing", "/health/nothing", "/%00", "/v1"):
+        problem = assert_problem(await client.get(path), 404, "no_such_address")
+        assert problem["errors"] == []
+
+
+async def test_a_method_that_an_address_does_not_answer_is_405(client: httpx2.AsyncClient) -> None:
+    for method, path in [
+        ("PUT", "/v1/users"),
+        ("DELETE", "/v1/users"),
+        ("PUT", "/v1/users/1"),
+        ("POST", "/health/live"),
+    ]:
+        response = await client.request(method, path)
+        assert_problem(response, 405, "method_not_allowed")
+        assert response.headers["allow"]
+
+
+async def test_an_unexpected_error_is_a_500_without_its_words(
+    client: httpx2.AsyncClient, container: Container, caplog: pytest.LogCaptureFixture
+) -> None:
+    with container.user_dao.override(FailingUsers(RuntimeError("canary"))):
+        response = await client.get("/v1/users/1", headers={"X-Request-ID": "mine"})
+    problem = assert_problem(response, 500, "internal_error")
+    assert problem["request_id"] == "mine"
+    for word in ("canary", "RuntimeError", ".py"):
+        assert word not in response.text
+    assert "canary" in caplog.text, "the log must tell what the answer doesn't"
+    assert (await client.get("/v1/users")).status_code == 200
+
+
+async def test_an_error_in_authentication_is_a_500_too(client: httpx2.AsyncClient, container: Container) -> None:
+    class Broken:
+        async def authenticate(self, secret: str) -> None:
+            msg = "canary"
+            raise RuntimeError(msg)
+
+    with container.auth_service.override(Broken()):
+        response = await client.get("/v1/users")
+    assert_problem(response, 500, "internal_error")
+    assert "canary" not in response.text
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code"),
+    [
+        (PoolTimeout(size=5, timeout=3), 503, "unavailable"),
+        (SerializationFailure("canary", sqlstate="40001"), 503, "try_again"),
+        (DeadlockDetected("canary", sqlstate="40P01"), 503, "try_again"),
+        (StatementTimeout("canary", sqlstate="57014"), 504, "timeout"),
+    ],
+)
+async def test_a_database_in_trouble_is_not_the_clients_fault(
+    client: httpx2.AsyncClient, container: Container, error: Exception, status: int, code: str
+) -> None:
+    with container.user_dao.override(FailingUsers(error)):
+        response = await client.get("/v1/users/1")
+    assert_problem(response, status, code)
+    assert "canary" not in response.text
+    assert ("retry-after" in response.headers) is (status == 503)
+
+
+def unauthenticated(app: FastAPI) -> httpx2.AsyncClient:
+    return httpx2.AsyncClient(
+        transport=httpx2.ASGITransport(app), base_url="http://test", headers={"Authorization": "Bearer gh_any"}
+    )
+
+
+async def test_an_unreachable_database_is_503_and_the_process_lives() -> None:
+    settings = Settings(database={"url": "postgresql://someone:canary@127.0.0.1:1/nowhere"})
+    async with running(Container(settings=settings)) as container, unauthenticated(create_app(container)) as client:
+        for method, path in [("GET", "/v1/users"), ("POST", "/v1/users"), ("GET", "/v1/users/1")]:
+            response = await client.request(method, path)
+            assert_problem(response, 503, "unavailable")
+            assert int(response.headers["retry-after"]) >= 1
+            for word in ("canary", "127.0.0.1", "nowhere"):
+                assert word not in response.text
+        ready = await client.get("/health/ready")
+        assert ready.status_code == 503
+        assert ready.headers["retry-after"]
+        assert (ready.json()["database"], ready.json()["migrations"]) == ("unreachable", "unknown")
+        assert (await client.get("/health/live")).status_code == 200
+
+
+async def test_an_unmigrated_database_is_behind_and_503(unmigrated_url: str) -> None:
+    settings = Settings(database={"url": unmigrated_url})
+    async with running(Container(settings=settings)) as container, unauthenticated(create_app(container)) as client:
+        ready = await client.get("/health/ready")
+        assert (ready.status_code, ready.json()["database"], ready.json()["migrations"]) == (503, "ok", "behind")
+        response = await client.get("/v1/users")
+        assert_problem(response, 503, "unavailable")
+        assert response.headers["retry-after"]
+        assert (await client.get("/health/live")).status_code == 200
+
+        await container.schema().upgrade()
+        assert (await client.get("/health/ready")).status_code == 200
+        assert_problem(await client.get("/v1/users"), 401, "not_authenticated")
+
+
+async def test_a_ready_service_tells_no_version_and_no_host(client: httpx2.AsyncClient, settings: Settings) -> None:
+    response = await client.get("/health/ready", headers={"Authorization": ""})
+    assert response.status_code == 200
+    assert set(response.json()) == {"status", "database", "migrations", "pool_in_use", "pool_size"}
+    assert response.json()["status"] == "ok"
+    assert str(settings.database.url.host or settings.database.url.database) not in response.text
+    assert "server" not in response.headers
+    assert (await client.get("/health/live")).json() == {"status": "ok"}

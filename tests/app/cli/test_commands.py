@@ -1,0 +1,164 @@
+"""`gatehouse tokens`, `db`, `demo`, `config`, and errors that every command shares."""
+
+import json
+import re
+import sqlite3
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from app.cli import main
+from containers import Container
+from settings import Settings
+from tests.app.cli.conftest import Gatehouse
+from tests.fakes import FailingUsers
+
+UNREACHABLE = "postgresql://someone:canary@127.0.0.1:1/none"
+
+
+def test_a_token_is_printed_once_and_revoked_by_stdin(gatehouse: Gatehouse) -> None:
+    gatehouse("users", "create", "--email", "ada@example.com")
+    issued = gatehouse("tokens", "issue", "ada@example.com")
+    assert re.fullmatch(r"gh_[\w-]{43}\n", issued.out)
+    assert issued.out.strip() not in issued.err
+
+    again = gatehouse("tokens", "issue", "ada@example.com", "--hours", "1.5", "--json").json()
+    assert set(again) == {"access_token", "token_type", "expires_at"}
+    left = datetime.fromisoformat(again["expires_at"]) - datetime.now(UTC)
+    assert timedelta(minutes=89) < left <= timedelta(minutes=90)
+
+    revoked = gatehouse("tokens", "revoke", stdin=issued.out)
+    assert (revoked.code, revoked.out) == (0, "")
+    gatehouse("tokens", "revoke", stdin=issued.out).assert_error(1, "no such token, or it was revoked before")
+    gatehouse("tokens", "revoke", stdin="").assert_error(1, "no such token")
+    gatehouse("tokens", "revoke", issued.out.strip()).assert_error(2, "unexpected extra argument")
+
+
+def test_a_token_needs_an_account_and_a_sensible_lifetime(gatehouse: Gatehouse) -> None:
+    gatehouse("users", "create", "--email", "ada@example.com")
+    gatehouse("tokens", "issue", "nobody@example.com").assert_error(1, "there is no user")
+    for hours in ("0", "-1", "nan", "inf", "1e12", "soon"):
+        gatehouse("tokens", "issue", "ada@example.com", "--hours", hours).assert_error(2, "--hours")
+
+
+def test_db_upgrade_brings_an_empty_database_to_the_newest(
+    shell: Gatehouse, unmigrated_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", unmigrated_url)
+    empty = shell("db", "check", "--json")
+    assert empty.code == 4
+    assert json.loads(empty.out)["healthy"] is False
+    assert "run: gatehouse db upgrade" in shell("db", "check").err
+    shell("users", "list").assert_error(1, "gatehouse db upgrade")
+
+    upgraded = shell("db", "upgrade")
+    assert (upgraded.code, upgraded.out) == (0, "")
+    assert "schema: empty → 0001" in upgraded.err
+    assert shell("db", "upgrade").code == 0
+    healthy = shell("db", "check", "--json").json()
+    assert healthy == {"current": healthy["head"], "head": healthy["head"], "differences": [], "healthy": True}
+
+
+def test_db_check_tells_where_database_and_models_differ(gatehouse: Gatehouse, database_url: str, backend: str) -> None:
+    assert gatehouse("db", "check").code == 0
+    if backend == "sqlite":
+        with sqlite3.connect(database_url.removeprefix("sqlite:///")) as connection:
+            connection.execute("ALTER TABLE users ADD COLUMN nickname TEXT")
+        connection.close()
+        done = gatehouse("db", "check", "--json")
+        assert done.code == 4
+        assert "nickname" in str(json.loads(done.out)["differences"])
+
+
+def test_demo_seed_twice_seeds_once(gatehouse: Gatehouse) -> None:
+    assert "created: 11" in gatehouse("demo", "seed").err
+    again = gatehouse("demo", "seed")
+    assert (again.code, again.out) == (0, "")
+    assert "created: 0" in again.err
+    assert len(gatehouse("users", "list", "--json").json()["items"]) == 11
+
+
+def test_config_show_masks_every_secret(shell: Gatehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://ada:canary-one@db.example.com/app?password=canary-two")
+    monkeypatch.setenv("GATEHOUSE_DATABASE__PASSWORD", "canary-three")
+    monkeypatch.setenv("GATEHOUSE_SECRET_KEY", "canary-four" * 4)
+    for arguments in (["config", "show"], ["config", "show", "--json"]):
+        done = shell(*arguments)
+        assert done.code == 0
+        assert "canary" not in done.out + done.err
+        assert "db.example.com" in done.out
+        assert "***" in done.out
+    values = shell("config", "show", "--json").json()
+    assert set(values) >= {"environment", "database", "tokens", "port"}
+    assert "GATEHOUSE_DATABASE__POOL_SIZE\t5" in shell("config", "show").out
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["users", "list"], ["users", "show", "1"], ["users", "create", "--email", "a@example.com"], ["users", "export"],
+     ["tokens", "issue", "1"], ["tokens", "revoke"], ["db", "upgrade"], ["db", "check"], ["demo", "seed"],
+     ["demo", "run", "--check"]],
+)  # fmt: skip
+def test_an_unreachable_database_is_one_line(
+    shell: Gatehouse, arguments: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", UNREACHABLE)
+    done = shell(*arguments, stdin="gh_x\n")
+    assert done.code == 1
+    assert done.err.startswith("error: the database at 127.0.0.1:1/none can't be reached: ")
+    assert done.err.count("\n") == 1
+    assert "canary" not in done.err
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("foo://x:canary@h/d", "unknown database 'foo'; use one of: postgresql"),
+        ("canary", "not a database URL"),
+        ("sqlite:///:memory:", "in-memory SQLite"),
+        ("oracle://x:canary@h/d", "pip install 'gatehouse[oracle]'"),
+    ],
+)
+@pytest.mark.parametrize("command", [["users", "list"], ["serve"], ["db", "check"]])
+def test_a_database_that_cannot_be_used_is_one_line(
+    shell: Gatehouse, url: str, words: str, command: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", url)
+    done = shell(*command)
+    done.assert_error(1, words)
+    assert "canary" not in done.err
+
+
+def test_usage_is_exit_code_2_and_help_is_0(shell: Gatehouse) -> None:
+    assert shell("--help").code == 0
+    assert "Accounts." in shell("users", "--help").out
+    for arguments in (["--nonsense"], ["nonsense"], ["users", "list", "extra"], ["serve", "--port", "65536"]):
+        shell(*arguments).assert_error(2, "Error")
+
+
+def test_an_unexpected_error_is_one_line_and_tells_how_to_see_more(
+    shell: Gatehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken() -> Container:
+        container = Container(settings=Settings(database={"url": UNREACHABLE}))
+        container.user_dao.override(FailingUsers(RuntimeError("canary")))
+        return container
+
+    done = shell("users", "show", "1", container=broken())
+    done.assert_error(1, "unexpected RuntimeError; set GATEHOUSE_DEBUG=1")
+    assert "canary" not in done.err
+    monkeypatch.setenv("GATEHOUSE_DEBUG", "1")
+    with pytest.raises(RuntimeError, match="canary"):
+        main(["users", "show", "1"], container=broken())
+
+
+def test_logs_never_reach_stdout(gatehouse: Gatehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOG_LEVEL", "DEBUG")
+    monkeypatch.setenv("GATEHOUSE_LOG_FORMAT", "json")
+    assert gatehouse("users", "list", "--json").json()["items"] == []
+
+
+def test_importing_the_commands_reads_and_writes_nothing(tmp_path: Path) -> None:
+    assert main(["--help"]) == 0
+    assert list(tmp_path.iterdir()) == []

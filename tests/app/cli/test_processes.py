@@ -1,0 +1,123 @@
+"""Commands as processes: servers, signals, pipes."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+
+def environment(**variables: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("GATEHOUSE_")}
+    return {**kept, "PYTHONPATH": str(ROOT), **variables}
+
+
+@contextmanager
+def process(*arguments: str, **variables: str) -> Iterator[subprocess.Popen[str]]:
+    with subprocess.Popen(
+        [sys.executable, "-m", "app", *arguments],
+        env=environment(**variables),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as running:
+        try:
+            yield running
+        finally:
+            if running.poll() is None:
+                running.kill()
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def wait_for(url: str, server: "subprocess.Popen[str]") -> int:
+    for _ in range(800):
+        try:
+            with urllib.request.urlopen(url, timeout=5) as response:
+                return int(response.status)
+        except OSError:
+            assert server.poll() is None, "the server ended"
+            time.sleep(0.05)
+    pytest.fail("the server did not answer within 40 s")
+
+
+def test_demo_run_check_exits_0_on_a_fresh_file(tmp_path: Path) -> None:
+    with process("demo", "run", "--check") as command:
+        out, err = command.communicate(timeout=60)
+    assert command.returncode == 0, err
+    assert out.splitlines() == ["200 /health/live", "200 /health/ready", "200 /v1/users?limit=1"]
+    assert "Traceback" not in err
+    assert "gh_" not in err
+    assert (tmp_path / "var" / "gatehouse.db").exists()
+
+
+def test_serve_answers_and_ends_cleanly_when_interrupted(database_url: str) -> None:
+    port = free_port()
+    with process("serve", "--port", str(port), DATABASE_URL=database_url) as server:
+        assert wait_for(f"http://127.0.0.1:{port}/health/ready", server) == 200
+        server.send_signal(signal.SIGINT)
+        out, err = server.communicate(timeout=60)
+    assert server.returncode == 0
+    assert out == ""
+    assert "Traceback" not in err
+    assert "GET /health/ready 200" in err
+
+
+def test_serve_on_a_taken_port_fails_with_1() -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        process("serve", "--port", str(listener.getsockname()[1])) as server,
+    ):
+        out, err = server.communicate(timeout=60)
+    assert server.returncode == 1, "3 would say: some rows were rejected"
+    assert out == ""
+    assert "address already in use" in err
+    assert "Traceback" not in err
+
+
+def test_an_interrupted_import_ends_with_130_and_keeps_whole_batches(database_url: str, tmp_path: Path) -> None:
+    """The file is a pipe that holds less than half of it: once all is written, the import is in the middle."""
+    pipe = tmp_path / "people.csv"
+    os.mkfifo(pipe)
+    with process("users", "import", str(pipe), "--json", DATABASE_URL=database_url) as command, pipe.open("w") as file:
+        file.write("email\n" + "".join(f"user{number}@example.com\n" for number in range(7000)))
+        file.flush()
+        command.send_signal(signal.SIGINT)
+        out, err = command.communicate(timeout=60)
+    assert command.returncode == 130, err
+    assert out == ""
+    assert "Traceback" not in err
+    with process("users", "export", DATABASE_URL=database_url) as export:
+        stored = len(export.communicate(timeout=60)[0].splitlines()) - 1
+    assert stored % 500 == 0, "whole batches"
+    assert 500 <= stored < 7000
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(tmp_path: Path) -> None:
+    people = tmp_path / "people.csv"
+    people.write_text("email\n" + "".join(f"user{number}@example.com\n" for number in range(2500)))
+    for arguments in (["db", "upgrade"], ["users", "import", str(people)]):
+        with process(*arguments) as command:
+            command.communicate(timeout=60)
+            assert command.returncode == 0
+    with process("users", "export") as export:
+        assert export.stdout is not None
+        export.stdout.readline()
+        export.stdout.close()
+        assert export.stderr is not None
+        err = export.stderr.read()
+        export.wait(60)
+    assert (export.returncode, err) == (0, "")

@@ -1,0 +1,67 @@
+"""Lifetime: opened once, closed once, whatever fails."""
+
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from database.errors import ContainerClosed, EngineNotStarted
+from database.lifetime import Lifetime
+
+
+def noting(log: list[str], name: str, error: Exception | None = None) -> Callable[[], Awaitable[None]]:
+    async def close() -> None:
+        log.append(name)
+        if error is not None:
+            raise error
+
+    return close
+
+
+async def test_last_opened_is_first_closed() -> None:
+    """Trap 23."""
+    log: list[str] = []
+    lifetime = Lifetime()
+    lifetime.enter()
+    for name in ("first", "second", "third"):
+        lifetime.on_close(noting(log, name))
+    assert await lifetime.leave()
+    assert log == ["third", "second", "first"]
+
+
+async def test_only_the_outermost_leave_closes() -> None:
+    log: list[str] = []
+    lifetime = Lifetime()
+    lifetime.enter()
+    lifetime.enter()
+    lifetime.on_close(noting(log, "closed"))
+    assert not await lifetime.leave()
+    lifetime.require_open()
+    assert log == []
+    assert await lifetime.leave()
+    assert log == ["closed"]
+
+
+async def test_what_fails_to_close_stops_nothing_else() -> None:
+    log: list[str] = []
+    lifetime = Lifetime()
+    lifetime.enter()
+    lifetime.on_close(noting(log, "first"))
+    lifetime.on_close(noting(log, "second", ZeroDivisionError()))
+    lifetime.on_close(noting(log, "third"))
+    with pytest.raises(ZeroDivisionError):
+        await lifetime.leave()
+    assert log == ["third", "second", "first"]
+    with pytest.raises(ContainerClosed):
+        lifetime.enter()
+
+
+async def test_the_gate_is_shut_before_and_after() -> None:
+    lifetime = Lifetime()
+    with pytest.raises(EngineNotStarted, match=r"async with running\(container\)"):
+        lifetime.require_open()
+    lifetime.enter()
+    lifetime.require_open()
+    await lifetime.leave()
+    for gate in (lifetime.require_open, lifetime.enter):
+        with pytest.raises(ContainerClosed, match="Build a new one"):
+            gate()

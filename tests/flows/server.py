@@ -1,0 +1,71 @@
+"""The commands as processes, and a real server."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.conftest import ROOT
+
+
+def environment(**variables: str) -> dict[str, str]:
+    """Ours without this machine's settings."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("GATEHOUSE_")}
+    return {**kept, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error::ResourceWarning", **variables}
+
+
+def command(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "app", *arguments],
+        env=environment(**variables),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+
+
+def json_of(*arguments: str, **variables: str) -> Any:
+    """What a command prints with `--json`. It must succeed."""
+    done = command(*arguments, "--json", **variables)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@contextmanager
+def serving(folder: Path, **variables: str) -> Iterator[str]:
+    """The address of a server that must end cleanly, with nothing on stdout and no stack on stderr."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = int(listener.getsockname()[1])
+    out, err = folder / "server.out", folder / "server.err"
+    with (
+        out.open("w") as stdout,
+        err.open("w") as stderr,
+        subprocess.Popen(
+            [sys.executable, "-m", "app", "serve", "--port", str(port)],
+            env=environment(**variables),
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=stderr,
+        ) as server,
+    ):
+        try:
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.send_signal(signal.SIGINT)
+            try:
+                server.wait(60)
+            finally:
+                server.kill()
+    assert server.returncode == 0, err.read_text()
+    assert out.read_text() == ""
+    assert "Traceback" not in err.read_text()
+    assert "Error" not in err.read_text()
