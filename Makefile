@@ -12,7 +12,7 @@ help: ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
 run: .venv/.run ## Migrate, seed and serve the embedded database (ARGS=--check: probe it and stop)
-	@$(BIN)/python -m app demo run $(ARGS)
+	@$(BIN)/python -m app demo run $(ARGS) || { code=$$?; test $$code -eq 130 || exit $$code; }
 
 test: .venv/.test ## Run the tests on SQLite and PostgreSQL (ARGS: for pytest)
 	@$(BIN)/python -m pytest -n 2 $(ARGS)

@@ -13,8 +13,8 @@ from database import TransactionProvider
 from database.engine import open_engine
 from database.lifetime import Lifetime
 from database.schema import Schema
-from database.session import SessionFactory
-from database.transaction import EngineSessionProvider
+from database.session_factory import SessionFactory
+from database.session_provider import EngineSessionProvider
 from domain import Snowflake
 from migrations import LOCATION
 from repositories import Cursors, TokenDao, UserDao
@@ -68,5 +68,4 @@ async def running(container: Container | None = None) -> AsyncIterator[Container
         container.init_resources()
         yield container
     finally:
-        if await lifetime.leave():
-            container.shutdown_resources()
+        await lifetime.leave(container.shutdown_resources)

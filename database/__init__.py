@@ -8,7 +8,8 @@ from database.execution import execute_transaction
 from database.outcome import Outcome
 from database.propagation import Propagation
 from database.session import SessionProvider
-from database.transaction import Transaction, TransactionProvider, current_transaction
+from database.transaction import Transaction, current_transaction
+from database.transaction_provider import TransactionProvider
 
 __all__ = [
     "Outcome",

@@ -93,6 +93,8 @@ def translate(context: ExceptionContext) -> BaseException | None:
     if isinstance(context.sqlalchemy_exception, StatementError):
         # Raised on our side while the statement was prepared (a column default, a bind value): SQLAlchemy
         # would wrap it, and the caller would miss a `NoActingUser`.
+        if isinstance(context.original_exception, LookupError):
+            context.original_exception.args = ("a value is none of its column's choices",)
         return context.original_exception
     return None
 
@@ -165,6 +167,6 @@ def _forget_values(link: BaseException, error: DriverError) -> None:
     if isinstance(link, sqlite3.Error):
         return
     link.args = (str(error),)
-    for name in ("detail", "hint", "where", "internal_query"):
+    for name in ("detail", "hint", "where", "internal_query", "message"):
         if getattr(link, name, None):
             setattr(link, name, None)

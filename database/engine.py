@@ -1,5 +1,6 @@
 """The engine: opened by the container's Resource inside `running()`, disposed when the lifetime ends."""
 
+import os
 from typing import Any
 
 from sqlalchemy import URL, event
@@ -7,8 +8,8 @@ from sqlalchemy.exc import NoSuchModuleError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from database import json_codec, postgresql, sqlite
-from database.driver_errors import translate
 from database.errors import DatabaseUnavailable, DriverNotInstalled
+from database.events import install
 from database.lifetime import Lifetime
 from database.pool import Pool, ping_after_idle
 from settings import DatabaseSettings
@@ -24,7 +25,16 @@ def open_engine(settings: DatabaseSettings, lifetime: Lifetime) -> AsyncEngine:
     """
     lifetime.require_open()
     engine = build_engine(settings)
-    lifetime.on_close(engine.dispose)
+    opened_by = os.getpid()
+
+    async def dispose() -> None:
+        # A forked child that leaves its parent's block must not say goodbye on its parent's sockets.
+        if os.getpid() == opened_by:
+            await engine.dispose()
+        else:
+            engine.sync_engine.dispose(close=False)
+
+    lifetime.on_close(dispose)
     return engine
 
 
@@ -54,18 +64,9 @@ def build_engine(settings: DatabaseSettings) -> AsyncEngine:
         driver = settings.url.get_driver_name()
         raise DriverNotInstalled(driver, EXTRAS.get(backend)) from error
     ping_after_idle(engine, settings.ping_after_idle)
+    _name_connect_failures(engine)
     install(engine)
     return engine
-
-
-def install(engine: AsyncEngine) -> None:
-    """Register what every engine needs, an overriding one too. Safe to call again for the same engine."""
-    target = engine.sync_engine
-    if not event.contains(target, "handle_error", translate):
-        event.listen(target, "handle_error", translate)
-        _name_connect_failures(engine)
-    if target.dialect.name == "sqlite":
-        sqlite.install(engine)
 
 
 def _name_connect_failures(engine: AsyncEngine) -> None:
@@ -87,7 +88,7 @@ def _reason(error: BaseException) -> str:
     if isinstance(error, TimeoutError):
         return "no answer in time"
     if isinstance(error, OSError):
-        return (error.strerror or type(error).__name__).lower()
+        return os.strerror(error.errno).lower() if error.errno else type(error).__name__
     return str(error.args[0]) if error.args else type(error).__name__
 
 

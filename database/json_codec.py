@@ -1,8 +1,9 @@
 """JSON that comes back as it went in.
 
 What JSON has is stored as plain JSON, readable by every other program. What it lacks is stored as an object of
-one key: `{"$decimal": "1.10"}`, `$datetime`, `$date`, `$time`, `$uuid`, `$float` (NaN and the infinities). An
-object of the caller's that looks like one of these is kept apart by `{"$object": …}`. Tuples come back as lists.
+one key: `{"$decimal": "1.10"}`, `$datetime`, `$date`, `$time`, `$uuid`, `$float` (NaN and the infinities), and
+`$number` for a number that is the whole document. An object of the caller's that looks like one of these is kept apart
+by `{"$object": …}`. Tuples come back as lists.
 """
 
 import json
@@ -10,6 +11,7 @@ import math
 from collections.abc import Callable
 from datetime import date, datetime, time
 from decimal import Decimal
+from enum import Enum
 from typing import Any, Final
 from uuid import UUID
 
@@ -20,13 +22,19 @@ _READERS: Final[dict[str, Callable[[Any], Any]]] = {
     "$time": time.fromisoformat,
     "$uuid": UUID,
     "$float": float,
+    "$number": lambda value: value,
     "$object": lambda value: value,
 }
 
 
 def dumps(value: Any) -> str:
     """The value as JSON. Raises TypeError, naming the type, for what can't come back."""
-    return json.dumps(_plain(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    if isinstance(value, int | float) and not isinstance(value, bool | Enum) and math.isfinite(value):
+        # SQLite takes a JSON column for a numeric one, and text that is a number for that number: 0.0 came back as 0.
+        plain: Any = {"$number": value}
+    else:
+        plain = _plain(value)
+    return json.dumps(plain, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 def loads(text: str | bytes) -> Any:
@@ -36,6 +44,9 @@ def loads(text: str | bytes) -> Any:
 
 def _plain(value: Any) -> Any:
     match value:
+        case Enum():
+            msg = f"a {type(value).__name__} would come back as plain text or number; store its .value"
+            raise TypeError(msg)
         case None | bool() | int() | str():
             return value
         case float():

@@ -24,16 +24,15 @@ class Lifetime:
             raise ContainerClosed
         self._entered += 1
 
-    async def leave(self) -> bool:
-        """The outermost call closes what was opened, last opened first, each even if another fails; only it
-        returns True.
+    async def leave(self, forget: Callable[[], Any]) -> None:
+        """The outermost call has the container forget what was opened, then closes it, last opened first, each even
+        if another fails.
         """
         self._entered -= 1
-        if self._entered:
-            return False
-        self._closed = True
-        await self._closing.aclose()
-        return True
+        if self._entered == 0:
+            self._closed = True
+            forget()
+            await self._closing.aclose()
 
     def require_open(self) -> None:
         """Raises `EngineNotStarted` before `enter`, `ContainerClosed` after the outermost `leave`."""

@@ -5,6 +5,8 @@ from enum import StrEnum
 
 class Outcome(StrEnum):
     COMMITTED = "committed"
-    """Everything the unit wrote is durable."""
+    """Everything the transaction wrote is durable."""
     ROLLED_BACK = "rolled back"
-    """Nothing the unit wrote is stored."""
+    """Nothing the transaction wrote is stored."""
+    UNKNOWN = "unknown"
+    """COMMIT was sent, and the connection was lost before its answer: stored whole, or not at all."""

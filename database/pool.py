@@ -1,6 +1,7 @@
 """Pool: SQLAlchemy's queue pool, with its timeout as a typed error and a ping only after idling."""
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import event
@@ -16,13 +17,21 @@ IDLE_SINCE = "gatehouse_idle_since"
 
 
 class Pool(AsyncAdaptedQueuePool):
-    """Raises `PoolTimeout` where SQLAlchemy's own pool raises its TimeoutError."""
+    """Raises `PoolTimeout`, naming the holders, where SQLAlchemy's own pool raises its TimeoutError."""
+
+    describe_holders: Callable[[], tuple[str, ...]] = staticmethod(lambda: ())
+    """Who holds the connections: set by whoever knows."""
+
+    @property
+    def capacity(self) -> int:
+        """How many connections there can be."""
+        return self.size() + max(self._max_overflow, 0)
 
     def connect(self) -> PoolProxiedConnection:
         try:
             return super().connect()
         except QueueTimeout:
-            raise PoolTimeout(size=self.size() + max(self.overflow(), 0), timeout=self.timeout()) from None
+            raise PoolTimeout(size=self.capacity, timeout=self.timeout(), holders=self.describe_holders()) from None
 
 
 def ping_after_idle(engine: AsyncEngine, idle: float) -> None:

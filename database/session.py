@@ -1,22 +1,42 @@
 """Session providers: callables that give a session for the length of a block.
 
-The session is SQLAlchemy's own; what differs is who ends its transaction. A block that ends normally commits,
-one left by any exception rolls back, and nothing inside it can do either.
+The session is SQLAlchemy's own; what differs is who may use it and who ends its transaction. A block that ends
+normally commits, one left by any exception rolls back, and nothing inside it can do either.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
-from typing import Any, NoReturn, Protocol
+from typing import Any, Final, NoReturn, Protocol, TypeVar
 
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy import TextClause
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncResult, AsyncSession
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.exc import StaleDataError
 
-from database.engine import install
-from database.errors import StaleVersion, TransactionIsOurs
-from database.sqlite import READ_ONLY
-from domain.model import ID_GENERATOR
-from domain.snowflake import Snowflake
+from database import read_only
+from database.errors import (
+    ReadOnlyTransaction,
+    SecondWriterImpossible,
+    StaleVersion,
+    TransactionError,
+    TransactionIsOurs,
+    TransactionRolledBack,
+)
+from database.unit import Unit
+
+T = TypeVar("T")
+
+_END: Final = re.compile(r"\s*(COMMIT|END|ROLLBACK(?!\s+TO)|ABORT|BEGIN|START)\b", re.IGNORECASE)
+_METHODS: Final = {
+    "COMMIT": "commit",
+    "END": "commit",
+    "ROLLBACK": "rollback",
+    "ABORT": "rollback",
+    "BEGIN": "begin",
+    "START": "begin",
+}
+"""Textual statements that belong to the block, and the method each stands for."""
 
 
 class SessionProvider(Protocol):
@@ -27,80 +47,185 @@ class SessionProvider(Protocol):
     ) -> AbstractAsyncContextManager[AsyncSession]: ...
 
 
-class FlushingSession(Session):
-    """The synchronous session inside: a lost optimistic lock gets its own error, wherever the flush came from."""
+class GuardedSession(Session):
+    """The synchronous session inside. Every way to the database passes its `get_bind`, and every way to what will be
+    flushed passes the other methods here.
+    """
+
+    unit: Unit
+
+    def get_bind(self, mapper: Any = None, *, clause: Any = None, **options: Any) -> Any:
+        unit = self.unit
+        unit.before_statement()
+        if unit.lost or not self.is_active:
+            self._go_on_or_refuse(unit)
+        if isinstance(clause, TextClause) and (end := _END.match(clause.text)):
+            raise TransactionIsOurs(_METHODS[end[1].upper()])
+        if clause is not None and (unit.refuses_writes or unit.blocked_by):
+            if getattr(clause, "is_dml", False):
+                raise _refusal(unit)
+            if unit.read_only_blocks and isinstance(clause, TextClause):
+                read_only.engage(self, unit)
+        return self.bind if self.bind is not None else super().get_bind(mapper, clause=clause, **options)
 
     def flush(self, objects: Any = None) -> None:
+        unit = self.unit
+        unit.check_use()
+        frame = unit.top
+        if (unit.refuses_writes or unit.blocked_by) and (self.new or self.deleted or self.dirty):
+            # What was to be flushed is still pending: the end of a block that may write would store it.
+            refusal = _refusal(unit)
+            unit.flush_failed(frame, refusal)
+            raise refusal
         try:
             super().flush(objects)
         except StaleDataError as error:
-            raise StaleVersion from error
+            stale = StaleVersion()
+            unit.flush_failed(frame, stale)
+            raise stale from error
+        except BaseException as error:
+            # `handle_error` sees only what came from the database.
+            unit.flush_failed(frame, error)
+            raise
+
+    def add(self, instance: object, **options: Any) -> None:
+        self.unit.check_use()
+        super().add(instance, **options)
+
+    def add_all(self, instances: Any) -> None:
+        self.unit.check_use()
+        super().add_all(instances)
+
+    def delete(self, instance: object) -> None:
+        self.unit.check_use()
+        super().delete(instance)
+
+    def merge(self, instance: Any, **options: Any) -> Any:
+        self.unit.check_use()
+        return super().merge(instance, **options)
+
+    def get(self, entity: Any, ident: Any, **options: Any) -> Any:
+        self.unit.check_use()
+        return super().get(entity, ident, **options)
+
+    def connection(self, *arguments: Any, **options: Any) -> Any:
+        unit = self.unit
+        unit.check_use()
+        if unit.read_only_blocks and not unit.read_only_engaged:
+            read_only.engage(self, unit)
+        return super().connection(*arguments, **options)
+
+    def begin(self, nested: bool = False) -> Any:
+        if not nested:
+            raise TransactionIsOurs("begin")
+        self.unit.check_use()
+        savepoint = super().begin(nested=True)
+        # SQLAlchemy sends SAVEPOINT with the next statement; an error before that would count as the transaction's.
+        super().connection()
+        return savepoint
+
+    def commit(self) -> None:
+        self._only_the_block("commit")
+        super().commit()
+
+    def rollback(self) -> None:
+        self._only_the_block("rollback")
+        super().rollback()
+
+    def close(self) -> None:
+        self._only_the_block("close")
+        super().close()
+
+    def _only_the_block(self, method: str) -> None:
+        if not self.unit.ending:
+            raise TransactionIsOurs(method)
+
+    def _go_on_or_refuse(self, unit: Unit) -> None:
+        """After a failed flush or a lost connection: without a transaction there is nothing to lose."""
+        if unit.transactional:
+            raise TransactionRolledBack from unit.failure
+        unit.lost = False
+        super().rollback()
+
+
+def _refusal(unit: Unit) -> TransactionError:
+    return ReadOnlyTransaction() if unit.blocked_by is None else SecondWriterImpossible(unit.blocked_by)
 
 
 class ProvidedSession(AsyncSession):
     """An AsyncSession whose end belongs to the block that provides it."""
 
-    sync_session_class = FlushingSession
+    sync_session_class = GuardedSession
 
-    async def commit(self) -> NoReturn:
-        raise TransactionIsOurs("commit")
+    async def commit(self) -> None:
+        self._only_the_block("commit")
+        await super().commit()
 
-    async def rollback(self) -> NoReturn:
-        raise TransactionIsOurs("rollback")
+    async def rollback(self) -> None:
+        self._only_the_block("rollback")
+        await super().rollback()
 
-    async def close(self) -> NoReturn:
-        raise TransactionIsOurs("close")
+    async def close(self) -> None:
+        self._only_the_block("close")
+        await super().close()
 
     def begin(self) -> NoReturn:
         raise TransactionIsOurs("begin")
 
-    async def finish_by_commit(self) -> None:
-        """For the block that provides this session."""
-        await super().commit()
+    async def stream(self, *arguments: Any, **options: Any) -> AsyncResult[Any]:
+        result: AsyncResult[Any] = await super().stream(*arguments, **options)
+        _guard_fetches(result, self._unit)
+        return result
 
-    async def finish_by_rollback(self) -> None:
-        """For the block that provides this session."""
-        await super().rollback()
+    @property
+    def _unit(self) -> Unit:
+        unit: Unit = self.sync_session.unit  # type: ignore[attr-defined]  # a GuardedSession
+        return unit
 
-    async def finish(self) -> None:
-        """For the block that provides this session: give the connection back; models outlive it."""
-        await super().close()
+    def _only_the_block(self, method: str) -> None:
+        if not self._unit.ending:
+            raise TransactionIsOurs(method)
 
 
-class SessionFactory:
-    """Makes sessions on the container's engine, whichever that is at the moment.
-
-    The engine is asked for at every call, so an override takes effect at once; what an engine needs is
-    registered when it is first seen.
+def _guard_fetches(result: AsyncResult[Any], unit: Unit) -> None:
+    """Rows of a stream come past the session; SQLAlchemy has no public place to stand in their way, so its own
+    fetch methods are wrapped on this one result (`test_a_stream_iterated_by_another_task_is_refused` pins them).
     """
+    fetches = result._real_result  # noqa: SLF001
+    for name in ("_fetchiter_impl", "_fetchone_impl", "_fetchmany_impl", "_fetchall_impl"):
+        setattr(fetches, name, _checked(getattr(fetches, name), unit))
 
-    def __init__(self, engine: Callable[[], AsyncEngine], id_generator: Snowflake) -> None:
-        self._engine = engine
-        self._options = {ID_GENERATOR: id_generator}
-        self._binds: tuple[AsyncEngine, AsyncEngine, AsyncEngine] | None = None
 
-    def __call__(self, *, read_only: bool, autoflush: bool) -> ProvidedSession:
-        """A session that has not connected yet. Raises `EngineNotStarted` outside `running()`."""
-        engine = self._engine()
-        if self._binds is None or self._binds[0] is not engine:
-            self._binds = (engine, *self._bind(engine))
-        return ProvidedSession(self._binds[2 if read_only else 1], autoflush=autoflush, expire_on_commit=False)
+def _checked(fetch: Callable[..., T], unit: Unit) -> Callable[..., T]:
+    def checked(*arguments: Any, **options: Any) -> T:
+        unit.check_use()
+        return fetch(*arguments, **options)
 
-    def _bind(self, engine: AsyncEngine) -> tuple[AsyncEngine, AsyncEngine]:
-        install(engine)
-        read_write = engine.execution_options(**self._options)
-        read_only: dict[str, Any] = {READ_ONLY: True}
-        if engine.dialect.name == "postgresql":
-            read_only["postgresql_readonly"] = True
-        return read_write, read_write.execution_options(**read_only)
+    return checked
+
+
+def guarded_session(
+    unit: Unit, bind: AsyncEngine, execution_options: dict[str, Any], *, autoflush: bool
+) -> ProvidedSession:
+    """A session for a unit; it has not connected yet."""
+    session = ProvidedSession(bind, autoflush=autoflush, expire_on_commit=False, execution_options=execution_options)
+    session.sync_session.unit = unit  # type: ignore[attr-defined]  # a GuardedSession
+    return session
 
 
 @contextmanager
 def flushing(session: AsyncSession, *, autoflush: bool) -> Iterator[None]:
     """`autoflush=False` holds for the block; True leaves the session as it is."""
+    if autoflush:
+        yield
+        return
     before = session.sync_session.autoflush
-    session.sync_session.autoflush = before and autoflush
+    session.sync_session.autoflush = False
     try:
         yield
     finally:
         session.sync_session.autoflush = before
+
+
+Engines = Callable[[], AsyncEngine]
+"""Gives the engine in force at the moment, overridden or not."""

@@ -4,31 +4,27 @@ The driver's own BEGIN comes too late for savepoints and lets two readers turn i
 is off, and BEGIN is ours: IMMEDIATE for a unit that may write.
 """
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from database.unit import Unit
 from settings import DatabaseSettings
 
-READ_ONLY: Final = "gatehouse_read_only"
-"""Execution option: the unit reads only."""
+_QUERY_ONLY: Final = "gatehouse_query_only"
+"""Under this key a pooled connection remembers how it was left, so that the pragma is sent only when it changes."""
+
+WRITER_TIMEOUT: Final = 30.0
+"""Seconds that a unit waits for the one writer, where the settings say nothing else."""
 
 
 def connect_args(settings: DatabaseSettings) -> dict[str, Any]:
     """`isolation_level=None` keeps the driver from issuing BEGIN; `timeout` is how long to wait for the writer."""
-    return {"isolation_level": None, "timeout": settings.statement_timeout or 30.0}
-
-
-def install(engine: AsyncEngine) -> None:
-    """Register what every SQLite connection and unit needs. Safe to call again for the same engine."""
-    target = engine.sync_engine
-    for name, listener in (("connect", _configure), ("begin", _begin)):
-        if not event.contains(target, name, listener):
-            event.listen(target, name, listener)
+    return {"isolation_level": None, "timeout": settings.statement_timeout or WRITER_TIMEOUT}
 
 
 def make_folder(arguments: list[Any]) -> None:
@@ -37,16 +33,43 @@ def make_folder(arguments: list[Any]) -> None:
         Path(arguments[0]).parent.mkdir(parents=True, exist_ok=True)
 
 
-def _configure(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
+def configure(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
+    """For every new connection: readers don't wait for the writer, and foreign keys count."""
     cursor = connection.cursor()
     for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 
 
-def _begin(connection: Connection) -> None:
-    read_only = bool(connection.get_execution_options().get(READ_ONLY))
-    if connection.info.get(READ_ONLY, False) is not read_only:
-        connection.exec_driver_sql(f"PRAGMA query_only = {'ON' if read_only else 'OFF'}")
-        connection.info[READ_ONLY] = read_only
-    connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+def abandon(connection: Connection) -> None:
+    """End the statement that runs in the driver's thread, and its transaction: its caller was cancelled.
+
+    Without the interrupt the connection could not be closed before the statement's own end. Without the rollback
+    SQLite keeps a closed connection, and its write lock, for as long as anything refers to a cursor of it.
+    """
+    driver = connection.connection.driver_connection
+    if driver is None:
+        return
+    with suppress(StopIteration, ValueError):  # ValueError: it is closed already
+        driver.interrupt().send(None)  # awaits nothing
+    rollback = driver.rollback()
+    with suppress(StopIteration, ValueError):
+        rollback.send(None)  # puts itself into the thread's queue, before the close that follows; nobody waits
+    rollback.close()
+
+
+def begin(connection: Connection, unit: Unit | None) -> None:
+    """BEGIN for a unit, IMMEDIATE when it may write; nothing for one that runs without a transaction."""
+    read_only = unit is not None and (unit.read_only or unit.blocked_by is not None)
+    refuse_writes(connection, refuse=read_only)
+    if unit is None or unit.transactional:
+        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+
+def refuse_writes(connection: Connection, *, refuse: bool) -> None:
+    """Have the connection refuse writes, or take them again. Remembered with the pooled connection, so that one that
+    was given back in the other state is put right by its next unit.
+    """
+    if connection.info.get(_QUERY_ONLY, False) is not refuse:
+        connection.exec_driver_sql(f"PRAGMA query_only = {'ON' if refuse else 'OFF'}")
+        connection.info[_QUERY_ONLY] = refuse

@@ -1,13 +1,24 @@
 """Alembic's environment: the models' metadata, and the connection it is given or one from the settings."""
 
 import asyncio
+from typing import Literal
 
 from alembic import context
+from alembic.autogenerate.api import AutogenContext
 from sqlalchemy import Connection
 
 from database.engine import build_engine
 from domain import Base
+from domain.utc_datetime import UTCDateTime
 from settings import Settings
+
+
+def render_item(kind: str, item: object, autogenerate: AutogenContext) -> str | Literal[False]:
+    """Name our own column type in a generated migration, with its import."""
+    if kind == "type" and isinstance(item, UTCDateTime):
+        autogenerate.imports.add("from domain.utc_datetime import UTCDateTime")
+        return "UTCDateTime()"
+    return False
 
 
 def migrate(connection: Connection) -> None:
@@ -20,6 +31,7 @@ def migrate(connection: Connection) -> None:
         # Ours begins with BEGIN IMMEDIATE, so SQLite's DDL is transactional.
         transactional_ddl=True if sqlite else None,
         compare_type=True,
+        render_item=render_item,
     )
     with context.begin_transaction():
         context.run_migrations()

@@ -2,14 +2,13 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
-from functools import partial
 from typing import Any, Generic, TypeVar, cast, get_args
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from database import SessionProvider
 from database.errors import StaleVersion
-from database.transaction import session_of
+from database.session_provider import session_of
 from domain.model import Base
 from domain.utc_datetime import utc_now
 from repositories.columns import column
@@ -50,17 +49,15 @@ class BaseDao(Generic[T]):
 
     def query(self, *, include_deleted: bool = False) -> Query[T]:
         """A SELECT to build, in the order of the primary key unless told otherwise."""
-        return Query(
-            self.model, include_deleted, open_session=partial(self._session, read_only=True), cursors=self._cursors
-        )
+        return Query(self.model, include_deleted, open_session=self._reading, cursors=self._cursors)
 
     def count(self, *, include_deleted: bool = False) -> Count[T]:
         """A COUNT to build."""
-        return Count(self.model, include_deleted, open_session=partial(self._session, read_only=True))
+        return Count(self.model, include_deleted, open_session=self._reading)
 
     def update(self, *, include_deleted: bool = False) -> Update[T]:
         """An UPDATE to build."""
-        return Update(self.model, include_deleted, open_session=self._session)
+        return Update(self.model, include_deleted, open_session=self._one_statement)
 
     async def get(self, id: int, *, include_deleted: bool = False) -> T:
         """The row. Raises `NotFound` when there is none or it is soft-deleted."""
@@ -124,8 +121,17 @@ class BaseDao(Generic[T]):
         check_version(row, version)
         return row
 
-    def _session(self, *, read_only: bool = False) -> AbstractAsyncContextManager[AsyncSession]:
-        return session_of(self._session_provider, read_only=read_only)
+    def _session(self) -> AbstractAsyncContextManager[AsyncSession]:
+        """A session for several statements."""
+        return session_of(self._session_provider)
+
+    def _one_statement(self) -> AbstractAsyncContextManager[AsyncSession]:
+        """A session for one statement, which outside a transaction commits by itself."""
+        return session_of(self._session_provider, lone=True)
+
+    def _reading(self, *, one_statement: bool = True) -> AbstractAsyncContextManager[AsyncSession]:
+        """A session for one statement that reads, or for several."""
+        return session_of(self._session_provider, read_only=True, lone=one_statement)
 
     def _no_row(self, id: int) -> NotFound:
         make = type(self).not_found

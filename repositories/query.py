@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
-from typing import Any, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 from sqlalchemy import Select, exists, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -16,14 +16,20 @@ from repositories.pagination import Slice, SortKey, after_row, sort_values, tota
 
 T = TypeVar("T")
 OpenSession = Callable[[], AbstractAsyncContextManager[AsyncSession]]
-"""Gives the session a builder runs in: the ambient one, or a short one of its own."""
+"""Gives the session a builder runs its one statement in: the ambient one, or a short one of its own."""
+
+
+class OpenReader(Protocol):
+    """Gives the session a query runs in; one that streams needs more than a statement's length."""
+
+    def __call__(self, *, one_statement: bool = True) -> AbstractAsyncContextManager[AsyncSession]: ...
 
 
 @dataclass(frozen=True)
 class Query(Conditions[T]):
     """Immutable; `.statement` is the SQLAlchemy statement it stands for."""
 
-    open_session: OpenSession = field(kw_only=True)
+    open_session: OpenReader = field(kw_only=True)
     cursors: Cursors = field(kw_only=True)
     keys: tuple[SortKey, ...] = ()
     row_limit: int | None = None
@@ -90,7 +96,7 @@ class Query(Conditions[T]):
         """Every row, `chunk` of them in memory at a time. Ends its session when the iteration ends; close a
         loop that is left early with `contextlib.aclosing`.
         """
-        async with self.open_session() as session:
+        async with self.open_session(one_statement=False) as session:
             rows = await session.stream_scalars(self.statement.execution_options(yield_per=chunk))
             try:
                 async for row in rows:

@@ -15,7 +15,7 @@ class TokenDao(BaseDao[Token]):
     async def with_user(self, digest: str) -> tuple[Token, User] | None:
         """The token and the account it acts for, expired or revoked or not, in one statement."""
         statement = select(Token, User).join(User, User.id == Token.user_id).where(Token.digest == digest)
-        async with self._session(read_only=True) as session:
+        async with self._reading() as session:
             row = (await session.execute(statement)).first()
         return None if row is None else (row[0], row[1])
 

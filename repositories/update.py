@@ -55,8 +55,12 @@ class Update(Conditions[T]):
     async def execute(self) -> int:
         """Run it; the number of rows matched."""
         async with self.open_session() as session:
-            result = cast("CursorResult[Any]", await session.execute(self.statement))
-            await self._reload(session)
+            held = len(session.identity_map) > 0
+            # With nothing held there is nothing to keep in step, which may take a SELECT of its own.
+            statement = self.statement.execution_options(synchronize_session="auto" if held else False)
+            result = cast("CursorResult[Any]", await session.execute(statement))
+            if held:
+                await self._reload(session)
             return result.rowcount
 
     async def _reload(self, session: AsyncSession) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import secrets
 from collections.abc import Mapping
 from datetime import timedelta
 from enum import StrEnum
@@ -83,8 +84,10 @@ class Settings(BaseSettings):
     """The port the server listens on; 0 takes a free one."""
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR|CRITICAL)$")
     log_format: LogFormat = LogFormat.CONSOLE
-    node_id: int = Field(default=0, ge=0, lt=4096)
-    """This process's share of the id space; two processes on one database need different ones."""
+    node_id: int = Field(default_factory=lambda: secrets.randbelow(4096), ge=0, lt=4096)
+    """This process's share of the id space; two processes on one database need different ones. Without it each
+    process draws one: for a few processes that is enough, for many set them apart.
+    """
     max_body_bytes: int = Field(default=1_048_576, ge=1024)
     """A longer request body is answered 413."""
     database: DatabaseSettings = Field(default_factory=DatabaseSettings)
@@ -109,15 +112,15 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        secrets = NestedSecretsSettingsSource(
+        files = NestedSecretsSettingsSource(
             file_secret_settings,
             secrets_dir=os.environ.get(f"{PREFIX}SECRETS_DIR", "/run/secrets"),
             env_prefix=PREFIX,
         )
-        for source in (env_settings, dotenv_settings, secrets):
+        for source in (env_settings, dotenv_settings, files):
             if isinstance(source, EnvSettingsSource):
                 source.env_vars = _ours(source.env_vars)
-        return init_settings, env_settings, dotenv_settings, secrets
+        return init_settings, env_settings, dotenv_settings, files
 
     @model_validator(mode="before")
     @classmethod

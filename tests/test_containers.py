@@ -15,8 +15,8 @@ from database import TransactionProvider
 from database.errors import ContainerClosed, DriverNotInstalled, EngineNotStarted
 from database.lifetime import Lifetime
 from database.schema import Schema
-from database.session import SessionFactory
-from database.transaction import EngineSessionProvider
+from database.session_factory import SessionFactory
+from database.session_provider import EngineSessionProvider
 from domain import SYSTEM, Snowflake, User, acting_as
 from repositories import Cursors, TokenDao, UserDao
 from services import AuthService, Passwords, UserCsvService, UserService

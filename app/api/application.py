@@ -37,6 +37,7 @@ def create_app(container: Container | None = None) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
         docs_url="/docs" if public_docs else None,
         redoc_url=None,
+        redirect_slashes=False,
         openapi_url="/openapi.json" if public_docs else None,
         responses={"default": {"model": Problem, "description": "A problem document (RFC 9457)"}},
     )

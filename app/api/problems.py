@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse, Response
 
 from app.api.errors import ApiError, MalformedHeader, PreconditionRequired, UnsupportedMediaType
 from database.errors import (
+    CommitOutcomeUnknown,
     ConnectionLost,
     ConstraintViolation,
     DatabaseError,
@@ -25,6 +26,7 @@ from database.errors import (
     SerializationFailure,
     StaleVersion,
     StatementTimeout,
+    TransactionTimeout,
     Unavailable,
 )
 from domain import current_request_id
@@ -80,12 +82,15 @@ TABLE: Final[Sequence[tuple[type[Exception], HTTPStatus, str]]] = (
     (ConnectionLost, HTTPStatus.SERVICE_UNAVAILABLE, "try_again"),
     (SchemaOutdated, HTTPStatus.SERVICE_UNAVAILABLE, "unavailable"),
     (StatementTimeout, HTTPStatus.GATEWAY_TIMEOUT, "timeout"),
+    (TransactionTimeout, HTTPStatus.GATEWAY_TIMEOUT, "timeout"),
+    (CommitOutcomeUnknown, HTTPStatus.INTERNAL_SERVER_ERROR, "outcome_unknown"),
 )
 """The first line that an error is an instance of counts; what stands in no line is our fault, and a 500."""
 
 QUIET_DETAIL: Final = {
     HTTPStatus.CONFLICT: "the request conflicts with what is stored",
     HTTPStatus.SERVICE_UNAVAILABLE: "the service can't answer right now; nothing was changed, try again",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "the connection was lost while storing: everything was stored, or nothing; look",
     HTTPStatus.GATEWAY_TIMEOUT: "the request took too long and was given up; nothing was changed",
 }
 """What is said instead of a database error's own words."""

@@ -9,8 +9,9 @@ import pytest
 from sqlalchemy import make_url, text
 
 from containers import Container, running
-from database.engine import address, build_engine, install
+from database.engine import address, build_engine
 from database.errors import ContainerClosed, DatabaseUnavailable, DriverNotInstalled, EngineNotStarted
+from database.events import install
 from domain import SYSTEM, acting_as
 from settings import DatabaseSettings, Settings
 

@@ -112,14 +112,6 @@ async def test_any_value_comes_back_from_a_json_column(container: Container, val
     assert [typed(loads(text)) for text in texts] == typed(values)
 
 
-@pytest.mark.parametrize(
-    "backend",
-    [
-        pytest.param("sqlite", marks=pytest.mark.xfail(strict=True, reason="a column named JSON has numeric affinity")),
-        "postgresql",
-    ],
-    indirect=True,
-)
 async def test_a_number_on_its_own_comes_back_from_a_json_column(container: Container) -> None:
     values = [0.0, 1, 2**70, 9.225670565932468e18, Decimal("1.10"), math.inf, True]
     async with container.engine().begin() as connection:

@@ -17,6 +17,10 @@ def noting(log: list[str], name: str, error: Exception | None = None) -> Callabl
     return close
 
 
+def noted(log: list[str], name: str) -> Callable[[], None]:
+    return lambda: log.append(name)
+
+
 async def test_last_opened_is_first_closed() -> None:
     """Trap 23."""
     log: list[str] = []
@@ -24,8 +28,8 @@ async def test_last_opened_is_first_closed() -> None:
     lifetime.enter()
     for name in ("first", "second", "third"):
         lifetime.on_close(noting(log, name))
-    assert await lifetime.leave()
-    assert log == ["third", "second", "first"]
+    await lifetime.leave(noted(log, "forgotten"))
+    assert log == ["forgotten", "third", "second", "first"]
 
 
 async def test_only_the_outermost_leave_closes() -> None:
@@ -34,11 +38,11 @@ async def test_only_the_outermost_leave_closes() -> None:
     lifetime.enter()
     lifetime.enter()
     lifetime.on_close(noting(log, "closed"))
-    assert not await lifetime.leave()
+    await lifetime.leave(noted(log, "forgotten"))
     lifetime.require_open()
     assert log == []
-    assert await lifetime.leave()
-    assert log == ["closed"]
+    await lifetime.leave(noted(log, "forgotten"))
+    assert log == ["forgotten", "closed"]
 
 
 async def test_what_fails_to_close_stops_nothing_else() -> None:
@@ -49,8 +53,8 @@ async def test_what_fails_to_close_stops_nothing_else() -> None:
     lifetime.on_close(noting(log, "second", ZeroDivisionError()))
     lifetime.on_close(noting(log, "third"))
     with pytest.raises(ZeroDivisionError):
-        await lifetime.leave()
-    assert log == ["third", "second", "first"]
+        await lifetime.leave(noted(log, "forgotten"))
+    assert log == ["forgotten", "third", "second", "first"]
     with pytest.raises(ContainerClosed):
         lifetime.enter()
 
@@ -61,7 +65,7 @@ async def test_the_gate_is_shut_before_and_after() -> None:
         lifetime.require_open()
     lifetime.enter()
     lifetime.require_open()
-    await lifetime.leave()
+    await lifetime.leave(noted([], "forgotten"))
     for gate in (lifetime.require_open, lifetime.enter):
         with pytest.raises(ContainerClosed, match="Build a new one"):
             gate()

@@ -6,7 +6,8 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -40,8 +41,11 @@ def json_of(*arguments: str, **variables: str) -> Any:
     return json.loads(done.stdout)
 
 
+GATEHOUSE = ("-m", "app", "serve")
+
+
 @contextmanager
-def serving(folder: Path, **variables: str) -> Iterator[str]:
+def serving(folder: Path, *, program: Sequence[str] = GATEHOUSE, **variables: str) -> Iterator[str]:
     """The address of a server that must end cleanly, with nothing on stdout and no stack on stderr."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = int(listener.getsockname()[1])
@@ -50,7 +54,7 @@ def serving(folder: Path, **variables: str) -> Iterator[str]:
         out.open("w") as stdout,
         err.open("w") as stderr,
         subprocess.Popen(
-            [sys.executable, "-m", "app", "serve", "--port", str(port)],
+            [sys.executable, *program, "--port", str(port)],
             env=environment(**variables),
             stdin=subprocess.DEVNULL,
             stdout=stdout,
@@ -69,3 +73,16 @@ def serving(folder: Path, **variables: str) -> Iterator[str]:
     assert out.read_text() == ""
     assert "Traceback" not in err.read_text()
     assert "Error" not in err.read_text()
+
+
+def until_listening(address: str) -> None:
+    """Wait until the server takes connections. Raises TimeoutError after 30 s."""
+    host, _, port = address.removeprefix("http://").partition(":")
+    for _ in range(300):
+        try:
+            socket.create_connection((host, int(port)), timeout=1).close()
+        except OSError:
+            time.sleep(0.1)
+        else:
+            return
+    raise TimeoutError(address)

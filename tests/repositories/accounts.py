@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import RowMapping, text
 
 from containers import Container
-from database.sqlite import READ_ONLY
+from database.unit import UNIT, Unit
 from domain import SYSTEM, User, acting_as
 
 
@@ -30,6 +30,7 @@ async def store_named(container: Container, *names: str | None) -> Sequence[User
 
 async def stored(container: Container, statement: str) -> Sequence[RowMapping]:
     """What another connection sees, which takes no writer's place on SQLite."""
-    engine = container.engine().execution_options(**{READ_ONLY: True})
+    reader = Unit(place="a test", read_only=True)
+    engine = container.engine().execution_options(**{UNIT: reader})
     async with engine.connect() as connection:
         return (await connection.execute(text(statement))).mappings().all()

@@ -1,0 +1,128 @@
+"""Every error of sessions, transactions, engines and drivers.
+
+    DatabaseError
+    ├── LifetimeError                   the container is not in the state the call needs
+    │   ├── EngineNotStarted
+    │   ├── ContainerClosed
+    │   ├── EngineBelongsToAnotherLoop
+    │   └── EngineBelongsToAnotherProcess
+    ├── DriverNotInstalled              the URL's driver is in an extra that isn't installed
+    ├── TransactionError                the transaction is not in the state the call needs
+    │   ├── TransactionIsOurs           commit and rollback belong to the block
+    │   ├── TransactionRolledBack       the block ended normally and nothing was stored
+    │   ├── CommitOutcomeUnknown        the connection was lost while COMMIT was on its way
+    │   ├── TransactionTimeout          the block took longer than its `timeout`; rolled back
+    │   ├── NoActiveTransaction         MANDATORY without one; a hook where there is none
+    │   ├── TransactionNotAllowed       NEVER inside one
+    │   ├── IncompatibleTransaction     the ambient one can't give what the block asks for
+    │   ├── ReadOnlyTransaction         a write in a block that reads only
+    │   ├── SessionBelongsToAnotherTask
+    │   ├── SessionEnded                the session outlived its block
+    │   ├── SecondStatement             one statement was promised, and a second came
+    │   └── SecondWriterImpossible      SQLite has one writer, and this task is it already
+    ├── StaleVersion                    somebody else changed the row first
+    ├── Unavailable                     try again later; nothing of this unit was stored
+    │   ├── DatabaseUnavailable         no connection can be made
+    │   ├── PoolTimeout                 every connection is in use
+    │   └── PoolDeadlock                every connection's holder waits for another one
+    └── DriverError                     the database refused a statement; .sqlstate, .message
+        ├── ConstraintViolation         .constraint, .columns
+        │   ├── UniqueViolation
+        │   ├── ForeignKeyViolation
+        │   ├── NotNullViolation
+        │   └── CheckViolation
+        ├── SerializationFailure
+        ├── DeadlockDetected
+        ├── LockNotAvailable
+        ├── StatementTimeout
+        ├── ConnectionLost
+        └── SchemaOutdated          a table or column is missing: migrations have not run
+
+Driver errors are made in one place, `database.driver_errors`, by SQLSTATE or its like. None holds a value.
+"""
+
+from database.errors.driver import (
+    CheckViolation,
+    ConnectionLost,
+    ConstraintViolation,
+    DeadlockDetected,
+    DriverError,
+    ForeignKeyViolation,
+    LockNotAvailable,
+    NotNullViolation,
+    SchemaOutdated,
+    SerializationFailure,
+    StatementTimeout,
+    UniqueViolation,
+)
+from database.errors.engine import (
+    ContainerClosed,
+    DatabaseUnavailable,
+    DriverNotInstalled,
+    EngineBelongsToAnotherLoop,
+    EngineBelongsToAnotherProcess,
+    EngineNotStarted,
+    LifetimeError,
+    PoolDeadlock,
+    PoolTimeout,
+    Unavailable,
+)
+from database.errors.root import (
+    DatabaseError,
+)
+from database.errors.transaction import (
+    CommitOutcomeUnknown,
+    IncompatibleTransaction,
+    NoActiveTransaction,
+    ReadOnlyTransaction,
+    SecondStatement,
+    SecondWriterImpossible,
+    SessionBelongsToAnotherTask,
+    SessionEnded,
+    StaleVersion,
+    TransactionError,
+    TransactionIsOurs,
+    TransactionNotAllowed,
+    TransactionRolledBack,
+    TransactionTimeout,
+)
+
+__all__ = [
+    "CheckViolation",
+    "CommitOutcomeUnknown",
+    "ConnectionLost",
+    "ConstraintViolation",
+    "ContainerClosed",
+    "DatabaseError",
+    "DatabaseUnavailable",
+    "DeadlockDetected",
+    "DriverError",
+    "DriverNotInstalled",
+    "EngineBelongsToAnotherLoop",
+    "EngineBelongsToAnotherProcess",
+    "EngineNotStarted",
+    "ForeignKeyViolation",
+    "IncompatibleTransaction",
+    "LifetimeError",
+    "LockNotAvailable",
+    "NoActiveTransaction",
+    "NotNullViolation",
+    "PoolDeadlock",
+    "PoolTimeout",
+    "ReadOnlyTransaction",
+    "SchemaOutdated",
+    "SecondStatement",
+    "SecondWriterImpossible",
+    "SerializationFailure",
+    "SessionBelongsToAnotherTask",
+    "SessionEnded",
+    "StaleVersion",
+    "StatementTimeout",
+    "TransactionError",
+    "TransactionIsOurs",
+    "TransactionNotAllowed",
+    "TransactionRolledBack",
+    "TransactionTimeout",
+    "Unavailable",
+    "UniqueViolation",
+]

@@ -1,0 +1,56 @@
+"""Holders: which units have a connection of the pool, and which of them wait for a second one."""
+
+import time
+
+from sqlalchemy.pool import Pool as AnyPool
+from sqlalchemy.util import await_only
+
+from database.errors import PoolDeadlock
+from database.pool import Pool
+from database.unit import Unit
+from database.writer_turn import WriterTurn
+
+
+class Holders:
+    """Of one engine. Tells a deadlock of units that wait for each other before the pool timeout does."""
+
+    def __init__(self, pool: AnyPool, writer_turn: WriterTurn | None) -> None:
+        self._pool = pool
+        self._writer_turn = writer_turn
+        self._holding: set[Unit] = set()
+        self._waiting: set[Unit] = set()
+        if isinstance(pool, Pool):
+            pool.describe_holders = self.describe
+
+    def before_connection(self, unit: Unit) -> None:
+        """Wait for the writer's turn, where there is one. Raises `PoolDeadlock` when no connection can become free
+        before this unit has got one.
+        """
+        if self._writer_turn is not None and unit.transactional and not unit.read_only:
+            await_only(self._writer_turn.take(unit))
+        parent = unit.parent
+        pool = self._pool
+        if not isinstance(pool, Pool) or parent not in self._holding or pool.checkedout() < pool.capacity:
+            return
+        self._waiting.add(parent)
+        if len(self._waiting) >= pool.capacity:
+            self._waiting.discard(parent)
+            raise PoolDeadlock(outer=parent.place, inner=unit.place, size=pool.capacity)
+
+    def connected(self, unit: Unit) -> None:
+        self._holding.add(unit)
+        if unit.parent is not None:
+            self._waiting.discard(unit.parent)
+
+    def released(self, unit: Unit) -> None:
+        self._holding.discard(unit)
+        if self._writer_turn is not None:
+            self._writer_turn.give_back(unit)
+        if unit.parent is not None:
+            self._waiting.discard(unit.parent)
+
+    def describe(self) -> tuple[str, ...]:
+        """Each holder, longest first: its name, since when, the line that opened it."""
+        now = time.monotonic()
+        oldest = sorted(self._holding, key=lambda unit: unit.since)
+        return tuple(f"{unit.name or 'a unit'} for {now - unit.since:.1f} s, {unit.place}" for unit in oldest)

@@ -1,0 +1,14 @@
+"""Isolation levels, by the names of the SQL standard in any spelling."""
+
+from typing import Final
+
+LEVELS: Final = ("READ UNCOMMITTED", "READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE")
+
+
+def isolation_level(text: str) -> str:
+    """The level as drivers write it. Raises ValueError for one that the standard doesn't know."""
+    level = text.strip().upper().replace("_", " ")
+    if level not in LEVELS:
+        msg = f"unknown isolation level '{text}'; use one of: {', '.join(LEVELS)}"
+        raise ValueError(msg)
+    return level

@@ -1,0 +1,185 @@
+"""EngineSessionProvider: the container's session provider, and the units that blocks are made of."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from database import ending
+from database import read_only as reading
+from database.errors import SecondWriterImpossible, TransactionTimeout
+from database.isolation import isolation_level
+from database.place import calling_place
+from database.session import SessionProvider, flushing
+from database.session_factory import SessionFactory
+from database.transaction import Transaction, ambient, own_block
+from database.unit import Unit
+
+
+class EngineSessionProvider:
+    """Inside a transaction of the same container it gives the ambient session, and leaves it open. Outside, the block
+    is a unit of its own: BEGIN with the first statement, COMMIT at its normal end, ROLLBACK and the exception unchanged
+    otherwise.
+    """
+
+    def __init__(self, factory: SessionFactory) -> None:
+        self.factory = factory
+
+    @asynccontextmanager
+    async def __call__(self, *, autoflush: bool = True, read_only: bool = False) -> AsyncIterator[AsyncSession]:
+        block = own_block(self.factory)
+        if block is None:
+            async with self.unit(autoflush=autoflush, read_only=read_only) as transaction:
+                yield transaction.session
+        else:
+            async with joined(block, autoflush=autoflush, read_only=read_only):
+                yield block.session
+
+    @asynccontextmanager
+    async def unit(
+        self,
+        *,
+        autoflush: bool = True,
+        read_only: bool = False,
+        isolation: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 - bounds the block, not this call
+        name: str | None = None,
+        transactional: bool = True,
+        lone: bool = False,
+    ) -> AsyncIterator[Transaction]:
+        """A transaction on a connection of its own; or, not `transactional`, statements that commit one by one.
+
+        Raises `TransactionTimeout`, and what `database.ending.commit` raises.
+        """
+        outer = ambient.get()
+        unit = Unit(
+            place=calling_place(),
+            name=name,
+            read_only=read_only,
+            isolation=None if isolation is None else isolation_level(isolation),
+            transactional=transactional,
+            lone=lone,
+            parent=_holder(outer, self.factory),
+        )
+        if not transactional:
+            writer = open_writer(self.factory, own_task_only=False)
+            unit.blocked_by = writer.place if writer is not None and self.factory.one_writer else None
+        session = self.factory(unit, autoflush=autoflush)
+        if timeout is not None:
+            unit.deadline = asyncio.get_running_loop().time() + timeout
+        transaction = Transaction(unit, unit.root, session, owner=self.factory, outer=outer)
+        session.info["transaction"] = transaction
+        token = ambient.set(transaction)
+        try:
+            try:
+                async with bounded(timeout, unit):
+                    yield transaction
+            except BaseException:
+                await ending.roll_back(session, unit)
+                raise
+            else:
+                await ending.commit(session, unit)
+            finally:
+                ambient.reset(token)
+        finally:
+            await ending.run_hooks(unit)
+
+    def refuse_second_writer(self, *, own_task_only: bool) -> None:
+        """Raises `SecondWriterImpossible` on SQLite when this task's chain has a read-write transaction open; that of
+        the task it was started from counts too, unless `own_task_only`.
+        """
+        writer = open_writer(self.factory, own_task_only=own_task_only)
+        if writer is not None and self.factory.one_writer:
+            raise SecondWriterImpossible(writer.place)
+
+
+@asynccontextmanager
+async def bounded(timeout: float | None, unit: Unit) -> AsyncIterator[None]:  # noqa: ASYNC109 - bounds the block
+    """Raises `TransactionTimeout` when the block takes longer."""
+    if timeout is None:
+        yield
+        return
+    clock = asyncio.timeout(timeout)
+    try:
+        async with clock:
+            yield
+    except TimeoutError as error:
+        if clock.expired():
+            raise TransactionTimeout(timeout, unit.place) from error
+        raise
+    if clock.expired():
+        # Somebody swallowed the cancellation; the time is over all the same.
+        raise TransactionTimeout(timeout, unit.place)
+
+
+@asynccontextmanager
+async def joined(block: Transaction, *, autoflush: bool, read_only: bool) -> AsyncIterator[None]:
+    """For the length of a block inside another: no autoflush, no writes, where that was asked for."""
+    unit, session = block.unit, block.session
+    if unit.foreign:
+        yield
+        return
+    reads_only = read_only and not unit.read_only
+    if reads_only:
+        await session.flush()  # what was written before it may be written
+        unit.read_only_blocks += 1
+    try:
+        with flushing(session, autoflush=autoflush):
+            yield
+    finally:
+        if reads_only:
+            unit.read_only_blocks -= 1
+            if unit.read_only_engaged and not unit.read_only_blocks:
+                await session.run_sync(reading.disengage, unit)
+
+
+def open_writer(factory: SessionFactory, *, own_task_only: bool) -> Unit | None:
+    """The innermost open read-write transaction of the chain."""
+    block = ambient.get()
+    while block is not None:
+        unit = block.unit
+        if (
+            block.owner is factory
+            and unit.transactional
+            and not unit.ended
+            and not unit.read_only
+            and (unit.mine() or not own_task_only)
+        ):
+            return unit
+        block = block.outer
+    return None
+
+
+def _holder(block: Transaction | None, factory: SessionFactory) -> Unit | None:
+    while block is not None:
+        if block.owner is factory and block.unit.connected and not block.unit.ended and block.unit.mine():
+            return block.unit
+        block = block.outer
+    return None
+
+
+def owner_of(session_provider: SessionProvider) -> object:
+    """What a provider's transactions belong to: its container's factory, or the provider itself."""
+    return session_provider.factory if isinstance(session_provider, EngineSessionProvider) else session_provider
+
+
+@asynccontextmanager
+async def session_of(
+    session_provider: SessionProvider, *, read_only: bool = False, lone: bool = False
+) -> AsyncIterator[AsyncSession]:
+    """How a DAO gets a session: the ambient one of the provider's container, else a short one of its own.
+
+    `read_only` and `lone` (one statement, which commits by itself, in one round trip) hold for the short one.
+    """
+    block = own_block(owner_of(session_provider))
+    if block is not None:
+        yield block.session
+    elif isinstance(session_provider, EngineSessionProvider):
+        async with session_provider.unit(
+            read_only=read_only and not lone, transactional=not lone, lone=lone
+        ) as transaction:
+            yield transaction.session
+    else:
+        async with session_provider(read_only=read_only) as session:
+            yield session

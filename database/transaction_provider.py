@@ -1,0 +1,217 @@
+"""TransactionProvider: the container's `transaction`. Called, it gives the block whose work is committed together."""
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from database import ending
+from database.errors import (
+    IncompatibleTransaction,
+    NoActiveTransaction,
+    TransactionNotAllowed,
+    TransactionRolledBack,
+)
+from database.isolation import isolation_level
+from database.outcome import Outcome
+from database.place import calling_place
+from database.propagation import Propagation
+from database.session import SessionProvider
+from database.session_provider import EngineSessionProvider, bounded, joined, owner_of
+from database.transaction import Transaction, ambient, innermost, own_block, own_transaction
+from database.unit import Unit
+
+WITHOUT = frozenset({Propagation.SUPPORTS, Propagation.NOT_SUPPORTED, Propagation.NEVER})
+"""Modes that, outside a transaction, run without one."""
+
+
+class TransactionProvider:
+    """Over a session provider that isn't ours it enters that provider once and makes its session ambient; commit and
+    rollback are that provider's exit, and isolation and timeout are ignored.
+    """
+
+    def __init__(self, session_provider: SessionProvider) -> None:
+        self._session_provider = session_provider
+
+    @asynccontextmanager
+    async def __call__(
+        self,
+        propagation: Propagation = Propagation.REQUIRED,
+        *,
+        read_only: bool = False,
+        isolation: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 - bounds the block, not this call
+        autoflush: bool = True,
+        name: str | None = None,
+    ) -> AsyncIterator[Transaction]:
+        """See `Propagation` for the modes. `isolation` is a level's standard name, `timeout` seconds.
+
+        Raises on entry `NoActiveTransaction`, `TransactionNotAllowed`, `IncompatibleTransaction`,
+        `SessionBelongsToAnotherTask`, `SecondWriterImpossible`; at its end `TransactionRolledBack`,
+        `CommitOutcomeUnknown`, `TransactionTimeout`, or the database's own refusal.
+        """
+        owner = owner_of(self._session_provider)
+        block = self._to_join(propagation, owner)
+        if block is not None and block.unit.foreign:
+            timeout = None
+        entered: AbstractAsyncContextManager[Transaction]
+        if block is None or (propagation is Propagation.NOT_SUPPORTED and block.unit.transactional):
+            entered = self._own(propagation, read_only, isolation, timeout, autoflush, name)
+        elif not block.unit.transactional:
+            entered = _passed_through(block, timeout=timeout, autoflush=autoflush, read_only=read_only)
+        else:
+            _check_compatible(block, self._session_provider, read_only=read_only, isolation=isolation)
+            if propagation is Propagation.NESTED:
+                entered = _savepoint(block, timeout=timeout, autoflush=autoflush, read_only=read_only)
+            else:
+                entered = _join(block, timeout=timeout, autoflush=autoflush, read_only=read_only)
+        async with entered as transaction:
+            yield transaction
+
+    def _to_join(self, propagation: Propagation, owner: object) -> Transaction | None:
+        """The block that this one becomes part of; None when it has a unit of its own."""
+        match propagation:
+            case Propagation.REQUIRES_NEW:
+                return None
+            case Propagation.REQUIRED | Propagation.NESTED:
+                return own_transaction(owner)
+            case Propagation.NOT_SUPPORTED:
+                block = innermost(owner)
+                return block if block is not None and block.unit.mine() else None
+        block = own_block(owner)
+        inside = block is not None and block.unit.transactional
+        if propagation is Propagation.MANDATORY and not inside:
+            raise NoActiveTransaction
+        if propagation is Propagation.NEVER and inside and block is not None:
+            raise TransactionNotAllowed(block.unit.place)
+        return block
+
+    def _own(
+        self,
+        propagation: Propagation,
+        read_only: bool,
+        isolation: str | None,
+        timeout: float | None,
+        autoflush: bool,
+        name: str | None,
+    ) -> AbstractAsyncContextManager[Transaction]:
+        transactional = propagation not in WITHOUT
+        provider = self._session_provider
+        if not isinstance(provider, EngineSessionProvider):
+            return _foreign(provider, read_only=read_only, autoflush=autoflush, name=name, transactional=transactional)
+        if transactional and not read_only:
+            provider.refuse_second_writer(own_task_only=propagation is not Propagation.REQUIRES_NEW)
+        return provider.unit(
+            read_only=read_only,
+            isolation=isolation if transactional else None,
+            timeout=timeout,
+            autoflush=autoflush,
+            name=name,
+            transactional=transactional,
+        )
+
+
+def _check_compatible(block: Transaction, provider: SessionProvider, *, read_only: bool, isolation: str | None) -> None:
+    unit = block.unit
+    if unit.refuses_writes and not read_only:
+        raise IncompatibleTransaction("writes, as it reads only", unit.place)
+    if isolation is None or not isinstance(provider, EngineSessionProvider) or provider.factory.one_writer:
+        return
+    if isolation_level(isolation) != unit.isolation:
+        raise IncompatibleTransaction(f"isolation {isolation_level(isolation)}", unit.place)
+
+
+@asynccontextmanager
+async def _passed_through(
+    block: Transaction,
+    *,
+    timeout: float | None,  # noqa: ASYNC109 - bounds the block
+    autoflush: bool,
+    read_only: bool,
+) -> AsyncIterator[Transaction]:
+    """A block without a transaction inside another such block."""
+    async with bounded(timeout, block.unit), joined(block, autoflush=autoflush, read_only=read_only):
+        yield block
+
+
+@asynccontextmanager
+async def _join(
+    block: Transaction,
+    *,
+    timeout: float | None,  # noqa: ASYNC109 - bounds the block
+    autoflush: bool,
+    read_only: bool,
+) -> AsyncIterator[Transaction]:
+    """An exception that leaves it dooms the transaction."""
+    try:
+        async with bounded(timeout, block.unit), joined(block, autoflush=autoflush, read_only=read_only):
+            yield block
+    except BaseException as error:
+        block.frame.doom(error)
+        raise
+
+
+@asynccontextmanager
+async def _savepoint(
+    block: Transaction,
+    *,
+    timeout: float | None,  # noqa: ASYNC109 - bounds the block
+    autoflush: bool,
+    read_only: bool,
+) -> AsyncIterator[Transaction]:
+    """An exception that leaves it, or an error from the database that was caught in it, undoes its work alone."""
+    session, unit = block.session, block.unit
+    begin_nested = getattr(session, "begin_nested", None)
+    if begin_nested is None:  # a fake that knows no savepoints
+        async with _join(block, timeout=timeout, autoflush=autoflush, read_only=read_only) as transaction:
+            yield transaction
+        return
+    savepoint = begin_nested()
+    await savepoint.start()
+    if unit.foreign:
+        unit.push("")
+    frame = unit.top
+    nested = Transaction(unit, frame, session, owner=block.owner, outer=ambient.get())
+    token = ambient.set(nested)
+    try:
+        async with bounded(timeout, unit), joined(nested, autoflush=autoflush, read_only=read_only):
+            yield nested
+        if not frame.doomed and not unit.foreign:
+            await session.flush()
+        if frame.doomed:
+            raise TransactionRolledBack from frame.cause
+        await savepoint.commit()
+        if unit.foreign:
+            unit.pop_released()
+    except BaseException:
+        await ending.roll_back_to(savepoint, unit, frame)
+        raise
+    finally:
+        ambient.reset(token)
+
+
+@asynccontextmanager
+async def _foreign(
+    provider: SessionProvider, *, read_only: bool, autoflush: bool, name: str | None, transactional: bool
+) -> AsyncIterator[Transaction]:
+    unit = Unit(place=calling_place(), name=name, read_only=read_only, transactional=transactional, foreign=True)
+    outer = ambient.get()
+    outcome = Outcome.ROLLED_BACK
+    normally = False
+    try:
+        async with provider(autoflush=autoflush, read_only=read_only) as session:
+            transaction = Transaction(unit, unit.root, session, owner=provider, outer=outer)
+            if isinstance(getattr(session, "info", None), dict):
+                session.info["transaction"] = transaction
+            token = ambient.set(transaction)
+            try:
+                yield transaction
+                if unit.root.doomed:
+                    raise TransactionRolledBack from unit.root.cause
+                normally = True
+            finally:
+                ambient.reset(token)
+        if normally:  # else the provider's exit has swallowed what left the block
+            outcome = Outcome.COMMITTED
+    finally:
+        unit.outcome = outcome if transactional else None
+        unit.end()
+        await ending.run_hooks(unit)

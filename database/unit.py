@@ -1,0 +1,168 @@
+"""Unit: one session's work on one connection, from its first statement to its outcome.
+
+Keeps what SQLAlchemy's session can't know: whose it is, what dooms it, which savepoint an error happened in, and
+whether an end was asked for by the block (only then commit and rollback are let through).
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from database.errors import SecondStatement, SessionBelongsToAnotherTask, SessionEnded
+from database.outcome import Outcome
+
+UNIT: Final = "gatehouse_unit"
+"""The execution option under which a connection knows its unit."""
+
+Hook = Callable[[], Awaitable[object] | object]
+
+
+class ConnectionHolders(Protocol):
+    """Knows which units hold a connection of the pool."""
+
+    def before_connection(self, unit: "Unit") -> None: ...
+
+    def connected(self, unit: "Unit") -> None: ...
+
+    def released(self, unit: "Unit") -> None: ...
+
+
+@dataclass(eq=False)
+class Frame:
+    """The transaction itself, or a savepoint in it: what an error dooms, and what hooks wait for."""
+
+    savepoint: str | None = None
+    doomed: bool = False
+    cause: BaseException | None = None
+    gone: bool = False
+    """Rolled back to; its work is undone and its hooks are dropped."""
+    after_commit: list[Hook] = field(default_factory=list)
+    after_rollback: list[Hook] = field(default_factory=list)
+
+    def doom(self, cause: BaseException | None) -> None:
+        """Let it end in a rollback only; the first cause stays."""
+        self.doomed = True
+        if self.cause is None:
+            self.cause = cause
+
+
+@dataclass(eq=False)
+class Unit:
+    """`transactional` is False for one that runs without a transaction, each statement committing by itself."""
+
+    place: str
+    name: str | None = None
+    read_only: bool = False
+    isolation: str | None = None
+    transactional: bool = True
+    lone: bool = False
+    """One statement only."""
+    foreign: bool = False
+    """Its session comes from a provider that isn't ours: nothing of it is called, and nothing guarded."""
+    blocked_by: str | None = None
+    """The place of the open transaction that is SQLite's one writer, when this unit must not be a second."""
+    parent: "Unit | None" = None
+    """The unit around it in the same task, which waits while this one works."""
+    holders: ConnectionHolders | None = None
+    task: "asyncio.Task[object] | None" = field(default_factory=asyncio.current_task)
+    helper: "asyncio.Task[object] | None" = None
+    """The task that ends the unit for its owner."""
+    failure: BaseException | None = None
+    """The latest error from the database, or of a flush."""
+    lost: bool = False
+    """Its connection broke, or was dropped under a cancelled statement."""
+    root: Frame = field(default_factory=Frame)
+    outcome: Outcome | None = None
+    ending: bool = False
+    ended: bool = False
+    connected: bool = False
+    deadline: float | None = None
+    """By the event loop's clock."""
+    since: float = field(default_factory=time.monotonic)
+    read_only_blocks: int = 0
+    read_only_engaged: bool = False
+    statements: int = 0
+
+    def __post_init__(self) -> None:
+        self.frames = [self.root]
+
+    @property
+    def top(self) -> Frame:
+        """The innermost savepoint, or the transaction itself."""
+        return self.frames[-1]
+
+    @property
+    def refuses_writes(self) -> bool:
+        return self.read_only or self.read_only_blocks > 0
+
+    def mine(self) -> bool:
+        """Whether the running task may use it."""
+        task = asyncio.current_task()
+        return task is self.task or (task is not None and task is self.helper)
+
+    def check_use(self) -> None:
+        """Raises `SessionBelongsToAnotherTask`, or `SessionEnded` for the owner itself."""
+        if not self.mine():
+            raise self.belongs_to_another()
+        if self.ended:
+            raise SessionEnded(self.place)
+
+    def belongs_to_another(self) -> SessionBelongsToAnotherTask:
+        user = asyncio.current_task()
+        return SessionBelongsToAnotherTask(
+            owner="no task" if self.task is None else self.task.get_name(),
+            user="no task" if user is None else user.get_name(),
+            place=self.place,
+            ended=self.ended,
+        )
+
+    def before_statement(self) -> None:
+        """For the session, before anything reaches the database."""
+        self.check_use()
+        self.statements += 1
+        if self.lone and self.statements > 1:
+            raise SecondStatement
+        if not self.connected and self.holders is not None:
+            self.holders.before_connection(self)
+
+    def begun(self) -> None:
+        """The connection is there, and its transaction has begun."""
+        self.connected = True
+        if self.holders is not None:
+            self.holders.connected(self)
+
+    def push(self, savepoint: str) -> None:
+        self.frames.append(Frame(savepoint))
+
+    def pop_rolled_back(self, savepoint: str) -> None:
+        """The savepoint, and those inside it, were rolled back to."""
+        while len(self.frames) > 1:
+            frame = self.frames.pop()
+            frame.gone = True
+            if frame.savepoint == savepoint:
+                return
+
+    def pop_released(self) -> None:
+        """The savepoint's work, and its hooks, are now its surroundings'."""
+        frame = self.frames.pop()
+        self.top.after_commit += frame.after_commit
+        self.top.after_rollback += frame.after_rollback
+
+    def failed(self, cause: BaseException, *, connection_lost: bool) -> None:
+        """An error came from the database: what it happened in can't be committed, caught or not."""
+        self.failure = cause
+        self.lost = self.lost or connection_lost
+        (self.root if connection_lost else self.top).doom(cause)
+
+    def flush_failed(self, frame: Frame, cause: BaseException) -> None:
+        """A flush failed, or was refused; SQLAlchemy has rolled `frame` back already, or what it holds is pending."""
+        self.failure = cause
+        frame.doom(cause)
+
+    def end(self) -> None:
+        """The connection is given back; the session stays refused for good."""
+        self.ended = True
+        if self.holders is not None:
+            self.holders.released(self)
