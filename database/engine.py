@@ -57,6 +57,7 @@ def build_engine(settings: DatabaseSettings) -> AsyncEngine:
             pool_recycle=settings.pool_recycle,
             pool_use_lifo=True,
             hide_parameters=True,
+            execution_options={sqlite.WRITER_TIMEOUT_OPTION: settings.statement_timeout or sqlite.WRITER_TIMEOUT},
             json_serializer=json_codec.dumps,
             json_deserializer=json_codec.loads,
         )

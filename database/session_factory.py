@@ -54,7 +54,10 @@ class SessionFactory:
         self._check_home(engine)
         if self._seen is not engine:
             install(engine)
-            turn = WriterTurn(sqlite.WRITER_TIMEOUT) if engine.dialect.name == "sqlite" else None
+            patience = engine.sync_engine.get_execution_options().get(
+                sqlite.WRITER_TIMEOUT_OPTION, sqlite.WRITER_TIMEOUT
+            )
+            turn = WriterTurn(patience) if engine.dialect.name == "sqlite" else None
             self._seen, self._binds, self._holders = engine, {}, Holders(engine.pool, turn)
         return engine
 
@@ -83,3 +86,10 @@ def _bind(engine: AsyncEngine, read_only: bool, isolation: str | None, transacti
     if read_only and engine.dialect.name == "postgresql":
         options["postgresql_readonly"] = True
     return engine.execution_options(**options) if options else engine
+
+
+def _writer_turn(engine: AsyncEngine) -> WriterTurn | None:
+    if engine.dialect.name != "sqlite":
+        return None
+    options = engine.sync_engine.get_execution_options()
+    return WriterTurn(options.get(sqlite.WRITER_TIMEOUT_OPTION, sqlite.WRITER_TIMEOUT))

@@ -21,6 +21,9 @@ _QUERY_ONLY: Final = "gatehouse_query_only"
 WRITER_TIMEOUT: Final = 30.0
 """Seconds that a unit waits for the one writer, where the settings say nothing else."""
 
+WRITER_TIMEOUT_OPTION: Final = "gatehouse_writer_timeout"
+"""The execution option under which an engine says how long that is."""
+
 
 def connect_args(settings: DatabaseSettings) -> dict[str, Any]:
     """`isolation_level=None` keeps the driver from issuing BEGIN; `timeout` is how long to wait for the writer."""

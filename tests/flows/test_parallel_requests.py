@@ -3,21 +3,12 @@
 import asyncio
 import collections
 import socket
-from pathlib import Path
 
 import httpx2
-import pytest
 import uvicorn
 from fastapi import FastAPI
 
 from containers import Container
-from settings import Settings
-
-
-@pytest.fixture
-def settings(database_url: str, tmp_path: Path) -> Settings:
-    """Nobody is sent away with 503 because this machine is slow: what counts here is that nothing is lost."""
-    return Settings(database={"url": database_url, "pool_timeout": 30}, var_dir=tmp_path)
 
 
 async def test_two_hundred_parallel_creates_make_two_hundred_rows(
