@@ -8,12 +8,12 @@ import inspect
 import logging
 from collections.abc import Sequence
 
-from sqlalchemy.exc import ResourceClosedError
+from sqlalchemy.exc import ResourceClosedError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSessionTransaction
 from sqlalchemy.orm import Session
 
 from database.carry import carry
-from database.errors import CommitOutcomeUnknown, ConnectionLost, TransactionRolledBack
+from database.errors import CommitOutcomeUnknown, ConnectionLost, DriverError, TransactionRolledBack
 from database.outcome import Outcome
 from database.session import ProvidedSession
 from database.transaction import ambient
@@ -116,13 +116,22 @@ def _commit_and_close(session: Session, unit: Unit) -> None:
         session.commit()
         if unit.transactional:
             unit.outcome = Outcome.COMMITTED
-    except (ConnectionLost, OSError) as error:  # TimeoutError is an OSError
-        if not unit.transactional:
+    except BaseException as error:
+        if not unit.transactional or _answered(error):
             raise
         unit.outcome = Outcome.UNKNOWN
-        raise CommitOutcomeUnknown from error
+        if isinstance(error, Exception):
+            raise CommitOutcomeUnknown from error
+        raise
     finally:
         _give_back(session, unit)
+
+
+def _answered(error: BaseException) -> bool:
+    """Whether COMMIT was refused, by the database or before it was sent; else its answer was lost."""
+    if isinstance(error, DriverError):
+        return error.sqlstate is not None and not isinstance(error, ConnectionLost)
+    return isinstance(error, SQLAlchemyError)
 
 
 def _give_back(session: Session, unit: Unit) -> None:

@@ -13,7 +13,13 @@ from sqlalchemy.util import await_only
 
 from containers import Container
 from database import Outcome, Propagation, Transaction, TransactionProvider, current_transaction, execute_transaction
-from database.errors import CommitOutcomeUnknown, ConnectionLost, ForeignKeyViolation, TransactionRolledBack
+from database.errors import (
+    CommitOutcomeUnknown,
+    ConnectionLost,
+    DriverError,
+    ForeignKeyViolation,
+    TransactionRolledBack,
+)
 from tests.database.tables import replies, stored, write
 
 
@@ -176,14 +182,23 @@ async def test_cancelled_at_any_moment_the_outcome_is_the_tables(with_tables: Co
     assert with_tables.schema().connections_in_use == 0
 
 
-@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+@pytest.mark.parametrize(
+    "error",
+    [
+        ConnectionLost("connection was closed in the middle of operation", sqlstate="57P01"),
+        DriverError("cannot switch to state 12; another operation (2) is in progress"),
+        OSError("broken pipe"),
+        TimeoutError(),
+    ],
+    ids=lambda error: type(error).__name__,
+)
 async def test_a_commit_whose_answer_is_lost_has_an_unknown_outcome_and_runs_no_hook(
-    with_tables: Container, transaction: TransactionProvider, monkeypatch: pytest.MonkeyPatch
+    with_tables: Container, transaction: TransactionProvider, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     seen: list[str] = []
 
     def lost(_session: object) -> None:
-        raise ConnectionLost("connection was closed in the middle of operation")
+        raise error
 
     monkeypatch.setattr("sqlalchemy.orm.Session.commit", lost)
     with pytest.raises(CommitOutcomeUnknown):
