@@ -32,11 +32,11 @@ class Container(containers.DeclarativeContainer):
     # it itself it would be asynchronous, and every provider above it would give a Future (docs/decisions/0003).
     lifetime = providers.Singleton(Lifetime)
     engine = providers.Resource(open_engine, settings.provided.database, lifetime)
-    schema = providers.Factory(Schema, engine, LOCATION)
+    schema = providers.Factory(Schema, engine, LOCATION, lifetime)
 
     # Sessions and transactions. The factory asks for the engine at each call: `engine.provider`, not the engine.
-    id_generator = providers.Singleton(Snowflake, settings.provided.node_id)
-    session_factory = providers.Singleton(SessionFactory, engine.provider, id_generator)
+    id_generator = providers.Singleton(Snowflake.of_node, settings.provided.node_id)
+    session_factory = providers.Singleton(SessionFactory, engine.provider, lifetime, id_generator)
     session_provider = providers.Factory(EngineSessionProvider, session_factory)
     transaction = providers.Factory(TransactionProvider, session_provider)
 

@@ -7,17 +7,22 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Sequence
+from typing import Final
 
 from sqlalchemy.exc import ResourceClosedError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSessionTransaction
 from sqlalchemy.orm import Session
 
+from database import read_only
 from database.carry import carry
 from database.errors import CommitOutcomeUnknown, ConnectionLost, DriverError, TransactionRolledBack
 from database.outcome import Outcome
 from database.session import ProvidedSession
 from database.transaction import ambient
 from database.unit import Frame, Hook, Unit
+
+CLOSED: Final = "08003"
+"""SQLSTATE connection_does_not_exist."""
 
 log = logging.getLogger("gatehouse.database")
 
@@ -47,12 +52,18 @@ async def run_hooks(unit: Unit) -> None:
         await carry(call_hooks(hooks), _act_for_owner)
 
 
+async def run_rollback_hooks(frame: Frame) -> None:
+    """The after-rollback hooks of a savepoint, inside what it was in."""
+    if frame.after_rollback:
+        await carry(call_hooks(frame.after_rollback), _act_for_owner)
+
+
 def _act_for_owner(helper: "asyncio.Task[None]") -> None:
     """Around an independent transaction others of this task may be open: its hooks are this task's too."""
     owner = asyncio.current_task()
     block = ambient.get()
     while block is not None:
-        if block.unit.task is owner:
+        if owner in {block.unit.task, block.unit.helper}:
             block.unit.helper = helper
         block = block.outer
 
@@ -64,12 +75,15 @@ async def call_hooks(hooks: Sequence[Hook]) -> None:
             answer = hook()
             if inspect.isawaitable(answer):
                 await answer
-        except Exception:
+        except (Exception, asyncio.CancelledError) as error:
+            task = asyncio.current_task()
+            if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+                raise
             log.exception("a transaction hook failed: %s", getattr(hook, "__qualname__", type(hook).__name__))
 
 
 async def roll_back_to(savepoint: AsyncSessionTransaction, unit: Unit, frame: Frame) -> None:
-    """Undo a savepoint's work, drop its after-commit hooks and call its after-rollback hooks."""
+    """Undo a savepoint's work."""
     await carry(_roll_back_to(savepoint, unit, frame), lambda task: _help(unit, task))
     unit.helper = None
 
@@ -84,7 +98,6 @@ async def _roll_back_to(savepoint: AsyncSessionTransaction, unit: Unit, frame: F
     if frame in unit.frames:
         unit.pop_rolled_back(frame.savepoint or "")
     frame.gone = True
-    await call_hooks(frame.after_rollback)
 
 
 def _help(unit: Unit, task: "asyncio.Task[None]") -> None:
@@ -113,6 +126,9 @@ async def _roll_back(session: ProvidedSession, unit: Unit) -> None:
 def _commit_and_close(session: Session, unit: Unit) -> None:
     """In one crossing to the driver: COMMIT, and the connection back to the pool."""
     try:
+        _take_writes_again(session, unit)
+        if unit.connected and unit.transactional:
+            _check_alive(session)
         session.commit()
         if unit.transactional:
             unit.outcome = Outcome.COMMITTED
@@ -127,10 +143,24 @@ def _commit_and_close(session: Session, unit: Unit) -> None:
         _give_back(session, unit)
 
 
+def _take_writes_again(session: Session, unit: Unit) -> None:
+    """Without a transaction nothing else ends what the connection was asked for."""
+    if unit.read_only_engaged and not unit.transactional and not unit.lost:
+        read_only.disengage(session, unit)
+
+
+def _check_alive(session: Session) -> None:
+    """Raises `ConnectionLost` for a connection that is known to be closed: its COMMIT would never be sent."""
+    driver = session.connection().connection.driver_connection
+    if getattr(driver, "is_closed", bool)():
+        msg = "the connection was closed before COMMIT was sent"
+        raise ConnectionLost(msg, sqlstate=CLOSED)
+
+
 def _answered(error: BaseException) -> bool:
     """Whether COMMIT was refused, by the database or before it was sent; else its answer was lost."""
     if isinstance(error, DriverError):
-        return error.sqlstate is not None and not isinstance(error, ConnectionLost)
+        return error.sqlstate == CLOSED or (error.sqlstate is not None and not isinstance(error, ConnectionLost))
     return isinstance(error, SQLAlchemyError)
 
 
@@ -139,6 +169,7 @@ def _give_back(session: Session, unit: Unit) -> None:
     if unit.outcome is None and unit.transactional:
         unit.outcome = Outcome.ROLLED_BACK
     try:
+        _take_writes_again(session, unit)
         if unit.outcome is not Outcome.COMMITTED:
             session.rollback()  # closing alone would trust SQLAlchemy's word that a refused COMMIT has ended it all
         session.close()

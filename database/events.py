@@ -5,13 +5,16 @@ its execution options.
 """
 
 import asyncio
+import re
 from typing import Any, Final
 
 from sqlalchemy import Connection, event
 from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from database import postgresql, sqlite
+from database.connecting import name_connect_failures
 from database.driver_errors import translate
 from database.errors import (
     DriverError,
@@ -21,6 +24,20 @@ from database.errors import (
     TransactionRolledBack,
 )
 from database.unit import UNIT, Unit
+
+_END: Final = re.compile(
+    r"(?:\s|;|\(|--[^\n]*(?:\n|$)|/\*.*?\*/)*(COMMIT|END|ROLLBACK(?!(?:\s+(?:WORK|TRANSACTION))?\s+TO\b)|ABORT|BEGIN|START)\b",
+    re.IGNORECASE | re.DOTALL,
+)
+"""A statement that ends the transaction, or begins one; comments before it don't hide it."""
+_METHODS: Final = {
+    "COMMIT": "commit",
+    "END": "commit",
+    "ROLLBACK": "rollback",
+    "ABORT": "rollback",
+    "BEGIN": "begin",
+    "START": "begin",
+}
 
 WRITE_REFUSED: Final = frozenset({"25006", "SQLITE_READONLY"})
 """What databases answer to a write where only reading is allowed."""
@@ -32,6 +49,8 @@ def install(engine: AsyncEngine) -> None:
     if event.contains(target, "handle_error", _error):
         return
     event.listen(target, "handle_error", _error)
+    name_connect_failures(engine)
+    event.listen(target, "before_cursor_execute", _before_statement)
     event.listen(target, "begin", _begin)
     event.listen(target, "commit", _commit)
     event.listen(target, "rollback", _rollback)
@@ -62,19 +81,32 @@ def _error(context: ExceptionContext) -> BaseException | None:
         elif unit.refuses_writes:
             error = ReadOnlyTransaction()
     # Exceptions of listeners and of bind processing pass here too; only the database's own doom.
-    if unit is not None and (context.is_disconnect or context.sqlalchemy_exception is not None):
+    if unit is not None and (context.is_disconnect or isinstance(context.sqlalchemy_exception, DBAPIError)):
         unit.failed(error or context.original_exception, connection_lost=context.is_disconnect)
     return error
 
 
+def _before_statement(
+    connection: Connection, _cursor: Any, statement: str, _parameters: Any, _context: Any, _many: bool
+) -> None:
+    """Whatever way a statement took, it is its owner's, and ends no transaction."""
+    unit = _unit(connection)
+    if unit is None:
+        return
+    unit.check_use()
+    end = _END.match(statement)
+    if end is not None and unit.transactional and unit.connected:  # before that, the BEGIN is ours
+        raise TransactionIsOurs(_METHODS[end[1].upper()])
+
+
 def _begin(connection: Connection) -> None:
     unit = _unit(connection)
-    if unit is not None:
-        unit.begun()
     if connection.dialect.name == "sqlite":
         sqlite.begin(connection, unit)
-    elif connection.dialect.name == "postgresql" and unit is not None and unit.deadline is not None:
+    elif connection.dialect.name == "postgresql" and unit is not None and unit.transactional and unit.deadline:
         postgresql.bound(connection, unit.deadline)
+    if unit is not None:
+        unit.begun()
 
 
 def _commit(connection: Connection) -> None:

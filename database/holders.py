@@ -3,6 +3,7 @@
 import time
 
 from sqlalchemy.pool import Pool as AnyPool
+from sqlalchemy.pool import QueuePool
 from sqlalchemy.util import await_only
 
 from database.errors import PoolDeadlock
@@ -28,29 +29,45 @@ class Holders:
         """
         if self._writer_turn is not None and unit.transactional and not unit.read_only:
             await_only(self._writer_turn.take(unit))
-        parent = unit.parent
-        pool = self._pool
-        if not isinstance(pool, Pool) or parent not in self._holding or pool.checkedout() < pool.capacity:
+        capacity = self._capacity()
+        if unit.parent is None or capacity is None:
             return
-        self._waiting.add(parent)
-        if len(self._waiting) >= pool.capacity:
-            self._waiting.discard(parent)
-            raise PoolDeadlock(outer=parent.place, inner=unit.place, size=pool.capacity)
+        ancestors = _ancestors(unit) & self._holding
+        self._waiting |= ancestors
+        if len(self._waiting) >= capacity:
+            self._waiting -= ancestors
+            raise PoolDeadlock(outer=unit.parent.place, inner=unit.place, size=capacity)
 
     def connected(self, unit: Unit) -> None:
         self._holding.add(unit)
-        if unit.parent is not None:
-            self._waiting.discard(unit.parent)
+        self._waiting -= _ancestors(unit)
 
     def released(self, unit: Unit) -> None:
         self._holding.discard(unit)
         if self._writer_turn is not None:
             self._writer_turn.give_back(unit)
-        if unit.parent is not None:
-            self._waiting.discard(unit.parent)
+        self._waiting -= _ancestors(unit)
+
+    def _capacity(self) -> int | None:
+        """How many connections there can be, if the pool is full of connections in use; None while one is to be had."""
+        pool = self._pool
+        if not isinstance(pool, QueuePool) or pool._max_overflow < 0:  # noqa: SLF001 - it has no public name
+            return None
+        capacity = pool.size() + pool._max_overflow  # noqa: SLF001
+        return capacity if pool.checkedout() >= capacity else None
 
     def describe(self) -> tuple[str, ...]:
         """Each holder, longest first: its name, since when, the line that opened it."""
         now = time.monotonic()
         oldest = sorted(self._holding, key=lambda unit: unit.since)
         return tuple(f"{unit.name or 'a unit'} for {now - unit.since:.1f} s, {unit.place}" for unit in oldest)
+
+
+def _ancestors(unit: Unit) -> set[Unit]:
+    """The units around it in its task: while it waits, so do they."""
+    found = set()
+    around = unit.parent
+    while around is not None:
+        found.add(around)
+        around = around.parent
+    return found

@@ -1,12 +1,17 @@
 """PostgreSQL through asyncpg: what a connection is opened with, and where its failures get their names."""
 
 import asyncio
-from typing import Any
+from typing import Any, Final
 
 import asyncpg
 from sqlalchemy import Connection
 
 from settings import DatabaseSettings
+
+LONGEST: Final = 2_147_483.0
+"""Seconds: PostgreSQL counts milliseconds in 32 bits."""
+STATEMENT_TIMEOUT_OPTION: Final = "gatehouse_statement_timeout"
+"""The execution option under which an engine says what its connections are opened with."""
 
 
 def connect_args(settings: DatabaseSettings) -> dict[str, Any]:
@@ -35,6 +40,9 @@ class HonestConnection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg has
 def bound(connection: Connection, deadline: float) -> None:
     """Have the server end the transaction by itself, should our own clock not reach it any more. One trip."""
     version = connection.dialect.server_version_info or (0,)
-    left = max(deadline - asyncio.get_running_loop().time(), 0) + 1
-    setting = "transaction_timeout" if version >= (17,) else "statement_timeout"
-    connection.exec_driver_sql(f"SET LOCAL {setting} = {int(left * 1000)}")
+    bounds = [max(deadline - asyncio.get_running_loop().time(), 0) + 1, LONGEST]
+    setting = "transaction_timeout"
+    if version < (17,):
+        setting = "statement_timeout"
+        bounds.append(connection.get_execution_options().get(STATEMENT_TIMEOUT_OPTION) or LONGEST)
+    connection.exec_driver_sql(f"SET LOCAL {setting} = {int(min(bounds) * 1000)}")

@@ -4,9 +4,11 @@ Flushes and DML constructs are refused before anything is sent. Textual SQL is o
 asked, once, when the first textual statement comes: at most two trips, and none where there is no text.
 """
 
-from typing import Final
+from typing import Any, Final
 
+from sqlalchemy import CTE, CompoundSelect, Select
 from sqlalchemy.orm import Session
+from sqlalchemy.sql import visitors
 
 from database import sqlite
 from database.unit import Unit
@@ -14,31 +16,46 @@ from database.unit import Unit
 SAVEPOINT: Final = "gatehouse_read_only"
 
 
+def writes(clause: Any) -> bool:
+    """Whether a construct writes, itself or in a common table expression."""
+    if getattr(clause, "is_dml", False):
+        return True
+    return isinstance(clause, Select | CompoundSelect | CTE) and any(
+        getattr(part, "is_dml", False) for part in visitors.iterate(clause)
+    )
+
+
+def opaque(clause: Any) -> bool:
+    """Whether only the database knows what it does: text."""
+    return not isinstance(clause, Select | CompoundSelect)
+
+
 def engage(session: Session, unit: Unit) -> None:
     """Have the database refuse writes until `disengage`. Where it can't be asked, only constructs are refused."""
     if unit.read_only_engaged:
         return
     unit.read_only_engaged = True
-    connection = session.connection()
+    unit.read_only_connection = connection = session.connection()
     if connection.dialect.name == "sqlite":
         sqlite.refuse_writes(connection, refuse=True)
     elif connection.dialect.name == "postgresql" and unit.transactional:
+        unit.read_only_frame = unit.top
         connection.exec_driver_sql(f"SAVEPOINT {SAVEPOINT}")
         connection.exec_driver_sql("SET LOCAL transaction_read_only = on")
     elif connection.dialect.name == "postgresql":
         connection.exec_driver_sql("SET default_transaction_read_only = on")
 
 
-def disengage(session: Session, unit: Unit) -> None:
-    """Let the unit write again. A doomed transaction is left alone: its end restores everything."""
-    unit.read_only_engaged = False
-    if unit.transactional and unit.root.doomed:
+def disengage(_session: Session, unit: Unit) -> None:
+    """Let the unit write again. On PostgreSQL a savepoint that is to be rolled back, or was, restores it by itself."""
+    connection, frame = unit.read_only_connection, unit.read_only_frame
+    unit.read_only_engaged, unit.read_only_connection, unit.read_only_frame = False, None, None
+    if connection is None or connection.closed or connection.invalidated:
         return
-    connection = session.connection()
     if connection.dialect.name == "sqlite":
         sqlite.refuse_writes(connection, refuse=False)
-    elif connection.dialect.name == "postgresql" and unit.transactional:
-        # Releasing the savepoint restores what its transaction could do; an aborted one can only go back.
-        connection.exec_driver_sql(f"{'ROLLBACK TO' if unit.top.doomed else 'RELEASE'} SAVEPOINT {SAVEPOINT}")
-    elif connection.dialect.name == "postgresql":
+    elif connection.dialect.name == "postgresql" and not unit.transactional:
         connection.exec_driver_sql("SET default_transaction_read_only = off")
+    elif frame is unit.top and not frame.broken and not unit.root.broken:
+        # Releasing the savepoint restores what its transaction could do.
+        connection.exec_driver_sql(f"RELEASE SAVEPOINT {SAVEPOINT}")

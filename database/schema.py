@@ -9,10 +9,13 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util.exc import CommandError
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import QueuePool
 
+from database.errors import UnknownRevision
+from database.lifetime import Lifetime
 from domain.model import Base
 
 
@@ -21,7 +24,8 @@ class Schema:
     database's DDL is transactional.
     """
 
-    def __init__(self, engine: AsyncEngine, location: Path) -> None:
+    def __init__(self, engine: AsyncEngine, location: Path, lifetime: Lifetime) -> None:
+        lifetime.check_home()
         self._engine = engine
         self._config = Config()
         self._config.set_main_option("script_location", str(location).replace("%", "%%"))
@@ -65,6 +69,8 @@ class Schema:
             self._config.attributes["connection"] = connection
             try:
                 step()
+            except CommandError as error:
+                raise UnknownRevision(str(error)) from error
             finally:
                 del self._config.attributes["connection"]
 

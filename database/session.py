@@ -4,12 +4,10 @@ The session is SQLAlchemy's own; what differs is who may use it and who ends its
 normally commits, one left by any exception rolls back, and nothing inside it can do either.
 """
 
-import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
-from typing import Any, Final, NoReturn, Protocol, TypeVar
+from typing import Any, NoReturn, Protocol, TypeVar
 
-from sqlalchemy import TextClause
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncResult, AsyncSession
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.exc import StaleDataError
@@ -26,17 +24,6 @@ from database.errors import (
 from database.unit import Unit
 
 T = TypeVar("T")
-
-_END: Final = re.compile(r"\s*(COMMIT|END|ROLLBACK(?!\s+TO)|ABORT|BEGIN|START)\b", re.IGNORECASE)
-_METHODS: Final = {
-    "COMMIT": "commit",
-    "END": "commit",
-    "ROLLBACK": "rollback",
-    "ABORT": "rollback",
-    "BEGIN": "begin",
-    "START": "begin",
-}
-"""Textual statements that belong to the block, and the method each stands for."""
 
 
 class SessionProvider(Protocol):
@@ -57,14 +44,12 @@ class GuardedSession(Session):
     def get_bind(self, mapper: Any = None, *, clause: Any = None, **options: Any) -> Any:
         unit = self.unit
         unit.before_statement()
-        if unit.lost or not self.is_active:
+        if unit.lost or unit.top.broken or not self.is_active:
             self._go_on_or_refuse(unit)
-        if isinstance(clause, TextClause) and (end := _END.match(clause.text)):
-            raise TransactionIsOurs(_METHODS[end[1].upper()])
         if clause is not None and (unit.refuses_writes or unit.blocked_by):
-            if getattr(clause, "is_dml", False):
+            if read_only.writes(clause):
                 raise _refusal(unit)
-            if unit.read_only_blocks and isinstance(clause, TextClause):
+            if (unit.read_only_blocks or not unit.transactional) and read_only.opaque(clause):
                 read_only.engage(self, unit)
         return self.bind if self.bind is not None else super().get_bind(mapper, clause=clause, **options)
 
@@ -72,7 +57,7 @@ class GuardedSession(Session):
         unit = self.unit
         unit.check_use()
         frame = unit.top
-        if (unit.refuses_writes or unit.blocked_by) and (self.new or self.deleted or self.dirty):
+        if (unit.refuses_writes or unit.blocked_by) and self.pending():
             # What was to be flushed is still pending: the end of a block that may write would store it.
             refusal = _refusal(unit)
             unit.flush_failed(frame, refusal)
@@ -87,6 +72,10 @@ class GuardedSession(Session):
             # `handle_error` sees only what came from the database.
             unit.flush_failed(frame, error)
             raise
+
+    def pending(self) -> bool:
+        """Whether a flush would write."""
+        return bool(self.new or self.deleted) or any(self.is_modified(row) for row in self.dirty)
 
     def add(self, instance: object, **options: Any) -> None:
         self.unit.check_use()
@@ -108,10 +97,17 @@ class GuardedSession(Session):
         self.unit.check_use()
         return super().get(entity, ident, **options)
 
+    def _bulk_save_mappings(self, *arguments: Any, **options: Any) -> None:
+        # The one way of the legacy bulk methods; they ask neither `flush` nor for a clause.
+        self.unit.check_use()
+        if self.unit.refuses_writes or self.unit.blocked_by:
+            raise _refusal(self.unit)
+        super()._bulk_save_mappings(*arguments, **options)
+
     def connection(self, *arguments: Any, **options: Any) -> Any:
         unit = self.unit
         unit.check_use()
-        if unit.read_only_blocks and not unit.read_only_engaged:
+        if unit.read_only_blocks and not unit.read_only_engaged and not unit.ending:
             read_only.engage(self, unit)
         return super().connection(*arguments, **options)
 
@@ -144,8 +140,9 @@ class GuardedSession(Session):
         """After a failed flush or a lost connection: without a transaction there is nothing to lose."""
         if unit.transactional:
             raise TransactionRolledBack from unit.failure
-        unit.lost = False
-        super().rollback()
+        if unit.lost or not self.is_active:
+            unit.lost = False
+            super().rollback()
 
 
 def _refusal(unit: Unit) -> TransactionError:
@@ -225,7 +222,3 @@ def flushing(session: AsyncSession, *, autoflush: bool) -> Iterator[None]:
         yield
     finally:
         session.sync_session.autoflush = before
-
-
-Engines = Callable[[], AsyncEngine]
-"""Gives the engine in force at the moment, overridden or not."""

@@ -1,10 +1,11 @@
 """EngineSessionProvider: the container's session provider, and the units that blocks are made of."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import math
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from database import ending
 from database import read_only as reading
@@ -13,7 +14,7 @@ from database.isolation import isolation_level
 from database.place import calling_place
 from database.session import SessionProvider, flushing
 from database.session_factory import SessionFactory
-from database.transaction import Transaction, ambient, own_block
+from database.transaction import Transaction, ambient, leave, own_block
 from database.unit import Unit
 
 
@@ -26,9 +27,13 @@ class EngineSessionProvider:
     def __init__(self, factory: SessionFactory) -> None:
         self.factory = factory
 
+    def owner(self) -> AsyncEngine:
+        """What its transactions belong to: the engine in force."""
+        return self.factory.engine()
+
     @asynccontextmanager
     async def __call__(self, *, autoflush: bool = True, read_only: bool = False) -> AsyncIterator[AsyncSession]:
-        block = own_block(self.factory)
+        block = own_block(self.owner)
         if block is None:
             async with self.unit(autoflush=autoflush, read_only=read_only) as transaction:
                 yield transaction.session
@@ -47,12 +52,15 @@ class EngineSessionProvider:
         name: str | None = None,
         transactional: bool = True,
         lone: bool = False,
+        ambiently: bool = True,
     ) -> AsyncIterator[Transaction]:
         """A transaction on a connection of its own; or, not `transactional`, statements that commit one by one.
 
+        Not `ambiently`, nothing joins it: for a block whose end its caller doesn't decide, as a generator's.
         Raises `TransactionTimeout`, and what `database.ending.commit` raises.
         """
         outer = ambient.get()
+        engine = self.owner()
         unit = Unit(
             place=calling_place(),
             name=name,
@@ -60,17 +68,17 @@ class EngineSessionProvider:
             isolation=None if isolation is None else isolation_level(isolation),
             transactional=transactional,
             lone=lone,
-            parent=_holder(outer, self.factory),
+            parent=_holder(outer, engine),
         )
         if not transactional:
-            writer = open_writer(self.factory, own_task_only=False)
-            unit.blocked_by = writer.place if writer is not None and self.factory.one_writer else None
-        session = self.factory(unit, autoflush=autoflush)
-        if timeout is not None:
+            writer = open_writer(engine, own_task_only=False) if one_writer(engine) else None
+            unit.blocked_by = None if writer is None else writer.place
+        session = self.factory(engine, unit, autoflush=autoflush)
+        if timeout is not None and not math.isinf(timeout):
             unit.deadline = asyncio.get_running_loop().time() + timeout
-        transaction = Transaction(unit, unit.root, session, owner=self.factory, outer=outer)
+        transaction = Transaction(unit, unit.root, session, owner=engine, outer=outer)
         session.info["transaction"] = transaction
-        token = ambient.set(transaction)
+        token = ambient.set(transaction) if ambiently else None
         try:
             try:
                 async with bounded(timeout, unit):
@@ -81,7 +89,7 @@ class EngineSessionProvider:
             else:
                 await ending.commit(session, unit)
             finally:
-                ambient.reset(token)
+                leave(token, outer)
         finally:
             await ending.run_hooks(unit)
 
@@ -89,15 +97,16 @@ class EngineSessionProvider:
         """Raises `SecondWriterImpossible` on SQLite when this task's chain has a read-write transaction open; that of
         the task it was started from counts too, unless `own_task_only`.
         """
-        writer = open_writer(self.factory, own_task_only=own_task_only)
-        if writer is not None and self.factory.one_writer:
+        engine = self.owner()
+        writer = open_writer(engine, own_task_only=own_task_only) if one_writer(engine) else None
+        if writer is not None:
             raise SecondWriterImpossible(writer.place)
 
 
 @asynccontextmanager
 async def bounded(timeout: float | None, unit: Unit) -> AsyncIterator[None]:  # noqa: ASYNC109 - bounds the block
     """Raises `TransactionTimeout` when the block takes longer."""
-    if timeout is None:
+    if timeout is None or math.isinf(timeout):
         yield
         return
     clock = asyncio.timeout(timeout)
@@ -127,6 +136,8 @@ async def joined(block: Transaction, *, autoflush: bool, read_only: bool) -> Asy
     try:
         with flushing(session, autoflush=autoflush):
             yield
+        if reads_only:
+            await session.flush()  # what was changed in it is refused here, not stored by the outer block
     finally:
         if reads_only:
             unit.read_only_blocks -= 1
@@ -134,13 +145,13 @@ async def joined(block: Transaction, *, autoflush: bool, read_only: bool) -> Asy
                 await session.run_sync(reading.disengage, unit)
 
 
-def open_writer(factory: SessionFactory, *, own_task_only: bool) -> Unit | None:
+def open_writer(engine: AsyncEngine, *, own_task_only: bool) -> Unit | None:
     """The innermost open read-write transaction of the chain."""
     block = ambient.get()
     while block is not None:
         unit = block.unit
         if (
-            block.owner is factory
+            block.owner is engine
             and unit.transactional
             and not unit.ended
             and not unit.read_only
@@ -151,22 +162,29 @@ def open_writer(factory: SessionFactory, *, own_task_only: bool) -> Unit | None:
     return None
 
 
-def _holder(block: Transaction | None, factory: SessionFactory) -> Unit | None:
+def _holder(block: Transaction | None, engine: AsyncEngine) -> Unit | None:
     while block is not None:
-        if block.owner is factory and block.unit.connected and not block.unit.ended and block.unit.mine():
+        if block.owner is engine and block.unit.connected and not block.unit.ended and block.unit.mine():
             return block.unit
         block = block.outer
     return None
 
 
-def owner_of(session_provider: SessionProvider) -> object:
-    """What a provider's transactions belong to: its container's factory, or the provider itself."""
-    return session_provider.factory if isinstance(session_provider, EngineSessionProvider) else session_provider
+def one_writer(engine: AsyncEngine) -> bool:
+    """Whether the database has one writer at a time (SQLite)."""
+    return engine.dialect.name == "sqlite"
+
+
+def owner_of(session_provider: SessionProvider) -> Callable[[], object]:
+    """Tells what a provider's transactions belong to: its container's engine, or the provider itself."""
+    if isinstance(session_provider, EngineSessionProvider):
+        return session_provider.owner
+    return lambda: session_provider
 
 
 @asynccontextmanager
 async def session_of(
-    session_provider: SessionProvider, *, read_only: bool = False, lone: bool = False
+    session_provider: SessionProvider, *, read_only: bool = False, lone: bool = False, ambiently: bool = True
 ) -> AsyncIterator[AsyncSession]:
     """How a DAO gets a session: the ambient one of the provider's container, else a short one of its own.
 
@@ -177,7 +195,7 @@ async def session_of(
         yield block.session
     elif isinstance(session_provider, EngineSessionProvider):
         async with session_provider.unit(
-            read_only=read_only and not lone, transactional=not lone, lone=lone
+            read_only=read_only and not lone, transactional=not lone, lone=lone, ambiently=ambiently
         ) as transaction:
             yield transaction.session
     else:

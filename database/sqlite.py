@@ -38,6 +38,9 @@ def make_folder(arguments: list[Any]) -> None:
 
 def configure(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
     """For every new connection: readers don't wait for the writer, and foreign keys count."""
+    driver: Any = connection
+    if driver.isolation_level is not None:
+        driver.isolation_level = None  # BEGIN is ours, on an engine of the caller's too
     cursor = connection.cursor()
     for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
         cursor.execute(f"PRAGMA {pragma}")

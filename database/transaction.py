@@ -4,7 +4,8 @@ The ambient ones of a task are a chain, innermost first, in one context variable
 chain and must not use what is open in it; once a block has ended it counts as none.
 """
 
-from contextvars import ContextVar
+from collections.abc import Callable
+from contextvars import ContextVar, Token
 from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -29,7 +30,7 @@ class Transaction:
         self.unit: Final = unit
         self.frame: Final = frame
         self.owner: Final = owner
-        """What it belongs to: a container's session factory, or a session provider that isn't ours."""
+        """What it belongs to: an engine, or a session provider that isn't ours."""
         self.outer: Final = outer
 
     @property
@@ -51,36 +52,58 @@ class Transaction:
         """Call `hook` (no argument, sync or async) once the outermost transaction has committed, outside it. What it
         raises is logged. Dropped when this savepoint, or the transaction, rolls back.
         """
-        self._require_active()
-        self.frame.after_commit.append(hook)
+        self._frame().after_commit.append(hook)
 
     def after_rollback(self, hook: Hook) -> None:
         """Call `hook` once this savepoint, or the transaction, has rolled back. What it raises is logged."""
-        self._require_active()
-        self.frame.after_rollback.append(hook)
+        self._frame().after_rollback.append(hook)
 
     def set_rollback_only(self) -> None:
         """Whatever follows, roll back at the end; a block that ends normally then raises `TransactionRolledBack`."""
-        self._require_active()
-        self.frame.doom(None)
+        self._frame().doom(None)
 
-    def _require_active(self) -> None:
+    def _frame(self) -> Frame:
+        """Where work done now would be undone: a released savepoint's work is its surroundings'."""
+        if not self.unit.mine():
+            raise self.unit.belongs_to_another()
         if not self.active:
             raise NoActiveTransaction
+        frame = self.frame
+        while frame.released_into is not None:
+            frame = frame.released_into
+        return frame
 
 
 ambient: Final[ContextVar[Transaction | None]] = ContextVar("ambient_transaction", default=None)
 
 
-def innermost(owner: object) -> Transaction | None:
-    """The innermost open block of this owner, perhaps another task's."""
+def leave(token: "Token[Transaction | None] | None", outer: Transaction | None) -> None:
+    """Make the surroundings ambient again."""
+    if token is None:
+        return
+    try:
+        ambient.reset(token)
+    except ValueError:
+        # Left in another context than it was entered in, as set-up and teardown of a fixture are.
+        ambient.set(outer)
+
+
+def innermost(owner: Callable[[], object]) -> Transaction | None:
+    """The innermost open block of this owner, perhaps another task's. The owner is asked for only when some block is
+    open.
+    """
     block = ambient.get()
-    while block is not None and (block.unit.ended or block.owner != owner):
+    while block is not None and block.unit.ended:
+        block = block.outer
+    if block is None:
+        return None
+    wanted = owner()
+    while block is not None and (block.unit.ended or block.owner != wanted):
         block = block.outer
     return block
 
 
-def own_block(owner: object) -> Transaction | None:
+def own_block(owner: Callable[[], object]) -> Transaction | None:
     """The innermost open block that this task opened, with a transaction or without; None without one.
 
     Raises `SessionBelongsToAnotherTask` when the nearest transaction is another task's.
@@ -93,7 +116,7 @@ def own_block(owner: object) -> Transaction | None:
     return None
 
 
-def own_transaction(owner: object) -> Transaction | None:
+def own_transaction(owner: Callable[[], object]) -> Transaction | None:
     """The ambient transaction of this task; None without one, or in a block that runs without one."""
     block = innermost(owner)
     return block if block is not None and block.unit.mine() and block.unit.transactional else None

@@ -1,7 +1,8 @@
 """TransactionProvider: the container's `transaction`. Called, it gives the block whose work is committed together."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextvars import Token
 
 from database import ending
 from database.errors import (
@@ -15,8 +16,8 @@ from database.outcome import Outcome
 from database.place import calling_place
 from database.propagation import Propagation
 from database.session import SessionProvider
-from database.session_provider import EngineSessionProvider, bounded, joined, owner_of
-from database.transaction import Transaction, ambient, innermost, own_block, own_transaction
+from database.session_provider import EngineSessionProvider, bounded, joined, one_writer, owner_of
+from database.transaction import Transaction, ambient, innermost, leave, own_block, own_transaction
 from database.unit import Unit
 
 WITHOUT = frozenset({Propagation.SUPPORTS, Propagation.NOT_SUPPORTED, Propagation.NEVER})
@@ -48,6 +49,7 @@ class TransactionProvider:
         `SessionBelongsToAnotherTask`, `SecondWriterImpossible`; at its end `TransactionRolledBack`,
         `CommitOutcomeUnknown`, `TransactionTimeout`, or the database's own refusal.
         """
+        isolation = None if isolation is None else isolation_level(isolation)
         owner = owner_of(self._session_provider)
         block = self._to_join(propagation, owner)
         if block is not None and block.unit.foreign:
@@ -66,7 +68,7 @@ class TransactionProvider:
         async with entered as transaction:
             yield transaction
 
-    def _to_join(self, propagation: Propagation, owner: object) -> Transaction | None:
+    def _to_join(self, propagation: Propagation, owner: Callable[[], object]) -> Transaction | None:
         """The block that this one becomes part of; None when it has a unit of its own."""
         match propagation:
             case Propagation.REQUIRES_NEW:
@@ -113,10 +115,10 @@ def _check_compatible(block: Transaction, provider: SessionProvider, *, read_onl
     unit = block.unit
     if unit.refuses_writes and not read_only:
         raise IncompatibleTransaction("writes, as it reads only", unit.place)
-    if isolation is None or not isinstance(provider, EngineSessionProvider) or provider.factory.one_writer:
+    if isolation is None or not isinstance(provider, EngineSessionProvider) or one_writer(provider.owner()):
         return
-    if isolation_level(isolation) != unit.isolation:
-        raise IncompatibleTransaction(f"isolation {isolation_level(isolation)}", unit.place)
+    if isolation != unit.isolation:
+        raise IncompatibleTransaction(f"isolation {isolation}", unit.place)
 
 
 @asynccontextmanager
@@ -170,7 +172,8 @@ async def _savepoint(
         unit.push("")
     frame = unit.top
     nested = Transaction(unit, frame, session, owner=block.owner, outer=ambient.get())
-    token = ambient.set(nested)
+    surroundings = ambient.get()
+    token: Token[Transaction | None] | None = ambient.set(nested)
     try:
         async with bounded(timeout, unit), joined(nested, autoflush=autoflush, read_only=read_only):
             yield nested
@@ -183,9 +186,12 @@ async def _savepoint(
             unit.pop_released()
     except BaseException:
         await ending.roll_back_to(savepoint, unit, frame)
+        leave(token, surroundings)
+        token = None
+        await ending.run_rollback_hooks(frame)
         raise
     finally:
-        ambient.reset(token)
+        leave(token, surroundings)
 
 
 @asynccontextmanager
@@ -208,7 +214,7 @@ async def _foreign(
                     raise TransactionRolledBack from unit.root.cause
                 normally = True
             finally:
-                ambient.reset(token)
+                leave(token, outer)
         if normally:  # else the provider's exit has swallowed what left the block
             outcome = Outcome.COMMITTED
     finally:

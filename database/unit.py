@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+from sqlalchemy import Connection
+
 from database.errors import SecondStatement, SessionBelongsToAnotherTask, SessionEnded
 from database.outcome import Outcome
 
@@ -36,6 +38,9 @@ class Frame:
     savepoint: str | None = None
     doomed: bool = False
     cause: BaseException | None = None
+    broken: bool = False
+    """Doomed by the database: no statement can follow in it."""
+    released_into: "Frame | None" = None
     gone: bool = False
     """Rolled back to; its work is undone and its hooks are dropped."""
     after_commit: list[Hook] = field(default_factory=list)
@@ -83,6 +88,10 @@ class Unit:
     since: float = field(default_factory=time.monotonic)
     read_only_blocks: int = 0
     read_only_engaged: bool = False
+    read_only_connection: Connection | None = None
+    """The connection that was asked to refuse writes."""
+    read_only_frame: "Frame | None" = None
+    """The frame in which it was asked, where that ends with the frame (PostgreSQL)."""
     statements: int = 0
 
     def __post_init__(self) -> None:
@@ -141,20 +150,30 @@ class Unit:
         while len(self.frames) > 1:
             frame = self.frames.pop()
             frame.gone = True
+            self._forget_read_only(frame)
             if frame.savepoint == savepoint:
                 return
 
     def pop_released(self) -> None:
         """The savepoint's work, and its hooks, are now its surroundings'."""
         frame = self.frames.pop()
+        self._forget_read_only(frame)
         self.top.after_commit += frame.after_commit
         self.top.after_rollback += frame.after_rollback
+        frame.released_into = self.top
+
+    def _forget_read_only(self, frame: Frame) -> None:
+        """A savepoint's end takes along what was asked of the database in it; what is still in force is asked anew."""
+        if self.read_only_frame is frame:
+            self.read_only_engaged, self.read_only_frame = False, None
 
     def failed(self, cause: BaseException, *, connection_lost: bool) -> None:
         """An error came from the database: what it happened in can't be committed, caught or not."""
         self.failure = cause
         self.lost = self.lost or connection_lost
-        (self.root if connection_lost else self.top).doom(cause)
+        frame = self.root if connection_lost else self.top
+        frame.broken = True
+        frame.doom(cause)
 
     def flush_failed(self, frame: Frame, cause: BaseException) -> None:
         """A flush failed, or was refused; SQLAlchemy has rolled `frame` back already, or what it holds is pending."""

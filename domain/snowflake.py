@@ -3,6 +3,7 @@
 41 bits of milliseconds since 2025-01-01 UTC, 12 bits of node, 10 bits of sequence.
 """
 
+import secrets
 import threading
 import time
 from collections.abc import Callable
@@ -41,6 +42,23 @@ class Snowflake:
         self._last_ms = -1
         self._sequence = 0
 
+    @classmethod
+    def of_node(cls, node_id: int | None) -> "Snowflake":
+        """This process's generator for the node; for None, one of a node drawn at random.
+
+        The node is the process's: two containers that are told the same one share its generator, as two generators of
+        one node would repeat each other.
+        """
+        if node_id is None:
+            return cls(secrets.randbelow(1 << NODE_BITS))
+        with _of_process_lock:
+            return _of_process.setdefault(node_id, cls(node_id))
+
+    @property
+    def node_id(self) -> int:
+        """Its share of the id space."""
+        return self._node >> SEQUENCE_BITS
+
     def next_id(self) -> int:
         """The next id, above every earlier one. Raises `ClockWentBack` when the clock can't be waited for."""
         with self._lock:
@@ -66,3 +84,7 @@ class Snowflake:
         while (now := self._now()) <= moment:
             self._sleep((moment - now + 1) / 1000)
         return now
+
+
+_of_process: Final[dict[int, Snowflake]] = {}
+_of_process_lock: Final = threading.Lock()

@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
+from functools import cache
 from typing import Any, Generic, TypeVar, cast, get_args
 
+from sqlalchemy import inspect
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from database import SessionProvider
@@ -70,6 +72,18 @@ class BaseDao(Generic[T]):
         """The row, or None when there is none or it is soft-deleted."""
         return await self.query(include_deleted=include_deleted).eq("id", id).first()
 
+    async def get_locked(self, id: int) -> T:
+        """The row, which nobody else changes until the transaction ends. Raises as `get` does."""
+        async with self._session() as session:
+            return await self._load(session, id, version=None, include_deleted=False)
+
+    async def flush(self) -> None:
+        """Send what was changed on rows of the ambient transaction now. Raises the `ConstraintViolation` it breaks, and
+        `StaleVersion`.
+        """
+        async with self._session() as session:
+            await session.flush()
+
     async def get_many(self, ids: Iterable[int]) -> list[T]:
         """The rows that exist, in the order of the ids; an id twice gives its row twice."""
         wanted = list(ids)
@@ -114,8 +128,11 @@ class BaseDao(Generic[T]):
             return row
 
     async def _load(self, session: AsyncSession, id: int, *, version: int | None, include_deleted: bool) -> T:
-        query = self.query(include_deleted=include_deleted).eq("id", id).limit(1)
-        row = (await session.scalars(query.statement)).first()
+        statement = self.query(include_deleted=include_deleted).eq("id", id).limit(1).statement
+        if version is None:
+            # Any version will do: wait for who changes it now, rather than lose against them.
+            statement = statement.with_for_update()
+        row = (await session.scalars(statement)).first()
         if row is None:
             raise self._no_row(id)
         check_version(row, version)
@@ -129,13 +146,24 @@ class BaseDao(Generic[T]):
         """A session for one statement, which outside a transaction commits by itself."""
         return session_of(self._session_provider, lone=True)
 
-    def _reading(self, *, one_statement: bool = True) -> AbstractAsyncContextManager[AsyncSession]:
-        """A session for one statement that reads, or for several."""
-        return session_of(self._session_provider, read_only=True, lone=one_statement)
+    def _reading(self, *, streaming: bool = False) -> AbstractAsyncContextManager[AsyncSession]:
+        """A session for a query: for one statement, unless loaders send more. A stream's own is nobody else's, as the
+        loop it feeds may do anything between two rows.
+        """
+        lone = not streaming and not _loads_eagerly(self.model)
+        return session_of(self._session_provider, read_only=True, lone=lone, ambiently=not streaming)
 
     def _no_row(self, id: int) -> NotFound:
         make = type(self).not_found
         return NotFound(self.model.__name__.lower(), id) if make is None else make(id)
+
+
+@cache
+def _loads_eagerly(model: type[Any]) -> bool:
+    """Whether a read of the model sends statements of its own for relationships."""
+    return any(
+        relationship.lazy in {"selectin", "subquery", "immediate"} for relationship in inspect(model).relationships
+    )
 
 
 def check_version(row: Any, version: int | None) -> None:

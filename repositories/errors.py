@@ -43,7 +43,7 @@ class NotFound(RepositoryError):
         super().__init__(model, id)
 
     def __str__(self) -> str:
-        return f"there is no {self.model} with id {self.id}"
+        return f"there is no {self.model} {'that matches' if self.id is None else f'with id {self.id}'}"
 
 
 class UserNotFound(NotFound):
@@ -51,6 +51,11 @@ class UserNotFound(NotFound):
 
     def __init__(self, id: object) -> None:
         super().__init__("user", id)
+
+    def __str__(self) -> str:
+        if isinstance(self.id, int):
+            return super().__str__()
+        return "no account has this e-mail address or phone number"
 
 
 class UnknownColumn(RepositoryError):

@@ -20,9 +20,9 @@ OpenSession = Callable[[], AbstractAsyncContextManager[AsyncSession]]
 
 
 class OpenReader(Protocol):
-    """Gives the session a query runs in; one that streams needs more than a statement's length."""
+    """Gives the session a query runs in; one that streams needs it for more than a statement's length."""
 
-    def __call__(self, *, one_statement: bool = True) -> AbstractAsyncContextManager[AsyncSession]: ...
+    def __call__(self, *, streaming: bool = False) -> AbstractAsyncContextManager[AsyncSession]: ...
 
 
 @dataclass(frozen=True)
@@ -64,14 +64,14 @@ class Query(Conditions[T]):
 
     async def first(self) -> T | None:
         """The first row (LIMIT 1), or None."""
-        rows = await self.limit(1).all()
+        rows = await self.limit(1 if self.row_limit is None else min(1, self.row_limit)).all()
         return rows[0] if rows else None
 
     async def one(self) -> T:
         """The only row. Raises `NotFound` without one, `TooManyRows` with more."""
         row = await self.one_or_none()
         if row is None:
-            raise NotFound(self.model.__name__.lower(), "that matches")
+            raise NotFound(self.model.__name__.lower(), None)
         return row
 
     async def one_or_none(self) -> T | None:
@@ -96,7 +96,7 @@ class Query(Conditions[T]):
         """Every row, `chunk` of them in memory at a time. Ends its session when the iteration ends; close a
         loop that is left early with `contextlib.aclosing`.
         """
-        async with self.open_session(one_statement=False) as session:
+        async with self.open_session(streaming=True) as session:
             rows = await session.stream_scalars(self.statement.execution_options(yield_per=chunk))
             try:
                 async for row in rows:

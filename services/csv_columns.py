@@ -7,7 +7,7 @@ from typing import Final, Self, TypeVar
 
 from domain.errors import InvalidText
 from domain.user import Role, UserChanges, UserStatus
-from services.csv_errors import MalformedTemplate, NoUsableColumn, UnknownCsvColumn, UnknownField
+from services.csv_errors import AmbiguousCsvColumn, MalformedTemplate, NoUsableColumn, UnknownCsvColumn, UnknownField
 
 FIELDS: Final = ("email", "phone", "display_name", "role", "status")
 HEADER: Final = ("id", *FIELDS, "created_at")
@@ -53,6 +53,8 @@ class CsvColumns:
             for _, name in pieces:
                 if name is not None and name not in names:
                     raise UnknownCsvColumn(name, names)
+                if name is not None and names.count(name) > 1:
+                    raise AmbiguousCsvColumn(name)
             templates[field] = pieces
         if "email" not in templates and "phone" not in templates:
             raise NoUsableColumn

@@ -3,6 +3,7 @@
 CsvError
 ├── UnreadableCsv           not text, or not CSV, from some line on
 ├── UnknownCsvColumn        the mapping names a column that the header doesn't have
+├── AmbiguousCsvColumn      the mapping names a column that the header has twice
 ├── UnknownField            the mapping names a field that accounts don't have
 ├── MalformedTemplate       the mapping's template has a brace without its partner
 └── NoUsableColumn          no column stands for an e-mail address or a phone number
@@ -44,6 +45,17 @@ class UnknownCsvColumn(_Unknown):
 
     def __str__(self) -> str:
         return f"the file has no column '{self.name}'. {self._hint()}"
+
+
+class AmbiguousCsvColumn(CsvError):
+    """The mapping names a column that the file's header has more than once."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(name)
+
+    def __str__(self) -> str:
+        return f"the file has more than one column '{self.name}'. Rename them, so that one can be meant."
 
 
 class UnknownField(_Unknown):

@@ -55,7 +55,9 @@ class UserService:
 
     async def get(self, user_id: int, *, include_deleted: bool = False) -> User:
         """The account. Raises `UserNotFound` when there is none, or it is deleted and `include_deleted` isn't said."""
-        return await self._users.get(user_id, include_deleted=include_deleted)
+        if include_deleted:
+            return await self._users.get(user_id, include_deleted=True)
+        return await self._users.get(user_id)
 
     async def find(self, contact: str) -> User:
         """The account with this id, e-mail address or phone number (E.164). Raises `UserNotFound`."""
@@ -96,9 +98,10 @@ class UserService:
         """The account after the changes. Raises `UserNotFound`, `StaleVersion`, and what `create` raises."""
         with contacts_taken():
             async with self._transaction(name="update user"):
-                user = await self._users.get(user_id)
+                user = await (self._users.get_locked(user_id) if version is None else self._users.get(user_id))
                 check_version(user, version)
                 user.change(changes, region=region)
+                await self._users.flush()  # an outer transaction would tell of a taken contact too late
         return user
 
     async def delete(self, user_id: int, *, version: int | None = None) -> User:

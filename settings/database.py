@@ -6,13 +6,13 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 from pydantic_settings import NoDecode
 from sqlalchemy import URL
 
-from settings.database_url import async_url
+from settings.database_url import async_url, masked
 
 DatabaseURL = Annotated[
     URL,
     NoDecode,
     BeforeValidator(async_url),
-    PlainSerializer(lambda url: url.render_as_string(hide_password=True), return_type=str),
+    PlainSerializer(lambda url: masked(url), return_type=str),
 ]
 
 

@@ -50,6 +50,12 @@ def async_url(text: str | URL) -> URL:
     return url
 
 
+def masked(url: URL) -> str:
+    """The URL without its password, and without what its options call a password, key or secret."""
+    secret = [name for name in url.query if any(word in name.lower() for word in ("password", "secret", "key"))]
+    return url.update_query_dict(dict.fromkeys(secret, "***")).render_as_string(hide_password=True)
+
+
 def _credentials_out_of_query(url: URL) -> URL:
     """Drivers accept `?user=&password=`, which no masking knows: move them to the parts that are masked."""
     for key in ("user", "username", "password"):

@@ -2,7 +2,6 @@
 
 import os
 import re
-import secrets
 from collections.abc import Mapping
 from datetime import timedelta
 from enum import StrEnum
@@ -84,9 +83,9 @@ class Settings(BaseSettings):
     """The port the server listens on; 0 takes a free one."""
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR|CRITICAL)$")
     log_format: LogFormat = LogFormat.CONSOLE
-    node_id: int = Field(default_factory=lambda: secrets.randbelow(4096), ge=0, lt=4096)
+    node_id: int | None = Field(default=None, ge=0, lt=4096)
     """This process's share of the id space; two processes on one database need different ones. Without it each
-    process draws one: for a few processes that is enough, for many set them apart.
+    container draws one: for a few processes that is enough, for many set them apart.
     """
     max_body_bytes: int = Field(default=1_048_576, ge=1024)
     """A longer request body is answered 413."""

@@ -24,7 +24,9 @@ class Authentication:
         self._prefix = prefix + "/"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] not in {"http", "websocket"} or not scope["path"].startswith(self._prefix):
+        # Mounted below another path, that path comes first.
+        path = scope.get("path", "").removeprefix(scope.get("root_path", ""))
+        if scope["type"] not in {"http", "websocket"} or not path.startswith(self._prefix):
             await self._app(scope, receive, send)
             return
         try:

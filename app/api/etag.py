@@ -6,6 +6,10 @@ from typing import Annotated
 from fastapi import Depends, Header
 
 from app.api.errors import MalformedHeader, PreconditionRequired
+from database.errors import StaleVersion
+
+_ETAGS = re.compile(r'(?:W/)?"[^"\s]*"(?:\s*,\s*(?:W/)?"[^"\s]*")*')
+"""RFC 9110, section 8.8.3."""
 
 
 def etag(version: int) -> str:
@@ -21,9 +25,11 @@ async def expected_version(if_match: Annotated[str | None, Header()] = None) -> 
         raise PreconditionRequired
     if if_match.strip() == "*":
         return None
+    if not _ETAGS.fullmatch(if_match.strip()):
+        raise MalformedHeader("If-Match", 'an ETag in quotes, as "3", or *')
     match = re.fullmatch(r'"([0-9]{1,9})"', if_match.strip())
     if match is None:
-        raise MalformedHeader("If-Match", 'one ETag in quotes, as "3", or *')
+        raise StaleVersion  # well-formed, and no version of ours: weak, several, or somebody else's
     return int(match[1])
 
 

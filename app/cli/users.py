@@ -6,11 +6,11 @@ from contextlib import aclosing
 from pathlib import Path
 from typing import Annotated
 
-import anyio
 import typer
 
 from app.cli.command import JsonFlag, container_command
 from app.cli.exit_codes import ExitCode
+from app.cli.input_file import input_file
 from app.cli.output import USER_COLUMNS, print_json, print_table, say, user_record
 from containers import Container
 from domain import Role, UserChanges, UserStatus
@@ -122,7 +122,7 @@ async def import_users(
             msg = f"'{text}' is not FIELD=COLUMN"
             raise typer.BadParameter(msg)
         columns[field.strip()] = source
-    async with await anyio.open_file(file, encoding="utf-8-sig", errors="surrogateescape", newline="") as opened:
+    async with input_file(file) as opened:
         report = await container.user_csv_service().import_file(
             opened, columns=columns, region=region, progress=_progress
         )

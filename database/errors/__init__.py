@@ -6,6 +6,7 @@
     │   ├── ContainerClosed
     │   ├── EngineBelongsToAnotherLoop
     │   └── EngineBelongsToAnotherProcess
+    ├── UnknownRevision                 there is no migration of this name
     ├── DriverNotInstalled              the URL's driver is in an extra that isn't installed
     ├── TransactionError                the transaction is not in the state the call needs
     │   ├── TransactionIsOurs           commit and rollback belong to the block
@@ -66,6 +67,7 @@ from database.errors.engine import (
     PoolDeadlock,
     PoolTimeout,
     Unavailable,
+    UnknownRevision,
 )
 from database.errors.root import (
     DatabaseError,
@@ -125,4 +127,5 @@ __all__ = [
     "TransactionTimeout",
     "Unavailable",
     "UniqueViolation",
+    "UnknownRevision",
 ]

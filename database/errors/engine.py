@@ -110,3 +110,14 @@ class PoolDeadlock(Unavailable):
             f"second, and all {self.size} connections are held that way. Do the inner work in the outer transaction "
             "(Propagation.REQUIRED), or raise GATEHOUSE_DATABASE__POOL_SIZE."
         )
+
+
+class UnknownRevision(DatabaseError):
+    """There is no migration of this name, or no way to it."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(reason)
+
+    def __str__(self) -> str:
+        return f"the schema can't be moved: {self.reason}. The newest revision is called 'head'."

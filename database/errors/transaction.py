@@ -49,7 +49,7 @@ class CommitOutcomeUnknown(TransactionError):
 
 
 class TransactionTimeout(TransactionError):
-    """The block took longer than its `timeout` and was rolled back."""
+    """The block took longer than its `timeout`; the transaction it was part of is rolled back."""
 
     def __init__(self, timeout: float, place: str) -> None:
         self.timeout = timeout
@@ -57,7 +57,7 @@ class TransactionTimeout(TransactionError):
         super().__init__(timeout, place)
 
     def __str__(self) -> str:
-        return f"the transaction opened at {self.place} took longer than {self.timeout:g} s and was rolled back."
+        return f"the block opened at {self.place} took longer than {self.timeout:g} s, and was given up."
 
 
 class NoActiveTransaction(TransactionError):

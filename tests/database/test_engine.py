@@ -9,7 +9,8 @@ import pytest
 from sqlalchemy import make_url, text
 
 from containers import Container, running
-from database.engine import address, build_engine
+from database.connecting import address
+from database.engine import build_engine
 from database.errors import ContainerClosed, DatabaseUnavailable, DriverNotInstalled, EngineNotStarted
 from database.events import install
 from domain import SYSTEM, acting_as

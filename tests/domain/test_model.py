@@ -36,7 +36,7 @@ async def test_the_id_holds_the_moment_and_the_node(container: Container) -> Non
         row = await container.user_dao().add(user())
     made = datetime(2025, 1, 1, tzinfo=UTC) + timedelta(milliseconds=row.id >> 22)
     assert abs(made - row.created_at) < timedelta(seconds=5)
-    assert row.id >> 10 & 0xFFF == container.settings().node_id
+    assert row.id >> 10 & 0xFFF == container.id_generator().node_id
 
 
 async def test_acting_user_zero_may_write(container: Container) -> None:

@@ -25,7 +25,7 @@ def test_defaults_make_a_development_service_on_an_embedded_database() -> None:
     assert settings.var_dir == Path("var")
     assert (settings.host, settings.port) == ("127.0.0.1", 8000)
     assert (settings.log_level, settings.log_format) == ("INFO", LogFormat.CONSOLE)
-    assert 0 <= settings.node_id < 4096
+    assert settings.node_id is None
     assert settings.max_body_bytes == 1024 * 1024
     assert settings.tokens.lifetime == timedelta(hours=24)
     assert settings.database.embedded

@@ -1,5 +1,6 @@
 """If-Match: a change names the version it was made for."""
 
+import asyncio
 from typing import Any
 
 import httpx2
@@ -47,10 +48,30 @@ async def test_a_star_accepts_any_version(
 
 
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
-@pytest.mark.parametrize("value", ["1", '"one"', 'W/"1"', '"1", "2"', '"', "", '"-1"', '"99999999999999999999"', '"1'])
-async def test_an_if_match_that_is_no_etag_of_ours_is_400(
+@pytest.mark.parametrize("value", ['"one"', 'W/"1"', '"1", "2"', '"-1"', '"99999999999999999999"'])
+async def test_an_etag_that_can_not_be_ours_matches_nothing(
     client: httpx2.AsyncClient, create: Create, value: str
 ) -> None:
+    user = await create(email="ada@example.com")
+    response = await client.patch(f"/v1/users/{user['id']}", json={}, headers={"If-Match": value})
+    assert_problem(response, 412, "stale_version")
+
+
+@pytest.mark.parametrize("changes", [20])
+async def test_a_star_wins_against_everybody_who_changes_it_at_the_same_time(
+    client: httpx2.AsyncClient, create: Create, changes: int
+) -> None:
+    path = f"/v1/users/{(await create(email='ada@example.com'))['id']}"
+    responses = await asyncio.gather(
+        *(client.patch(path, json={"display_name": f"{n}"}, headers={"If-Match": "*"}) for n in range(changes))
+    )
+    assert [response.status_code for response in responses] == [200] * changes
+    assert (await client.get(path)).json()["version"] == 1 + changes
+
+
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("value", ["1", '"', "", '"1'])
+async def test_an_if_match_that_is_no_etag_is_400(client: httpx2.AsyncClient, create: Create, value: str) -> None:
     user = await create(email="ada@example.com")
     response = await client.patch(f"/v1/users/{user['id']}", json={}, headers={"If-Match": value})
     problem = assert_problem(response, 400, "malformed_header")

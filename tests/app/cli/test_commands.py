@@ -37,7 +37,7 @@ def test_a_token_is_printed_once_and_revoked_by_stdin(gatehouse: Gatehouse) -> N
 
 def test_a_token_needs_an_account_and_a_sensible_lifetime(gatehouse: Gatehouse) -> None:
     gatehouse("users", "create", "--email", "ada@example.com")
-    gatehouse("tokens", "issue", "nobody@example.com").assert_error(1, "there is no user")
+    gatehouse("tokens", "issue", "nobody@example.com").assert_error(1, "no account has")
     for hours in ("0", "-1", "nan", "inf", "1e12", "soon"):
         gatehouse("tokens", "issue", "ada@example.com", "--hours", hours).assert_error(2, "--hours")
 

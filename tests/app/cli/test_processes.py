@@ -106,6 +106,19 @@ def test_an_interrupted_import_ends_with_130_and_keeps_whole_batches(database_ur
     assert 500 <= stored < 7000
 
 
+def test_an_import_that_waits_for_its_file_is_interrupted_at_once(database_url: str, tmp_path: Path) -> None:
+    pipe = tmp_path / "people.csv"
+    os.mkfifo(pipe)
+    with process("users", "import", str(pipe), DATABASE_URL=database_url) as command, pipe.open("w") as file:
+        file.write("email\nada@example.com\n")
+        file.flush()
+        time.sleep(3)
+        command.send_signal(signal.SIGINT)
+        _, err = command.communicate(timeout=20)
+    assert command.returncode == 130, err
+    assert "Traceback" not in err
+
+
 def test_a_reader_that_has_seen_enough_is_no_error(tmp_path: Path) -> None:
     people = tmp_path / "people.csv"
     people.write_text("email\n" + "".join(f"user{number}@example.com\n" for number in range(2500)))

@@ -40,7 +40,9 @@ def test_show_finds_by_id_address_and_number(gatehouse: Gatehouse) -> None:
         assert gatehouse("users", "show", name, "--json").json() == made
     shown = gatehouse("users", "show", made["id"])
     assert "email\tada@example.com\n" in shown.out
-    gatehouse("users", "show", "nobody@example.com").assert_error(1, "there is no user with id nobody@example.com")
+    gatehouse("users", "show", "nobody@example.com").assert_error(
+        1, "no account has this e-mail address or phone number"
+    )
 
 
 def test_a_password_is_read_from_stdin_and_shown_nowhere(gatehouse: Gatehouse, settings: Settings) -> None:
