@@ -20,7 +20,7 @@ PIECE: Final = 65_536
 
 
 class InputFile:
-    """UTF-8 text, with or without byte order mark. Bytes that aren't UTF-8 come as surrogates, for the reader to tell."""
+    """UTF-8 text, with or without byte order mark. Bytes that aren't UTF-8 come as surrogates: the reader tells."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
