@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import Pool
@@ -28,7 +27,7 @@ class SessionFactory:
         self._engine = engine
         self._lifetime = lifetime
         self._id_generator = id_generator
-        self._seen: WeakKeyDictionary[AsyncEngine, _Seen] = WeakKeyDictionary()
+        self._seen: dict[AsyncEngine, _Seen] = {}
         self._inherited: list[Pool] = []
 
     def engine(self) -> AsyncEngine:
@@ -57,19 +56,20 @@ class SessionFactory:
 
 
 class _Seen:
-    """What is kept for an engine as long as the engine lives."""
+    """What is kept for an engine as long as its container."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self.holders = Holders(engine.pool, _writer_turn(engine))
-        self._options: dict[tuple[bool, str | None, bool], dict[str, Any]] = {}
+        self._binds: dict[tuple[bool, str | None, bool], AsyncEngine] = {}
 
     def bind(self, engine: AsyncEngine, unit: Unit) -> AsyncEngine:
         """The engine with what its driver puts into BEGIN, without a trip of its own."""
         key = (unit.read_only, unit.isolation, unit.transactional)
-        if key not in self._options:
-            self._options[key] = _driver_options(engine.dialect.name, *key)
-        options = self._options[key]
-        return engine.execution_options(**options) if options else engine
+        bind = self._binds.get(key)
+        if bind is None:
+            options = _driver_options(engine.dialect.name, *key)
+            bind = self._binds[key] = engine.execution_options(**options) if options else engine
+        return bind
 
 
 def _driver_options(database: str, read_only: bool, isolation: str | None, transactional: bool) -> dict[str, Any]:
