@@ -53,7 +53,7 @@ class Holders:
         pool = self._pool
         if not isinstance(pool, QueuePool) or pool._max_overflow < 0:  # noqa: SLF001 - it has no public name
             return None
-        capacity = pool.size() + pool._max_overflow  # noqa: SLF001
+        capacity = pool.size() + pool._max_overflow  # noqa: SLF001 - as above
         return capacity if pool.checkedout() >= capacity else None
 
     def describe(self) -> tuple[str, ...]:

@@ -188,7 +188,7 @@ def _guard_fetches(result: AsyncResult[Any], unit: Unit) -> None:
     """Rows of a stream come past the session; SQLAlchemy has no public place to stand in their way, so its own
     fetch methods are wrapped on this one result (`test_a_stream_iterated_by_another_task_is_refused` pins them).
     """
-    fetches = result._real_result  # noqa: SLF001
+    fetches = result._real_result  # noqa: SLF001 - see the docstring
     for name in ("_fetchiter_impl", "_fetchone_impl", "_fetchmany_impl", "_fetchall_impl"):
         setattr(fetches, name, _checked(getattr(fetches, name), unit))
 

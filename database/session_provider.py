@@ -188,7 +188,7 @@ async def session_of(
 ) -> AsyncIterator[AsyncSession]:
     """How a DAO gets a session: the ambient one of the provider's container, else a short one of its own.
 
-    `read_only` and `lone` (one statement, which commits by itself, in one round trip) hold for the short one.
+    `read_only` and `lone` (one statement, which commits by itself) hold for the short one.
     """
     block = own_block(owner_of(session_provider))
     if block is not None:

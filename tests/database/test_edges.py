@@ -1,8 +1,7 @@
 """Edges: streams that are left, engines that change, ends that hide, connections that were lost before the COMMIT."""
 
 import asyncio
-import os
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
 from sqlalchemy import select, text, update
@@ -20,6 +19,7 @@ from database.errors import (
     TransactionIsOurs,
     TransactionRolledBack,
 )
+from database.postgresql import HonestConnection
 from domain import SYSTEM, User, acting_as
 from settings import Settings
 from tests.database.tables import create_tables, notes, stored, write
@@ -137,7 +137,7 @@ async def test_a_value_refused_before_it_was_sent_dooms_nothing(
     async with transaction() as tx:
         await write(tx.session, "kept")
         with pytest.raises(ValueError, match="names no moment"):
-            await with_tables.user_dao().query().gt("created_at", datetime(2026, 1, 1)).all()  # noqa: DTZ001
+            await with_tables.user_dao().query().gt("created_at", datetime(2026, 1, 1)).all()  # noqa: DTZ001 - naive on purpose
     assert await stored(with_tables) == {"kept"}
 
 
@@ -257,11 +257,29 @@ def test_the_home_is_where_the_container_was_entered_not_where_it_was_first_used
     finally:
         loop.run_until_complete(block.__aexit__(None, None, None))
         loop.close()
-    assert os.getpid()
 
 
-async def _awaited(use: object) -> object:
-    return await use()  # type: ignore[operator]
+async def _awaited(use: Callable[[], Awaitable[object]]) -> object:
+    return await use()
+
+
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+async def test_a_lone_read_sends_neither_begin_nor_commit(
+    with_tables: Container, transaction: TransactionProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[str] = []
+    original = HonestConnection.execute
+
+    async def noting(self: HonestConnection, query: str, *arguments: object, **options: object) -> str:
+        sent.append(query)
+        return await original(self, query, *arguments, **options)  # type: ignore[arg-type]  # passed on as they came
+
+    monkeypatch.setattr(HonestConnection, "execute", noting)
+    assert await with_tables.user_dao().get_or_none(1) is None
+    assert sent == []
+    async with transaction() as tx:
+        await tx.session.execute(text("SELECT 1"))
+    assert [query.split()[0].rstrip(";") for query in sent] == ["BEGIN", "COMMIT"]
 
 
 @pytest.mark.parametrize("seconds", [3e6, float("inf")])

@@ -5,6 +5,7 @@ import time
 
 import pytest
 from sqlalchemy import func, select, text
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from containers import Container
 from database import Outcome, Propagation, TransactionProvider
@@ -31,10 +32,7 @@ async def test_a_read_only_transaction_refuses_every_write(
         await write(tx.session, "the connection writes again")
 
 
-async def _write_by(session: object, way: str) -> None:
-    from sqlalchemy.ext.asyncio import AsyncSession
-
-    assert isinstance(session, AsyncSession)
+async def _write_by(session: AsyncSession, way: str) -> None:
     if way == "construct":
         await write(session, "no")
     elif way == "text":
@@ -184,16 +182,15 @@ async def test_a_call_inside_a_unit_is_bounded_with_asyncio_timeout(
     async with transaction() as tx:
         async with asyncio.timeout(5):
             await write(tx.session, "kept")
-        if hasattr(asyncio, "TaskGroup"):
-            async with asyncio.TaskGroup() as group:
-                task = group.create_task(_refused(tx.session))
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(_refused(tx.session))
         assert task.result() is True
     assert await stored(with_tables) == {"kept"}
 
 
-async def _refused(session: object) -> bool:
+async def _refused(session: AsyncSession) -> bool:
     try:
-        await write(session, "no")  # type: ignore[arg-type]
+        await write(session, "no")
     except SessionBelongsToAnotherTask:
         return True
     return False
