@@ -37,32 +37,32 @@ def open_engine(settings: DatabaseSettings, lifetime: Lifetime) -> AsyncEngine:
     return engine
 
 
-def build_engine(settings: DatabaseSettings) -> AsyncEngine:
-    """An engine that is the caller's to dispose of."""
+def build_engine(settings: DatabaseSettings, **instead: Any) -> AsyncEngine:
+    """An engine that is the caller's to dispose of. `instead` are arguments of SQLAlchemy's that replace our own."""
     backend = settings.url.get_backend_name()
     arguments: dict[str, Any] = {}
     if backend == "sqlite":
         arguments = sqlite.connect_args(settings)
     elif backend == "postgresql":
         arguments = postgresql.connect_args(settings)
+    ours: dict[str, Any] = {
+        "connect_args": arguments,
+        "poolclass": Pool,
+        "pool_size": settings.pool_size,
+        "max_overflow": settings.max_overflow,
+        "pool_timeout": settings.pool_timeout,
+        "pool_recycle": settings.pool_recycle,
+        "pool_use_lifo": True,
+        "hide_parameters": True,
+        "execution_options": {
+            sqlite.WRITER_TIMEOUT_OPTION: settings.statement_timeout or sqlite.WRITER_TIMEOUT,
+            postgresql.STATEMENT_TIMEOUT_OPTION: settings.statement_timeout,
+        },
+        "json_serializer": json_codec.dumps,
+        "json_deserializer": json_codec.loads,
+    }
     try:
-        engine = create_async_engine(
-            settings.url,
-            connect_args=arguments,
-            poolclass=Pool,
-            pool_size=settings.pool_size,
-            max_overflow=settings.max_overflow,
-            pool_timeout=settings.pool_timeout,
-            pool_recycle=settings.pool_recycle,
-            pool_use_lifo=True,
-            hide_parameters=True,
-            execution_options={
-                sqlite.WRITER_TIMEOUT_OPTION: settings.statement_timeout or sqlite.WRITER_TIMEOUT,
-                postgresql.STATEMENT_TIMEOUT_OPTION: settings.statement_timeout,
-            },
-            json_serializer=json_codec.dumps,
-            json_deserializer=json_codec.loads,
-        )
+        engine = create_async_engine(settings.url, **ours | instead)
     except (ModuleNotFoundError, NoSuchModuleError) as error:
         driver = settings.url.get_driver_name()
         raise DriverNotInstalled(driver, EXTRAS.get(backend)) from error

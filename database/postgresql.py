@@ -12,6 +12,8 @@ LONGEST: Final = 2_147_483.0
 """Seconds: PostgreSQL counts milliseconds in 32 bits."""
 STATEMENT_TIMEOUT_OPTION: Final = "gatehouse_statement_timeout"
 """The execution option under which an engine says what its connections are opened with."""
+BOUND_OPTION: Final = "gatehouse_bound"
+"""The execution option by which an engine says, with False, that its sessions outlive the deadlines of their units."""
 
 
 def connect_args(settings: DatabaseSettings) -> dict[str, Any]:
@@ -39,6 +41,8 @@ class HonestConnection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg has
 
 def bound(connection: Connection, deadline: float) -> None:
     """Have the server end the transaction by itself, should our own clock not reach it any more. One trip."""
+    if not connection.get_execution_options().get(BOUND_OPTION, True):
+        return
     version = connection.dialect.server_version_info or (0,)
     bounds = [max(deadline - asyncio.get_running_loop().time(), 0) + 1, LONGEST]
     setting = "transaction_timeout"

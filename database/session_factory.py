@@ -29,6 +29,8 @@ class SessionFactory:
         self._id_generator = id_generator
         self._seen: dict[AsyncEngine, _Seen] = {}
         self._inherited: list[Pool] = []
+        self.watchers: list[Callable[[Unit], object]] = []
+        """Called with each unit that is opened."""
 
     def engine(self) -> AsyncEngine:
         """The engine in force. Raises `EngineNotStarted` outside `running()`, and `EngineBelongsToAnotherLoop` or
@@ -51,6 +53,8 @@ class SessionFactory:
         """A session for the unit on this engine, not connected yet."""
         seen = self._seen[engine]
         unit.holders = seen.holders
+        for watch in self.watchers:
+            watch(unit)
         options = {UNIT: unit, ID_GENERATOR: self._id_generator}
         return guarded_session(unit, seen.bind(engine, unit), options, autoflush=autoflush)
 
@@ -88,4 +92,5 @@ def _writer_turn(engine: AsyncEngine) -> WriterTurn | None:
     if engine.dialect.name != "sqlite":
         return None
     options = engine.sync_engine.get_execution_options()
-    return WriterTurn(options.get(sqlite.WRITER_TIMEOUT_OPTION, sqlite.WRITER_TIMEOUT))
+    timeout = options.get(sqlite.WRITER_TIMEOUT_OPTION, sqlite.WRITER_TIMEOUT)
+    return None if timeout is None else WriterTurn(timeout)

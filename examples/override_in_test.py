@@ -1,44 +1,57 @@
-"""A test that puts its own parts into the graph: a DAO without a database, and a session provider that counts."""
+"""A test that puts its own parts into the graph: fakes that keep rows in memory, and a session provider that counts."""
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from containers import running
-from domain import User
+from containers import Container, running
+from domain import SYSTEM, User, acting_as
+from domain.errors import EmailTaken
+from repositories import UserDao
+from repositories.testing import FakeSessionProvider, InMemoryDao
 
 
-class OneUser:
-    """A DAO as far as the test needs one."""
-
-    async def get(self, user_id: int, *, include_deleted: bool = False) -> User:
-        return User(id=user_id, email="ada@example.com", display_name="Ada Lovelace")
+class InMemoryUsers(InMemoryDao[User], UserDao):
+    """Everything a UserDao can do, its own methods too, over rows in memory."""
 
 
-async def main() -> None:
+async def without_a_database() -> None:
+    """Sessions and DAOs are fakes: no engine is opened, and a service does all it does over a database."""
+    container, sessions = Container(), FakeSessionProvider()
+    container.session_provider.override(sessions)
+    container.user_dao.override(InMemoryUsers(sessions))
+
+    users = container.user_service()  # resolved after the overrides, so it has them
+    with acting_as(SYSTEM):
+        ada = await users.create({"email": "ada@example.com"})
+        await users.update(ada.id, {"display_name": "Ada Lovelace"}, version=1)
+        with suppress(EmailTaken):  # the fake keeps the model's constraints
+            await users.create({"email": "ADA@example.com"})
+    # What is committed, and `sessions.outcomes`: (committed, committed, rolled back).
+    print(*(user.display_name for user in sessions.committed(User)))
+
+
+async def with_a_database() -> None:
+    """Any callable of this signature is a session provider: here one that counts, around the container's own."""
     async with running() as container:
-        # A DAO: the services resolved inside the block get it. No database is asked.
-        with container.user_dao.override(OneUser()):
-            print((await container.user_service().get(1)).display_name)
-
-        # A session provider: any callable of this signature is one.
-        sessions = 0
+        opened = 0
         provider = container.session_provider()
 
         @asynccontextmanager
         async def counting(*, autoflush: bool = True, read_only: bool = False) -> AsyncIterator[AsyncSession]:
-            nonlocal sessions
-            sessions += 1
+            nonlocal opened
+            opened += 1
             async with provider(autoflush=autoflush, read_only=read_only) as session:
                 yield session
 
         with container.session_provider.override(counting):
             await container.user_service().list()
         await container.user_service().list()  # no longer overridden
-        print(f"{sessions} session")
+        print(f"{opened} session")
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    asyncio.run(without_a_database())
+    asyncio.run(with_a_database())

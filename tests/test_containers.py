@@ -22,6 +22,8 @@ from repositories import Cursors, TokenDao, UserDao
 from services import AuthService, Passwords, UserCsvService, UserService
 from settings import Settings, SettingsError
 
+pytestmark = pytest.mark.database("own")  # the kit overrides what is judged here
+
 KINDS: dict[str, type[Any]] = {
     "settings": Settings,
     "signing_key": str,

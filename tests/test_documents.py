@@ -17,7 +17,7 @@ from pydantic import BaseModel
 
 from app.cli import main
 from settings import Settings
-from tests.databases import Databases
+from database.testing.databases import Databases
 
 ROOT: Final = Path(__file__).parent.parent
 README: Final = ROOT / "README.md"
@@ -72,7 +72,10 @@ def _inline_code(document: Path) -> list[str]:
     return [" ".join(code.split()) for code in re.findall(r"`([^`]+)`", _prose(document))]
 
 
-PYTHON: Final = [block for document in RUN for block in _blocks(document, "python")]
+PYTHON: Final = [
+    block for document in RUN for block in _blocks(document, "python") if not re.match(r"# \S+\.py\n", block.code)
+]
+"""But those that begin with the name of a file: they are no programs by themselves (test_testing_guide.py)."""
 
 
 @pytest.fixture

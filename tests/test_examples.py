@@ -8,7 +8,7 @@ from typing import Final
 
 import pytest
 
-from tests.databases import Databases
+from database.testing.databases import Databases
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES: Final = sorted((ROOT / "examples").glob("*.py"))

@@ -8,6 +8,12 @@ from tests.database.tables import create_tables
 
 
 @pytest.fixture
+def database_mode() -> str:
+    """How transactions begin and end is tried with real ones."""
+    return "own"
+
+
+@pytest.fixture
 async def with_tables(container: Container) -> Container:
     await create_tables(container)
     return container

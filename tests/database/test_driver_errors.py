@@ -28,7 +28,7 @@ from database.errors import (
 from domain import SYSTEM, acting_as
 from domain.errors import NoActingUser
 from settings import Settings
-from tests.databases import Databases
+from database.testing.databases import Databases
 
 only_postgresql = pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
 only_sqlite = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)

@@ -9,7 +9,7 @@ from containers import Container, running
 from database.schema import Schema
 from domain import SYSTEM, acting_as
 from settings import Settings
-from tests.databases import Databases
+from database.testing.databases import Databases
 
 
 @pytest.fixture

@@ -4,7 +4,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.databases import Databases
+from database.testing.databases import Databases
+
+
+@pytest.fixture
+def database_mode() -> str:
+    """Processes and servers connect to the test's database themselves."""
+    return "own"
 
 
 @pytest.fixture

@@ -100,6 +100,7 @@ async def test_a_stream_left_early_returns_its_connection(container: Container) 
     assert container.schema().connections_in_use == 0
 
 
+@pytest.mark.database("own")
 async def test_a_query_inside_a_transaction_sees_its_writes_and_nobody_else_does(container: Container) -> None:
     dao = container.user_dao()
     with acting_as(SYSTEM):

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.databases import Databases
+from database.testing.databases import Databases
 
 
 @pytest.fixture

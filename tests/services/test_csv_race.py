@@ -57,6 +57,7 @@ async def test_who_keeps_being_quicker_is_reported(container: Container) -> None
 
 
 @pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+@pytest.mark.database("own")
 async def test_a_real_registration_between_look_and_write_loses_nothing(
     container: Container, settings: Settings
 ) -> None:

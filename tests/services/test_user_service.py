@@ -21,6 +21,7 @@ from services.user_service import SORTABLE
 from settings import Settings
 
 
+@pytest.mark.database("own")
 async def test_what_a_service_returns_is_committed(container: Container, settings: Settings) -> None:
     with acting_as(SYSTEM):
         user = await container.user_service().create({"email": "ada@example.com"})

@@ -11,8 +11,9 @@ from fastapi import FastAPI
 from app.api import create_app
 from containers import Container, running
 from domain import SYSTEM, Role, User, acting_as
+from repositories.testing import FakeSessionProvider
 from settings import Settings
-from tests.fakes import FakeSessions, InMemoryUsers
+from tests.fakes import InMemoryUsers, over_fakes
 
 
 def client_of(app: FastAPI, token: str = "") -> httpx2.AsyncClient:
@@ -63,6 +64,7 @@ def test_every_input_schema_refuses_unknown_fields() -> None:
                 assert schema["additionalProperties"] is False, (method, path)
 
 
+@pytest.mark.database("own")
 async def test_two_applications_in_one_process_serve_their_own_databases(settings: Settings, other_url: str) -> None:
     other_settings = Settings(database={"url": other_url}, var_dir=settings.var_dir)
     async with (
@@ -82,6 +84,7 @@ async def test_two_applications_in_one_process_serve_their_own_databases(setting
         assert stranger.status_code == 401
 
 
+@pytest.mark.database("own")
 async def test_an_override_on_one_container_is_never_seen_by_another(settings: Settings) -> None:
     async with (
         running(Container(settings=settings)) as one,
@@ -89,7 +92,7 @@ async def test_an_override_on_one_container_is_never_seen_by_another(settings: S
         client_of(create_app(one), await admin_of(one, "one")) as first,
         client_of(create_app(two), await admin_of(two, "two")) as second,
     ):
-        with one.user_dao.override(InMemoryUsers()), acting_as(SYSTEM):
+        with one.user_dao.override(InMemoryUsers(FakeSessionProvider())), acting_as(SYSTEM):
             made = await one.user_service().create({"email": "fake@example.com"})
             path = f"/v1/users/{made.id}"
             assert (await first.get(path)).json()["email"] == "fake@example.com"
@@ -140,11 +143,10 @@ async def test_an_application_over_fakes_needs_no_database() -> None:
         async def authenticate(self, secret: str) -> User:
             return admin
 
-    container = Container(settings=Settings(database={"url": "postgresql://nobody@127.0.0.1:1/none"}))
-    sessions, users = FakeSessions(), InMemoryUsers(admin)
-    container.session_provider.override(sessions)
-    container.user_dao.override(users)
+    container, sessions = over_fakes()
     container.auth_service.override(Anybody())
+    with acting_as(SYSTEM):
+        await container.user_dao().add(admin)
     async with running(container), client_of(create_app(container), "any") as client:
         made = await client.post("/v1/users", json={"email": "ada@example.com"})
         assert made.status_code == 201
@@ -155,5 +157,5 @@ async def test_an_application_over_fakes_needs_no_database() -> None:
         assert (await client.delete(path, headers={"If-Match": '"1"'})).headers["etag"] == '"2"'
         assert (await client.get(path)).status_code == 404
         assert container.schema().connections_in_use == 0
-    assert sessions.outcomes == ["committed", "rolled back", "committed"]
-    assert len(users.rows) == 2
+    assert sessions.outcomes == ("committed", "committed", "rolled back", "committed")
+    assert len(sessions.committed(User)) == 2

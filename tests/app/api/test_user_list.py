@@ -183,6 +183,7 @@ async def test_a_cursor_that_is_not_of_this_list_is_refused(client: httpx2.Async
     assert (await client.get(f"/v1/users?sort=email&cursor={cursor}")).status_code == 200
 
 
+@pytest.mark.database("own")
 async def test_a_cursor_holds_in_another_process_of_the_same_key(
     client: httpx2.AsyncClient, container: Container
 ) -> None:

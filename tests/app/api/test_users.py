@@ -43,6 +43,7 @@ async def test_ids_are_strings_of_digits(client: httpx2.AsyncClient, create: Cre
     assert int(body["id"]) > 2**53
 
 
+@pytest.mark.database("own")
 async def test_a_created_account_is_committed_before_its_answer(
     client: httpx2.AsyncClient, backend: str, settings: Settings
 ) -> None:

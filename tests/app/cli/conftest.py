@@ -42,6 +42,12 @@ Gatehouse = Callable[..., Done]
 
 
 @pytest.fixture
+def database_mode() -> str:
+    """A command opens a container of its own on the test's database."""
+    return "own"
+
+
+@pytest.fixture
 def shell(root_logger: logging.Logger, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Gatehouse:
     """Run a command with the environment as it is."""
 

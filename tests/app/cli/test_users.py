@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from containers import Container, running
-from domain import SYSTEM, User, acting_as
+from domain import SYSTEM, User
+from repositories.testing import FakeSessionProvider
 from settings import Settings
 from tests.app.cli.conftest import Gatehouse
-from tests.fakes import FakeSessions, InMemoryUsers
+from tests.fakes import over_fakes
 
 
 def stored(settings: Settings) -> list[User]:
@@ -174,18 +175,13 @@ def test_an_export_that_fails_leaves_no_file(shell: Gatehouse, tmp_path: Path, m
 
 
 def test_commands_take_a_container_with_overrides_and_need_no_database(shell: Gatehouse) -> None:
-    sessions, users = FakeSessions(), InMemoryUsers()
+    sessions = FakeSessionProvider()
 
     def overridden() -> Container:
-        container = Container(settings=Settings(database={"url": "postgresql://nobody@127.0.0.1:1/none"}))
-        container.session_provider.override(sessions)
-        container.user_dao.override(users)
-        return container
+        return over_fakes(sessions)[0]
 
     made = shell("users", "create", "--email", "ada@example.com", "--json", container=overridden()).json()
     assert shell("users", "show", made["id"], "--json", container=overridden()).json() == made
     shell("users", "create", "--email", "ADA@example.com", container=overridden()).assert_error(1, "has this email")
-    assert sessions.outcomes == ["committed", "rolled back"]
-    assert [user.email for user in users.rows.values()] == ["ada@example.com"]
-    with acting_as(SYSTEM):
-        assert len(users.rows) == 1
+    assert sessions.outcomes == ("committed", "rolled back")
+    assert [user.email for user in sessions.committed(User)] == ["ada@example.com"]

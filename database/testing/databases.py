@@ -1,0 +1,143 @@
+"""Databases for tests: one migrated template of each kind for a whole test run, copied for its workers and tests."""
+
+import fcntl
+import itertools
+import os
+import secrets
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from pkgutil import resolve_name
+from typing import Any, Final
+
+from sqlalchemy import make_url
+
+from database.testing import server
+from database.testing.isolated_container import CONTAINERS
+from settings import Settings
+
+PREFIX: Final = "gatehouse_test_"
+"""Only databases with this prefix are created and dropped."""
+BACKENDS: Final = ("sqlite", "postgresql")
+
+
+def _new_name() -> str:
+    return f"{PREFIX}{os.getpid()}_{secrets.token_hex(3)}"
+
+
+def _new_folder() -> Path:
+    return Path(tempfile.mkdtemp(prefix=PREFIX))
+
+
+@dataclass(frozen=True)
+class Run:
+    """One test run, of however many workers: the name its databases begin with, and the folder of its files."""
+
+    name: str = field(default_factory=_new_name)
+    folder: Path = field(default_factory=_new_folder)
+
+    def close(self, *, server_too: bool) -> None:
+        """Remove every database that is left, those of killed workers too."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        if server_too and (names := server.databases_of(f"{self.name}_")):
+            server.drop(*names)
+
+
+class Databases:
+    """What one worker takes: its own copy for the isolated tests, and one for each test that commits."""
+
+    def __init__(self, run: Run, worker: str = "main", *, containers: str = CONTAINERS) -> None:
+        self._run = run
+        self._worker = f"{run.name}_{worker}"
+        self._containers = containers
+        self._numbers = itertools.count(1)
+        self._shared: dict[str, str] = {}
+        self._untouched: dict[str, int] = {}
+
+    def shared(self, backend: str) -> str:
+        """The URL of the one that the isolated tests of this worker have in common. Nothing is ever stored in it:
+        PostgreSQL refuses others than isolated connections to write, and a SQLite file that was written to is left
+        to whoever did that.
+        """
+        url = self._shared.get(backend)
+        if url is None or (backend == "sqlite" and _written(url) != self._untouched[url]):
+            url = self._shared[backend] = self.create(backend)
+            if backend == "sqlite":
+                self._untouched[url] = _written(url)
+            else:
+                name = make_url(url).database
+                setting = f'ALTER DATABASE "{name}" SET default_transaction_read_only = on'
+                server.on_server(lambda connection: connection.execute(setting))
+        return url
+
+    def create(self, backend: str, *, migrated: bool = True) -> str:
+        """The URL of a new one, `sqlite` or `postgresql`."""
+        return self._copy(backend, f"{self._worker}_{next(self._numbers)}", migrated=migrated)
+
+    def drop(self, url: str) -> None:
+        """Remove one that `create` made."""
+        parsed = make_url(url)
+        name = parsed.database or ""
+        if not Path(name).name.startswith(self._worker):
+            return
+        if parsed.get_backend_name() == "sqlite":
+            for suffix in ("", "-wal", "-shm", "-journal"):
+                Path(f"{name}{suffix}").unlink(missing_ok=True)
+        else:
+            server.drop(name)
+
+    def _copy(self, backend: str, name: str, *, migrated: bool) -> str:
+        if backend == "sqlite":
+            path = self._run.folder / f"{name}.db"
+            if migrated:
+                shutil.copyfile(self._template(backend), path)
+            return f"sqlite:///{path}"
+        template = f' TEMPLATE "{self._template(backend)}"' if migrated else ""
+        server.on_server(lambda connection: connection.execute(f'CREATE DATABASE "{name}"{template}'))
+        return server.url_of(name)
+
+    def _template(self, backend: str) -> str:
+        """Migrated by whichever worker comes first; the others wait for it."""
+        with _locked(self._run.folder / f"{backend}.template") as made:
+            if not made.exists():
+                url = self._copy(backend, f"{self._run.name}_template", migrated=False)
+                server.apart(lambda: _migrate(self._containers, url))
+                name = make_url(url).database or ""
+                if backend == "sqlite":
+                    _fold(name)
+                made.write_text(name, encoding="utf-8")
+            return made.read_text(encoding="utf-8")
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[Path]:
+    with path.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield path
+
+
+async def _migrate(containers: str, url: str) -> None:
+    page: Any = resolve_name(containers)
+    async with page.running(page.Container(settings=Settings(database={"url": url}))) as container:
+        await container.schema().upgrade()
+
+
+def _written(url: str) -> int:
+    """When a SQLite file was written to; what is still in its log counts as now."""
+    path = Path(make_url(url).database or "")
+    log = path.with_name(f"{path.name}-wal")
+    return path.stat().st_mtime_ns + (log.stat().st_size if log.exists() else 0)
+
+
+def _fold(name: str) -> None:
+    """Fold the write-ahead log in, so that the one file is the whole database."""
+    connection = sqlite3.connect(name)
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.close()
+    for suffix in ("-wal", "-shm"):
+        with suppress(FileNotFoundError):
+            Path(f"{name}{suffix}").unlink()

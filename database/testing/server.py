@@ -1,0 +1,57 @@
+"""The PostgreSQL server of a test run, seen from its maintenance database."""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final, TypeVar
+
+import asyncpg
+from sqlalchemy import make_url
+
+T = TypeVar("T")
+POSTGRESQL_URL: Final = "GATEHOUSE_TEST_POSTGRESQL_URL"
+"""The environment variable that names the server; where it is unset, the plugin starts one and sets it."""
+
+
+def apart(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """The result of `work`, run in an event loop of its own, whether or not this thread has one running."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(lambda: asyncio.run(work())).result()
+
+
+def on_server(call: Callable[[Any], Awaitable[T]]) -> T:
+    """Run something on the maintenance database, with a connection of asyncpg's."""
+
+    async def connected() -> T:
+        url = make_url(os.environ[POSTGRESQL_URL]).set(drivername="postgresql")
+        connection = await asyncpg.connect(url.render_as_string(hide_password=False))
+        try:
+            return await call(connection)
+        finally:
+            await connection.close()
+
+    return apart(connected)
+
+
+def url_of(database: str) -> str:
+    """The URL of a database of the server."""
+    return make_url(os.environ[POSTGRESQL_URL]).set(database=database).render_as_string(hide_password=False)
+
+
+def drop(*names: str) -> None:
+    """Remove databases, whoever is connected to them."""
+
+    async def each(connection: Any) -> None:
+        for name in names:
+            await connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+    on_server(each)
+
+
+def databases_of(prefix: str) -> list[str]:
+    """The names of the databases that begin so."""
+    rows = on_server(
+        lambda connection: connection.fetch("SELECT datname FROM pg_database WHERE starts_with(datname, $1)", prefix)
+    )
+    return [row[0] for row in rows]

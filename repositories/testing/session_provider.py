@@ -1,0 +1,106 @@
+"""FakeSessionProvider: the container's session provider without a database."""
+
+from collections.abc import Sequence
+from typing import Any, Final, TypeVar, cast
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.orm import make_transient_to_detached
+
+from database.lifetime import Lifetime
+from database.outcome import Outcome
+from database.session import ProvidedSession
+from database.session_factory import SessionFactory
+from database.session_provider import EngineSessionProvider
+from database.transaction import ambient
+from database.unit import Unit
+from domain.snowflake import Snowflake
+from repositories.testing.defaults import Generators
+from repositories.testing.session import FakeSession
+from repositories.testing.store import Store, View
+from repositories.testing.values import MEMORY, MemoryDialect
+
+T = TypeVar("T")
+
+
+class NoEngine:
+    """Stands where an engine would: transactions belong to it, and it is asked for its dialect alone."""
+
+    dialect: Final[MemoryDialect] = MEMORY
+
+
+class FakeSessionFactory(SessionFactory):
+    """Makes sessions over one store. In any event loop: there is no connection that would belong to one."""
+
+    def __init__(self, id_generator: Snowflake) -> None:
+        self._place = cast("AsyncEngine", NoEngine())
+        super().__init__(self.engine, Lifetime(), id_generator)
+        self.store: Final = Store()
+        self.outcomes: Final[list[Outcome]] = []
+        self.open = 0
+        self._generators = Generators(id_generator, self.store.next_number)
+
+    def engine(self) -> AsyncEngine:
+        """What the transactions of these sessions belong to."""
+        return self._place
+
+    def __call__(self, engine: AsyncEngine, unit: Unit, *, autoflush: bool) -> ProvidedSession:
+        session = FakeSession(autoflush=autoflush, expire_on_commit=False)
+        memory = session.memory
+        memory.unit, memory.generators, memory.ended = unit, self._generators, self._ended
+        memory.view = View(self.store, self._around())
+        self.open += 1
+        for watch in self.watchers:
+            watch(unit)
+        return session
+
+    def _ended(self, outcome: Outcome | None) -> None:
+        self.open -= 1
+        if outcome is not None:
+            self.outcomes.append(outcome)
+
+    def _around(self) -> tuple[View, ...]:
+        """The units that the running code is inside of, those of the task that started it too."""
+        views: list[View] = []
+        block = ambient.get()
+        while block is not None:
+            if not block.unit.ended and isinstance(block.session, FakeSession):
+                views.append(block.session.memory.view)
+            block = block.outer
+        return tuple(view for view in views if view.store is self.store)
+
+
+class FakeSessionProvider(EngineSessionProvider):
+    """A session provider over rows in memory, which every `InMemoryDao` built over it shares.
+
+    Blocks, `transaction()` and whatever else is built on sessions is the real thing; only what a connection would do
+    is done in memory. `id_generator` is the container's; without it, ids are of a random node.
+    """
+
+    def __init__(self, id_generator: Snowflake | None = None) -> None:
+        self._sessions = FakeSessionFactory(id_generator or Snowflake.of_node(None))
+        super().__init__(self._sessions)
+
+    @property
+    def outcomes(self) -> Sequence[Outcome]:
+        """How each transaction ended, in the order they did. A statement that commits by itself is none."""
+        return tuple(self._sessions.outcomes)
+
+    @property
+    def open(self) -> int:
+        """How many sessions are open now."""
+        return self._sessions.open
+
+    def keep(self, model: type[Any]) -> None:
+        """Have a place for the model's rows; from now on others may refer to them. Raises `NotFaked`."""
+        self._sessions.store.table(model)
+
+    def committed(self, model: type[T]) -> list[T]:
+        """Every row that is committed, deleted ones too, by primary key. The models are nobody's: changing them
+        changes nothing here.
+        """
+        table = self._sessions.store.table(model)
+        rows = sorted(self._sessions.store.committed[table.table].items())
+        models = [table.new_model(values) for _, values in rows]
+        for model_ in models:
+            make_transient_to_detached(model_)
+        return models

@@ -1,0 +1,22 @@
+"""InMemoryUpdate: an update of rows in memory."""
+
+from dataclasses import dataclass
+from typing import TypeVar
+
+from repositories.testing.builder import InMemoryBuilder
+from repositories.testing.session import fake
+from repositories.update import Update
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class InMemoryUpdate(InMemoryBuilder[T], Update[T]):
+    """Stamps as the real one does: what a column says of an UPDATE holds here as well."""
+
+    answered = InMemoryBuilder.answered | {"values", "every_row"}
+
+    async def execute(self) -> int:
+        self.check_answered()
+        async with self.open_session() as session:
+            return await fake(session).change(self.model, self.criteria, self.values, self.statement)

@@ -1,0 +1,95 @@
+"""docs/guides/testing.md: its project is built outside the tree and tested there, its texts are what the blocks print,
+and its tables name what there is.
+"""
+
+import inspect
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from database.testing import errors as database_errors
+from database.testing import fixtures, plugin
+from repositories.testing import errors as repository_errors
+from tests.conftest import ROOT
+
+GUIDE: Final = (ROOT / "docs" / "guides" / "testing.md").read_text(encoding="utf-8")
+BLOCKS: Final = re.findall(r"^```(\w+)\n(.*?)^```$", GUIDE, flags=re.MULTILINE | re.DOTALL)
+FILES: Final = {found[1]: code for _, code in BLOCKS if (found := re.match(r"# (\S+\.\w+)\n", code))}
+"""Blocks that begin with the name of a file are the project."""
+PRINTING: Final = [
+    (code, text) for (language, code), (other, text) in pairwise(BLOCKS) if (language, other) == ("python", "text")
+]
+
+
+def test_the_project_of_the_guide_passes_its_tests_outside_the_tree(tmp_path: Path) -> None:
+    for name, code in FILES.items():
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(code, encoding="utf-8")
+    (script,) = (code for language, code in BLOCKS if language == "sh")
+    printed = _run(["sh", "-eux", "-c", script], tmp_path)
+    assert re.findall(r"^=+ (\d+ passed) in", printed, flags=re.MULTILINE) == ["2 passed", "2 passed", "1 passed"]
+    assert len(re.findall(r"^ran on: sqlite \S+, postgresql \d", printed, flags=re.MULTILINE)) == 2
+
+
+@pytest.mark.parametrize(("code", "text"), PRINTING, ids=lambda part: part.partition("\n")[0][:40])
+def test_a_block_prints_what_stands_under_it(code: str, text: str, tmp_path: Path) -> None:
+    (tmp_path / "test_block.py").write_text(code, encoding="utf-8")
+    (tmp_path / "pytest.ini").write_text("[pytest]\nasyncio_mode = auto\n", encoding="utf-8")
+    options = ["-q", "-s", "-p", "database.testing", "-o", "gatehouse_backends=sqlite postgresql"]
+    printed = _run([sys.executable, "-m", "pytest", *options], tmp_path).replace(f"{tmp_path}{os.sep}", "")
+    expected = r"\s+".join("[^\n]+" if word == "…" else re.escape(word) for word in text.split())
+    assert re.search(expected, printed), printed
+
+
+def test_the_guide_lists_every_fixture() -> None:
+    there_are = {
+        str(value.name or name)
+        for name, value in vars(fixtures).items()
+        if type(value).__name__ == "FixtureFunctionDefinition"
+    }
+    assert _first_column("fixture") == there_are
+
+
+def test_the_guide_lists_every_option() -> None:
+    assert _first_column("option") == set(re.findall(r'addini\(\s*"(\w+)"', inspect.getsource(plugin)))
+
+
+@pytest.mark.parametrize("module", [database_errors, repository_errors])
+def test_the_guide_says_what_to_do_about_every_error_of_the_kit(module: Any) -> None:
+    there_are = {
+        name for name, error in inspect.getmembers(module, inspect.isclass) if error.__module__ == module.__name__
+    }
+    assert there_are <= _first_column("error")
+
+
+def _first_column(heading: str) -> set[str]:
+    return set(_cells(heading))
+
+
+def _cells(heading: str) -> Iterator[str]:
+    _, _, rest = GUIDE.partition(f"\n| {heading} |")
+    for line in rest.split("\n\n", 1)[0].splitlines()[2:]:
+        yield line.split("|")[1].strip().strip("`")
+
+
+def _run(command: list[str], folder: Path) -> str:
+    """As a reader would: with the server of this run, and nothing else of its environment."""
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if name.startswith("GATEHOUSE_TEST_") or not name.startswith(("GATEHOUSE_", "PYTEST", "PYTHON"))
+    }
+    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+    done = subprocess.run(
+        command, env=environment, cwd=folder, capture_output=True, text=True, timeout=100, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
