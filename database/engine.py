@@ -38,7 +38,9 @@ def open_engine(settings: DatabaseSettings, lifetime: Lifetime) -> AsyncEngine:
 
 
 def build_engine(settings: DatabaseSettings, **instead: Any) -> AsyncEngine:
-    """An engine that is the caller's to dispose of. `instead` are arguments of SQLAlchemy's that replace our own."""
+    """An engine that is the caller's to dispose of. `instead` are arguments of SQLAlchemy's that replace our own;
+    execution options are added to ours.
+    """
     backend = settings.url.get_backend_name()
     arguments: dict[str, Any] = {}
     if backend == "sqlite":
@@ -61,8 +63,9 @@ def build_engine(settings: DatabaseSettings, **instead: Any) -> AsyncEngine:
         "json_serializer": json_codec.dumps,
         "json_deserializer": json_codec.loads,
     }
+    options = ours["execution_options"] | instead.pop("execution_options", {})
     try:
-        engine = create_async_engine(settings.url, **ours | instead)
+        engine = create_async_engine(settings.url, **ours | instead | {"execution_options": options})
     except (ModuleNotFoundError, NoSuchModuleError) as error:
         driver = settings.url.get_driver_name()
         raise DriverNotInstalled(driver, EXTRAS.get(backend)) from error

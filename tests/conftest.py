@@ -12,6 +12,15 @@ from containers import Container
 from domain import SYSTEM, Role, acting_as
 
 ROOT = Path(__file__).parent.parent
+FIGURE = "figure"
+"""The property (`record_property`) under which a test tells what it measured, to be printed at the end of the run."""
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for report in terminalreporter.stats.get("passed", ()):
+        for name, value in report.user_properties:
+            if name == FIGURE:
+                terminalreporter.write_line(value)
 
 
 @pytest.fixture(autouse=True)

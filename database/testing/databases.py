@@ -43,8 +43,9 @@ class Run:
     def close(self, *, server_too: bool) -> None:
         """Remove every database that is left, those of killed workers too."""
         shutil.rmtree(self.folder, ignore_errors=True)
-        if server_too and (names := server.databases_of(f"{self.name}_")):
-            server.drop(*names)
+        with suppress(OSError):  # the server is gone, and its databases are somebody else's care
+            if server_too and (names := server.databases_of(f"{self.name}_")):
+                server.drop(*names)
 
 
 class Databases:

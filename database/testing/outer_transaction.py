@@ -71,11 +71,12 @@ class OuterTransaction:
 
     def _after_error(self, context: ExceptionContext) -> BaseException | None:
         connection = context.connection
-        if connection is None:
+        if connection is None or connection.closed or connection.invalidated:
             return None
         if isinstance(context.original_exception, asyncio.CancelledError):
             # The statement was told to end, and the savepoint undoes it: the connection is worth keeping.
             context.is_disconnect = False
+            _forget_state(connection)
         if not context.is_disconnect and _autocommits(connection):
             _end_statement(connection, undo=True)
         if _refuses_transactions(context.original_exception):
@@ -95,11 +96,7 @@ def _engine(settings: DatabaseSettings) -> AsyncEngine:
         pool_size=1,
         max_overflow=0,
         pool_recycle=-1,
-        execution_options={
-            sqlite.WRITER_TIMEOUT_OPTION: None,
-            postgresql.STATEMENT_TIMEOUT_OPTION: settings.statement_timeout,
-            postgresql.BOUND_OPTION: False,
-        },
+        execution_options={sqlite.WRITER_TIMEOUT_OPTION: None, postgresql.BOUND_OPTION: False},
     )
 
 
@@ -114,6 +111,16 @@ def _begin_sqlite(connection: Any) -> None:
         cursor.close()
 
 
+def _forget_state(connection: Connection) -> None:
+    """Whether a pragma was cancelled before it took effect is not known: put the connection right, and say so."""
+    if connection.dialect.name == "sqlite":
+        adapter: Any = connection.connection.dbapi_connection
+        connection.info.clear()
+        cursor = adapter.cursor()
+        cursor.execute("PRAGMA query_only = OFF")
+        cursor.close()
+
+
 def _refuses_transactions(error: BaseException) -> bool:
     if isinstance(error, sqlite3.OperationalError):
         return "from within a transaction" in str(error)
@@ -122,9 +129,13 @@ def _refuses_transactions(error: BaseException) -> bool:
 
 def _autocommits(connection: Connection) -> bool:
     """Whether each statement is a transaction of its own."""
-    options = connection.get_execution_options()
-    unit: Unit | None = options.get(UNIT)
-    return options.get("isolation_level") == "AUTOCOMMIT" or (unit is not None and not unit.transactional)
+    unit = _unit(connection)
+    autocommit: bool = connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
+    return autocommit or (unit is not None and not unit.transactional)
+
+
+def _unit(connection: Connection) -> Unit | None:
+    return connection.get_execution_options().get(UNIT)
 
 
 def _before_statement(
@@ -132,13 +143,14 @@ def _before_statement(
 ) -> None:
     if connection.dialect.name != "postgresql":
         return
-    refuse_end(statement)
+    unit = _unit(connection)
+    if unit is None or not unit.transactional:  # in a transaction a unit refuses it itself
+        refuse_end(statement)
     if not _autocommits(connection):
         return
     if cursor.server_side:
         raise NeedsOwnDatabase("rows were streamed outside a transaction", asking_place() or "the engine")
     # The adapter begins a transaction where its level isn't AUTOCOMMIT, and `_after_statement` commits it.
-    unit: Unit | None = connection.get_execution_options().get(UNIT)
     adapter: Any = connection.connection.dbapi_connection
     adapter.isolation_level = None
     adapter.readonly = unit is not None and unit.read_only_engaged

@@ -4,9 +4,12 @@ asyncpg makes that turn by itself once a transaction is open on its connection; 
 deferred constraints are checked when it is released, and it ends when it is rolled back to.
 """
 
+import asyncio
 import re
 from contextlib import suppress
 from typing import Any, Final
+
+import asyncpg
 
 from database.postgresql import HonestConnection
 from database.testing.errors import NeedsOwnDatabase
@@ -71,7 +74,13 @@ class IsolatedConnection(HonestConnection):
             return await self._others(query, *args, timeout=timeout)
         word, name = ours.groups()
         if self._savepoint is None and word == "SAVEPOINT":
-            return await finish(self._begin(name))
+            try:
+                return await finish(self._begin(name))
+            except asyncio.CancelledError:
+                # Whoever was cancelled takes it for never begun, and won't end it.
+                if self._savepoint == name:
+                    await finish(self._roll_back(name))
+                raise
         if self._savepoint != name:
             return await super().execute(query, timeout=timeout)
         return await finish(self._commit(name) if word == "RELEASE SAVEPOINT" else self._roll_back(name))
@@ -86,7 +95,11 @@ class IsolatedConnection(HonestConnection):
 
     async def _begin(self, name: str) -> str:
         reading = "SET LOCAL transaction_read_only = on;" if self._reads_only else ""
-        status = await super().execute(f"SAVEPOINT {name};{reading}")
+        try:
+            status = await super().execute(f"SAVEPOINT {name};{reading}")
+        except asyncpg.InFailedSQLTransactionError as error:
+            what = "a statement sent past SQLAlchemy failed, and with it the transaction that the test is in"
+            raise NeedsOwnDatabase(what, asking_place() or "the driver") from error
         self._savepoint = name
         return status
 

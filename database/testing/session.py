@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
@@ -10,15 +10,12 @@ from sqlalchemy import CompoundSelect, Select, TextClause
 from sqlalchemy.ext.asyncio import AsyncSession, AsyncSessionTransaction
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.exc import StaleDataError
-from sqlalchemy.util import immutabledict
 
-from database.errors import SecondWriterImpossible, StaleVersion, TransactionIsOurs
-from database.place import calling_place
-from database.session_provider import one_writer, open_writer
+from database.errors import StaleVersion, TransactionIsOurs
+from database.session_provider import EngineSessionProvider, one_writer
 from database.testing.errors import CallNeedsBlock
 from database.testing.pool import IsolatedPool
-from database.testing.session_provider import refuse_second_unit
-from database.unit import UNIT, Unit
+from database.testing.session_provider import IsolatedSessionProvider, refuse_second_unit
 from domain.model import ID_GENERATOR
 
 T = TypeVar("T")
@@ -26,14 +23,12 @@ _READS: Final = re.compile(r"\s*(SELECT|VALUES|EXPLAIN)\b", re.IGNORECASE)
 
 
 class _CallSession(Session):
-    """The synchronous session inside. It reaches the database only within a call."""
-
-    held = False
+    """The synchronous session inside. It reaches the database only within a call, on the connection of that."""
 
     def get_bind(self, *arguments: Any, **options: Any) -> Any:
-        if not self.held:
+        if self.bind is None:
             raise CallNeedsBlock("a lazy load")
-        return super().get_bind(*arguments, **options)
+        return self.bind
 
     def flush(self, objects: Any = None) -> None:
         try:
@@ -53,10 +48,16 @@ class BesideSession(AsyncSession):
     sync_session_class = _CallSession
 
     def __init__(self, container: Any) -> None:
-        self._engine = container.engine()
-        self._options = immutabledict({ID_GENERATOR: container.id_generator(), "populate_existing": True})
+        engine = self._engine = container.engine()
+        kind = IsolatedSessionProvider if isinstance(engine.pool, IsolatedPool) else EngineSessionProvider
+        self._provider = kind(container.session_factory())
         self._blocks = 0
-        super().__init__(self._engine, expire_on_commit=False, execution_options=self._options)
+        self._unit = AsyncExitStack()
+        super().__init__(
+            expire_on_commit=False,
+            join_transaction_mode="rollback_only",  # a commit is the unit's
+            execution_options={ID_GENERATOR: container.id_generator(), "populate_existing": True},
+        )
 
     async def execute(self, statement: Any, *arguments: Any, **options: Any) -> Any:
         return await self._call(lambda: super(BesideSession, self).execute(statement, *arguments, **options), statement)
@@ -132,59 +133,62 @@ class BesideSession(AsyncSession):
     async def _call(self, work: Callable[[], Awaitable[T]], statement: object = None, *, reads: bool = False) -> T:
         if self._held:
             return await work()
-        async with self._unit(reads=(reads or _reads(statement)) and not (self.new or self.dirty or self.deleted)):
+        async with self._one_call(reads=(reads or _reads(statement)) and not (self.new or self.dirty or self.deleted)):
             return await work()
 
     @property
     def _held(self) -> bool:
-        held: bool = self.sync_session.held  # type: ignore[attr-defined]  # a _CallSession
-        return held
+        return self.sync_session.bind is not None
 
-    @asynccontextmanager
-    async def _unit(self, *, reads: bool) -> AsyncIterator[None]:
-        self.enter(reads=reads)
-        try:
-            yield
-            await super().commit()
-        except BaseException:
-            await super().rollback()
-            raise
-        finally:
-            self._leave()
-
-    def enter(self, *, reads: bool = False) -> None:
+    async def enter(self, *, reads: bool = False) -> None:
         """Begin a unit. Raises `NeedsOwnDatabase`, or on SQLite `SecondWriterImpossible`, inside one of the test's."""
+        alone = one_writer(self._engine)
         if isinstance(self._engine.pool, IsolatedPool):
             refuse_second_unit(self._engine, instead="Use that block's `tx.session`")
-        elif not reads and one_writer(self._engine):
-            writer = open_writer(self._engine, own_task_only=False)
-            if writer is not None:
-                raise SecondWriterImpossible(writer.place)
-        unit = Unit(place=calling_place(), name="the session fixture", read_only=reads, ending=True)
-        self.sync_session.execution_options = self._options.union({UNIT: unit})
-        self.sync_session.held = True  # type: ignore[attr-defined]  # a _CallSession
+        elif alone and not reads:
+            self._provider.refuse_second_writer(own_task_only=False)
+        unit = self._provider.unit(name="the session fixture", read_only=reads and alone, ambiently=False)
+        transaction = await self._unit.enter_async_context(unit)
+        try:
+            connection = await transaction.session.connection()
+        except BaseException as error:
+            await self._unit.__aexit__(type(error), error, error.__traceback__)
+            raise
+        self.sync_session.bind = connection.sync_connection
 
-    def _leave(self) -> None:
-        self.sync_session.held = False  # type: ignore[attr-defined]  # as above
+    async def leave(self, error: BaseException | None = None) -> None:
+        """End it: stored, or rolled back when there is an error."""
+        try:
+            await (super().commit() if error is None else super().rollback())
+        except BaseException as late:
+            await super().rollback()
+            error = late
+            raise
+        finally:
+            self.sync_session.bind = None
+            await self._unit.__aexit__(type(error) if error else None, error, None)
+
+    @asynccontextmanager
+    async def _one_call(self, *, reads: bool) -> AsyncIterator[None]:
+        await self.enter(reads=reads)
+        try:
+            yield
+        except BaseException as error:
+            await self.leave(error)
+            raise
+        await self.leave()
 
     async def enter_block(self) -> None:
         """Keep the connection from here on."""
         if not self._blocks:
-            self.enter()
+            await self.enter()
         self._blocks += 1
 
-    async def leave_block(self) -> None:
+    async def leave_block(self, error: BaseException | None = None) -> None:
         """The outermost block's end stores what is in it, and gives the connection back."""
         self._blocks -= 1
-        if self._blocks:
-            return
-        try:
-            await super().commit()
-        except BaseException:
-            await super().rollback()
-            raise
-        finally:
-            self._leave()
+        if not self._blocks:
+            await self.leave(error)
 
     def _only_outside(self, method: str) -> None:
         if self._blocks:
@@ -206,35 +210,34 @@ class _Block(AsyncSessionTransaction):
         self._inside = True
         try:
             await super().start(is_ctxmanager)
-        except BaseException:
-            await self._leave()
+        except BaseException as error:
+            await self._leave(error)
             raise
         return self
 
     async def commit(self) -> None:
-        try:
-            await super().commit()
-        finally:
-            await self._leave()
+        await self._end(super().commit())
 
     async def rollback(self) -> None:
-        try:
-            await super().rollback()
-        finally:
-            await self._leave()
+        await self._end(super().rollback())
 
     async def __aexit__(
         self, type_: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        try:
-            await super().__aexit__(type_, value, traceback)
-        finally:
-            await self._leave()
+        await self._end(super().__aexit__(type_, value, traceback))
 
-    async def _leave(self) -> None:
+    async def _end(self, work: Awaitable[None]) -> None:
+        try:
+            await work
+        except BaseException as error:
+            await self._leave(error)
+            raise
+        await self._leave()
+
+    async def _leave(self, error: BaseException | None = None) -> None:
         if self._inside:
             self._inside = False
-            await self.session.leave_block()
+            await self.session.leave_block(error)
 
 
 def _reads(statement: object) -> bool:

@@ -75,9 +75,9 @@ class IsolatedConnection(sqlite3.Connection):
                 self.commit()
             case "ROLLBACK" if sql != UNDO_STATEMENT or self._open == "statement":
                 self.rollback()
-            case None:
+            case None if not _PRAGMA.match(sql):
                 self._check_outer()
-                if self._open is None and not _PRAGMA.match(sql):
+                if self._open is None:
                     self._begin("statement")
         return word is None
 
@@ -130,4 +130,9 @@ class IsolatedConnection(sqlite3.Connection):
             raise NeedsOwnDatabase("SQLite gave up the whole transaction, as after an interrupted write", PLACE)
 
     def _run(self, sql: str) -> sqlite3.Cursor:
-        return sqlite3.Cursor(self).execute(sql)
+        try:
+            return sqlite3.Cursor(self).execute(sql)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorname != "SQLITE_INTERRUPT":
+                raise
+            return sqlite3.Cursor(self).execute(sql)  # it was meant for the statement before

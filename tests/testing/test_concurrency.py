@@ -8,16 +8,15 @@ import subprocess
 import sys
 import time
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from pathlib import Path
-
-import pytest
 
 from containers import Container, running
 from database.testing import isolated
 from database.testing.databases import Databases
 from domain import SYSTEM, User, acting_as
 from settings import Settings
-from tests.conftest import ROOT
+from tests.conftest import FIGURE, ROOT
 
 TESTS = 200
 AT_ONCE = 40
@@ -46,7 +45,7 @@ async def one_test(url: str, number: int, inside: set[int], pause: float) -> int
 
 
 async def test_200_tests_at_once_see_their_own_rows_and_leave_none(
-    backend: str, databases: Databases, capsys: pytest.CaptureFixture[str]
+    backend: str, databases: Databases, record_property: Callable[[str, object], None]
 ) -> None:
     url = databases.create(backend)
     gate, inside = asyncio.Semaphore(AT_ONCE), set[int]()
@@ -63,8 +62,8 @@ async def test_200_tests_at_once_see_their_own_rows_and_leave_none(
     databases.drop(url)
     # SQLite has one writer: there each waits for the one before.
     assert max(beside) > 1 if backend == "postgresql" else max(beside) == 1
-    with capsys.disabled():
-        print(f"\n{backend}: {TESTS} isolated tests in one process in {took:.1f} s, up to {max(beside)} at once")
+    figure = f"{backend}: {TESTS} isolated tests in one process in {took:.1f} s, up to {max(beside)} at once"
+    record_property(FIGURE, figure)
 
 
 SUITE = """
@@ -164,7 +163,7 @@ def ran(folder: Path, tests: int, conftest: str) -> dict[str, Counter[str]]:
 
 
 def test_200_tests_on_two_workers_leave_nothing_and_are_timed_against_truncating(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     kit = ran(tmp_path / "isolated", TESTS, CONFTEST)
     truncating = ran(tmp_path / "truncating", TRUNCATED, CONFTEST + TRUNCATING)
@@ -172,10 +171,9 @@ def test_200_tests_on_two_workers_leave_nothing_and_are_timed_against_truncating
         assert figures["tests"] == {"sqlite": tests, "postgresql": tests}
         assert figures["databases"] == {"sqlite": 2, "postgresql": 2}
         assert figures["rows left"] == {"sqlite": 0, "postgresql": 0}
-    with capsys.disabled():
-        for backend in kit["seconds"]:
-            isolated_, other = (
-                figures["seconds"][backend] / figures["tests"][backend] for figures in (kit, truncating)
-            )
-            print(f"\n{backend}, {TESTS} tests on 2 workers: isolated {isolated_ * 1000:.1f} ms each, ", end="")
-            print(f"truncating {other * 1000:.1f} ms, {other / isolated_:.2f} times as long", end="")
+    for backend in kit["seconds"]:
+        ours, theirs = (figures["seconds"][backend] / figures["tests"][backend] * 1000 for figures in (kit, truncating))
+        each = (
+            f"isolated {ours:.1f} ms each, truncating between tests {theirs:.1f} ms: {theirs / ours:.1f} times as long"
+        )
+        record_property(FIGURE, f"{backend}: {TESTS} tests on 2 workers, {each}")
