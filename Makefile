@@ -6,7 +6,7 @@ ARGS ?=
 BIN := .venv/bin
 UV := $(BIN)/uv
 
-.PHONY: help run test check format lock clean
+.PHONY: help run test storm check format lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -16,6 +16,9 @@ run: .venv/.run ## Migrate, seed and serve the embedded database (ARGS=--check: 
 
 test: .venv/.test ## Run the tests on SQLite and PostgreSQL (ARGS: for pytest)
 	@$(BIN)/python -m pytest -n 2 $(ARGS)
+
+storm: .venv/.test ## Run the long fault and cancellation tests, with percentiles (ARGS: for pytest)
+	@$(BIN)/python -m pytest -s -p no:xdist -o "python_files=storm_*.py" --timeout=3600 tests/faults/storm $(ARGS)
 
 check: .venv/.test ## Format, lint, types, import rules, locks
 	@$(BIN)/ruff format --check .

@@ -30,7 +30,7 @@ class Container(containers.DeclarativeContainer):
 
     # Engine: opens only inside `running()`, and hands its disposal to the lifetime. Were the Resource to dispose of
     # it itself it would be asynchronous, and every provider above it would give a Future (docs/decisions/0003).
-    lifetime = providers.Singleton(Lifetime)
+    lifetime = providers.Singleton(Lifetime, settings.provided.database.drain_timeout)
     engine = providers.Resource(open_engine, settings.provided.database, lifetime)
     schema = providers.Factory(Schema, engine, LOCATION, lifetime)
 

@@ -4,6 +4,7 @@ Each line names the request and the acting user where there is one. Tracebacks a
 those hold values.
 """
 
+import asyncio
 import logging
 import sys
 from collections.abc import MutableMapping
@@ -50,6 +51,12 @@ def configure_logs(settings: Settings) -> None:
     root.setLevel("DEBUG" if settings.debug else settings.log_level)
     for name, level in QUIET.items():
         logging.getLogger(name).setLevel(level)
+    logging.getLogger("uvicorn.error").addFilter(_without_cancelled)
+
+
+def _without_cancelled(record: logging.LogRecord) -> bool:
+    """A server that stops cancels what takes too long, and would log a stack for each. Our own line names it."""
+    return record.exc_info is None or not isinstance(record.exc_info[1], asyncio.CancelledError)
 
 
 def _context(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -7,6 +7,7 @@ asked of a session (`repositories`), which work belongs together (`services`).
 from database.execution import execute_transaction
 from database.outcome import Outcome
 from database.propagation import Propagation
+from database.retry import Retry
 from database.session import SessionProvider
 from database.transaction import Transaction, current_transaction
 from database.transaction_provider import TransactionProvider
@@ -14,6 +15,7 @@ from database.transaction_provider import TransactionProvider
 __all__ = [
     "Outcome",
     "Propagation",
+    "Retry",
     "SessionProvider",
     "Transaction",
     "TransactionProvider",

@@ -1,18 +1,28 @@
 """Opening connections: what can't be reached gets its name here."""
 
+import asyncio
 import os
-from typing import Any
+from collections.abc import Coroutine
+from contextlib import suppress
+from functools import partial
+from typing import Any, Final
 
+import anyio
 from sqlalchemy import URL, event
 from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.util import await_only, greenlet_spawn
 
 from database import sqlite
 from database.errors import DatabaseUnavailable
+
+GRACE: Final = 0.1
+"""Seconds that opening a connection may go on when nobody wants it any more."""
 
 
 def name_connect_failures(engine: AsyncEngine) -> None:
     """Have a connection that can't be made raise `DatabaseUnavailable`, whatever the driver raises."""
     target = engine.sync_engine
+    unwanted: set[asyncio.Task[Any]] = set()
 
     # Last of the listeners, as it makes the connection; drivers raise OSError and errors of their own here,
     # most of which SQLAlchemy passes on untranslated.
@@ -20,10 +30,33 @@ def name_connect_failures(engine: AsyncEngine) -> None:
     def connect(dialect: Any, _record: Any, arguments: list[Any], options: dict[str, Any]) -> Any:
         if dialect.name == "sqlite":
             sqlite.make_folder(arguments)
+        connecting = greenlet_spawn(dialect.loaded_dbapi.connect, *arguments, **options)
         try:
-            return dialect.loaded_dbapi.connect(*arguments, **options)
+            return await_only(_or_not_at_all(connecting, unwanted))
         except (OSError, TimeoutError, dialect.loaded_dbapi.Error) as error:
             raise DatabaseUnavailable(_reason(error), address(engine.url)) from None
+
+
+async def _or_not_at_all(connecting: Coroutine[Any, Any, Any], unwanted: "set[asyncio.Task[Any]]") -> Any:
+    """The connection. A cancellation waits `GRACE` for it; after that it goes on, bounded by the driver's own timeout,
+    among the `unwanted`, and is closed when it stands: drivers that are cancelled half-way leave futures or threads
+    behind.
+    """
+    task = asyncio.get_running_loop().create_task(connecting)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError as cancelled:
+        unwanted.add(task)
+        with anyio.CancelScope(shield=True), suppress(asyncio.CancelledError):
+            await asyncio.wait((task,), timeout=GRACE)
+        task.add_done_callback(partial(_close_unwanted, unwanted))
+        raise cancelled  # noqa: TRY201 - a later one must not take its place
+
+
+def _close_unwanted(unwanted: "set[asyncio.Task[Any]]", task: "asyncio.Task[Any]") -> None:
+    unwanted.discard(task)
+    if not task.cancelled() and task.exception() is None:
+        task.result().terminate()
 
 
 def _reason(error: BaseException) -> str:

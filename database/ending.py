@@ -1,6 +1,6 @@
 """How a unit ends: COMMIT with a known outcome, or ROLLBACK; then the connection is given back.
 
-Runs in a task of its own (see `carry`), so that no cancellation leaves it half done.
+Carried to its end (`database.carry`), so that no cancellation leaves it half done.
 """
 
 import asyncio
@@ -12,10 +12,17 @@ from typing import Final
 from sqlalchemy.exc import ResourceClosedError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSessionTransaction
 from sqlalchemy.orm import Session
+from sqlalchemy.util import greenlet_spawn
 
-from database import read_only
-from database.carry import carry
-from database.errors import CommitOutcomeUnknown, ConnectionLost, DriverError, TransactionRolledBack
+from database import lost_commit, read_only
+from database.carry import carry, carry_in_task
+from database.errors import (
+    CommitOutcomeUnknown,
+    ConnectionLost,
+    DriverError,
+    TransactionRolledBack,
+    TransactionTimeout,
+)
 from database.outcome import Outcome
 from database.session import ProvidedSession
 from database.transaction import ambient
@@ -23,6 +30,10 @@ from database.unit import Frame, Hook, Unit
 
 CLOSED: Final = "08003"
 """SQLSTATE connection_does_not_exist."""
+COMMIT_TIMEOUT: Final = 30.0
+"""Seconds that a COMMIT may take where nobody set a shorter time; then its outcome is unknown."""
+ROLLBACK_TIMEOUT: Final = 3.0
+"""Seconds that a ROLLBACK may take; then the connection is closed, and the server rolls back by itself."""
 
 log = logging.getLogger("gatehouse.database")
 
@@ -31,14 +42,51 @@ async def commit(session: ProvidedSession, unit: Unit) -> None:
     """End a unit whose block ended normally.
 
     Raises `TransactionRolledBack` for a doomed one, the database's error when it refuses the COMMIT (rolled back),
-    `CommitOutcomeUnknown` when its answer was lost.
+    `CommitOutcomeUnknown` when its answer was lost; where the unit can find out (`database.lost_commit`), it returns
+    instead, or raises `ConnectionLost`.
     """
-    await carry(_commit(session, unit), lambda task: _help(unit, task))
+    try:
+        if not (unit.transactional and unit.root.doomed) and (session.new or session.dirty or session.deleted):
+            # A step of its own: a connection lost in here is no unknown outcome.
+            await session.flush()
+        if unit.transactional and unit.root.doomed:
+            raise TransactionRolledBack from unit.root.cause
+    except BaseException as error:
+        await roll_back(session, unit, error)
+        raise
+    unit.ending = True
+    if not unit.connected:
+        unit.outcome = Outcome.COMMITTED if unit.transactional else None
+        session.sync_session.close()  # asks no driver
+        unit.end()
+        return
+    within = _time_left(unit, COMMIT_TIMEOUT)
+    work = greenlet_spawn(_commit_and_close, session.sync_session, unit)
+    try:
+        await carry(work, unit, to_its_end=True, within=within)
+    except CommitOutcomeUnknown as lost:  # a cancelled unit doesn't wait for more
+        unit.outcome = await lost_commit.outcome(session.bind, unit)
+        if unit.outcome is Outcome.UNKNOWN:
+            raise
+        if unit.outcome is Outcome.ROLLED_BACK:
+            raise ConnectionLost(lost_commit.UNDONE, sqlstate=lost_commit.FAILED) from lost.__cause__
 
 
-async def roll_back(session: ProvidedSession, unit: Unit) -> None:
-    """End a unit whose block was left by an exception."""
-    await carry(_roll_back(session, unit), lambda task: _help(unit, task))
+async def roll_back(session: ProvidedSession, unit: Unit, error: BaseException) -> None:
+    """End a unit whose block was left by `error`. One that leaves in a hurry, cancelled or out of time, doesn't wait
+    long for a server that doesn't answer.
+    """
+    unit.ending = True
+    hurried = isinstance(error, asyncio.CancelledError | TimeoutError | TransactionTimeout)
+    work = greenlet_spawn(_give_back, session.sync_session, unit)
+    await carry(work, unit, to_its_end=True, within=unit.grace if hurried else _time_left(unit, ROLLBACK_TIMEOUT))
+
+
+def _time_left(unit: Unit, longest: float) -> float:
+    """Seconds to the unit's deadline, and its grace."""
+    if unit.deadline is None:
+        return longest
+    return min(max(unit.deadline - asyncio.get_running_loop().time(), 0) + unit.grace, longest)
 
 
 async def run_hooks(unit: Unit) -> None:
@@ -49,13 +97,18 @@ async def run_hooks(unit: Unit) -> None:
     elif unit.outcome is Outcome.ROLLED_BACK:
         hooks = unit.root.after_rollback
     if hooks:
-        await carry(call_hooks(hooks), _act_for_owner)
+
+        def started(helper: "asyncio.Task[None]") -> None:
+            unit.helper = helper  # to the drain, what hooks do is the unit's
+            _act_for_owner(helper)
+
+        await carry_in_task(call_hooks(hooks), started)
 
 
 async def run_rollback_hooks(frame: Frame) -> None:
     """The after-rollback hooks of a savepoint, inside what it was in."""
     if frame.after_rollback:
-        await carry(call_hooks(frame.after_rollback), _act_for_owner)
+        await carry_in_task(call_hooks(frame.after_rollback), _act_for_owner)
 
 
 def _act_for_owner(helper: "asyncio.Task[None]") -> None:
@@ -84,8 +137,7 @@ async def call_hooks(hooks: Sequence[Hook]) -> None:
 
 async def roll_back_to(savepoint: AsyncSessionTransaction, unit: Unit, frame: Frame) -> None:
     """Undo a savepoint's work."""
-    await carry(_roll_back_to(savepoint, unit, frame), lambda task: _help(unit, task))
-    unit.helper = None
+    await carry(_roll_back_to(savepoint, unit, frame), unit, to_its_end=True, within=_time_left(unit, ROLLBACK_TIMEOUT))
 
 
 async def _roll_back_to(savepoint: AsyncSessionTransaction, unit: Unit, frame: Frame) -> None:
@@ -100,40 +152,19 @@ async def _roll_back_to(savepoint: AsyncSessionTransaction, unit: Unit, frame: F
     frame.gone = True
 
 
-def _help(unit: Unit, task: "asyncio.Task[None]") -> None:
-    unit.helper = task
-
-
-async def _commit(session: ProvidedSession, unit: Unit) -> None:
-    try:
-        if not (unit.transactional and unit.root.doomed) and (session.new or session.dirty or session.deleted):
-            # A step of its own: a connection lost in here is no unknown outcome.
-            await session.flush()
-        if unit.transactional and unit.root.doomed:
-            raise TransactionRolledBack from unit.root.cause
-    except BaseException:
-        await _roll_back(session, unit)
-        raise
-    unit.ending = True
-    await session.run_sync(_commit_and_close, unit)
-
-
-async def _roll_back(session: ProvidedSession, unit: Unit) -> None:
-    unit.ending = True
-    await session.run_sync(_give_back, unit)
-
-
 def _commit_and_close(session: Session, unit: Unit) -> None:
     """In one crossing to the driver: COMMIT, and the connection back to the pool."""
+    sent = False
     try:
         _take_writes_again(session, unit)
         if unit.connected and unit.transactional:
-            _check_alive(session)
+            _check_alive(unit)
+        sent = True
         session.commit()
         if unit.transactional:
             unit.outcome = Outcome.COMMITTED
     except BaseException as error:
-        if not unit.transactional or _answered(error):
+        if not unit.transactional or not sent or _answered(error):
             raise
         unit.outcome = Outcome.UNKNOWN
         if isinstance(error, Exception):
@@ -149,18 +180,19 @@ def _take_writes_again(session: Session, unit: Unit) -> None:
         read_only.disengage(session, unit)
 
 
-def _check_alive(session: Session) -> None:
+def _check_alive(unit: Unit) -> None:
     """Raises `ConnectionLost` for a connection that is known to be closed: its COMMIT would never be sent."""
-    driver = session.connection().connection.driver_connection
+    connection = unit.connection
+    driver = None if connection is None or connection.closed else connection.connection.driver_connection
     if getattr(driver, "is_closed", bool)():
         msg = "the connection was closed before COMMIT was sent"
         raise ConnectionLost(msg, sqlstate=CLOSED)
 
 
 def _answered(error: BaseException) -> bool:
-    """Whether COMMIT was refused, by the database or before it was sent; else its answer was lost."""
+    """Whether COMMIT was refused, by the database or by SQLAlchemy; else its answer was lost."""
     if isinstance(error, DriverError):
-        return error.sqlstate == CLOSED or (error.sqlstate is not None and not isinstance(error, ConnectionLost))
+        return error.sqlstate is not None and not isinstance(error, ConnectionLost)
     return isinstance(error, SQLAlchemyError)
 
 

@@ -1,14 +1,15 @@
 """The engine: opened by the container's Resource inside `running()`, disposed when the lifetime ends."""
 
-import os
 from typing import Any
 
 from sqlalchemy.exc import NoSuchModuleError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from database import json_codec, postgresql, sqlite
+from database.disposal import Disposal
 from database.errors import DriverNotInstalled
 from database.events import install
+from database.interruption import GRACE_OPTION
 from database.lifetime import Lifetime
 from database.pool import Pool, ping_after_idle
 from settings import DatabaseSettings
@@ -24,16 +25,7 @@ def open_engine(settings: DatabaseSettings, lifetime: Lifetime) -> AsyncEngine:
     """
     lifetime.require_open()
     engine = build_engine(settings)
-    opened_by = os.getpid()
-
-    async def dispose() -> None:
-        # A forked child that leaves its parent's block must not say goodbye on its parent's sockets.
-        if os.getpid() == opened_by:
-            await engine.dispose()
-        else:
-            engine.sync_engine.dispose(close=False)
-
-    lifetime.on_close(dispose)
+    lifetime.on_close(Disposal(engine).dispose)
     return engine
 
 
@@ -59,6 +51,7 @@ def build_engine(settings: DatabaseSettings, **instead: Any) -> AsyncEngine:
         "execution_options": {
             sqlite.WRITER_TIMEOUT_OPTION: settings.statement_timeout or sqlite.WRITER_TIMEOUT,
             postgresql.STATEMENT_TIMEOUT_OPTION: settings.statement_timeout,
+            GRACE_OPTION: settings.cancel_grace,
         },
         "json_serializer": json_codec.dumps,
         "json_deserializer": json_codec.loads,

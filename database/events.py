@@ -6,17 +6,23 @@ its execution options.
 
 import asyncio
 import re
+import time
+from collections.abc import Callable
 from typing import Any, Final
 
 from sqlalchemy import Connection, event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.util import await_only, greenlet_spawn
 
 from database import postgresql, sqlite
+from database.carry import carry
 from database.connecting import name_connect_failures
 from database.driver_errors import translate
 from database.errors import (
+    CommitOutcomeUnknown,
+    ConnectionLost,
     DriverError,
     ReadOnlyTransaction,
     SecondWriterImpossible,
@@ -30,6 +36,7 @@ _END: Final = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 """A statement that ends the transaction, or begins one; comments before it don't hide it."""
+_HARMLESS: Final = ("SELECT", "INSERT", "UPDATE", "DELETE", "WITH")
 _METHODS: Final = {
     "COMMIT": "commit",
     "END": "commit",
@@ -39,6 +46,8 @@ _METHODS: Final = {
     "START": "begin",
 }
 
+ANSWER_LOST: Final = "08003"
+"""What asyncpg calls a connection that broke with a statement under way."""
 WRITE_REFUSED: Final = frozenset({"25006", "SQLITE_READONLY"})
 """What databases answer to a write where only reading is allowed."""
 
@@ -50,7 +59,8 @@ def install(engine: AsyncEngine) -> None:
         return
     event.listen(target, "handle_error", _error)
     name_connect_failures(engine)
-    event.listen(target, "before_cursor_execute", _before_statement)
+    event.listen(target, "do_execute", _execute)
+    event.listen(target, "do_executemany", _execute_many)
     event.listen(target, "begin", _begin)
     event.listen(target, "commit", _commit)
     event.listen(target, "rollback", _rollback)
@@ -59,6 +69,7 @@ def install(engine: AsyncEngine) -> None:
     event.listen(target, "release_savepoint", _release_savepoint)
     if target.dialect.name == "sqlite":
         event.listen(target, "connect", sqlite.configure)
+        sqlite.close_in_time(engine)
 
 
 def _unit(connection: Connection | None) -> Unit | None:
@@ -69,44 +80,83 @@ def _error(context: ExceptionContext) -> BaseException | None:
     error = translate(context)
     connection = context.connection
     unit = _unit(connection)
-    if (
-        connection is not None
-        and context.dialect.name == "sqlite"
-        and isinstance(context.original_exception, asyncio.CancelledError)
-    ):
+    cancelled = isinstance(context.original_exception, asyncio.CancelledError)
+    if cancelled and unit is not None and context.original_exception in {unit.cancelled, unit.spared}:
+        context.is_disconnect = cancelled = False  # nothing is in flight
+    if cancelled and connection is not None and context.dialect.name == "sqlite":
         sqlite.abandon(connection)
     if unit is not None and isinstance(error, DriverError) and error.sqlstate in WRITE_REFUSED:
         if unit.blocked_by is not None:
             error = SecondWriterImpossible(unit.blocked_by)
         elif unit.refuses_writes:
             error = ReadOnlyTransaction()
+    if unit is not None and not unit.transactional and _answer_lost(context, error):
+        error = CommitOutcomeUnknown()
     # Exceptions of listeners and of bind processing pass here too; only the database's own doom.
     if unit is not None and (context.is_disconnect or isinstance(context.sqlalchemy_exception, DBAPIError)):
         unit.failed(error or context.original_exception, connection_lost=context.is_disconnect)
     return error
 
 
-def _before_statement(
-    connection: Connection, _cursor: Any, statement: str, _parameters: Any, _context: Any, _many: bool
-) -> None:
-    """Whatever way a statement took, it is its owner's, and ends no transaction."""
-    unit = _unit(connection)
+def _answer_lost(context: ExceptionContext, error: BaseException | None) -> bool:
+    """Whether a write that commits by itself was sent, and its answer lost."""
+    return (
+        isinstance(error, ConnectionLost)
+        and error.sqlstate == ANSWER_LOST
+        and not (context.statement or "").startswith("SELECT")
+    )
+
+
+def _execute(cursor: Any, statement: str, parameters: Any, context: Any) -> bool:
+    return _carried(context.dialect.do_execute, cursor, statement, parameters, context)
+
+
+def _execute_many(cursor: Any, statement: str, parameters: Any, context: Any) -> bool:
+    return _carried(context.dialect.do_executemany, cursor, statement, parameters, context)
+
+
+def _carried(execute: Callable[..., None], cursor: Any, statement: str, parameters: Any, context: Any) -> bool:
+    """Whatever way a statement took, it is its owner's, and ends no transaction; and a cancellation waits for it. False
+    leaves it to SQLAlchemy.
+    """
+    unit = _unit(context.root_connection)
     if unit is None:
-        return
+        return False
     unit.check_use()
-    end = _END.match(statement)
-    if end is not None and unit.transactional and unit.connected:  # before that, the BEGIN is ours
-        raise TransactionIsOurs(_METHODS[end[1].upper()])
+    if unit.transactional and unit.connected and not statement.startswith(_HARMLESS):
+        # Before it is connected, the BEGIN is ours.
+        end = _END.match(statement)
+        if end is not None:
+            raise TransactionIsOurs(_METHODS[end[1].upper()])
+    if unit.cancelled is not None and not unit.ending:
+        raise unit.cancelled
+    if unit.carried:
+        _send(unit, execute, cursor, statement, parameters, context)
+    else:
+        await_only(carry(greenlet_spawn(_send, unit, execute, cursor, statement, parameters, context), unit))
+    return True
+
+
+def _send(unit: Unit, execute: Callable[..., None], *arguments: Any) -> None:
+    unit.executing = time.monotonic()
+    try:
+        execute(*arguments)
+    finally:
+        if not unit.streaming:
+            unit.executing = 0.0
 
 
 def _begin(connection: Connection) -> None:
     unit = _unit(connection)
     if connection.dialect.name == "sqlite":
         sqlite.begin(connection, unit)
-    elif connection.dialect.name == "postgresql" and unit is not None and unit.transactional and unit.deadline:
-        postgresql.bound(connection, unit.deadline)
+    elif connection.dialect.name == "postgresql" and unit is not None and unit.transactional:
+        if unit.settles and not unit.read_only:
+            postgresql.learn_xid(connection, unit)
+        if unit.deadline:
+            postgresql.bound(connection, unit.deadline)
     if unit is not None:
-        unit.begun()
+        unit.begun(connection)
 
 
 def _commit(connection: Connection) -> None:

@@ -6,6 +6,9 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Any
 
+import anyio
+
+from database.drain import TIMEOUT, Drain
 from database.errors import (
     ContainerClosed,
     EngineBelongsToAnotherLoop,
@@ -18,20 +21,22 @@ class Lifetime:
     """What a container has open, and how to close it, last opened first. Belongs to the process and the event loop
     it was entered in.
 
-    Entering is counted: only the outermost `leave` closes.
+    Entering is counted: only the outermost `leave` closes. Before that, units that are open get time to end.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, drain_timeout: float = TIMEOUT) -> None:
+        self.drain = Drain(drain_timeout)
         self._process: int | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._entered = 0
+        self._leaving = False
         self._closed = False
         self._closing = AsyncExitStack()
 
     def enter(self) -> None:
-        """Open the gate. Raises `ContainerClosed` after the outermost `leave`."""
-        if self._closed:
-            raise ContainerClosed
+        """Open the gate. Raises `ContainerClosed` from the outermost `leave` on."""
+        if self._leaving:
+            raise ContainerClosed(closing=not self._closed)
         if not self._entered:
             self._process, self._loop = os.getpid(), asyncio.get_running_loop()
         self._entered += 1
@@ -45,14 +50,33 @@ class Lifetime:
             raise EngineBelongsToAnotherLoop
 
     async def leave(self, forget: Callable[[], Any]) -> None:
-        """The outermost call has the container forget what was opened, then closes it, last opened first, each even
-        if another fails.
+        """The outermost call drains; then it has the container forget what was opened, and closes it, last opened
+        first, each even if another fails. A cancellation meanwhile ends the drain's patience, and is raised at the end.
         """
         self._entered -= 1
-        if self._entered == 0:
-            self._closed = True
-            forget()
-            await self._closing.aclose()
+        if self._entered:
+            return
+        self._leaving = True
+        closing = asyncio.get_running_loop().create_task(self._close(forget, asyncio.current_task()))
+        cancelled: asyncio.CancelledError | None = None
+        # The scope keeps AnyIO from cancelling again and again; the loop takes native cancellations.
+        with anyio.CancelScope(shield=True):
+            while not closing.done():
+                try:
+                    await asyncio.wait((closing,))
+                except asyncio.CancelledError as error:
+                    cancelled = cancelled or error
+                    self.drain.hurry()
+        if cancelled is not None:
+            raise cancelled from None if closing.cancelled() else closing.exception()
+        closing.result()
+
+    async def _close(self, forget: Callable[[], Any], leaving: "asyncio.Task[Any] | None") -> None:
+        if self._process == os.getpid():  # a forked child has none of its parent's tasks
+            await self.drain.run(leaving)
+        self._closed = True
+        forget()
+        await self._closing.aclose()
 
     def require_open(self) -> None:
         """Raises `EngineNotStarted` before `enter`, `ContainerClosed` after the outermost `leave`."""

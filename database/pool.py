@@ -1,8 +1,9 @@
 """Pool: SQLAlchemy's queue pool, with its timeout as a typed error and a ping only after idling."""
 
+import asyncio
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import event
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -10,10 +11,19 @@ from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.exc import TimeoutError as QueueTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry, PoolProxiedConnection
+from sqlalchemy.util import await_only, greenlet_spawn
 
 from database.errors import PoolTimeout
 
+T = TypeVar("T")
+PING_TIMEOUT: Final = 1.0
+"""Seconds after which a connection that doesn't answer is taken for dead."""
 IDLE_SINCE = "gatehouse_idle_since"
+
+
+async def _within(seconds: float, call: Awaitable[T]) -> T:
+    async with asyncio.timeout(seconds):
+        return await call
 
 
 class Pool(AsyncAdaptedQueuePool):
@@ -36,7 +46,7 @@ class Pool(AsyncAdaptedQueuePool):
 
 def ping_after_idle(engine: AsyncEngine, idle: float) -> None:
     """Check a connection when it is taken after `idle` seconds or more unused, at one round trip, and replace a
-    dead one. A connection in steady use is never checked.
+    dead one. A connection in steady use is never checked; one whose end the driver has heard of is replaced.
     """
     dialect = engine.sync_engine.dialect
 
@@ -45,10 +55,12 @@ def ping_after_idle(engine: AsyncEngine, idle: float) -> None:
 
     def check(connection: DBAPIConnection, record: ConnectionPoolEntry, _proxy: Any) -> None:
         since = record.info.pop(IDLE_SINCE, None)
+        if getattr(record.driver_connection, "is_closed", bool)():
+            raise DisconnectionError  # the server ended it while it idled, and the driver has heard
         if since is None or time.monotonic() - since < idle:
             return
         try:
-            alive = dialect.do_ping(connection)
+            alive = bool(await_only(_within(PING_TIMEOUT, greenlet_spawn(dialect.do_ping, connection))))
         except (dialect.loaded_dbapi.Error, OSError):
             alive = False
         if not alive:

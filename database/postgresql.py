@@ -1,13 +1,18 @@
 """PostgreSQL through asyncpg: what a connection is opened with, and where its failures get their names."""
 
 import asyncio
+import secrets
+from contextlib import suppress
 from typing import Any, Final
 
 import asyncpg
 from sqlalchemy import Connection
 
+from database.unit import Unit
 from settings import DatabaseSettings
 
+CLOSE_TIMEOUT: Final = 0.25
+"""Seconds that the server has to end a connection's cancelled statement, and to say goodbye."""
 LONGEST: Final = 2_147_483.0
 """Seconds: PostgreSQL counts milliseconds in 32 bits."""
 STATEMENT_TIMEOUT_OPTION: Final = "gatehouse_statement_timeout"
@@ -21,6 +26,7 @@ def connect_args(settings: DatabaseSettings) -> dict[str, Any]:
     arguments: dict[str, Any] = {"timeout": settings.connect_timeout, "connection_class": HonestConnection}
     if settings.pooler == "pgbouncer":
         return arguments | {"statement_cache_size": 0, "prepared_statement_cache_size": 0}
+    arguments["connection_class"] = TellingConnection
     server_settings = {"application_name": "gatehouse", "timezone": "UTC"}
     if settings.statement_timeout is not None:
         server_settings["statement_timeout"] = str(int(settings.statement_timeout * 1000))
@@ -28,7 +34,18 @@ def connect_args(settings: DatabaseSettings) -> dict[str, Any]:
 
 
 class HonestConnection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg has no types
-    """Tells a COMMIT that was answered ROLLBACK, which asyncpg passes over as success."""
+    """Tells a COMMIT that was answered ROLLBACK, which asyncpg passes over as success; and is closed in bounded time,
+    with a server that doesn't answer too.
+    """
+
+    async def close(self, *, timeout: float | None = None) -> None:  # noqa: ASYNC109 - its signature
+        """asyncpg's own, which then waits for a cancelled statement; breaks the connection off when it takes longer
+        than `CLOSE_TIMEOUT`.
+        """
+        within = CLOSE_TIMEOUT if timeout is None else min(timeout, CLOSE_TIMEOUT)
+        with suppress(TimeoutError):
+            # A task of its own: its timeout cancels the task it runs in, and `carry` would take that for the caller's.
+            await asyncio.get_running_loop().create_task(super().close(timeout=within))
 
     async def execute(self, query: str, *args: Any, timeout: float | None = None) -> str:  # noqa: ASYNC109 - its signature
         """asyncpg's own; raises its `InFailedSQLTransactionError` when an aborted transaction was to be committed."""
@@ -37,6 +54,55 @@ class HonestConnection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg has
             msg = "COMMIT was answered ROLLBACK: an error had aborted the transaction"
             raise asyncpg.InFailedSQLTransactionError(msg)
         return status
+
+
+TELL_XID: Final = """
+SELECT set_config('application_name', left(current_setting('application_name'), 20) || ' {nonce} '
+|| CASE WHEN pg_is_in_recovery() THEN '' ELSE pg_current_xact_id()::text END, true);"""
+"""The server reports every change of `application_name` by itself; this one ends with the transaction."""
+
+
+class TellingConnection(HonestConnection):
+    """One of a session's own, on which the id of a transaction can be learned in the trip of its BEGIN."""
+
+    asked_by: Unit | None = None
+    """Whose BEGIN comes next, if that unit wants to know."""
+
+    async def execute(self, query: str, *args: Any, timeout: float | None = None) -> str:  # noqa: ASYNC109 - its signature
+        unit = self.asked_by
+        if unit is None or not query.startswith("BEGIN"):
+            return await super().execute(query, *args, timeout=timeout)
+        self.asked_by = None
+        nonce = secrets.token_hex(4)
+        try:
+            status = await super().execute(query + TELL_XID.format(nonce=nonce), timeout=timeout)
+        except asyncpg.PostgresError:
+            # asyncpg forgets no transaction whose BEGIN failed: begin it without the question.
+            await super().execute("ROLLBACK;")
+            return await super().execute(query, timeout=timeout)
+        # The nonce tells the report from an earlier one, should somebody between us and the server keep reports back.
+        *_, echo, xid = self.get_settings().application_name.split(" ")
+        unit.xid = int(xid) if echo == nonce and xid.isdigit() else None
+        return status
+
+
+def learn_xid(connection: Connection, unit: Unit) -> None:
+    """Have the id of the unit's transaction told with its BEGIN, which is about to be sent.
+
+    Not on PostgreSQL before 13, nor behind a transaction pooler; nor at REPEATABLE READ, as asking takes a snapshot,
+    and there a LOCK TABLE must come before it.
+    """
+    driver = connection.connection.driver_connection
+    version = connection.dialect.server_version_info or (0,)
+    if isinstance(driver, TellingConnection) and version >= (13,) and unit.isolation != "REPEATABLE READ":
+        driver.asked_by = unit
+
+
+def abort(connection: Connection) -> None:
+    """Close the connection at once, without a word to the server; whoever waits for an answer is told."""
+    driver = connection.connection.driver_connection
+    if driver is not None:
+        driver.terminate()
 
 
 def bound(connection: Connection, deadline: float) -> None:

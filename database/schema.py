@@ -42,6 +42,14 @@ class Schema:
         pool = self._engine.pool
         return pool.checkedout() if isinstance(pool, QueuePool) else 0
 
+    @property
+    def pool_full(self) -> bool:
+        """Whether every connection that the pool may have is taken, so that a caller would wait."""
+        pool = self._engine.pool
+        if not isinstance(pool, QueuePool) or pool._max_overflow < 0:  # noqa: SLF001 - it has no public name
+            return False
+        return pool.checkedout() >= pool.size() + pool._max_overflow  # noqa: SLF001 - as above
+
     async def current(self) -> str | None:
         """The revision the database is at; None before the first."""
         async with self._engine.connect() as connection:

@@ -4,16 +4,22 @@ The session is SQLAlchemy's own; what differs is who may use it and who ends its
 normally commits, one left by any exception rolls back, and nothing inside it can do either.
 """
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
-from typing import Any, NoReturn, Protocol, TypeVar
+from typing import Any, Final, NoReturn, Protocol, TypeVar
 
+from sqlalchemy import CompoundSelect, Select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncResult, AsyncSession
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.exc import StaleDataError
+from sqlalchemy.util import await_only, greenlet_spawn
 
 from database import read_only
+from database.carry import carry
 from database.errors import (
+    CommitOutcomeUnknown,
+    ConnectionLost,
     ReadOnlyTransaction,
     SecondWriterImpossible,
     StaleVersion,
@@ -24,6 +30,8 @@ from database.errors import (
 from database.unit import Unit
 
 T = TypeVar("T")
+DEAD_AT_ONCE: Final = 1.0
+"""Seconds within which a connection that died while it idled says so; one that says it later was at work."""
 
 
 class SessionProvider(Protocol):
@@ -52,6 +60,26 @@ class GuardedSession(Session):
             if (unit.read_only_blocks or not unit.transactional) and read_only.opaque(clause):
                 read_only.engage(self, unit)
         return self.bind if self.bind is not None else super().get_bind(mapper, clause=clause, **options)
+
+    def execute(self, statement: Any, *arguments: Any, **options: Any) -> Any:
+        return self._read_again(super().execute, statement, *arguments, **options)
+
+    def scalar(self, statement: Any, *arguments: Any, **options: Any) -> Any:
+        return self._read_again(super().scalar, statement, *arguments, **options)
+
+    def _read_again(self, send: Callable[..., Any], statement: Any, *arguments: Any, **options: Any) -> Any:
+        """A lone read that meets a connection which died in the pool is sent once more, on another: SQLAlchemy has by
+        then dropped every connection that is as old.
+        """
+        unit, begun = self.unit, time.monotonic()
+        try:
+            return send(statement, *arguments, **options)
+        except (ConnectionLost, CommitOutcomeUnknown):
+            reads = isinstance(statement, Select | CompoundSelect) and not read_only.writes(statement)
+            if not (unit.lone and reads) or time.monotonic() - begun > DEAD_AT_ONCE:
+                raise
+        unit.statements = 0
+        return send(statement, *arguments, **options)
 
     def flush(self, objects: Any = None) -> None:
         unit = self.unit
@@ -154,6 +182,15 @@ class ProvidedSession(AsyncSession):
 
     sync_session_class = GuardedSession
 
+    async def execute(self, *arguments: Any, **options: Any) -> Any:
+        return await carry(super().execute(*arguments, **options), self._unit)
+
+    async def scalar(self, *arguments: Any, **options: Any) -> Any:
+        return await carry(super().scalar(*arguments, **options), self._unit)
+
+    async def flush(self, objects: Any = None) -> None:
+        await carry(super().flush(objects), self._unit)
+
     async def commit(self) -> None:
         self._only_the_block("commit")
         await super().commit()
@@ -170,8 +207,13 @@ class ProvidedSession(AsyncSession):
         raise TransactionIsOurs("begin")
 
     async def stream(self, *arguments: Any, **options: Any) -> AsyncResult[Any]:
-        result: AsyncResult[Any] = await super().stream(*arguments, **options)
-        _guard_fetches(result, self._unit)
+        unit = self._unit
+        unit.streaming = True
+        try:
+            result: AsyncResult[Any] = await carry(super().stream(*arguments, **options), unit)
+        finally:
+            unit.streaming, unit.executing = False, 0.0
+        _guard_fetches(result, unit)
         return result
 
     @property
@@ -194,9 +236,16 @@ def _guard_fetches(result: AsyncResult[Any], unit: Unit) -> None:
 
 
 def _checked(fetch: Callable[..., T], unit: Unit) -> Callable[..., T]:
+    def sent(*arguments: Any, **options: Any) -> T:
+        unit.executing = time.monotonic()
+        try:
+            return fetch(*arguments, **options)
+        finally:
+            unit.executing = 0.0
+
     def checked(*arguments: Any, **options: Any) -> T:
         unit.check_use()
-        return fetch(*arguments, **options)
+        return await_only(carry(greenlet_spawn(sent, *arguments, **options), unit))
 
     return checked
 

@@ -6,10 +6,11 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import Pool
 
-from database import sqlite
+from database import postgresql, sqlite
 from database.errors import EngineBelongsToAnotherProcess
 from database.events import install
 from database.holders import Holders
+from database.interruption import GRACE, GRACE_OPTION
 from database.lifetime import Lifetime
 from database.session import ProvidedSession, guarded_session
 from database.unit import UNIT, Unit
@@ -50,20 +51,28 @@ class SessionFactory:
         return engine
 
     def __call__(self, engine: AsyncEngine, unit: Unit, *, autoflush: bool) -> ProvidedSession:
-        """A session for the unit on this engine, not connected yet."""
+        """A session for the unit on this engine, not connected yet; `left` must follow. Raises `ContainerClosed`."""
+        self._lifetime.drain.admit(unit)
         seen = self._seen[engine]
         unit.holders = seen.holders
+        unit.grace = seen.grace
         for watch in self.watchers:
             watch(unit)
         options = {UNIT: unit, ID_GENERATOR: self._id_generator}
         return guarded_session(unit, seen.bind(engine, unit), options, autoflush=autoflush)
+
+    def left(self, unit: Unit) -> None:
+        """The unit has ended, and so have its hooks."""
+        self._lifetime.drain.left(unit)
 
 
 class _Seen:
     """What is kept for an engine as long as its container."""
 
     def __init__(self, engine: AsyncEngine) -> None:
-        self.holders = Holders(engine.pool, _writer_turn(engine))
+        options = engine.sync_engine.get_execution_options()
+        self.holders = Holders(engine.pool, _writer_turn(engine), options.get(postgresql.STATEMENT_TIMEOUT_OPTION))
+        self.grace: float = options.get(GRACE_OPTION, GRACE)
         self._binds: dict[tuple[bool, str | None, bool], AsyncEngine] = {}
 
     def bind(self, engine: AsyncEngine, unit: Unit) -> AsyncEngine:

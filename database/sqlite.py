@@ -4,17 +4,23 @@ The driver's own BEGIN comes too late for savepoints and lets two readers turn i
 is off, and BEGIN is ours: IMMEDIATE for a unit that may write.
 """
 
+import asyncio
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import Connection
 from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import MissingGreenlet
+from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.util import await_only
 
 from database.unit import Unit
 from settings import DatabaseSettings
 
+CLOSE_TIMEOUT: Final = 0.25
+"""Seconds that a connection which is given up may keep its caller."""
 _QUERY_ONLY: Final = "gatehouse_query_only"
 """Under this key a pooled connection remembers how it was left, so that the pragma is sent only when it changes."""
 
@@ -47,8 +53,18 @@ def configure(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None
     cursor.close()
 
 
+def interrupt(connection: Connection) -> None:
+    """Have the statement that runs in the driver's thread fail as interrupted. One that waits for a lock may not
+    notice.
+    """
+    driver = connection.connection.driver_connection
+    if driver is not None:
+        with suppress(StopIteration, ValueError):  # ValueError: it is closed already
+            driver.interrupt().send(None)  # awaits nothing
+
+
 def abandon(connection: Connection) -> None:
-    """End the statement that runs in the driver's thread, and its transaction: its caller was cancelled.
+    """End the statement that runs in the driver's thread, and its transaction: its caller waits for it no longer.
 
     Without the interrupt the connection could not be closed before the statement's own end. Without the rollback
     SQLite keeps a closed connection, and its write lock, for as long as anything refers to a cursor of it.
@@ -56,12 +72,32 @@ def abandon(connection: Connection) -> None:
     driver = connection.connection.driver_connection
     if driver is None:
         return
-    with suppress(StopIteration, ValueError):  # ValueError: it is closed already
-        driver.interrupt().send(None)  # awaits nothing
+    interrupt(connection)
     rollback = driver.rollback()
     with suppress(StopIteration, ValueError):
         rollback.send(None)  # puts itself into the thread's queue, before the close that follows; nobody waits
     rollback.close()
+
+
+def close_in_time(engine: AsyncEngine) -> None:
+    """Have a connection that is given up closed by its own thread, however long that takes, and its caller wait for
+    `CLOSE_TIMEOUT` only: a statement that waits for another process's lock can't be interrupted.
+    """
+    closing: set[asyncio.Task[None]] = set()
+
+    async def close(driver: Any) -> None:
+        task = asyncio.get_running_loop().create_task(driver.close())
+        closing.add(task)
+        task.add_done_callback(closing.discard)
+        await asyncio.wait((task,), timeout=CLOSE_TIMEOUT)
+
+    def terminate(connection: Any) -> None:
+        try:
+            await_only(close(connection.driver_connection))
+        except MissingGreenlet:  # the garbage collector's doing
+            connection.terminate()
+
+    engine.sync_engine.dialect.do_terminate = terminate  # type: ignore[assignment]  # it has no event
 
 
 def begin(connection: Connection, unit: Unit | None) -> None:

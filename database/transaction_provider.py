@@ -3,6 +3,8 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from contextvars import Token
+from functools import partial
+from types import TracebackType
 
 from database import ending
 from database.errors import (
@@ -32,41 +34,56 @@ class TransactionProvider:
     def __init__(self, session_provider: SessionProvider) -> None:
         self._session_provider = session_provider
 
-    @asynccontextmanager
-    async def __call__(
+    def __call__(
         self,
         propagation: Propagation = Propagation.REQUIRED,
         *,
         read_only: bool = False,
         isolation: str | None = None,
-        timeout: float | None = None,  # noqa: ASYNC109 - bounds the block, not this call
+        timeout: float | None = None,
         autoflush: bool = True,
         name: str | None = None,
-    ) -> AsyncIterator[Transaction]:
+    ) -> AbstractAsyncContextManager[Transaction]:
         """See `Propagation` for the modes. `isolation` is a level's standard name, `timeout` seconds.
 
         Raises on entry `NoActiveTransaction`, `TransactionNotAllowed`, `IncompatibleTransaction`,
         `SessionBelongsToAnotherTask`, `SecondWriterImpossible`; at its end `TransactionRolledBack`,
         `CommitOutcomeUnknown`, `TransactionTimeout`, or the database's own refusal.
         """
-        isolation = None if isolation is None else isolation_level(isolation)
+        return _Block(
+            partial(
+                self._choose,
+                propagation,
+                read_only,
+                None if isolation is None else isolation_level(isolation),
+                timeout,
+                autoflush,
+                name,
+            )
+        )
+
+    def _choose(
+        self,
+        propagation: Propagation,
+        read_only: bool,
+        isolation: str | None,
+        timeout: float | None,
+        autoflush: bool,
+        name: str | None,
+    ) -> AbstractAsyncContextManager[Transaction]:
+        """What the mode means where the block is entered."""
         owner = owner_of(self._session_provider)
         block = self._to_join(propagation, owner)
         if block is not None and block.unit.foreign:
             timeout = None
-        entered: AbstractAsyncContextManager[Transaction]
         if block is None or (propagation is Propagation.NOT_SUPPORTED and block.unit.transactional):
-            entered = self._own(propagation, read_only, isolation, timeout, autoflush, name)
-        elif not block.unit.transactional:
-            entered = _passed_through(block, timeout=timeout, autoflush=autoflush, read_only=read_only)
-        else:
-            _check_compatible(block, self._session_provider, read_only=read_only, isolation=isolation)
-            if propagation is Propagation.NESTED:
-                entered = _savepoint(block, timeout=timeout, autoflush=autoflush, read_only=read_only)
-            else:
-                entered = _join(block, timeout=timeout, autoflush=autoflush, read_only=read_only)
-        async with entered as transaction:
-            yield transaction
+            return self._own(propagation, read_only, isolation, timeout, autoflush, name)
+        if not block.unit.transactional:
+            return _passed_through(block, timeout=timeout, autoflush=autoflush, read_only=read_only)
+        _check_compatible(block, self._session_provider, read_only=read_only, isolation=isolation)
+        if propagation is Propagation.NESTED:
+            return _savepoint(block, timeout=timeout, autoflush=autoflush, read_only=read_only)
+        return _join(block, timeout=timeout, autoflush=autoflush, read_only=read_only)
 
     def _to_join(self, propagation: Propagation, owner: Callable[[], object]) -> Transaction | None:
         """The block that this one becomes part of; None when it has a unit of its own."""
@@ -109,6 +126,22 @@ class TransactionProvider:
             name=name,
             transactional=transactional,
         )
+
+
+class _Block(AbstractAsyncContextManager[Transaction]):
+    """Decides on entry what it is."""
+
+    def __init__(self, choose: Callable[[], AbstractAsyncContextManager[Transaction]]) -> None:
+        self._choose = choose
+
+    async def __aenter__(self) -> Transaction:
+        self._chosen = self._choose()
+        return await self._chosen.__aenter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._chosen.__aexit__(kind, error, traceback)
 
 
 def _check_compatible(block: Transaction, provider: SessionProvider, *, read_only: bool, isolation: str | None) -> None:
@@ -198,7 +231,8 @@ async def _savepoint(
 async def _foreign(
     provider: SessionProvider, *, read_only: bool, autoflush: bool, name: str | None, transactional: bool
 ) -> AsyncIterator[Transaction]:
-    unit = Unit(place=calling_place(), name=name, read_only=read_only, transactional=transactional, foreign=True)
+    unit = Unit(name=name, read_only=read_only, transactional=transactional, foreign=True)
+    unit.enter(calling_place(), parent=None)
     outer = ambient.get()
     outcome = Outcome.ROLLED_BACK
     normally = False

@@ -57,13 +57,18 @@ class Frame:
 class Unit:
     """`transactional` is False for one that runs without a transaction, each statement committing by itself."""
 
-    place: str
+    place: str = ""
+    """The line that opened it."""
     name: str | None = None
     read_only: bool = False
     isolation: str | None = None
     transactional: bool = True
     lone: bool = False
     """One statement only."""
+    settles: bool = False
+    """Should the answer to its COMMIT be lost, its outcome is to be found out."""
+    xid: int | None = None
+    """PostgreSQL's id of its transaction, where it was asked for and told."""
     foreign: bool = False
     """Its session comes from a provider that isn't ours: nothing of it is called, and nothing guarded."""
     blocked_by: str | None = None
@@ -71,9 +76,23 @@ class Unit:
     parent: "Unit | None" = None
     """The unit around it in the same task, which waits while this one works."""
     holders: ConnectionHolders | None = None
-    task: "asyncio.Task[object] | None" = field(default_factory=asyncio.current_task)
+    task: "asyncio.Task[object] | None" = None
     helper: "asyncio.Task[object] | None" = None
-    """The task that ends the unit for its owner."""
+    """The task that runs hooks for its owner."""
+    grace: float = 0.25
+    """Seconds that a cancelled statement, COMMIT or ROLLBACK has to come to its own end."""
+    connection: Connection | None = None
+    """The connection it holds."""
+    executing: float = 0.0
+    """When the driver began to work on its statement, by `time.monotonic()`; 0 while it has none."""
+    streaming: bool = False
+    """Whether its statement is one that fetches the first rows when it was executed."""
+    carried: bool = False
+    """Whether its call to the driver is carried (`database.carry`)."""
+    cancelled: asyncio.CancelledError | None = None
+    """The cancellation that waits for its statement's end."""
+    spared: asyncio.CancelledError | None = None
+    """The latest cancellation that left the connection in order."""
     failure: BaseException | None = None
     """The latest error from the database, or of a flush."""
     lost: bool = False
@@ -85,7 +104,7 @@ class Unit:
     connected: bool = False
     deadline: float | None = None
     """By the event loop's clock."""
-    since: float = field(default_factory=time.monotonic)
+    since: float = 0.0
     read_only_blocks: int = 0
     read_only_engaged: bool = False
     read_only_connection: Connection | None = None
@@ -96,6 +115,13 @@ class Unit:
 
     def __post_init__(self) -> None:
         self.frames = [self.root]
+
+    def enter(self, place: str, *, parent: "Unit | None") -> None:
+        """From here on it is the running task's."""
+        self.place = place
+        self.parent = parent
+        self.task = asyncio.current_task()
+        self.since = time.monotonic()
 
     @property
     def top(self) -> Frame:
@@ -136,8 +162,9 @@ class Unit:
         if not self.connected and self.holders is not None:
             self.holders.before_connection(self)
 
-    def begun(self) -> None:
+    def begun(self, connection: Connection) -> None:
         """The connection is there, and its transaction has begun."""
+        self.connection = connection
         self.connected = True
         if self.holders is not None:
             self.holders.connected(self)
@@ -175,6 +202,17 @@ class Unit:
         frame.broken = True
         frame.doom(cause)
 
+    def interrupted(self, cause: asyncio.CancelledError, *, torn: bool) -> None:
+        """A statement was cancelled: its caller doesn't know what it did, so what it happened in can't be committed.
+        Unless `torn`, the driver had done with it.
+        """
+        self.cancelled = None
+        self.spared = None if torn else cause
+        if self.transactional and not self.ending:
+            self.failure = cause
+            self.top.broken = True
+            self.top.doom(cause)
+
     def flush_failed(self, frame: Frame, cause: BaseException) -> None:
         """A flush failed, or was refused; SQLAlchemy has rolled `frame` back already, or what it holds is pending."""
         self.failure = cause
@@ -183,5 +221,6 @@ class Unit:
     def end(self) -> None:
         """The connection is given back; the session stays refused for good."""
         self.ended = True
+        self.connection = None
         if self.holders is not None:
             self.holders.released(self)

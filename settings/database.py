@@ -48,6 +48,11 @@ class DatabaseSettings(BaseModel):
     statement_timeout: float | None = Field(default=30.0, gt=0)
     """PostgreSQL ends a longer statement itself (`StatementTimeout`); SQLite waits this long at most for
     its one writer. None leaves the server's own setting."""
+    cancel_grace: float = Field(default=0.25, gt=0)
+    """How long a cancelled statement, COMMIT or ROLLBACK may take to its own end, so that its connection is kept."""
+    drain_timeout: float = Field(default=10.0, ge=0)
+    """How long open units may go on when `running()` is left, or the server told to stop; then they are cancelled.
+    Two seconds later everything is closed."""
     pooler: Literal["none", "pgbouncer"] = "none"
     """`pgbouncer` (transaction pooling): no session settings are sent and no statement outlives its
     transaction by name."""

@@ -10,6 +10,7 @@ from fastapi import FastAPI
 
 from containers import Container
 from domain import SYSTEM, Role, acting_as
+from tests.faults.fixtures import _private_server, private_postgresql, private_settings  # noqa: F401 - fixtures
 
 ROOT = Path(__file__).parent.parent
 FIGURE = "figure"

@@ -1,19 +1,27 @@
-"""`/health`: alive (no I/O), and ready (the database answers at the newest revision)."""
+"""`/health`: alive (no I/O), and ready (the database answers at the newest revision, and a connection is to be had)."""
 
 import asyncio
 from http import HTTPStatus
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request
 from pydantic import BaseModel
 
 from app.api.dependencies import ContainerDep
+from app.api.problems import Problem, problem
 from database.errors import DatabaseError
+from database.schema import Schema
 
 router = APIRouter(prefix="/health", tags=["health"])
 
-TIMEOUT: Final = 2.0
+ANSWERS_WITHIN: Final = 0.5
 """Seconds after which a database that hasn't answered counts as unreachable."""
+FREE_WITHIN: Final = 0.05
+"""Seconds after which a pool without a free connection counts as exhausted. A burst is over sooner."""
+RETRY_AFTER: Final = "1"
+
+Database = Literal["ok", "unreachable", "unknown"]
+Migrations = Literal["ok", "behind", "unknown"]
 
 
 class Live(BaseModel):
@@ -21,13 +29,29 @@ class Live(BaseModel):
 
 
 class Ready(BaseModel):
-    """`database`: ok or unreachable. `migrations`: ok, behind, or unknown. `pool`: connections in use, and at most."""
+    """`pool_in_use`, `pool_size`: connections in use, and at most."""
 
-    status: Literal["ok", "unavailable"]
-    database: Literal["ok", "unreachable"]
-    migrations: Literal["ok", "behind", "unknown"]
+    status: Literal["ok"] = "ok"
+    database: Literal["ok"] = "ok"
+    migrations: Literal["ok"] = "ok"
     pool_in_use: int
     pool_size: int
+
+
+class NotReady(Problem):
+    """`code`: database_unreachable, migrations_behind, or pool_exhausted (then nothing was asked)."""
+
+    database: Database
+    migrations: Migrations
+    pool_in_use: int
+    pool_size: int
+
+
+DETAIL: Final = {
+    "database_unreachable": "the database doesn't answer",
+    "migrations_behind": "the database is not at the newest revision",
+    "pool_exhausted": "every connection is in use, and none became free",
+}
 
 
 @router.get("/live")
@@ -36,26 +60,37 @@ async def live() -> Live:
     return Live()
 
 
-@router.get("/ready", responses={503: {"model": Ready}})
-async def ready(container: ContainerDep, response: Response) -> Ready:
-    """The database answers and its schema is the newest; 503 otherwise. Tells no version and no host."""
+@router.get("/ready", response_model=Ready, responses={503: {"model": NotReady}})
+async def ready(container: ContainerDep, request: Request) -> Any:
+    """The database answers, its schema is the newest, and a connection is to be had; 503 otherwise. Answers within a
+    second whatever the database does, waits for no place in the pool, and tells no version and no host.
+    """
     schema = container.schema()
     settings = container.settings().database
-    database: Literal["ok", "unreachable"] = "ok"
-    migrations: Literal["ok", "behind", "unknown"] = "unknown"
-    try:
-        async with asyncio.timeout(TIMEOUT):
-            migrations = "ok" if await schema.current() == schema.head else "behind"
-    except (DatabaseError, TimeoutError):
-        database = "unreachable"
-    status: Literal["ok", "unavailable"] = "ok" if migrations == "ok" else "unavailable"
-    if status != "ok":
-        response.status_code = HTTPStatus.SERVICE_UNAVAILABLE
-        response.headers["Retry-After"] = "1"
-    return Ready(
-        status=status,
-        database=database,
-        migrations=migrations,
-        pool_in_use=schema.connections_in_use,
-        pool_size=settings.pool_size + settings.max_overflow,
+    database, migrations = await _ask(schema)
+    in_use, size = schema.connections_in_use, settings.pool_size + settings.max_overflow
+    if migrations == "ok":
+        return Ready(pool_in_use=in_use, pool_size=size)
+    code = {"ok": "migrations_behind", "unreachable": "database_unreachable", "unknown": "pool_exhausted"}[database]
+    return problem(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        code,
+        DETAIL[code],
+        request.url.path,
+        headers={"Retry-After": RETRY_AFTER},
+        facts={"database": database, "migrations": migrations, "pool_in_use": in_use, "pool_size": size},
     )
+
+
+async def _ask(schema: Schema) -> tuple[Database, Migrations]:
+    try:
+        async with asyncio.timeout(FREE_WITHIN):
+            while schema.pool_full:  # noqa: ASYNC110 - a place in the pool's queue would be a request's
+                await asyncio.sleep(FREE_WITHIN / 10)
+    except TimeoutError:
+        return "unknown", "unknown"
+    try:
+        async with asyncio.timeout(ANSWERS_WITHIN):
+            return "ok", "ok" if await schema.current() == schema.head else "behind"
+    except (DatabaseError, TimeoutError):
+        return "unreachable", "unknown"

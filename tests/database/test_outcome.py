@@ -266,8 +266,6 @@ async def test_execute_transaction_returns_what_its_callback_returns(with_tables
 
     assert await execute_transaction(with_tables.session_provider(), callback) == 42
     assert await stored(with_tables) == {"kept"}
-    with pytest.raises(ValueError, match="retry must be None"):
-        await execute_transaction(with_tables.transaction(), callback, retry=3)  # type: ignore[arg-type]  # refused at run time too
 
 
 async def test_models_outlive_the_session(with_tables: Container) -> None:

@@ -1,6 +1,8 @@
 """Pool: a full one is a typed error, a dead connection is replaced."""
 
+import asyncio
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import asyncpg
@@ -72,10 +74,21 @@ async def test_a_connection_that_died_while_idle_is_replaced_unseen(database_url
 
 
 @pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
-async def test_a_connection_that_died_in_steady_use_is_an_error_once(database_url: str) -> None:
+async def test_a_connection_whose_end_the_driver_has_heard_of_is_replaced_unseen(database_url: str) -> None:
+    """As after a restart of the server: no ping, no error."""
     async with running(container_with(database_url, pool_size=1, ping_after_idle=1000)) as container:
         victim = await pid(container)
         await kill(database_url, victim)
+        assert await pid(container) not in {0, victim}
+
+
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+async def test_a_connection_that_died_unheard_in_steady_use_is_an_error_once(database_url: str) -> None:
+    async with running(container_with(database_url, pool_size=1, ping_after_idle=1000)) as container:
+        victim = await pid(container)
+        # The blocked loop can't hear of it.
+        with ThreadPoolExecutor() as threads:
+            threads.submit(asyncio.run, kill(database_url, victim)).result()
         with pytest.raises(ConnectionLost):
             await pid(container)
         assert await pid(container) not in {0, victim}

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tests.conftest import ROOT
 
@@ -44,9 +44,31 @@ def json_of(*arguments: str, **variables: str) -> Any:
 GATEHOUSE = ("-m", "app", "serve")
 
 
+class ServerProcess(NamedTuple):
+    """A server that runs, where it listens, and where it writes."""
+
+    address: str
+    process: "subprocess.Popen[bytes]"
+    out: Path
+    err: Path
+
+    def told(self, number: signal.Signals, *, within: float) -> float:
+        """Send a signal and wait for the end; the seconds it took. It must come in time, with code 0 and no stack."""
+        begun = time.perf_counter()
+        self.process.send_signal(number)
+        self.process.wait(60)
+        took = time.perf_counter() - begun
+        print(f"{number.name}: ended after {took:.2f} s")
+        assert self.process.returncode == 0, self.err.read_text()
+        assert took <= within
+        assert self.out.read_text() == ""
+        assert "Traceback" not in self.err.read_text()
+        return took
+
+
 @contextmanager
-def serving(folder: Path, *, program: Sequence[str] = GATEHOUSE, **variables: str) -> Iterator[str]:
-    """The address of a server that must end cleanly, with nothing on stdout and no stack on stderr."""
+def server_process(folder: Path, *, program: Sequence[str] = GATEHOUSE, **variables: str) -> Iterator[ServerProcess]:
+    """A server on a free port, killed at the end of the block if it is still there."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = int(listener.getsockname()[1])
     out, err = folder / "server.out", folder / "server.err"
@@ -59,20 +81,23 @@ def serving(folder: Path, *, program: Sequence[str] = GATEHOUSE, **variables: st
             stdin=subprocess.DEVNULL,
             stdout=stdout,
             stderr=stderr,
-        ) as server,
+        ) as process,
     ):
         try:
-            yield f"http://127.0.0.1:{port}"
+            yield ServerProcess(f"http://127.0.0.1:{port}", process, out, err)
         finally:
-            server.send_signal(signal.SIGINT)
-            try:
-                server.wait(60)
-            finally:
-                server.kill()
-    assert server.returncode == 0, err.read_text()
-    assert out.read_text() == ""
-    assert "Traceback" not in err.read_text()
-    assert "Error" not in err.read_text()
+            process.kill()
+
+
+@contextmanager
+def serving(folder: Path, *, program: Sequence[str] = GATEHOUSE, **variables: str) -> Iterator[str]:
+    """The address of a server that must end cleanly, with nothing on stdout and no stack on stderr."""
+    with server_process(folder, program=program, **variables) as server:
+        try:
+            yield server.address
+        finally:
+            server.told(signal.SIGINT, within=60)
+    assert "Error" not in server.err.read_text()
 
 
 def until_listening(address: str) -> None:

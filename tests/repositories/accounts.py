@@ -30,7 +30,8 @@ async def store_named(container: Container, *names: str | None) -> Sequence[User
 
 async def stored(container: Container, statement: str) -> Sequence[RowMapping]:
     """What another connection sees, which takes no writer's place on SQLite."""
-    reader = Unit(place="a test", read_only=True)
+    reader = Unit(read_only=True)
+    reader.enter("a test", parent=None)
     engine = container.engine().execution_options(**{UNIT: reader})
     async with engine.connect() as connection:
         return (await connection.execute(text(statement))).mappings().all()

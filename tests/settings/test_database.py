@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 from sqlalchemy import URL, make_url
 
 from settings import DatabaseSettings
@@ -48,3 +49,14 @@ def test_a_file_takes_no_credentials() -> None:
 @pytest.mark.parametrize("url", ["postgresql://db/app", "mysql://db/app", "mariadb://db/app", "oracle://db/app"])
 def test_a_server_is_not_embedded(url: str) -> None:
     assert not DatabaseSettings.model_validate({"url": url}).embedded
+
+
+def test_the_drain_takes_ten_seconds_and_may_take_none() -> None:
+    assert DatabaseSettings().drain_timeout == 10
+    assert DatabaseSettings.model_validate({"drain_timeout": 0}).drain_timeout == 0
+
+
+@pytest.mark.parametrize("bounds", [{"drain_timeout": -0.1}, {"cancel_grace": 0}])
+def test_bounds_that_are_none_are_refused(bounds: dict[str, float]) -> None:
+    with pytest.raises(ValidationError):
+        DatabaseSettings.model_validate(bounds)

@@ -4,15 +4,19 @@ from typing import Any
 
 import httpx2
 
+READINESS = frozenset({"database", "migrations", "pool_in_use", "pool_size"})
+"""What a readiness that is red tells besides."""
 MEMBERS = {"type", "title", "status", "detail", "instance", "code", "errors", "request_id"}
 
 
-def assert_problem(response: httpx2.Response, status: int, code: str) -> dict[str, Any]:
-    """The answer is a whole problem document with this status and code; gives the document."""
+def assert_problem(
+    response: httpx2.Response, status: int, code: str, *, facts: frozenset[str] = frozenset()
+) -> dict[str, Any]:
+    """The answer is a whole problem document with this status and code, and these extension members; gives it."""
     assert response.status_code == status, response.text
     assert response.headers["content-type"] == "application/problem+json"
     document: dict[str, Any] = response.json()
-    assert set(document) == MEMBERS
+    assert set(document) == MEMBERS | facts
     assert document["status"] == status
     assert document["code"] == code
     assert document["type"] == f"urn:gatehouse:problem:{code}"

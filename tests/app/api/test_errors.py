@@ -1,14 +1,31 @@
 """Whatever goes wrong is a problem document, and tells nothing of our insides."""
 
+import asyncio
+import json
+from collections.abc import MutableMapping
+from typing import Any
+
 import httpx2
 import pytest
 from fastapi import FastAPI
 
 from app.api import create_app
 from containers import Container, running
-from database.errors import DeadlockDetected, PoolTimeout, SerializationFailure, StatementTimeout
+from database.errors import (
+    CommitOutcomeUnknown,
+    ConnectionLost,
+    ContainerClosed,
+    DatabaseUnavailable,
+    DeadlockDetected,
+    LockNotAvailable,
+    PoolDeadlock,
+    PoolTimeout,
+    SerializationFailure,
+    StatementTimeout,
+    TransactionTimeout,
+)
 from settings import Settings
-from tests.app.api.problem_document import assert_problem
+from tests.app.api.problem_document import READINESS, assert_problem
 from tests.fakes import FailingUsers
 
 
@@ -61,7 +78,14 @@ async def test_an_error_in_authentication_is_a_500_too(client: httpx2.AsyncClien
         (PoolTimeout(size=5, timeout=3), 503, "unavailable"),
         (SerializationFailure("canary", sqlstate="40001"), 503, "try_again"),
         (DeadlockDetected("canary", sqlstate="40P01"), 503, "try_again"),
+        (PoolDeadlock(outer="canary", inner="canary", size=1), 503, "unavailable"),
+        (DatabaseUnavailable("canary", "canary"), 503, "unavailable"),
+        (ContainerClosed(closing=True), 503, "unavailable"),
+        (ConnectionLost("canary", sqlstate="57P01"), 503, "try_again"),
+        (LockNotAvailable("canary", sqlstate="55P03"), 503, "try_again"),
         (StatementTimeout("canary", sqlstate="57014"), 504, "timeout"),
+        (TransactionTimeout(1.0, "canary"), 504, "timeout"),
+        (CommitOutcomeUnknown(), 500, "outcome_unknown"),
     ],
 )
 async def test_a_database_in_trouble_is_not_the_clients_fault(
@@ -69,9 +93,42 @@ async def test_a_database_in_trouble_is_not_the_clients_fault(
 ) -> None:
     with container.user_dao.override(FailingUsers(error)):
         response = await client.get("/v1/users/1")
-    assert_problem(response, status, code)
+    document = assert_problem(response, status, code)
     assert "canary" not in response.text
     assert ("retry-after" in response.headers) is (status == 503)
+    assert ("nothing was changed" in document["detail"]) is (status != 500), "an unknown outcome is not said to be none"
+
+
+async def test_a_request_that_is_cancelled_before_its_answer_is_503_and_stays_cancelled(
+    app: FastAPI, container: Container, admin_token: str
+) -> None:
+    sent: list[dict[str, Any]] = []
+
+    class Waiting:
+        async def authenticate(self, secret: str) -> None:
+            await asyncio.sleep(60)
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        sent.append(dict(message))
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    scope = {
+        "type": "http", "method": "GET", "path": "/v1/users", "raw_path": b"/v1/users", "query_string": b"",
+        "root_path": "", "scheme": "http", "headers": [(b"authorization", f"Bearer {admin_token}".encode())],
+    }  # fmt: skip
+    with container.auth_service.override(Waiting()):
+        request = asyncio.create_task(app(scope, receive, send))
+        await asyncio.sleep(0.05)
+        request.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await request
+    start, body = sent
+    document = json.loads(body["body"])
+    assert (start["status"], document["code"]) == (503, "cancelled")
+    assert dict(start["headers"])[b"retry-after"] == b"1"
+    assert "everything was stored, or nothing" in document["detail"]
 
 
 def unauthenticated(app: FastAPI) -> httpx2.AsyncClient:
@@ -90,7 +147,7 @@ async def test_an_unreachable_database_is_503_and_the_process_lives() -> None:
             for word in ("canary", "127.0.0.1", "nowhere"):
                 assert word not in response.text
         ready = await client.get("/health/ready")
-        assert ready.status_code == 503
+        assert_problem(ready, 503, "database_unreachable", facts=READINESS)
         assert ready.headers["retry-after"]
         assert (ready.json()["database"], ready.json()["migrations"]) == ("unreachable", "unknown")
         assert (await client.get("/health/live")).status_code == 200
@@ -100,7 +157,8 @@ async def test_an_unmigrated_database_is_behind_and_503(unmigrated_url: str) -> 
     settings = Settings(database={"url": unmigrated_url})
     async with running(Container(settings=settings)) as container, unauthenticated(create_app(container)) as client:
         ready = await client.get("/health/ready")
-        assert (ready.status_code, ready.json()["database"], ready.json()["migrations"]) == (503, "ok", "behind")
+        document = assert_problem(ready, 503, "migrations_behind", facts=READINESS)
+        assert (document["database"], document["migrations"]) == ("ok", "behind")
         response = await client.get("/v1/users")
         assert_problem(response, 503, "unavailable")
         assert response.headers["retry-after"]

@@ -1,0 +1,41 @@
+"""Interruption: making a driver give up what it does for a unit, when the grace is over."""
+
+import asyncio
+from typing import Any, Final
+
+from sqlalchemy import Connection
+
+from database import postgresql, sqlite
+from database.unit import Unit
+
+GRACE: Final = 0.25
+"""Seconds, where the engine says nothing else."""
+GRACE_OPTION: Final = "gatehouse_cancel_grace"
+"""The execution option under which an engine says what grace its units have."""
+
+
+def break_off_statement(unit: Unit, future: "asyncio.Future[Any]") -> None:
+    """End the unit's statement. On SQLite it fails as interrupted; elsewhere the driver, waiting for `future`, sees the
+    cancellation (asyncpg asks the server to end the statement), and the connection is dropped.
+    """
+    connection = _usable(unit)
+    if connection is not None and connection.dialect.name == "sqlite":
+        sqlite.interrupt(connection)
+    else:
+        future.cancel()
+
+
+def break_off_ending(unit: Unit) -> None:
+    """End the unit's COMMIT or ROLLBACK, or whatever it waits for, by closing its connection under it."""
+    connection = _usable(unit)
+    if connection is None:
+        return
+    if connection.dialect.name == "sqlite":
+        sqlite.interrupt(connection)
+    elif connection.dialect.name == "postgresql":
+        postgresql.abort(connection)
+
+
+def _usable(unit: Unit) -> Connection | None:
+    connection = unit.connection
+    return None if connection is None or connection.closed or connection.invalidated else connection

@@ -1,0 +1,45 @@
+"""A PostgreSQL that may be hurt, and a database on it for each test."""
+
+import asyncio
+import itertools
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from settings import Settings
+from database.testing.databases import PREFIX
+from tests.faults.private_postgresql import PrivatePostgresql
+
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def _private_server() -> Iterator[PrivatePostgresql]:
+    with PrivatePostgresql() as server:
+        yield server
+
+
+@pytest.fixture
+def private_postgresql(_private_server: PrivatePostgresql) -> Iterator[PrivatePostgresql]:
+    """One for the session; each test finds it running and with nothing frozen."""
+    yield _private_server
+    _private_server.thaw_all()
+    _private_server.start()
+
+
+@pytest.fixture
+def private_settings(private_postgresql: PrivatePostgresql, tmp_path: Path) -> Iterator[Callable[..., Settings]]:
+    """Settings over an empty database on the private server; takes what differs in the section `database`."""
+    name = f"{PREFIX}{os.getpid()}_fault_{next(_numbers)}"
+    asyncio.run(private_postgresql.ask(f'CREATE DATABASE "{name}"'))
+
+    def settings(**database: object) -> Settings:
+        section = {"url": private_postgresql.url(name), **database}
+        return Settings.model_validate({"database": section, "var_dir": tmp_path})
+
+    yield settings
+    private_postgresql.thaw_all()
+    private_postgresql.start()
+    asyncio.run(private_postgresql.ask(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'))
