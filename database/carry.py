@@ -40,13 +40,12 @@ def carry(
     try:
         future = work.send(None)
         while True:
-            in_flight = future is not None and (to_its_end or unit.executing or (held is not None and held.broken_off))
+            # Once a cancellation is held nothing more is begun, and what still comes puts things in order.
+            in_flight = future is not None and (to_its_end or unit.executing or held is not None)
             arrived: BaseException | None = None
             if held is not None and in_flight:
                 yield from held.waits_for(future)
             else:
-                if held is not None and future is not None:
-                    future.cancel()  # nothing more is begun
                 try:
                     yield stand_in.of(future) if in_flight else future
                 except GeneratorExit:

@@ -54,7 +54,7 @@ class EngineSessionProvider:
         transactional: bool = True,
         lone: bool = False,
         ambiently: bool = True,
-    ) -> "UnitBlock":
+    ) -> AbstractAsyncContextManager[Transaction]:
         """A transaction on a connection of its own; or, not `transactional`, statements that commit one by one.
 
         Not `ambiently`, nothing joins it: for a block whose end its caller doesn't decide, as a generator's.

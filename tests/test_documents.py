@@ -16,8 +16,8 @@ import pytest
 from pydantic import BaseModel
 
 from app.cli import main
-from settings import Settings
 from database.testing.databases import Databases
+from settings import Settings
 
 ROOT: Final = Path(__file__).parent.parent
 README: Final = ROOT / "README.md"

@@ -25,10 +25,10 @@ from database.errors import (
     StatementTimeout,
     UniqueViolation,
 )
+from database.testing.databases import Databases
 from domain import SYSTEM, acting_as
 from domain.errors import NoActingUser
 from settings import Settings
-from database.testing.databases import Databases
 
 only_postgresql = pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
 only_sqlite = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)

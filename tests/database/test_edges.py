@@ -20,10 +20,10 @@ from database.errors import (
     TransactionRolledBack,
 )
 from database.postgresql import HonestConnection
+from database.testing.databases import Databases
 from domain import SYSTEM, User, acting_as
 from settings import Settings
 from tests.database.tables import create_tables, notes, stored, write
-from database.testing.databases import Databases
 
 
 async def test_a_streams_loop_may_write_and_a_stream_that_is_left_leaves_nothing_ambient(container: Container) -> None:

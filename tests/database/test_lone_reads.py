@@ -8,9 +8,9 @@ from sqlalchemy import event, make_url, text
 
 from containers import Container, running
 from database.errors import CommitOutcomeUnknown, ConnectionLost, DatabaseUnavailable
+from database.testing.server import on_server
 from domain import SYSTEM, User, acting_as
 from settings import Settings
-from database.testing.server import on_server
 from tests.faults.relay import Moment, Relay
 
 pytestmark = pytest.mark.parametrize("backend", ["postgresql"], indirect=True)

@@ -7,9 +7,9 @@ from sqlalchemy import inspect
 
 from containers import Container, running
 from database.schema import Schema
+from database.testing.databases import Databases
 from domain import SYSTEM, acting_as
 from settings import Settings
-from database.testing.databases import Databases
 
 
 @pytest.fixture

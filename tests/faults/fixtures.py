@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from settings import Settings
 from database.testing.databases import PREFIX
+from settings import Settings
 from tests.faults.private_postgresql import PrivatePostgresql
 
 _numbers = itertools.count()

@@ -4,8 +4,9 @@
         server.freeze(pid)                     # SIGSTOP: the backend hangs, its socket stays open
         server.stop("immediate"); server.start()
 
-Same binaries as `database.testing.postgresql_server`, the same port and data directory for its whole life, and no connection to
-the machine's own services. What waits for the server (`start`, `stop`) blocks: from a loop call it in a thread.
+Same binaries as `database.testing.postgresql_server`, the same port and data directory for its whole life, and no
+connection to the machine's own services. What waits for the server (`start`, `stop`) blocks: from a loop call it in a
+thread.
 """
 
 import asyncio
