@@ -118,7 +118,11 @@ def _typed(context: ExceptionContext) -> DriverError:
 def _instance(kind: type[DriverError], links: list[BaseException], code: str | None) -> DriverError:
     if issubclass(kind, ConstraintViolation):
         constraint = next((name for link in links if (name := getattr(link, "constraint_name", None))), None)
-        return kind(constraint=constraint or _mysql_constraint(links), columns=_columns(links), sqlstate=code)
+        return kind(
+            constraint=constraint or _sqlite_check(links) or _mysql_constraint(links),
+            columns=_columns(links),
+            sqlstate=code,
+        )
     return kind(_words(links, code), sqlstate=code)
 
 
@@ -126,13 +130,21 @@ def _columns(links: list[BaseException]) -> tuple[str, ...]:
     """From PostgreSQL's `Key (a, b)=(…)` or `column_name`, or SQLite's `… failed: table.a, table.b`."""
     for link in links:
         if isinstance(link, sqlite3.Error):
-            _, found, names = str(link).partition(" constraint failed: ")
+            kind, found, names = str(link).partition(" constraint failed: ")
+            if kind == "CHECK":
+                return ()
             return tuple(name.strip().rpartition(".")[2] for name in names.split(",")) if found else ()
         if key := re.match(r"Key \((.*?)\)=", getattr(link, "detail", None) or ""):
             return tuple(name.strip().strip('"') for name in key[1].split(","))
         if column := getattr(link, "column_name", None):
             return (column,)
     return ()
+
+
+def _sqlite_check(links: list[BaseException]) -> str | None:
+    """SQLite names a CHECK, or quotes the expression of one without a name."""
+    named = re.fullmatch(r"CHECK constraint failed: (\w+)", str(links[-1]))
+    return named[1] if named else None
 
 
 def _mysql_constraint(links: list[BaseException]) -> str | None:

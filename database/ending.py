@@ -55,7 +55,7 @@ async def commit(session: ProvidedSession, unit: Unit) -> None:
         await roll_back(session, unit, error)
         raise
     unit.ending = True
-    if not unit.connected:
+    if not unit.connected and unit.holders is not None:  # None: a fake, whose end is its own
         unit.outcome = Outcome.COMMITTED if unit.transactional else None
         session.sync_session.close()  # asks no driver
         unit.end()

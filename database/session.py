@@ -7,10 +7,11 @@ normally commits, one left by any exception rolls back, and nothing inside it ca
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
+from types import TracebackType
 from typing import Any, Final, NoReturn, Protocol, TypeVar
 
 from sqlalchemy import CompoundSelect, Select
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncResult, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncResult, AsyncSession, AsyncSessionTransaction
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.exc import StaleDataError
 from sqlalchemy.util import await_only, greenlet_spawn
@@ -27,7 +28,7 @@ from database.errors import (
     TransactionIsOurs,
     TransactionRolledBack,
 )
-from database.unit import Unit
+from database.unit import Frame, Unit
 
 T = TypeVar("T")
 DEAD_AT_ONCE: Final = 1.0
@@ -90,16 +91,23 @@ class GuardedSession(Session):
             refusal = _refusal(unit)
             unit.flush_failed(frame, refusal)
             raise refusal
+        if unit.transactional and not unit.ending and (unit.lost or unit.top.broken or not self.is_active):
+            raise TransactionRolledBack from unit.failure
         try:
             super().flush(objects)
         except StaleDataError as error:
             stale = StaleVersion()
-            unit.flush_failed(frame, stale)
+            self._flush_failed(frame, stale)
             raise stale from error
         except BaseException as error:
             # `handle_error` sees only what came from the database.
-            unit.flush_failed(frame, error)
+            self._flush_failed(frame, error)
             raise
+
+    def _flush_failed(self, frame: Frame, error: BaseException) -> None:
+        self.unit.flush_failed(frame, error)
+        if not self.unit.transactional:
+            super().rollback()  # at once: later it would take along what is added meanwhile
 
     def pending(self) -> bool:
         """Whether a flush would write."""
@@ -206,6 +214,9 @@ class ProvidedSession(AsyncSession):
     def begin(self) -> NoReturn:
         raise TransactionIsOurs("begin")
 
+    def begin_nested(self) -> AsyncSessionTransaction:
+        return _Savepoint(self, nested=True)
+
     async def stream(self, *arguments: Any, **options: Any) -> AsyncResult[Any]:
         unit = self._unit
         unit.streaming = True
@@ -224,6 +235,23 @@ class ProvidedSession(AsyncSession):
     def _only_the_block(self, method: str) -> None:
         if not self._unit.ending:
             raise TransactionIsOurs(method)
+
+
+class _Savepoint(AsyncSessionTransaction):
+    """As a context manager it tells, at a normal end, that a caught error has undone its work."""
+
+    async def start(self, is_ctxmanager: bool = False) -> "_Savepoint":
+        await super().start(is_ctxmanager)
+        unit: Unit = self.session.sync_session.unit  # type: ignore[attr-defined]  # a GuardedSession
+        self._frame = unit.top
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await super().__aexit__(kind, error, traceback)
+        if kind is None and self._frame.gone and self._frame.doomed:
+            raise TransactionRolledBack from self._frame.cause
 
 
 def _guard_fetches(result: AsyncResult[Any], unit: Unit) -> None:
