@@ -17,8 +17,8 @@ from typing import Any, Final
 from sqlalchemy import make_url
 
 from database.testing import server
+from database.testing.given_settings import GivenSettings
 from database.testing.isolated_container import CONTAINERS
-from settings import Settings
 
 PREFIX: Final = "gatehouse_test_"
 """Only databases with this prefix are created and dropped."""
@@ -123,7 +123,9 @@ def _locked(path: Path) -> Iterator[Path]:
 
 async def _migrate(containers: str, url: str) -> None:
     page: Any = resolve_name(containers)
-    async with page.running(page.Container(settings=Settings(database={"url": url}))) as container:
+    async with page.running(
+        page.Container(settings=GivenSettings.model_validate({"database": {"url": url}}))
+    ) as container:
         await container.schema().upgrade()
 
 

@@ -14,6 +14,7 @@ from sqlalchemy.pool import QueuePool
 
 from database.testing import plugin
 from database.testing.databases import Databases
+from database.testing.given_settings import GivenSettings
 from database.testing.isolated_container import isolated
 from database.testing.leaks import no_leaks
 from database.testing.queries import Queries, assert_queries
@@ -52,8 +53,8 @@ def database_url(databases: Databases, backend: str, database_mode: str) -> Iter
 
 @pytest.fixture
 def settings(database_url: str, tmp_path: Path) -> Settings:
-    """What the container is built from."""
-    return Settings(database={"url": database_url}, var_dir=tmp_path)
+    """What the container is built from. No variable, `.env` or secret of the developer's gets into a test."""
+    return GivenSettings.model_validate({"database": {"url": database_url}, "var_dir": tmp_path})
 
 
 @pytest_asyncio.fixture
