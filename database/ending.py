@@ -205,8 +205,10 @@ def _give_back(session: Session, unit: Unit) -> None:
         if unit.outcome is not Outcome.COMMITTED:
             session.rollback()  # closing alone would trust SQLAlchemy's word that a refused COMMIT has ended it all
         session.close()
-    except Exception as error:  # noqa: BLE001 - the outcome stands; the pool replaces a broken connection
-        log.warning("giving a connection back failed, it is dropped: %s", error)
+    except BaseException as error:  # the outcome stands; the pool replaces a broken connection
         session.invalidate()
+        if not isinstance(error, Exception):  # it was broken off
+            raise
+        log.warning("giving a connection back failed, it is dropped: %s", error)
     finally:
         unit.end()

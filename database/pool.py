@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
-from typing import Any, Final, TypeVar
+from collections.abc import Callable
+from typing import Any, Final
 
 from sqlalchemy import event
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -11,19 +11,12 @@ from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.exc import TimeoutError as QueueTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry, PoolProxiedConnection
-from sqlalchemy.util import await_only, greenlet_spawn
 
 from database.errors import PoolTimeout
 
-T = TypeVar("T")
 PING_TIMEOUT: Final = 1.0
 """Seconds after which a connection that doesn't answer is taken for dead."""
 IDLE_SINCE = "gatehouse_idle_since"
-
-
-async def _within(seconds: float, call: Awaitable[T]) -> T:
-    async with asyncio.timeout(seconds):
-        return await call
 
 
 class Pool(AsyncAdaptedQueuePool):
@@ -59,10 +52,16 @@ def ping_after_idle(engine: AsyncEngine, idle: float) -> None:
             raise DisconnectionError  # the server ended it while it idled, and the driver has heard
         if since is None or time.monotonic() - since < idle:
             return
+        # Its connection is closed under a ping that takes too long: which then fails. A timeout around it would have to
+        # cancel the task from inside the pool.
+        abort = getattr(getattr(connection, "driver_connection", None), "terminate", bool)
+        bound = asyncio.get_running_loop().call_later(PING_TIMEOUT, abort)
         try:
-            alive = bool(await_only(_within(PING_TIMEOUT, greenlet_spawn(dialect.do_ping, connection))))
+            alive = dialect.do_ping(connection)
         except (dialect.loaded_dbapi.Error, OSError):
             alive = False
+        finally:
+            bound.cancel()
         if not alive:
             raise DisconnectionError
 

@@ -290,11 +290,8 @@ def guarded_session(
 @contextmanager
 def flushing(session: AsyncSession, *, autoflush: bool) -> Iterator[None]:
     """`autoflush=False` holds for the block; True leaves the session as it is."""
-    if autoflush:
-        yield
-        return
     before = session.sync_session.autoflush
-    session.sync_session.autoflush = False
+    session.sync_session.autoflush = before and autoflush
     try:
         yield
     finally:

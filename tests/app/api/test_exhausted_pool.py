@@ -15,6 +15,8 @@ from domain import SYSTEM, Role, acting_as
 from settings import Settings
 from tests.app.api.problem_document import READINESS, assert_problem
 
+pytestmark = pytest.mark.database("own")  # a pool of several connections is what is judged
+
 POOL_TIMEOUT = 0.5
 LATE = 0.1
 HEALTH_WITHIN = 0.1
