@@ -17,8 +17,8 @@ from database.session_factory import SessionFactory
 from database.session_provider import EngineSessionProvider
 from domain import Snowflake
 from migrations import LOCATION
-from repositories import Cursors, TokenDao, UserDao
-from services import AuthService, Passwords, UserCsvService, UserService
+from repositories import AuditDao, AuditTrail, Cursors, TokenDao, UserDao
+from services import AuditService, AuthService, Passwords, UserCsvService, UserService
 from settings import Settings
 from settings.secret_key import secret_key
 
@@ -36,7 +36,8 @@ class Container(containers.DeclarativeContainer):
 
     # Sessions and transactions. The factory asks for the engine at each call: `engine.provider`, not the engine.
     id_generator = providers.Singleton(Snowflake.of_node, settings.provided.node_id)
-    session_factory = providers.Singleton(SessionFactory, engine.provider, lifetime, id_generator)
+    audit_trail = providers.Singleton(AuditTrail)
+    session_factory = providers.Singleton(SessionFactory, engine.provider, lifetime, id_generator, audit_trail)
     session_provider = providers.Factory(EngineSessionProvider, session_factory)
     transaction = providers.Factory(TransactionProvider, session_provider)
 
@@ -44,10 +45,12 @@ class Container(containers.DeclarativeContainer):
     cursors = providers.Factory(Cursors, signing_key.provider)
     user_dao = providers.Factory(UserDao, session_provider, cursors=cursors)
     token_dao = providers.Factory(TokenDao, session_provider, cursors=cursors)
+    audit_dao = providers.Factory(AuditDao, session_provider, cursors=cursors)
 
     # Services.
     passwords = providers.Singleton(Passwords)
     user_service = providers.Factory(UserService, transaction, user_dao, passwords)
+    audit_service = providers.Factory(AuditService, audit_dao, user_dao)
     user_csv_service = providers.Factory(UserCsvService, transaction, user_dao)
     auth_service = providers.Factory(
         AuthService, transaction, user_dao, token_dao, token_lifetime=settings.provided.tokens.lifetime

@@ -1,11 +1,13 @@
 """What the business knows: mapped models, rules, errors. No I/O, no session.
 
-Here: `User` and `Token` with their rules, who is acting and for which request, ids. Not here: how rows
-are asked for (`repositories`), when they are made durable (`database`), who may do what (`services`).
+Here: `User` and `Token` with their rules, the audit trail's entries, who is acting and for which request, ids. Not
+here: how rows are asked for (`repositories`), when they are made durable (`database`), who may do what (`services`).
 """
 
 from domain.acting_user import SYSTEM, acting_as, acting_user_id
+from domain.audit_entry import AuditAction, Audited, AuditEntry
 from domain.model import Base, ModelMixin
+from domain.node_lease import NodeLease
 from domain.request_id import bound_request_id, current_request_id
 from domain.snowflake import Snowflake
 from domain.token import Token
@@ -13,8 +15,12 @@ from domain.user import Role, User, UserChanges, UserStatus
 
 __all__ = [
     "SYSTEM",
+    "AuditAction",
+    "AuditEntry",
+    "Audited",
     "Base",
     "ModelMixin",
+    "NodeLease",
     "Role",
     "Snowflake",
     "Token",
