@@ -15,10 +15,17 @@ from database.lifetime import Lifetime
 from database.schema import Schema
 from database.session_factory import SessionFactory
 from database.session_provider import EngineSessionProvider
+from database.wake_up import WakeUp
 from domain import Snowflake
 from migrations import LOCATION
-from repositories import AuditDao, AuditTrail, Cursors, TokenDao, UserDao
-from services import AuditService, AuthService, Passwords, UserCsvService, UserService
+from repositories import Cursors, InboxDao, JobDao, OutboxDao, TokenDao, UserDao
+from services import AuthService, OutboxService, Passwords, RetentionService, UserCsvService, UserService
+from services.broker import Broker
+from services.celery_publisher import CeleryPublisher
+from services.inbox_service import InboxService
+from services.notification_service import WELCOME, NotificationService
+from services.notifier import FileNotifier
+from services.outbox_relay import OutboxRelay
 from settings import Settings
 from settings.secret_key import secret_key
 
@@ -36,24 +43,74 @@ class Container(containers.DeclarativeContainer):
 
     # Sessions and transactions. The factory asks for the engine at each call: `engine.provider`, not the engine.
     id_generator = providers.Singleton(Snowflake.of_node, settings.provided.node_id)
-    audit_trail = providers.Singleton(AuditTrail)
-    session_factory = providers.Singleton(SessionFactory, engine.provider, lifetime, id_generator, audit_trail)
+    session_factory = providers.Singleton(SessionFactory, engine.provider, lifetime, id_generator)
     session_provider = providers.Factory(EngineSessionProvider, session_factory)
     transaction = providers.Factory(TransactionProvider, session_provider)
+    wake_up = providers.Factory(WakeUp, engine.provider)
 
     # DAOs.
     cursors = providers.Factory(Cursors, signing_key.provider)
     user_dao = providers.Factory(UserDao, session_provider, cursors=cursors)
     token_dao = providers.Factory(TokenDao, session_provider, cursors=cursors)
-    audit_dao = providers.Factory(AuditDao, session_provider, cursors=cursors)
+    outbox_dao = providers.Factory(OutboxDao, session_provider, cursors=cursors)
+    inbox_dao = providers.Factory(InboxDao, session_provider, cursors=cursors)
+    job_dao = providers.Factory(JobDao, session_provider, cursors=cursors)
 
     # Services.
     passwords = providers.Singleton(Passwords)
+    outbox_service = providers.Factory(OutboxService, transaction, outbox_dao)
     user_service = providers.Factory(UserService, transaction, user_dao, passwords)
-    audit_service = providers.Factory(AuditService, audit_dao, user_dao)
     user_csv_service = providers.Factory(UserCsvService, transaction, user_dao)
     auth_service = providers.Factory(
         AuthService, transaction, user_dao, token_dao, token_lifetime=settings.provided.tokens.lifetime
+    )
+
+    # Messages: stored with the work that causes them, relayed to the broker, handled by the workers.
+    broker = providers.Singleton(
+        Broker,
+        settings.provided.worker.broker,
+        settings.provided.worker.results,
+        settings.provided.var_dir,
+        settings.provided.worker.queue,
+        settings.provided.worker.soft_time_limit,
+        settings.provided.worker.hard_time_limit,
+        settings.provided.worker.visibility_timeout,
+    )
+    publisher = providers.Singleton(CeleryPublisher, broker)
+    outbox_relay = providers.Factory(
+        OutboxRelay,
+        transaction,
+        outbox_dao,
+        publisher,
+        wake_up,
+        settings.provided.outbox.batch,
+        settings.provided.outbox.poll_interval,
+        settings.provided.outbox.redeliver_after,
+    )
+    notifier = providers.Singleton(FileNotifier, settings.provided.notifications)
+    notification_service = providers.Factory(
+        NotificationService, transaction, user_dao, outbox_service, inbox_dao, notifier
+    )
+    message_handlers = providers.Dict({WELCOME: notification_service.provided.welcome})
+    inbox_service = providers.Factory(
+        InboxService,
+        outbox_dao,
+        message_handlers,
+        settings.provided.outbox.max_attempts,
+        settings.provided.outbox.backoff,
+        settings.provided.outbox.backoff_max,
+    )
+    retention_service = providers.Factory(
+        RetentionService,
+        transaction,
+        user_dao,
+        token_dao,
+        inbox_dao,
+        job_dao,
+        settings.provided.worker.retain_deleted_users,
+        settings.provided.worker.retain_tokens,
+        settings.provided.worker.retain_inbox,
+        settings.provided.worker.retain_jobs,
     )
 
 

@@ -12,7 +12,6 @@ from database.events import install
 from database.holders import Holders
 from database.interruption import GRACE, GRACE_OPTION
 from database.lifetime import Lifetime
-from database.recording import WriteRecorder
 from database.session import ProvidedSession, guarded_session
 from database.unit import UNIT, Unit
 from database.writer_turn import WriterTurn
@@ -25,17 +24,10 @@ class SessionFactory:
     when it is first seen.
     """
 
-    def __init__(
-        self,
-        engine: Callable[[], AsyncEngine],
-        lifetime: Lifetime,
-        id_generator: Snowflake,
-        recorder: WriteRecorder | None = None,
-    ) -> None:
+    def __init__(self, engine: Callable[[], AsyncEngine], lifetime: Lifetime, id_generator: Snowflake) -> None:
         self._engine = engine
         self._lifetime = lifetime
         self._id_generator = id_generator
-        self._recorder = recorder
         self._seen: dict[AsyncEngine, _Seen] = {}
         self._inherited: list[Pool] = []
         self.watchers: list[Callable[[Unit], object]] = []
@@ -67,8 +59,7 @@ class SessionFactory:
         for watch in self.watchers:
             watch(unit)
         options = {UNIT: unit, ID_GENERATOR: self._id_generator}
-        bind = seen.bind(engine, unit)
-        return guarded_session(unit, bind, options, autoflush=autoflush, recorder=self._recorder)
+        return guarded_session(unit, seen.bind(engine, unit), options, autoflush=autoflush)
 
     def left(self, unit: Unit) -> None:
         """The unit has ended, and so have its hooks."""

@@ -4,11 +4,12 @@ Here: `BaseDao`, the builders it hands out, pages, one DAO for each noun. Not he
 (`services`, through `database`), rules (`domain`).
 """
 
-from repositories.audit_dao import AuditDao
-from repositories.audit_trail import AuditTrail
 from repositories.base_dao import BaseDao
 from repositories.count import Count
 from repositories.cursor import Cursors
+from repositories.inbox_dao import InboxDao
+from repositories.job_dao import JobDao
+from repositories.outbox_dao import OutboxDao, OutboxLag
 from repositories.pagination import Slice
 from repositories.query import Query
 from repositories.token_dao import TokenDao
@@ -16,11 +17,13 @@ from repositories.update import Update
 from repositories.user_dao import UserDao, UserFilter
 
 __all__ = [
-    "AuditDao",
-    "AuditTrail",
     "BaseDao",
     "Count",
     "Cursors",
+    "InboxDao",
+    "JobDao",
+    "OutboxDao",
+    "OutboxLag",
     "Query",
     "Slice",
     "TokenDao",

@@ -2,7 +2,9 @@
 
     RepositoryError
     ├── NotFound                no such row, or it is soft-deleted
-    │   └── UserNotFound
+    │   ├── UserNotFound
+    │   ├── MessageNotFound
+    │   └── JobNotFound
     ├── UnknownColumn           the model has no such column; names the nearest
     ├── NullComparison          None is compared with `is_null`
     ├── UnconditionalUpdate     an update without a condition changes every row
@@ -19,6 +21,8 @@ from database.errors import StaleVersion
 
 __all__ = [
     "InvalidCursor",
+    "JobNotFound",
+    "MessageNotFound",
     "NotFound",
     "NullComparison",
     "RepositoryError",
@@ -56,6 +60,23 @@ class UserNotFound(NotFound):
         if isinstance(self.id, int):
             return super().__str__()
         return "no account has this e-mail address or phone number"
+
+
+class MessageNotFound(NotFound):
+    """No message that isn't done has this id."""
+
+    def __init__(self, id: object) -> None:
+        super().__init__("message", id)
+
+    def __str__(self) -> str:
+        return f"no message with id {self.id} waits: it is done, or there never was one"
+
+
+class JobNotFound(NotFound):
+    """No job has this id."""
+
+    def __init__(self, id: object) -> None:
+        super().__init__("job", id)
 
 
 class UnknownColumn(RepositoryError):

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from domain.token import Token
 from domain.user import User
@@ -22,3 +22,12 @@ class TokenDao(BaseDao[Token]):
     async def revoke(self, digest: str, *, at: datetime) -> bool:
         """Refuse the token from now on; False when there is no such token, or it was revoked before."""
         return await self.update().eq("digest", digest).is_null("revoked_at").set(revoked_at=at).execute() > 0
+
+    async def forget(self, limit: int, *, expired_before: datetime) -> int:
+        """Delete tokens that expired before that moment; how many. Needs a transaction."""
+        old = select(Token.id).where(Token.expires_at < expired_before).limit(limit).with_for_update(skip_locked=True)
+        async with self._session() as session:
+            ids = (await session.scalars(old)).all()
+            if ids:
+                await session.execute(delete(Token).where(Token.id.in_(ids)))
+        return len(ids)

@@ -1,11 +1,11 @@
 """UserDao: what we ask about accounts."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
-from sqlalchemy import or_
+from sqlalchemy import delete, or_, select
 
 from domain.email_address import email_key
 from domain.user import User, UserStatus
@@ -57,3 +57,17 @@ class UserDao(BaseDao[User]):
         keys, numbers = list(email_keys), list(phones)
         query = self.query(include_deleted=True)
         return await query.where(or_(User.email_key.in_(keys), User.phone.in_(numbers))).all()
+
+    async def claim_deleted(self, limit: int, *, before: datetime) -> Sequence[int]:
+        """Ids of accounts that were soft-deleted before that moment, locked; those that somebody else has locked are
+        left out. Needs a transaction.
+        """
+        old = select(User.id).where(User.deleted_at < before).order_by(User.deleted_at).limit(limit)
+        async with self._session() as session:
+            return (await session.scalars(old.with_for_update(skip_locked=True))).all()
+
+    async def purge_many(self, ids: Sequence[int]) -> None:
+        """Delete these accounts for good; their tokens go with them."""
+        if ids:
+            async with self._session() as session:
+                await session.execute(delete(User).where(User.id.in_(ids)))

@@ -4,10 +4,11 @@ Here: which work is committed together, and what a violated constraint means to 
 call (`app`), rules of single values (`domain`), statements (`repositories`).
 """
 
-from services.audit_service import AuditService
 from services.auth_service import AuthService
+from services.outbox_service import OutboxService
 from services.passwords import Passwords
+from services.retention_service import RetentionService
 from services.user_csv_service import UserCsvService
 from services.user_service import UserPage, UserService
 
-__all__ = ["AuditService", "AuthService", "Passwords", "UserCsvService", "UserPage", "UserService"]
+__all__ = ["AuthService", "OutboxService", "Passwords", "RetentionService", "UserCsvService", "UserPage", "UserService"]

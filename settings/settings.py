@@ -20,6 +20,8 @@ from pydantic_settings import SettingsError as UnreadableValue
 
 from settings.database import DatabaseSettings
 from settings.errors import Problem, SettingsError
+from settings.outbox import OutboxSettings
+from settings.worker import WorkerSettings
 
 PREFIX: Final = "GATEHOUSE_"
 SHORT_NAMES: Final = {
@@ -91,6 +93,8 @@ class Settings(BaseSettings):
     """A longer request body is answered 413."""
     database: DatabaseSettings = Field(default_factory=DatabaseSettings)
     tokens: TokenSettings = Field(default_factory=TokenSettings)
+    outbox: OutboxSettings = Field(default_factory=OutboxSettings)
+    worker: WorkerSettings = Field(default_factory=WorkerSettings)
 
     def __init__(self, **values: Any) -> None:
         try:
@@ -120,6 +124,11 @@ class Settings(BaseSettings):
             if isinstance(source, EnvSettingsSource):
                 source.env_vars = _ours(source.env_vars)
         return init_settings, env_settings, dotenv_settings, files
+
+    @property
+    def notifications(self) -> Path:
+        """The folder of the notifier that writes files."""
+        return self.var_dir / "notifications"
 
     @model_validator(mode="before")
     @classmethod

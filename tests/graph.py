@@ -76,7 +76,7 @@ def page() -> str:
 
 
 def _room(provider: Any) -> str:
-    room = str(getattr(provider.provides, "__module__", OUTSIDE)).partition(".")[0]
+    room = str(getattr(getattr(provider, "provides", None), "__module__", OUTSIDE)).partition(".")[0]
     return room if room in ROOMS else OUTSIDE
 
 

@@ -79,7 +79,7 @@ def test_importing_every_module_reads_no_environment_and_does_no_io(tmp_path: Pa
     folder = tmp_path / "empty"
     folder.mkdir()
     (tmp_path / "everything.py").write_text("".join(f"import {name}\n" for name in modules()))
-    others = "asyncpg,aiosqlite,sqlalchemy.ext.asyncio,alembic.command,fastapi,uvicorn,typer,rich,structlog,pwdlib"
+    others = "celery.app.task,kombu.transport.sqlalchemy,asyncpg,aiosqlite,sqlalchemy.ext.asyncio,alembic.command,fastapi,uvicorn,typer,rich,structlog,pwdlib"
     done = subprocess.run(
         [sys.executable, "-I", "-c", IMPORT_AND_SPY, str(ROOT), "everything", others, str(tmp_path)],
         cwd=folder,
@@ -99,7 +99,7 @@ def test_importing_every_module_reads_no_environment_and_does_no_io(tmp_path: Pa
     assert list(folder.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", ["containers", "app.api", "app.cli", "repositories", "services", "settings"])
+@pytest.mark.parametrize("name", ["containers", "app.api", "app.cli", "app.worker", "repositories", "services", "settings"])
 def test_each_door_opens_alone(name: str, tmp_path: Path) -> None:
     """Importing one package first must not depend on another having been imported before."""
     done = subprocess.run(

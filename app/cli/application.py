@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import typer
 from typer.main import get_command
 
-from app.cli import config, db, demo, serve, tokens, users
+from app.cli import config, db, demo, outbox, serve, tokens, users, worker
 from app.cli.command import Terminated
 from app.cli.exit_codes import ExitCode
 from containers import Container
@@ -23,12 +23,14 @@ EXPECTED = (DatabaseError, DomainError, RepositoryError, CsvError, SettingsError
 application = typer.Typer(
     name="gatehouse", help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None
 )
-application.info.help = "The accounts service: server, accounts, tokens, schema."
+application.info.help = "The accounts service: server, worker, accounts, tokens, messages, schema."
 application.add_typer(users.application, name="users")
 application.add_typer(tokens.application, name="tokens")
 application.add_typer(db.application, name="db")
 application.add_typer(demo.application, name="demo")
 application.add_typer(config.application, name="config")
+application.add_typer(outbox.application, name="outbox")
+worker.register(application)
 application.command("serve")(serve.serve)
 
 

@@ -1,0 +1,59 @@
+"""celery_app: the Celery application. Reads the settings when it is first used, not when it is imported."""
+
+import logging
+import signal
+from collections.abc import Callable
+from typing import Any, Final
+
+from celery import Celery
+from celery.signals import (
+    setup_logging,
+    worker_process_init,
+    worker_process_shutdown,
+    worker_shutdown,
+)
+
+from app.logs import configure_logs
+from app.worker.process import WorkerProcess
+from app.worker.service_task import Work, send_context, service_task
+
+log = logging.getLogger("gatehouse.worker")
+
+celery_app: Final = Celery("gatehouse", set_as_current=False, include=["app.worker.tasks"])
+worker_process: Final = WorkerProcess()
+"""This process's loop and container. `build` may be replaced before it is opened."""
+
+
+def task(name: str, **options: Any) -> Callable[[Work[..., Any]], Any]:
+    """Register `async def function(container, …)` as a task of the worker; see `service_task`."""
+    return service_task(celery_app, worker_process, name, **options)
+
+
+def _options() -> dict[str, Any]:
+    return worker_process.build().broker().options()
+
+
+def _configure_logs(**_: Any) -> None:
+    configure_logs(worker_process.build().settings())
+
+
+def _open(**_: Any) -> None:
+    # Service managers send SIGTERM to the whole group. Its main process alone decides: it lets its children end.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    worker_process.limited_by_signal = True
+    worker_process.open()
+
+
+def _close(**_: Any) -> None:
+    worker_process.close()
+
+
+celery_app.add_defaults(_options)
+send_context()
+for event, receiver in (
+    (setup_logging, _configure_logs),
+    (worker_process_init, _open),
+    (worker_process_shutdown, _close),
+    (worker_shutdown, _close),
+):
+    event.connect(receiver, weak=False, dispatch_uid=receiver.__name__)

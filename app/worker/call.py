@@ -1,0 +1,63 @@
+"""Call: one coroutine, run in the loop's thread for a thread that waits for it, and cancelled when that can't wait."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, Generic, TypeVar, cast
+
+import anyio
+
+T = TypeVar("T")
+
+ENDS_WITHIN: Final = 10.0
+"""Seconds that a cancelled unit has to end, before its thread goes on without it."""
+
+
+class Call(Generic[T]):
+    """Waited for in any thread, the main one included: what a signal raises there, such as Celery's soft time limit,
+    cancels the coroutine, and is raised when that has ended.
+    """
+
+    def __init__(self, work: Callable[[], Coroutine[Any, Any, T]]) -> None:
+        self._work = work
+        self._over = threading.Event()
+        self._scope: anyio.CancelScope | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._cancelled = False
+        self._result: T | None = None
+        self._error: BaseException | None = None
+
+    async def run(self) -> None:
+        """In the loop."""
+        self._loop = asyncio.get_running_loop()
+        try:
+            with anyio.CancelScope() as self._scope:
+                if self._cancelled:
+                    self._scope.cancel()
+                self._result = await self._work()
+        except BaseException as error:
+            self._error = error
+            if not isinstance(error, Exception):
+                raise
+        finally:
+            self._over.set()
+
+    def wait(self) -> T:
+        """In the thread: what the coroutine returns, or raises."""
+        try:
+            self._over.wait()
+        except BaseException:
+            self.cancel()
+            self._over.wait(ENDS_WITHIN)
+            raise
+        if self._error is not None:
+            raise self._error
+        if self._scope is not None and self._scope.cancelled_caught:
+            raise asyncio.CancelledError
+        return cast("T", self._result)
+
+    def cancel(self) -> None:
+        """From any thread; one that hasn't begun is cancelled when it does."""
+        self._cancelled = True
+        if self._loop is not None and self._scope is not None and not self._over.is_set():
+            self._loop.call_soon_threadsafe(self._scope.cancel)

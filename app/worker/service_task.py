@@ -1,0 +1,103 @@
+"""service_task: an `async def` over the running container, made into a Celery task."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
+
+from celery import Celery, Task
+from celery.exceptions import SoftTimeLimitExceeded
+from celery.signals import before_task_publish
+
+from app.worker.process import WorkerProcess
+from containers import Container
+from domain import SYSTEM, acting_as, acting_user_id, bound_request_id, current_request_id
+from domain.errors import NoActingUser
+from domain.trace_parent import bound_trace_parent, current_trace_parent
+from services.broker import ACTING_USER, REQUEST_ID, TRACE_PARENT
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Work = Callable[Concatenate[Container, P], Awaitable[T]]
+
+HEADERS: Final = (ACTING_USER, REQUEST_ID, TRACE_PARENT)
+
+
+def service_task(
+    application: Celery, process: WorkerProcess, name: str, **options: Any
+) -> Callable[[Work[P, T]], "Task[P, T]"]:
+    """Register an async function as a task. Its first parameter is the container, which isn't sent; arguments and
+    result are JSON. It acts for whoever sent the task, for SYSTEM where that was nobody.
+    """
+
+    def register(function: Work[P, T]) -> "Task[P, T]":
+        def run(task: "Task[P, T]", *arguments: Any, **named: Any) -> T:
+            headers = {REQUEST_ID: task.request.id} | _received(task)
+            limit = None if process.limited_by_signal else _soft_limit(task)
+
+            async def work(container: Container) -> T:
+                with context_of(headers):
+                    return await _within(limit, function(container, *arguments, **named))
+
+            return process.run(work)
+
+        run.__doc__ = function.__doc__
+        task: Any = application.task(bind=True, name=name, **options)
+        registered: Task[P, T] = task(run)
+        return registered
+
+    return register
+
+
+@contextmanager
+def context_of(headers: dict[str, Any]) -> Iterator[None]:
+    """The acting user, the request and the trace that a task was sent with."""
+    user, request_id = headers.get(ACTING_USER), headers.get(REQUEST_ID)
+    with (
+        acting_as(SYSTEM if user is None else int(user)),
+        nullcontext() if request_id is None else bound_request_id(request_id),
+        bound_trace_parent(headers.get(TRACE_PARENT)),
+    ):
+        yield
+
+
+def current_headers() -> dict[str, str]:
+    """The same of whoever sends a task now."""
+    headers = {REQUEST_ID: current_request_id(), TRACE_PARENT: current_trace_parent()}
+    with suppress(NoActingUser):
+        headers[ACTING_USER] = str(acting_user_id())
+    return {name: value for name, value in headers.items() if value is not None}
+
+
+def send_context() -> None:
+    """Have every task that is sent in this process carry the context of its sender."""
+    before_task_publish.connect(_add_headers, weak=False, dispatch_uid="gatehouse headers")
+
+
+def _add_headers(headers: dict[str, Any] | None = None, **_: Any) -> None:
+    if headers is not None:
+        for name, value in current_headers().items():
+            headers.setdefault(name, value)
+
+
+def _received(task: "Task[Any, Any]") -> dict[str, Any]:
+    received = {name: task.request.get(name) for name in HEADERS}
+    return {name: value for name, value in received.items() if value is not None}
+
+
+async def _within(limit: float | None, work: Awaitable[T]) -> T:
+    """Raises `SoftTimeLimitExceeded`, once the work has been cancelled and has ended, as the prefork pool does."""
+    clock = asyncio.timeout(limit)
+    try:
+        async with clock:
+            return await work
+    except TimeoutError:
+        if clock.expired():
+            raise SoftTimeLimitExceeded(limit) from None
+        raise
+
+
+def _soft_limit(task: "Task[Any, Any]") -> float | None:
+    """Seconds, where the pool doesn't keep the limit itself."""
+    limits: tuple[float | None, float | None] = task.request.timelimit or (None, None)
+    return limits[1] or task.soft_time_limit or task.app.conf.task_soft_time_limit

@@ -1,0 +1,20 @@
+"""InboxMessage: the proof that a message is done. Stored in the transaction of its effects."""
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, Index, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from domain.model import Base
+from domain.utc_datetime import UTCDateTime, utc_now
+
+
+class InboxMessage(Base):
+    """A message that is done. Its id is the message's, so that there is one of each."""
+
+    __tablename__ = "inbox_messages"
+    __table_args__ = (Index("ix_inbox_messages_done_at", "done_at"),)
+
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    topic: Mapped[str] = mapped_column(String(100))
+    done_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utc_now)

@@ -1,0 +1,57 @@
+"""Job: work that goes on after its request was answered, and how far it is."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
+
+from sqlalchemy import JSON, BigInteger, Enum, ForeignKey, Integer, LargeBinary, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from domain.model import Base, ModelMixin
+from domain.utc_datetime import UTCDateTime
+
+PART: Final = 60_000
+"""Bytes of a part: what the smallest binary column of all databases holds."""
+
+
+class JobStatus(StrEnum):
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+
+
+class Job(ModelMixin, Base):
+    """`progress` is for who asks; `position` is where the work goes on after an interruption."""
+
+    __tablename__ = "jobs"
+
+    kind: Mapped[str] = mapped_column(String(50))
+    status: Mapped[JobStatus] = mapped_column(
+        Enum(
+            JobStatus,
+            native_enum=False,
+            length=16,
+            validate_strings=True,
+            values_callable=lambda statuses: [status.value for status in statuses],
+        ),
+        default=JobStatus.WAITING,
+    )
+    options: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    progress: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    position: Mapped[int] = mapped_column(Integer, default=0)
+    error: Mapped[str | None] = mapped_column(String(300))
+    """Why it failed."""
+    finished_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+
+class JobFilePart(Base):
+    """A piece of the file that a job works on. In the database, as a worker may be on another machine."""
+
+    __tablename__ = "job_file_parts"
+
+    job_id: Mapped[int] = mapped_column(
+        BigInteger, ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    number: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    content: Mapped[bytes] = mapped_column(LargeBinary(PART))

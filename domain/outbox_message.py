@@ -1,0 +1,86 @@
+"""OutboxMessage: what is to be done once, after a commit. Stored in the transaction that causes it."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import JSON, Index, Integer, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from domain.model import Base, ModelMixin
+from domain.utc_datetime import UTCDateTime, utc_now
+
+ERROR_LENGTH: Final = 300
+DOUBLINGS: Final = 6
+"""A pause is doubled so often at most: 64 times the first one."""
+
+
+class OutboxMessage(ModelMixin, Base):
+    """A message that isn't done: the row goes when its inbox row comes. `created_by` is who it is done for."""
+
+    __tablename__ = "outbox_messages"
+    __table_args__ = (Index("ix_outbox_messages_parked_at_due_at", "parked_at", "due_at"),)
+
+    topic: Mapped[str] = mapped_column(String(100))
+    """Says who handles it."""
+    payload: Mapped[dict[str, Any]] = mapped_column(JSON)
+    """Ids, and nothing secret."""
+    request_id: Mapped[str | None] = mapped_column(String(128))
+    trace_parent: Mapped[str | None] = mapped_column(String(55))
+    due_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utc_now)
+    """When a relay is to publish it next."""
+    publications: Mapped[int] = mapped_column(Integer, default=0)
+    published_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    """When the broker last took it."""
+    attempts: Mapped[int] = mapped_column(Integer, default=0)
+    """How often a worker has begun it."""
+    attempted_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    error: Mapped[str | None] = mapped_column(String(ERROR_LENGTH))
+    """What the last attempt, or publication, failed with."""
+    failed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    parked_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    """Since when nobody tries any more, until it is told to."""
+
+    @classmethod
+    def create(
+        cls, topic: str, payload: Mapping[str, Any], *, request_id: str | None = None, trace_parent: str | None = None
+    ) -> "OutboxMessage":
+        """A message, not yet stored."""
+        return cls(topic=topic, payload=dict(payload), request_id=request_id, trace_parent=trace_parent)
+
+    def why_not_done(self) -> str:
+        """The reason, for people."""
+        if self.parked_at is not None:
+            return f"parked after {_times(self.attempts)} begun: {self.error or 'no worker came to its end'}"
+        if self.failed_at is not None and self.attempts and not self._begun_since(self.failed_at):
+            return f"failed ({_times(self.attempts)} begun): {self.error}; tried again from {_clock(self.due_at)}"
+        if self.attempted_at is not None:
+            return (
+                f"begun by a worker at {_clock(self.attempted_at)} ({_times(self.attempts)}), which works on it, "
+                f"ran out of time or was killed; published again from {_clock(self.due_at)}"
+            )
+        if self.published_at is not None:
+            return (
+                f"published at {_clock(self.published_at)} ({_times(self.publications)}) and taken by no worker; "
+                f"published again from {_clock(self.due_at)}"
+            )
+        if self.failed_at is not None:
+            return f"the broker didn't take it: {self.error}; tried again from {_clock(self.due_at)}"
+        return "published by no relay yet"
+
+    def _begun_since(self, moment: datetime) -> bool:
+        return self.attempted_at is not None and self.attempted_at > moment
+
+
+def pause(first: timedelta, times: int, *, longest: timedelta | None = None) -> timedelta:
+    """The pause after so many tries: doubled with each, up to `longest`, or 64 times the first one."""
+    doubled = first * 2 ** min(times, DOUBLINGS if longest is None else 30)
+    return doubled if longest is None else min(doubled, longest)
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
+
+
+def _clock(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"

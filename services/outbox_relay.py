@@ -1,0 +1,85 @@
+"""OutboxRelay: takes messages from the outbox to the broker, again and again until each is done."""
+
+import asyncio
+import logging
+from datetime import timedelta
+from typing import Final
+
+from database import TransactionProvider
+from database.errors import DatabaseError
+from database.wake_up import WakeUp
+from domain.outbox_message import pause
+from domain.utc_datetime import utc_now
+from repositories.outbox_dao import OutboxDao
+from services.publisher import BrokerUnavailable, Publisher
+
+log = logging.getLogger("gatehouse.outbox")
+
+CHANNEL: Final = "gatehouse_outbox"
+"""Where PostgreSQL tells of new messages (migration 0004)."""
+FIRST_PAUSE: Final = timedelta(seconds=0.25)
+LONGEST_PAUSE: Final = timedelta(seconds=5)
+"""After a failure of the broker or the database; the messages wait as long."""
+
+
+class OutboxRelay:
+    """Any number of them may run: each claims its own batch. A relay that is killed loses nothing, as what it claimed
+    is due again after `redeliver_after`.
+    """
+
+    def __init__(
+        self,
+        transaction: TransactionProvider,
+        outbox: OutboxDao,
+        publisher: Publisher,
+        wake_up: WakeUp,
+        batch: int,
+        poll_interval: float,
+        redeliver_after: timedelta,
+    ) -> None:
+        self._transaction = transaction
+        self._outbox = outbox
+        self._publisher = publisher
+        self._wake_up = wake_up
+        self._batch = batch
+        self._poll_interval = poll_interval
+        self._redeliver_after = redeliver_after
+
+    async def relay(self) -> int:
+        """Publish one batch of what is due; how many. Raises `BrokerUnavailable`: then the batch is due again after a
+        moment. Publishing happens outside any transaction.
+        """
+        now = utc_now()
+        async with self._transaction(name="claim messages"):
+            messages = await self._outbox.claim(self._batch, now=now, redeliver_after=self._redeliver_after)
+        if not messages:
+            return 0
+        ids = [message.id for message in messages]
+        try:
+            await self._publisher.publish(messages)
+        except BrokerUnavailable as error:
+            now = utc_now()
+            await self._outbox.not_published(ids, at=now, due_at=now + FIRST_PAUSE, error=error.kind)
+            raise
+        await self._outbox.published(ids, at=utc_now())
+        return len(messages)
+
+    async def run(self) -> None:
+        """Relay until cancelled. Outages of the broker and the database are logged, and outlived."""
+        failures = 0
+        async with self._wake_up.listening(CHANNEL) as bell:
+            while True:
+                bell.clear()
+                try:
+                    relayed = await self.relay()
+                except (BrokerUnavailable, DatabaseError) as error:
+                    wait = pause(FIRST_PAUSE, failures, longest=LONGEST_PAUSE)
+                    log.log(logging.WARNING if failures == 0 else logging.DEBUG, "messages wait: %s", error)
+                    failures += 1
+                    await asyncio.sleep(wait.total_seconds())
+                    continue
+                if failures:
+                    log.info("messages are relayed again")
+                failures = 0
+                if relayed < self._batch:
+                    await bell.wait(self._poll_interval)

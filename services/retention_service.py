@@ -1,0 +1,78 @@
+"""RetentionService: deletes for good what has been kept long enough."""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Final
+
+from database import TransactionProvider
+from domain.utc_datetime import utc_now
+from repositories.inbox_dao import InboxDao
+from repositories.job_dao import JobDao
+from repositories.token_dao import TokenDao
+from repositories.user_dao import UserDao
+
+BATCH: Final = 200
+"""Rows of one transaction."""
+
+
+class RetentionService:
+    """Each call works in batches, each a transaction of its own that claims its rows: any number of calls may run at
+    once, and one that is cancelled leaves whole batches. Returns how many rows went.
+    """
+
+    def __init__(
+        self,
+        transaction: TransactionProvider,
+        users: UserDao,
+        tokens: TokenDao,
+        inbox: InboxDao,
+        jobs: JobDao,
+        retain_deleted_users: timedelta,
+        retain_tokens: timedelta,
+        retain_inbox: timedelta,
+        retain_jobs: timedelta,
+    ) -> None:
+        self._transaction = transaction
+        self._users = users
+        self._tokens = tokens
+        self._inbox = inbox
+        self._jobs = jobs
+        self._retain_deleted_users = retain_deleted_users
+        self._retain_tokens = retain_tokens
+        self._retain_inbox = retain_inbox
+        self._retain_jobs = retain_jobs
+
+    async def purge_users(self, *, retain: timedelta | None = None) -> int:
+        """Accounts that were soft-deleted so long ago, with their tokens; `retain` instead of the configured time."""
+        before = utc_now() - (self._retain_deleted_users if retain is None else retain)
+
+        async def batch() -> int:
+            ids = await self._users.claim_deleted(BATCH, before=before)
+            await self._users.purge_many(ids)
+            return len(ids)
+
+        return await self._in_batches("purge users", batch)
+
+    async def purge_tokens(self) -> int:
+        """Tokens that expired so long ago."""
+        before = utc_now() - self._retain_tokens
+        return await self._in_batches("purge tokens", lambda: self._tokens.forget(BATCH, expired_before=before))
+
+    async def purge_inbox(self) -> int:
+        """Proofs of messages that were done so long ago."""
+        before = utc_now() - self._retain_inbox
+        return await self._in_batches("purge inbox", lambda: self._inbox.forget(BATCH, before=before))
+
+    async def purge_jobs(self) -> int:
+        """Jobs that ended so long ago."""
+        before = utc_now() - self._retain_jobs
+        return await self._in_batches("purge jobs", lambda: self._jobs.forget(BATCH, finished_before=before))
+
+    async def _in_batches(self, name: str, batch: Callable[[], Awaitable[int]]) -> int:
+        gone = 0
+        while True:
+            async with self._transaction(name=name):
+                count = await batch()
+            gone += count
+            if count < BATCH:
+                return gone

@@ -1,0 +1,29 @@
+"""A publisher that keeps what it is given, and a welcome to send."""
+
+from collections.abc import Sequence
+
+from containers import Container
+from domain import SYSTEM, OutboxMessage, User, acting_as
+from services.publisher import BrokerUnavailable
+
+
+class MemoryPublisher:
+    """`down` makes it unavailable."""
+
+    def __init__(self) -> None:
+        self.published: list[int] = []
+        self.down = False
+
+    async def publish(self, messages: Sequence[OutboxMessage]) -> None:
+        if self.down:
+            raise BrokerUnavailable("ConnectionRefusedError")
+        self.published += [message.id for message in messages]
+
+
+async def welcomed(container: Container, email: str = "ada@example.com") -> User:
+    """An account, and in its transaction the message that has it welcomed."""
+    with acting_as(SYSTEM):
+        async with container.transaction()():
+            user = await container.user_service().create({"email": email, "display_name": "Ada"})
+            await container.notification_service().registered(user)
+    return user

@@ -1,0 +1,95 @@
+"""OutboxService: a message shares the fate of the transaction it is stored in."""
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from containers import Container
+from database.errors import NoActiveTransaction
+from domain import SYSTEM, OutboxMessage, acting_as, bound_request_id
+from domain.trace_parent import bound_trace_parent
+from domain.utc_datetime import utc_now
+from repositories.errors import MessageNotFound
+from tests.services.messages import welcomed
+
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+async def stored(session: AsyncSession) -> list[OutboxMessage]:
+    return list(await session.scalars(select(OutboxMessage).order_by(OutboxMessage.id)))
+
+
+async def test_a_message_is_stored_with_whom_and_which_request_it_is_for(
+    container: Container, session: AsyncSession
+) -> None:
+    with acting_as(7), bound_request_id("request-1"), bound_trace_parent(TRACE):
+        async with container.transaction()():
+            await container.outbox_service().append("a.topic", {"user_id": "1"})
+    (message,) = await stored(session)
+    assert (message.topic, message.payload) == ("a.topic", {"user_id": "1"})
+    assert (message.created_by, message.request_id, message.trace_parent) == (7, "request-1", TRACE)
+
+
+async def test_a_message_of_a_rolled_back_transaction_never_was(container: Container, session: AsyncSession) -> None:
+    with acting_as(SYSTEM), pytest.raises(ZeroDivisionError):
+        async with container.transaction()():
+            await container.outbox_service().append("a.topic", {})
+            raise ZeroDivisionError
+    assert await stored(session) == []
+
+
+async def test_a_message_outside_a_transaction_is_refused(container: Container, session: AsyncSession) -> None:
+    with acting_as(SYSTEM), pytest.raises(NoActiveTransaction):
+        await container.outbox_service().append("a.topic", {})
+    assert await stored(session) == []
+
+
+async def test_a_trace_of_another_form_is_none(container: Container, session: AsyncSession) -> None:
+    with acting_as(SYSTEM), bound_trace_parent("canary\r\n"):
+        async with container.transaction()():
+            await container.outbox_service().append("a.topic", {})
+    assert (await stored(session))[0].trace_parent is None
+
+
+async def test_the_lag_counts_what_waits_and_what_is_parked(container: Container) -> None:
+    service = container.outbox_service()
+    assert (await service.lag()).oldest is None
+    for email in ("a@example.com", "b@example.com", "c@example.com"):
+        await welcomed(container, email)
+    first, *_ = (await service.list()).items
+    with acting_as(SYSTEM):
+        now = utc_now()
+        await container.outbox_dao().failed(first.id, at=now, due_at=now, error="TypeError", park=True)
+    lag = await service.lag()
+    assert (lag.waiting, lag.parked) == (2, 1)
+    assert lag.oldest is not None
+    assert first.created_at < lag.oldest < now
+
+
+async def test_what_is_parked_is_listed_by_itself_and_tried_again_when_told(container: Container) -> None:
+    service = container.outbox_service()
+    await welcomed(container)
+    await welcomed(container, "b@example.com")
+    first, second = (await service.list()).items
+    now = utc_now()
+    with acting_as(SYSTEM):
+        await container.outbox_dao().failed(first.id, at=now, due_at=now, error="TypeError", park=True)
+        assert [message.id for message in (await service.list(parked=True)).items] == [first.id]
+        assert [message.id for message in (await service.list(parked=False)).items] == [second.id]
+        await service.retry(first.id)
+        assert (await service.list(parked=True)).items == []
+        assert (await service.get(first.id)).attempts == 0
+        with pytest.raises(MessageNotFound):
+            await service.retry(1)
+        assert await service.retry_parked() == 0
+
+
+async def test_pages_of_messages_are_the_oldest_first(container: Container) -> None:
+    service = container.outbox_service()
+    for email in ("a@example.com", "b@example.com", "c@example.com"):
+        await welcomed(container, email)
+    page = await service.list(limit=2)
+    rest = await service.list(limit=2, cursor=page.next_cursor)
+    ids = [message.id for message in (*page.items, *rest.items)]
+    assert (len(page.items), len(rest.items), rest.next_cursor) == (2, 1, None)
+    assert ids == sorted(ids)
