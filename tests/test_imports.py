@@ -99,7 +99,9 @@ def test_importing_every_module_reads_no_environment_and_does_no_io(tmp_path: Pa
     assert list(folder.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", ["containers", "app.api", "app.cli", "app.worker", "repositories", "services", "settings"])
+@pytest.mark.parametrize(
+    "name", ["containers", "app.api", "app.cli", "app.worker", "repositories", "services", "settings"]
+)
 def test_each_door_opens_alone(name: str, tmp_path: Path) -> None:
     """Importing one package first must not depend on another having been imported before."""
     done = subprocess.run(
