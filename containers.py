@@ -18,8 +18,16 @@ from database.session_provider import EngineSessionProvider
 from database.wake_up import WakeUp
 from domain import Snowflake
 from migrations import LOCATION
-from repositories import Cursors, InboxDao, JobDao, OutboxDao, TokenDao, UserDao
-from services import AuthService, OutboxService, Passwords, RetentionService, UserCsvService, UserService
+from repositories import AuditDao, AuditTrail, Cursors, InboxDao, JobDao, OutboxDao, TokenDao, UserDao
+from services import (
+    AuditService,
+    AuthService,
+    OutboxService,
+    Passwords,
+    RetentionService,
+    UserCsvService,
+    UserService,
+)
 from services.broker import Broker
 from services.celery_publisher import CeleryPublisher
 from services.inbox_service import InboxService
@@ -43,7 +51,8 @@ class Container(containers.DeclarativeContainer):
 
     # Sessions and transactions. The factory asks for the engine at each call: `engine.provider`, not the engine.
     id_generator = providers.Singleton(Snowflake.of_node, settings.provided.node_id)
-    session_factory = providers.Singleton(SessionFactory, engine.provider, lifetime, id_generator)
+    audit_trail = providers.Singleton(AuditTrail)
+    session_factory = providers.Singleton(SessionFactory, engine.provider, lifetime, id_generator, audit_trail)
     session_provider = providers.Factory(EngineSessionProvider, session_factory)
     transaction = providers.Factory(TransactionProvider, session_provider)
     wake_up = providers.Factory(WakeUp, engine.provider)
@@ -52,6 +61,7 @@ class Container(containers.DeclarativeContainer):
     cursors = providers.Factory(Cursors, signing_key.provider)
     user_dao = providers.Factory(UserDao, session_provider, cursors=cursors)
     token_dao = providers.Factory(TokenDao, session_provider, cursors=cursors)
+    audit_dao = providers.Factory(AuditDao, session_provider, cursors=cursors)
     outbox_dao = providers.Factory(OutboxDao, session_provider, cursors=cursors)
     inbox_dao = providers.Factory(InboxDao, session_provider, cursors=cursors)
     job_dao = providers.Factory(JobDao, session_provider, cursors=cursors)
@@ -60,6 +70,7 @@ class Container(containers.DeclarativeContainer):
     passwords = providers.Singleton(Passwords)
     outbox_service = providers.Factory(OutboxService, transaction, outbox_dao)
     user_service = providers.Factory(UserService, transaction, user_dao, passwords)
+    audit_service = providers.Factory(AuditService, audit_dao, user_dao)
     user_csv_service = providers.Factory(UserCsvService, transaction, user_dao)
     auth_service = providers.Factory(
         AuthService, transaction, user_dao, token_dao, token_lifetime=settings.provided.tokens.lifetime

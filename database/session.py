@@ -10,11 +10,10 @@ from contextlib import AbstractAsyncContextManager, contextmanager
 from types import TracebackType
 from typing import Any, Final, NoReturn, Protocol, TypeVar
 
-from sqlalchemy import CompoundSelect, Select
+from sqlalchemy import CompoundSelect, Select, event
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncResult, AsyncSession, AsyncSessionTransaction
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.exc import StaleDataError
-from sqlalchemy.util import await_only, greenlet_spawn
 
 from database import read_only
 from database.carry import carry
@@ -28,6 +27,8 @@ from database.errors import (
     TransactionIsOurs,
     TransactionRolledBack,
 )
+from database.fetches import guard_fetches
+from database.recording import WriteRecorder, after_flush
 from database.unit import Frame, Unit
 
 T = TypeVar("T")
@@ -49,6 +50,7 @@ class GuardedSession(Session):
     """
 
     unit: Unit
+    recorder: WriteRecorder | None = None
 
     def get_bind(self, mapper: Any = None, *, clause: Any = None, **options: Any) -> Any:
         unit = self.unit
@@ -181,6 +183,9 @@ class GuardedSession(Session):
             super().rollback()
 
 
+event.listen(GuardedSession, "after_flush", after_flush)
+
+
 def _refusal(unit: Unit) -> TransactionError:
     return ReadOnlyTransaction() if unit.blocked_by is None else SecondWriterImpossible(unit.blocked_by)
 
@@ -224,7 +229,7 @@ class ProvidedSession(AsyncSession):
             result: AsyncResult[Any] = await carry(super().stream(*arguments, **options), unit)
         finally:
             unit.streaming, unit.executing = False, 0.0
-        _guard_fetches(result, unit)
+        guard_fetches(result, unit)
         return result
 
     @property
@@ -254,36 +259,18 @@ class _Savepoint(AsyncSessionTransaction):
             raise TransactionRolledBack from self._frame.cause
 
 
-def _guard_fetches(result: AsyncResult[Any], unit: Unit) -> None:
-    """Rows of a stream come past the session; SQLAlchemy has no public place to stand in their way, so its own
-    fetch methods are wrapped on this one result (`test_a_stream_iterated_by_another_task_is_refused` pins them).
-    """
-    fetches = result._real_result  # noqa: SLF001 - see the docstring
-    for name in ("_fetchiter_impl", "_fetchone_impl", "_fetchmany_impl", "_fetchall_impl"):
-        setattr(fetches, name, _checked(getattr(fetches, name), unit))
-
-
-def _checked(fetch: Callable[..., T], unit: Unit) -> Callable[..., T]:
-    def sent(*arguments: Any, **options: Any) -> T:
-        unit.executing = time.monotonic()
-        try:
-            return fetch(*arguments, **options)
-        finally:
-            unit.executing = 0.0
-
-    def checked(*arguments: Any, **options: Any) -> T:
-        unit.check_use()
-        return await_only(carry(greenlet_spawn(sent, *arguments, **options), unit))
-
-    return checked
-
-
 def guarded_session(
-    unit: Unit, bind: AsyncEngine, execution_options: dict[str, Any], *, autoflush: bool
+    unit: Unit,
+    bind: AsyncEngine,
+    execution_options: dict[str, Any],
+    *,
+    autoflush: bool,
+    recorder: WriteRecorder | None = None,
 ) -> ProvidedSession:
     """A session for a unit; it has not connected yet."""
     session = ProvidedSession(bind, autoflush=autoflush, expire_on_commit=False, execution_options=execution_options)
-    session.sync_session.unit = unit  # type: ignore[attr-defined]  # a GuardedSession
+    guarded: GuardedSession = session.sync_session  # type: ignore[assignment]  # `sync_session_class` says so
+    guarded.unit, guarded.recorder = unit, recorder
     return session
 
 

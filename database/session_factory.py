@@ -12,6 +12,7 @@ from database.events import install
 from database.holders import Holders
 from database.interruption import GRACE, GRACE_OPTION
 from database.lifetime import Lifetime
+from database.recording import WriteRecorder
 from database.session import ProvidedSession, guarded_session
 from database.unit import UNIT, Unit
 from database.writer_turn import WriterTurn
@@ -24,10 +25,17 @@ class SessionFactory:
     when it is first seen.
     """
 
-    def __init__(self, engine: Callable[[], AsyncEngine], lifetime: Lifetime, id_generator: Snowflake) -> None:
+    def __init__(
+        self,
+        engine: Callable[[], AsyncEngine],
+        lifetime: Lifetime,
+        id_generator: Snowflake,
+        recorder: WriteRecorder | None = None,
+    ) -> None:
         self._engine = engine
         self._lifetime = lifetime
         self._id_generator = id_generator
+        self._recorder = recorder
         self._seen: dict[AsyncEngine, _Seen] = {}
         self._inherited: list[Pool] = []
         self.watchers: list[Callable[[Unit], object]] = []
@@ -59,7 +67,8 @@ class SessionFactory:
         for watch in self.watchers:
             watch(unit)
         options = {UNIT: unit, ID_GENERATOR: self._id_generator}
-        return guarded_session(unit, seen.bind(engine, unit), options, autoflush=autoflush)
+        bind = seen.bind(engine, unit)
+        return guarded_session(unit, bind, options, autoflush=autoflush, recorder=self._recorder)
 
     def left(self, unit: Unit) -> None:
         """The unit has ended, and so have its hooks."""

@@ -1,4 +1,4 @@
-"""Base and ModelMixin: what every mapped model shares.
+"""Base, IdMixin and ModelMixin: what every mapped model shares.
 
 The stamps are column defaults, so that every way to write a row fills them alike: an ORM flush, a bulk
 insert, an INSERT or UPDATE construct.
@@ -48,10 +48,15 @@ def _created_at(context: DefaultExecutionContext) -> datetime:
     return created_at if isinstance(created_at, datetime) else utc_now()
 
 
-class ModelMixin:
-    """Snowflake id, audit columns, soft delete, optimistic lock. Unset columns keep their defaults."""
+class IdMixin:
+    """Snowflake id, made when the row is inserted."""
 
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False, default=_next_id, sort_order=-10)
+
+
+class ModelMixin(IdMixin):
+    """Snowflake id, audit columns, soft delete, optimistic lock. Unset columns keep their defaults."""
+
     version: Mapped[int] = mapped_column(
         Integer, default=1, onupdate=literal_column("version", Integer) + 1, sort_order=90
     )

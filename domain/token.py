@@ -8,6 +8,7 @@ from typing import Final
 from sqlalchemy import BigInteger, ForeignKey, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
+from domain.audit_entry import CONFIDENTIAL
 from domain.model import Base, ModelMixin
 from domain.utc_datetime import UTCDateTime, utc_now
 
@@ -23,7 +24,7 @@ class Token(ModelMixin, Base):
     __table_args__ = (UniqueConstraint("digest"),)
 
     user_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("users.id", ondelete="CASCADE"), index=True)
-    digest: Mapped[str] = mapped_column(String(64))
+    digest: Mapped[str] = mapped_column(String(64), info={CONFIDENTIAL: True})
     expires_at: Mapped[datetime] = mapped_column(UTCDateTime)
     revoked_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 

@@ -6,6 +6,7 @@ from typing import Self, TypedDict
 from sqlalchemy import CheckConstraint, Enum, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
+from domain.audit_entry import CONFIDENTIAL, Audited
 from domain.email_address import KEY_MAX_LENGTH, MAX_LENGTH, email_address, email_key
 from domain.errors import ContactMissing, InvalidText, UnknownField
 from domain.model import Base, ModelMixin
@@ -36,7 +37,7 @@ class UserChanges(TypedDict, total=False):
     status: UserStatus
 
 
-class User(ModelMixin, Base):
+class User(Audited, ModelMixin, Base):
     """An account. `email_key` and `phone` are unique among all rows, deleted ones included, so that
     restoring an account never conflicts.
     """
@@ -77,7 +78,7 @@ class User(ModelMixin, Base):
         ),
         default=UserStatus.ACTIVE,
     )
-    password_hash: Mapped[str | None] = mapped_column(String(255))
+    password_hash: Mapped[str | None] = mapped_column(String(255), info={CONFIDENTIAL: True})
 
     @classmethod
     def create(cls, changes: UserChanges, *, password_hash: str | None = None, region: str | None = None) -> Self:

@@ -4,6 +4,8 @@ Here: `BaseDao`, the builders it hands out, pages, one DAO for each noun. Not he
 (`services`, through `database`), rules (`domain`).
 """
 
+from repositories.audit_dao import AuditDao
+from repositories.audit_trail import AuditTrail
 from repositories.base_dao import BaseDao
 from repositories.count import Count
 from repositories.cursor import Cursors
@@ -17,6 +19,8 @@ from repositories.update import Update
 from repositories.user_dao import UserDao, UserFilter
 
 __all__ = [
+    "AuditDao",
+    "AuditTrail",
     "BaseDao",
     "Count",
     "Cursors",

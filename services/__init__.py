@@ -4,6 +4,7 @@ Here: which work is committed together, and what a violated constraint means to 
 call (`app`), rules of single values (`domain`), statements (`repositories`).
 """
 
+from services.audit_service import AuditService
 from services.auth_service import AuthService
 from services.outbox_service import OutboxService
 from services.passwords import Passwords
@@ -11,4 +12,13 @@ from services.retention_service import RetentionService
 from services.user_csv_service import UserCsvService
 from services.user_service import UserPage, UserService
 
-__all__ = ["AuthService", "OutboxService", "Passwords", "RetentionService", "UserCsvService", "UserPage", "UserService"]
+__all__ = [
+    "AuditService",
+    "AuthService",
+    "OutboxService",
+    "Passwords",
+    "RetentionService",
+    "UserCsvService",
+    "UserPage",
+    "UserService",
+]

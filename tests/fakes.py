@@ -1,8 +1,8 @@
 """A container over memory: the kit's fakes of this project's DAOs, and one that fails."""
 
 from containers import Container
-from domain import Token, User
-from repositories import TokenDao, UserDao
+from domain import AuditEntry, Token, User
+from repositories import AuditDao, TokenDao, UserDao
 from repositories.testing import FakeSessionProvider, InMemoryDao
 from settings import Settings
 
@@ -21,6 +21,10 @@ class InMemoryTokens(InMemoryDao[Token], TokenDao):
         if token is None:
             return None
         return token, await InMemoryUsers(self._session_provider).get(token.user_id, include_deleted=True)
+
+
+class InMemoryAudit(InMemoryDao[AuditEntry], AuditDao):
+    """Entries that a test has stored itself: no session here records any."""
 
 
 class FailingUsers(InMemoryUsers):
@@ -44,4 +48,5 @@ def over_fakes(sessions: FakeSessionProvider | None = None) -> tuple[Container, 
     container.session_provider.override(sessions)
     container.user_dao.override(InMemoryUsers(sessions, cursors=container.cursors()))
     container.token_dao.override(InMemoryTokens(sessions, cursors=container.cursors()))
+    container.audit_dao.override(InMemoryAudit(sessions, cursors=container.cursors()))
     return container, sessions

@@ -18,8 +18,8 @@ from database.schema import Schema
 from database.session_factory import SessionFactory
 from database.session_provider import EngineSessionProvider
 from domain import SYSTEM, Snowflake, User, acting_as
-from repositories import Cursors, TokenDao, UserDao
-from services import AuthService, Passwords, UserCsvService, UserService
+from repositories import AuditDao, AuditTrail, Cursors, TokenDao, UserDao
+from services import AuditService, AuthService, Passwords, UserCsvService, UserService
 from settings import Settings, SettingsError
 
 pytestmark = pytest.mark.database("own")  # the kit overrides what is judged here
@@ -37,7 +37,10 @@ KINDS: dict[str, type[Any]] = {
     "cursors": Cursors,
     "user_dao": UserDao,
     "token_dao": TokenDao,
+    "audit_trail": AuditTrail,
+    "audit_dao": AuditDao,
     "passwords": Passwords,
+    "audit_service": AuditService,
     "user_service": UserService,
     "user_csv_service": UserCsvService,
     "auth_service": AuthService,

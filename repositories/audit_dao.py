@@ -1,0 +1,36 @@
+"""AuditDao: what we ask of the audit trail."""
+
+from typing import Final
+
+from domain.audit_entry import AuditEntry, without_values
+from repositories.base_dao import BaseDao
+from repositories.pagination import Slice
+
+BATCH: Final = 500
+"""Entries of one statement."""
+
+
+class AuditDao(BaseDao[AuditEntry]):
+    """Entries by the record they are about. Writing them is the session's (`repositories.audit_trail`)."""
+
+    async def history(self, record_id: int, *, size: int, cursor: str | None = None) -> Slice[AuditEntry]:
+        """One page of what happened to a record, newest first. Raises `InvalidCursor`."""
+        return await self.query().eq("record_id", record_id).order_by("-id").after(cursor, size)
+
+    async def forget_values(self, record_id: int) -> int:
+        """Forget what the record's fields held; who changed which of them, and when, stays. The number of entries.
+
+        For a purge, in the same transaction and after it, as the purge is recorded too.
+        """
+        forgotten, last = 0, 0
+        async with self._session() as session:
+            while True:
+                query = self.query().eq("record_id", record_id).gt("id", last).order_by("id").limit(BATCH)
+                entries = list((await session.scalars(query.statement)).all())
+                for entry in entries:
+                    entry.changes = without_values(entry.changes)
+                await session.flush()
+                forgotten += len(entries)
+                if len(entries) < BATCH:
+                    return forgotten
+                last = entries[-1].id
