@@ -6,7 +6,7 @@ ARGS ?=
 BIN := .venv/bin
 UV := $(BIN)/uv
 
-.PHONY: help run test storm check format lock clean
+.PHONY: help run test storm bench check format lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -19,6 +19,9 @@ test: .venv/.test ## Run the tests on SQLite and PostgreSQL (ARGS: for pytest)
 
 storm: .venv/.test ## Run the long fault and cancellation tests, with percentiles (ARGS: for pytest)
 	@$(BIN)/python -m pytest -s -p no:xdist -o "python_files=storm_*.py" --timeout=3600 tests/faults/storm $(ARGS)
+
+bench: .bench/.made ## Measure ourselves and our peers in one run, into benchmarks/RESULTS.md (ARGS: names of works, --help)
+	@$(BIN)/python -m benchmarks $(ARGS)
 
 check: .venv/.test ## Format, lint, types, import rules, locks
 	@$(BIN)/ruff format --check .
@@ -35,10 +38,12 @@ format: .venv/.test ## Format and mend what can be mended
 lock: .venv/.tools ## Resolve requirements/*.txt anew, with hashes and without addresses
 	@$(UV) pip compile --quiet --upgrade $(LOCK) requirements/tools.in -o requirements/tools.txt
 	@$(UV) pip compile --quiet --upgrade $(LOCK) pyproject.toml -o requirements/run.txt
+	@$(UV) pip compile --quiet --upgrade $(LOCK) requirements/bench.in -c requirements/run.txt -o requirements/bench.txt
+	@$(UV) pip compile --quiet --upgrade $(LOCK) requirements/bench-sqla.in -o requirements/bench-sqla.txt
 	@$(UV) pip compile --quiet --upgrade $(LOCK) pyproject.toml --group test --group check -c requirements/run.txt -o requirements/test.txt
 
 clean: ## Remove the environment and what tests and tools left; keeps var/
-	rm -rf .venv build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .bench build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 LOCK := --universal --generate-hashes --no-annotate --python-version 3.11 --custom-compile-command "make lock"
 
@@ -55,3 +60,7 @@ LOCK := --universal --generate-hashes --no-annotate --python-version 3.11 --cust
 .venv/.test: .venv/.tools requirements/test.txt pyproject.toml
 	@sh requirements/install.sh test
 	@touch $@ .venv/.run
+
+.bench/.made: .venv/.test requirements/bench.txt requirements/bench-sqla.txt
+	@sh requirements/bench.sh
+	@touch $@

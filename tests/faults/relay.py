@@ -129,6 +129,8 @@ class Relay:
         await self._finish.wait()
         server.close()
         self._cut_all()
+        while self._lines:  # noqa: ASYNC110 - a cut line ends by itself; cancelled, it would complain in the log
+            await asyncio.sleep(0.005)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         line = _Line(self, reader, writer)

@@ -1,0 +1,102 @@
+"""Ourselves: a DAO and a service over the container, every guard on."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated, Any
+
+from dependency_injector import providers
+from fastapi import Depends, FastAPI, HTTPException, Request
+from sqlalchemy import String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from benchmarks.http.schemas import DATABASE_URL, LIMIT, POOL_SIZE, AccountBody, AccountPage, Pair, Patch
+from containers import Container as Gatehouse
+from containers import running
+from database import TransactionProvider
+from domain import SYSTEM, Base, ModelMixin, acting_as
+from repositories import BaseDao
+from settings import Settings
+
+
+class Account(ModelMixin, Base):
+    __tablename__ = "accounts"
+
+    email: Mapped[str | None] = mapped_column(String(254))
+    display_name: Mapped[str | None] = mapped_column(String(200))
+    role: Mapped[str] = mapped_column(String(16), default="user")
+    status: Mapped[str] = mapped_column(String(16), default="active")
+
+
+class AccountDao(BaseDao[Account]):
+    """Accounts, without an audit trail, as the peers have none."""
+
+
+class AccountService:
+    def __init__(self, transaction: TransactionProvider, accounts: AccountDao) -> None:
+        self._transaction = transaction
+        self._accounts = accounts
+
+    async def get(self, id: int) -> Account | None:
+        return await self._accounts.get_or_none(id)
+
+    async def page(self, limit: int) -> tuple[list[Account], int]:
+        query = self._accounts.query().order_by("-created_at", "-id").limit(limit)
+        return await query.all(), await self._accounts.count().rows()
+
+    async def rename(self, id: int, name: str) -> Account | None:
+        matched = await self._accounts.update().eq("id", id).set(display_name=name).execute()
+        return await self._accounts.get(id) if matched else None
+
+    async def pair(self, first: str, second: str) -> list[Account]:
+        async with self._transaction(name="pair"):
+            return [await self._accounts.add(Account(display_name=name)) for name in (first, second)]
+
+
+class Container(Gatehouse):
+    account_dao = providers.Factory(AccountDao, Gatehouse.session_provider)
+    account_service = providers.Factory(AccountService, Gatehouse.transaction, account_dao)
+
+
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    settings = Settings(database={"url": DATABASE_URL, "pool_size": POOL_SIZE, "max_overflow": 0}, node_id=1)
+    async with running(Container(settings=settings)) as app.state.container:
+        yield
+
+
+async def account_service(request: Request) -> AccountService:
+    service: AccountService = request.app.state.container.account_service()
+    return service
+
+
+ServiceDep = Annotated[AccountService, Depends(account_service)]
+app = FastAPI(lifespan=lifespan)
+
+
+@app.get("/accounts/{id}", response_model=AccountBody)
+async def get(id: int, accounts: ServiceDep) -> Any:
+    account = await accounts.get(id)
+    if account is None:
+        raise HTTPException(404)
+    return account
+
+
+@app.get("/accounts", response_model=AccountPage)
+async def page(accounts: ServiceDep, limit: int = LIMIT) -> Any:
+    items, total = await accounts.page(limit)
+    return AccountPage(items=[AccountBody.model_validate(item) for item in items], total=total)
+
+
+@app.patch("/accounts/{id}", response_model=AccountBody)
+async def patch(id: int, changes: Patch, accounts: ServiceDep) -> Any:
+    with acting_as(SYSTEM):
+        account = await accounts.rename(id, changes.display_name)
+    if account is None:
+        raise HTTPException(404)
+    return account
+
+
+@app.post("/pairs", status_code=201, response_model=list[AccountBody])
+async def pair(new: Pair, accounts: ServiceDep) -> Any:
+    with acting_as(SYSTEM):
+        return await accounts.pair(new.first, new.second)
