@@ -1,13 +1,22 @@
 """Which columns of a file make which fields of an account."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from string import Formatter
 from typing import Final, Self, TypeVar
 
 from domain.errors import InvalidText
 from domain.user import Role, UserChanges, UserStatus
-from services.csv_errors import AmbiguousCsvColumn, MalformedTemplate, NoUsableColumn, UnknownCsvColumn, UnknownField
+from services.csv_errors import (
+    AmbiguousCsvColumn,
+    FormattedTemplate,
+    MalformedMapping,
+    MalformedTemplate,
+    NoUsableColumn,
+    RepeatedField,
+    UnknownCsvColumn,
+    UnknownField,
+)
 
 FIELDS: Final = ("email", "phone", "display_name", "role", "status")
 HEADER: Final = ("id", *FIELDS, "created_at")
@@ -16,6 +25,22 @@ _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "'")
 """Spreadsheets run a cell that begins with one of these; `'` marks it as text, so it is marked itself."""
 
 E = TypeVar("E", Role, UserStatus)
+
+
+def column_mapping(texts: Iterable[str]) -> dict[str, str]:
+    """`FIELD=COLUMN` and `FIELD={first} {last}`, as `CsvColumns.map` takes them. Raises `MalformedMapping`,
+    `RepeatedField`.
+    """
+    columns: dict[str, str] = {}
+    for text in texts:
+        field, equals, source = text.partition("=")
+        field = field.strip()
+        if not equals or not source:
+            raise MalformedMapping(text)
+        if field in columns:
+            raise RepeatedField(field)
+        columns[field] = source
+    return columns
 
 
 def neutral_cell(text: str) -> str:
@@ -43,13 +68,12 @@ class CsvColumns:
         """
         names = tuple(name.strip() for name in header)
         if not columns:
-            lower = {name.lower().replace(" ", "_").replace("-", "_"): name for name in names}
-            columns = {field: f"{{{lower[field]}}}" for field in FIELDS if field in lower}
+            columns = _own_names(names)
         templates: dict[str, list[tuple[str, str | None]]] = {}
         for field, text in columns.items():
             if field not in FIELDS:
                 raise UnknownField(field, FIELDS)
-            pieces = _pieces(field, text)
+            pieces = _pieces(field, text, names)
             for _, name in pieces:
                 if name is not None and name not in names:
                     raise UnknownCsvColumn(name, names)
@@ -86,13 +110,28 @@ class CsvColumns:
         return changes
 
 
-def _pieces(field: str, template: str) -> list[tuple[str, str | None]]:
-    if "{" not in template:
-        return [("", template)]
+def _own_names(names: Sequence[str]) -> dict[str, str]:
+    """The fields whose names, in any case, with spaces or hyphens, are columns."""
+    found: dict[str, str] = {}
+    for name in names:
+        field = name.lower().replace(" ", "_").replace("-", "_")
+        if field in found:
+            raise AmbiguousCsvColumn(name)
+        if field in FIELDS:
+            found[field] = name
+    return found
+
+
+def _pieces(field: str, template: str, names: Sequence[str]) -> list[tuple[str, str | None]]:
+    if (name := template.strip()) in names or ("{" not in template and "}" not in template):
+        return [("", name)]
     try:
-        return [(literal, name) for literal, name, _, _ in Formatter().parse(template)]
+        parsed = list(Formatter().parse(template))
     except ValueError:
         raise MalformedTemplate(field) from None
+    if any(conversion or format_ for _, _, format_, conversion in parsed):
+        raise FormattedTemplate(field)
+    return [(literal, name) for literal, name, _, _ in parsed]
 
 
 def _member(kind: type[E], field: str, text: str) -> E:

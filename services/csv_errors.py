@@ -2,10 +2,16 @@
 
 CsvError
 ├── UnreadableCsv           not text, or not CSV, from some line on
+├── CsvTooLarge             the file has more bytes than are taken
+├── TooManyCsvRows          the file has more rows than are taken
 ├── UnknownCsvColumn        the mapping names a column that the header doesn't have
-├── AmbiguousCsvColumn      the mapping names a column that the header has twice
+├── AmbiguousCsvColumn      a column that is meant is in the header twice
 ├── UnknownField            the mapping names a field that accounts don't have
+├── MalformedMapping        a piece of the mapping is not FIELD=COLUMN
+├── RepeatedField           the mapping names one field twice
 ├── MalformedTemplate       the mapping's template has a brace without its partner
+├── FormattedTemplate       the mapping's template asks for a conversion or a format
+├── UnknownDelimiter        what is to stand between cells can't
 └── NoUsableColumn          no column stands for an e-mail address or a phone number
 """
 
@@ -29,6 +35,32 @@ class UnreadableCsv(CsvError):
         return f"line {self.line}: {self.reason}"
 
 
+class CsvTooLarge(CsvError):
+    """The file has more than `limit` bytes; rows before may have been imported."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        super().__init__(limit)
+
+    def __str__(self) -> str:
+        return f"the file is larger than {self.limit} bytes. Split it, or raise GATEHOUSE_CSV__MAX_BYTES."
+
+
+class TooManyCsvRows(CsvError):
+    """The file has more than `limit` rows; `line` is the first one too many."""
+
+    def __init__(self, line: int, limit: int) -> None:
+        self.line = line
+        self.limit = limit
+        super().__init__(line, limit)
+
+    def __str__(self) -> str:
+        return (
+            f"line {self.line}: the file has more than {self.limit} rows. "
+            "Go on from this line, or raise GATEHOUSE_CSV__MAX_ROWS."
+        )
+
+
 class _Unknown(CsvError):
     def __init__(self, name: str, known: Sequence[str]) -> None:
         self.name = name
@@ -48,7 +80,7 @@ class UnknownCsvColumn(_Unknown):
 
 
 class AmbiguousCsvColumn(CsvError):
-    """The mapping names a column that the file's header has more than once."""
+    """A column that is meant, by the mapping or by its name, is in the file's header more than once."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -65,6 +97,31 @@ class UnknownField(_Unknown):
         return f"an account has no field '{self.name}' to import. {self._hint()}"
 
 
+class MalformedMapping(CsvError):
+    """A piece of the mapping is not FIELD=COLUMN."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        super().__init__(text)
+
+    def __str__(self) -> str:
+        return f"'{self.text}' is not FIELD=COLUMN. Write it as email=MAIL."
+
+
+class RepeatedField(CsvError):
+    """The mapping names one field more than once."""
+
+    def __init__(self, field: str) -> None:
+        self.field = field
+        super().__init__(field)
+
+    def __str__(self) -> str:
+        return (
+            f"'{self.field}' is given more than one column. "
+            f"Give it once; several columns make one field as '{self.field}={{first}} {{last}}'."
+        )
+
+
 class MalformedTemplate(CsvError):
     """The template of `field` has a brace without its partner."""
 
@@ -74,6 +131,31 @@ class MalformedTemplate(CsvError):
 
     def __str__(self) -> str:
         return f"the template of '{self.field}' has a brace without its partner. Write it as '{{first}} {{last}}'."
+
+
+class FormattedTemplate(CsvError):
+    """The template of `field` has a conversion (`{name!r}`) or a format (`{name:>9}`)."""
+
+    def __init__(self, field: str) -> None:
+        self.field = field
+        super().__init__(field)
+
+    def __str__(self) -> str:
+        return (
+            f"the template of '{self.field}' has a conversion or a format. "
+            "Braces hold a column's name and nothing else, as '{first} {last}'."
+        )
+
+
+class UnknownDelimiter(CsvError):
+    """No cells are separated by this."""
+
+    def __init__(self, known: Sequence[str]) -> None:
+        self.known = tuple(known)
+        super().__init__(known)
+
+    def __str__(self) -> str:
+        return f"no such delimiter. Use one of: {' '.join(map(repr, self.known))}"
 
 
 class NoUsableColumn(CsvError):

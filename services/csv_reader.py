@@ -2,12 +2,18 @@
 
 import csv
 import io
-from collections.abc import AsyncIterator, Generator
-from typing import Protocol
+from collections.abc import AsyncGenerator, Generator
+from typing import Final, Protocol
 
 from aiocsv import AsyncReader
 
-from services.csv_errors import UnreadableCsv
+from services.csv_delimiter import DELIMITERS, declared_delimiter, guessed_delimiter
+from services.csv_errors import UnknownDelimiter, UnreadableCsv
+
+MAX_RECORD: Final = 1_048_576
+"""Characters of one row, and of the lines that come before the header. A longer row would be held in memory whole."""
+NOT_UNICODE: Final = "not UTF-8 from here on; convert the file"
+NUL_BYTES: Final = "holds NUL; if the file is UTF-16, convert it to UTF-8"
 
 
 class TextFile(Protocol):
@@ -18,9 +24,14 @@ class TextFile(Protocol):
     async def read(self, size: int, /) -> str: ...
 
 
-async def records(file: TextFile) -> AsyncIterator[tuple[int, list[str]]]:
-    """Each record that isn't an empty line, with the line it begins on. Raises `UnreadableCsv`."""
-    reader = _Reader(file)
+async def records(file: TextFile, *, delimiter: str | None = None) -> AsyncGenerator[tuple[int, list[str]], None]:
+    """Each record that isn't an empty line, with the line it begins on; the first one names the columns. Without
+    `delimiter` the header tells it. Raises `UnreadableCsv`, `UnknownDelimiter`.
+    """
+    if delimiter is not None and delimiter not in DELIMITERS:
+        raise UnknownDelimiter(DELIMITERS)
+    reader = _Reader(file, delimiter)
+    header = True
     while True:
         begins = reader.line + 1
         try:
@@ -29,11 +40,21 @@ async def records(file: TextFile) -> AsyncIterator[tuple[int, list[str]]]:
         except csv.Error as error:
             raise UnreadableCsv(begins, f"{error}; check the quotes of this row") from None
         except UnicodeError:
-            raise UnreadableCsv(begins, "not UTF-8 from here on; convert the file") from None
+            raise UnreadableCsv(begins, NOT_UNICODE) from None
+        except _RecordTooLong:
+            reason = f"a row of more than {MAX_RECORD} characters; check the quotes of this row"
+            raise UnreadableCsv(begins, reason) from None
         if cells is None:
             return
+        if header and cells and "\0" in "".join(cells):
+            raise UnreadableCsv(begins, NUL_BYTES)
         if cells:
+            header = False
             yield begins, cells
+
+
+class _RecordTooLong(Exception):
+    """A row is longer than is held in memory."""
 
 
 class _Reader:
@@ -42,19 +63,25 @@ class _Reader:
     miscounts some and drops the last.
     """
 
-    def __init__(self, file: TextFile) -> None:
+    def __init__(self, file: TextFile, delimiter: str | None) -> None:
         self._file = file
+        self._delimiter = delimiter
         self._endings = io.IncrementalNewlineDecoder(None, translate=True)
         self._piece: str | None = None
-        self._reader = AsyncReader(self, strict=True)
+        self._length = 0
+        self._reader: AsyncReader | None = None
+        self._lines_before = 0
 
     @property
     def line(self) -> int:
         """The lines read so far."""
-        return self._reader.line_num
+        return self._lines_before + (0 if self._reader is None else self._reader.line_num)
 
     async def record(self) -> list[str] | None:
-        """The next record; None at the end."""
+        """The next record; None at the end. Raises `_RecordTooLong`, csv.Error, and what the file raises."""
+        self._length = 0
+        if self._reader is None:
+            self._reader = await self._begun()
         step = self._reader.__anext__()
         while True:
             try:
@@ -76,9 +103,29 @@ class _Reader:
         piece, self._piece = self._piece, None
         return piece
 
+    async def _begun(self) -> AsyncReader:
+        """The parser, once the first line that isn't empty has told the delimiter."""
+        text = ""
+        while (piece := await self._next_piece()) and "\n" not in (text + piece).lstrip("\n"):
+            text += piece
+        text += piece
+        blank = len(text) - len(text.lstrip("\n"))
+        line, _, rest = text[blank:].partition("\n")
+        if (declared := declared_delimiter(line)) in DELIMITERS:
+            self._lines_before = blank + 1
+            text = rest
+            delimiter = declared
+        else:
+            delimiter = guessed_delimiter(line)
+        self._piece = text
+        return AsyncReader(self, strict=True, delimiter=self._delimiter or delimiter)
+
     async def _next_piece(self) -> str:
         while True:
             text = await self._file.read(4096)
+            self._length += len(text)
+            if self._length > MAX_RECORD:
+                raise _RecordTooLong
             # A CR at the end of a piece is kept back until what follows it is known.
             if (lines := self._endings.decode(text, final=not text)) or not text:
                 return lines

@@ -1,0 +1,149 @@
+"""UserImport: one file on its way in, a batch of rows at a time."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from database import TransactionProvider, execute_transaction
+from database.errors import UniqueViolation
+from domain.errors import PhoneTaken, Unacceptable
+from domain.user import User
+from repositories.user_dao import UserDao
+from services.csv_columns import CsvColumns
+from services.import_report import ImportReport, Rejection, RowOutcome, RowReport
+
+COLUMNS: Final = ("email", "email_key", "phone", "display_name", "role", "status")
+LOOKS: Final = 3
+"""How often a batch is tried when others register its contacts between our look and our write."""
+TAKEN_MEANWHILE: Final = "another account took the contact at the same moment"
+NUL: Final = "row: holds U+0000, which can't be stored; remove it"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A record as read: the columns of an account to be, or why there is none."""
+
+    line: int
+    values: dict[str, Any] | None
+    reason: str = ""
+
+
+class Contacts:
+    """E-mail keys and phone numbers that accounts have."""
+
+    def __init__(self) -> None:
+        self._keys: set[str] = set()
+        self._phones: set[str] = set()
+
+    def add(self, key: str | None, phone: str | None) -> None:
+        if key is not None:
+            self._keys.add(key)
+        if phone is not None:
+            self._phones.add(phone)
+
+    def verdict(self, line: int, key: str | None, phone: str | None) -> RowReport:
+        """What becomes of a row with these contacts."""
+        if key in self._keys if key is not None else phone in self._phones:
+            return RowReport(line, RowOutcome.SKIPPED)
+        if phone is not None and phone in self._phones:
+            return RowReport(line, RowOutcome.REJECTED, f"phone: {PhoneTaken()}")
+        return RowReport(line, RowOutcome.IMPORTED)
+
+
+class UserImport:
+    """Reads records into rows, and settles rows by batches: stored together, or not at all. A dry run stores none."""
+
+    def __init__(
+        self,
+        transaction: TransactionProvider,
+        users: UserDao,
+        report: ImportReport,
+        *,
+        region: str | None,
+        dry_run: bool,
+    ) -> None:
+        self._transaction = transaction
+        self._users = users
+        self._report = report
+        self._region = region
+        self._dry_run = dry_run
+        self._seen = Contacts()
+        """Of a dry run's rows so far, which no look at the database finds."""
+        self._reasons: dict[str, str] = {}
+
+    def row(self, mapping: CsvColumns, line: int, cells: Sequence[str]) -> Row:
+        """The record against the rules of an account."""
+        if len(cells) != len(mapping.header):
+            return self._refused(line, f"row: has {len(cells)} cells where the header has {len(mapping.header)}")
+        if any("\0" in cell for cell in cells):
+            return self._refused(line, NUL)
+        try:
+            user = User.create(mapping.changes(cells), region=self._region)
+        except Unacceptable as refusal:
+            return self._refused(line, str(refusal))
+        # What isn't set keeps its default.
+        return Row(line, {name: value for name in COLUMNS if (value := getattr(user, name)) is not None})
+
+    async def settle(self, rows: Sequence[Row]) -> list[RowReport]:
+        """What became of the rows, in their order; added to the report."""
+        fresh = [row for row in rows if row.values is not None]
+        stored = {row.line: row for row in await (self._look(fresh) if self._dry_run else self._store(fresh))}
+        reports = [stored.get(row.line) or RowReport(row.line, RowOutcome.REJECTED, row.reason) for row in rows]
+        report = self._report
+        for line, outcome, reason in reports:
+            report.imported += outcome is RowOutcome.IMPORTED
+            report.skipped += outcome is RowOutcome.SKIPPED
+            if outcome is RowOutcome.REJECTED:
+                report.rejected.append(Rejection(line, reason))
+        report.rows += len(rows)
+        if rows:
+            report.next_line = rows[-1].line + 1
+        return reports
+
+    async def _store(self, rows: Sequence[Row]) -> list[RowReport]:
+        if not rows:
+            return []
+
+        async def write(_: object) -> list[RowReport]:
+            reports = await self._judged(rows, Contacts())
+            new = [row for row, report in zip(rows, reports, strict=True) if report.outcome is RowOutcome.IMPORTED]
+            await self._users.add_many([User(**(row.values or {})) for row in new])
+            return reports
+
+        for _ in range(LOOKS):
+            try:
+                return await execute_transaction(self._transaction, write, name="import users", retry=3)
+            except UniqueViolation:
+                continue  # who was quicker is seen by the next look
+        if len(rows) == 1:
+            return [RowReport(rows[0].line, RowOutcome.REJECTED, TAKEN_MEANWHILE)]
+        half = len(rows) // 2
+        return [*await self._store(rows[:half]), *await self._store(rows[half:])]
+
+    async def _look(self, rows: Sequence[Row]) -> list[RowReport]:
+        return await self._judged(rows, self._seen) if rows else []
+
+    async def _judged(self, rows: Sequence[Row], taken: Contacts) -> list[RowReport]:
+        """What becomes of the rows beside the accounts there are and those in `taken`, which it adds to."""
+        contacts = [_contacts(row) for row in rows]
+        holders = await self._users.with_contacts(
+            {key for key, _ in contacts if key is not None}, {phone for _, phone in contacts if phone is not None}
+        )
+        for holder in holders:
+            taken.add(holder.email_key, holder.phone)
+        reports = []
+        for row, (key, phone) in zip(rows, contacts, strict=True):
+            report = taken.verdict(row.line, key, phone)
+            if report.outcome is RowOutcome.IMPORTED:
+                taken.add(key, phone)
+            reports.append(report)
+        return reports
+
+    def _refused(self, line: int, reason: str) -> Row:
+        """A row with one object for each reason, as a file can have the same one a hundred thousand times."""
+        return Row(line, None, self._reasons.setdefault(reason, reason))
+
+
+def _contacts(row: Row) -> tuple[str | None, str | None]:
+    values = row.values or {}
+    return values.get("email_key"), values.get("phone")
