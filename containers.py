@@ -71,7 +71,7 @@ class Container(containers.DeclarativeContainer):
     outbox_service = providers.Factory(OutboxService, transaction, outbox_dao)
     user_service = providers.Factory(UserService, transaction, user_dao, passwords)
     audit_service = providers.Factory(AuditService, audit_dao, user_dao)
-    user_csv_service = providers.Factory(UserCsvService, transaction, user_dao)
+    user_csv_service = providers.Factory(UserCsvService, transaction, user_dao, max_rows=settings.provided.csv.max_rows)
     auth_service = providers.Factory(
         AuthService, transaction, user_dao, token_dao, token_lifetime=settings.provided.tokens.lifetime
     )

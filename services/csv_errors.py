@@ -11,7 +11,6 @@ CsvError
 ├── RepeatedField           the mapping names one field twice
 ├── MalformedTemplate       the mapping's template has a brace without its partner
 ├── FormattedTemplate       the mapping's template asks for a conversion or a format
-├── UnknownDelimiter        what is to stand between cells can't
 └── NoUsableColumn          no column stands for an e-mail address or a phone number
 """
 
@@ -145,17 +144,6 @@ class FormattedTemplate(CsvError):
             f"the template of '{self.field}' has a conversion or a format. "
             "Braces hold a column's name and nothing else, as '{first} {last}'."
         )
-
-
-class UnknownDelimiter(CsvError):
-    """No cells are separated by this."""
-
-    def __init__(self, known: Sequence[str]) -> None:
-        self.known = tuple(known)
-        super().__init__(known)
-
-    def __str__(self) -> str:
-        return f"no such delimiter. Use one of: {' '.join(map(repr, self.known))}"
 
 
 class NoUsableColumn(CsvError):

@@ -7,8 +7,8 @@ from typing import Final, Protocol
 
 from aiocsv import AsyncReader
 
-from services.csv_delimiter import DELIMITERS, declared_delimiter, guessed_delimiter
-from services.csv_errors import UnknownDelimiter, UnreadableCsv
+from services.csv_delimiter import Delimiter, declared_delimiter, guessed_delimiter
+from services.csv_errors import UnreadableCsv
 
 MAX_RECORD: Final = 1_048_576
 """Characters of one row, and of the lines that come before the header. A longer row would be held in memory whole."""
@@ -24,12 +24,10 @@ class TextFile(Protocol):
     async def read(self, size: int, /) -> str: ...
 
 
-async def records(file: TextFile, *, delimiter: str | None = None) -> AsyncGenerator[tuple[int, list[str]], None]:
+async def records(file: TextFile, *, delimiter: Delimiter | None = None) -> AsyncGenerator[tuple[int, list[str]], None]:
     """Each record that isn't an empty line, with the line it begins on; the first one names the columns. Without
-    `delimiter` the header tells it. Raises `UnreadableCsv`, `UnknownDelimiter`.
+    `delimiter` the header tells it. Raises `UnreadableCsv`.
     """
-    if delimiter is not None and delimiter not in DELIMITERS:
-        raise UnknownDelimiter(DELIMITERS)
     reader = _Reader(file, delimiter)
     header = True
     while True:
@@ -63,7 +61,7 @@ class _Reader:
     miscounts some and drops the last.
     """
 
-    def __init__(self, file: TextFile, delimiter: str | None) -> None:
+    def __init__(self, file: TextFile, delimiter: Delimiter | None) -> None:
         self._file = file
         self._delimiter = delimiter
         self._endings = io.IncrementalNewlineDecoder(None, translate=True)
@@ -111,14 +109,14 @@ class _Reader:
         text += piece
         blank = len(text) - len(text.lstrip("\n"))
         line, _, rest = text[blank:].partition("\n")
-        if (declared := declared_delimiter(line)) in DELIMITERS:
+        delimiter = declared_delimiter(line)
+        if delimiter is not None:
             self._lines_before = blank + 1
             text = rest
-            delimiter = declared
-        else:
-            delimiter = guessed_delimiter(line)
+        if self._delimiter is not None:
+            delimiter = self._delimiter.character
         self._piece = text
-        return AsyncReader(self, strict=True, delimiter=self._delimiter or delimiter)
+        return AsyncReader(self, strict=True, delimiter=delimiter or guessed_delimiter(line))
 
     async def _next_piece(self) -> str:
         while True:

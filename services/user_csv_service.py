@@ -1,9 +1,7 @@
 """UserCsvService: accounts in from a CSV file, and out to one."""
 
 import asyncio
-import csv
-import io
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from typing import Final
 
@@ -11,8 +9,10 @@ from database import TransactionProvider
 from domain.user import User
 from repositories.user_dao import UserDao
 from services.csv_columns import HEADER, CsvColumns, neutral_cell
+from services.csv_delimiter import Delimiter
 from services.csv_errors import TooManyCsvRows, UnreadableCsv
 from services.csv_reader import TextFile, records
+from services.csv_text import csv_text
 from services.import_report import ImportReport, RowReports
 from services.user_import import Row, UserImport
 
@@ -39,7 +39,7 @@ class UserCsvService:
         *,
         columns: Mapping[str, str] | None = None,
         region: str | None = None,
-        delimiter: str | None = None,
+        delimiter: Delimiter | None = None,
         start_line: int = 1,
         dry_run: bool = False,
         progress: Callable[[ImportReport], None] | None = None,
@@ -98,22 +98,16 @@ class UserCsvService:
         was created after the first piece isn't in it; what is changed meanwhile is as its piece finds it.
         """
         newest = await self._users.query().order_by("-id").first()
-        yield _csv_text([HEADER])
+        yield csv_text([HEADER])
         if newest is None:
             return
         page = self._users.query().le("id", newest.id).order_by("id").limit(PAGE)
         users = await page.all()
         while users:
-            yield _csv_text([_cells(user) for user in users])
+            yield csv_text([_cells(user) for user in users])
             users = await page.gt("id", users[-1].id).all() if len(users) == PAGE else []
 
 
 def _cells(user: User) -> list[str]:
     cells = (str(user.id), user.email, user.phone, user.display_name, user.role, user.status)
     return [neutral_cell(cell or "") for cell in (*cells, user.created_at.isoformat())]
-
-
-def _csv_text(lines: Sequence[Sequence[str]]) -> str:
-    text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\r\n").writerows(lines)
-    return text.getvalue()

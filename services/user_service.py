@@ -59,12 +59,12 @@ class UserService:
             return await self._users.get(user_id, include_deleted=True)
         return await self._users.get(user_id)
 
-    async def find(self, contact: str) -> User:
+    async def find(self, contact: str, *, include_deleted: bool = False) -> User:
         """The account with this id, e-mail address or phone number (E.164). Raises `UserNotFound`."""
         if contact.isascii() and contact.isdecimal() and len(contact) <= 19 and int(contact) < 1 << 63:
-            return await self._users.get(int(contact))
+            return await self.get(int(contact), include_deleted=include_deleted)
         criteria = UserFilter(phone=contact) if contact.startswith("+") else UserFilter(email=contact)
-        user = await criteria.apply(self._users.query()).one_or_none()
+        user = await criteria.apply(self._users.query(include_deleted=include_deleted)).one_or_none()
         if user is None:
             raise UserNotFound(contact)
         return user
@@ -115,3 +115,10 @@ class UserService:
         """The account, no longer deleted. Never conflicts. Raises `UserNotFound`, `StaleVersion`."""
         async with self._transaction(name="restore user"):
             return await self._users.restore(user_id, version=version)
+
+    async def purge(self, user_id: int, *, version: int | None = None) -> None:
+        """Delete the account for good, deleted before or not; its tokens go with it. Raises `UserNotFound`,
+        `StaleVersion`.
+        """
+        async with self._transaction(name="purge user"):
+            await self._users.purge(user_id, version=version)

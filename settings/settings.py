@@ -18,6 +18,7 @@ from pydantic_settings import (
 )
 from pydantic_settings import SettingsError as UnreadableValue
 
+from settings.csv import CsvSettings
 from settings.database import DatabaseSettings
 from settings.errors import Problem, SettingsError
 from settings.outbox import OutboxSettings
@@ -95,6 +96,7 @@ class Settings(BaseSettings):
     tokens: TokenSettings = Field(default_factory=TokenSettings)
     outbox: OutboxSettings = Field(default_factory=OutboxSettings)
     worker: WorkerSettings = Field(default_factory=WorkerSettings)
+    csv: CsvSettings = Field(default_factory=CsvSettings)
 
     def __init__(self, **values: Any) -> None:
         try:

@@ -4,10 +4,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import Depends, FastAPI
-from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 
-from app.api import health, users
+from app.api import health, user_csv, users
 from app.api.authentication import Authentication
+from app.api.body_limit import BodyLimit, BodyLimits
 from app.api.media_type import json_body_only
 from app.api.problems import Problem, install_problems
 from app.api.request_context import RequestContext
@@ -44,9 +44,11 @@ def create_app(container: Container | None = None) -> FastAPI:
     app.state.container = container
     install_problems(app)
     # The last one added is the outermost.
-    app.add_middleware(RequestBodyLimitMiddleware, max_body_size=settings.max_body_bytes)
+    limits = BodyLimits(settings.max_body_bytes, {f"{PREFIX}/users/import": settings.csv.max_bytes})
+    app.add_middleware(BodyLimit, limits=limits)
     app.add_middleware(Authentication, prefix=PREFIX)
-    app.add_middleware(RequestContext, max_body_bytes=settings.max_body_bytes)
+    app.add_middleware(RequestContext, limits=limits)
+    app.include_router(user_csv.router, prefix=PREFIX)  # before /users/{user_id}
     app.include_router(users.router, prefix=PREFIX, dependencies=[Depends(json_body_only)])
     app.include_router(health.router)
     return app

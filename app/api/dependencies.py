@@ -14,7 +14,8 @@ from app.api.identifiers import UserId
 from containers import Container
 from domain import User
 from domain.errors import NotAllowed, NotAuthenticated
-from services import UserService
+from services import UserCsvService, UserService
+from settings import Settings
 
 
 async def running_container(connection: HTTPConnection) -> Container:
@@ -56,6 +57,19 @@ async def admin_or_self(user: ActingUserDep, user_id: UserId) -> User:
     return user
 
 
+async def settings(container: ContainerDep) -> Settings:
+    """What the process is configured by."""
+    configured: Settings = container.settings()
+    return configured
+
+
+async def user_csv_service(container: ContainerDep) -> UserCsvService:
+    """Accounts by the file."""
+    return container.user_csv_service()
+
+
 UserServiceDep = Annotated[UserService, Depends(user_service)]
+SettingsDep = Annotated[Settings, Depends(settings)]
+UserCsvServiceDep = Annotated[UserCsvService, Depends(user_csv_service)]
 AdminDep = Annotated[User, Depends(admin)]
 AdminOrSelfDep = Annotated[User, Depends(admin_or_self)]

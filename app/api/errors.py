@@ -3,7 +3,7 @@
 ApiError
 ├── MalformedHeader         a header doesn't parse
 ├── PreconditionRequired    If-Match is missing
-└── UnsupportedMediaType    a body that isn't JSON
+└── UnsupportedMediaType    a body that isn't JSON, or where a file is asked for, none
 """
 
 
@@ -31,7 +31,11 @@ class PreconditionRequired(ApiError):
 
 
 class UnsupportedMediaType(ApiError):
-    """The body is not declared as JSON."""
+    """The body is not declared as what is read; `expected` names it."""
+
+    def __init__(self, expected: str = "JSON, with the header Content-Type: application/json") -> None:
+        self.expected = expected
+        super().__init__(expected)
 
     def __str__(self) -> str:
-        return "send the body as JSON, with the header Content-Type: application/json"
+        return f"send the body as {self.expected}"

@@ -13,6 +13,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 
 from app.api.errors import ApiError, MalformedHeader, PreconditionRequired, UnsupportedMediaType
@@ -34,6 +35,7 @@ from database.errors import (
 from domain import current_request_id
 from domain.errors import DomainError, EmailTaken, NotAllowed, NotAuthenticated, PhoneTaken, Unacceptable
 from repositories.errors import InvalidCursor, NotFound, RepositoryError, UnknownColumn
+from services.csv_errors import CsvError, CsvTooLarge, TooManyCsvRows, UnreadableCsv
 
 log = logging.getLogger("gatehouse.api")
 
@@ -77,6 +79,11 @@ TABLE: Final[Sequence[tuple[type[BaseException], HTTPStatus, str]]] = (
     (Unacceptable, HTTPStatus.UNPROCESSABLE_ENTITY, "unacceptable"),
     (InvalidCursor, HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_cursor"),
     (UnknownColumn, HTTPStatus.UNPROCESSABLE_ENTITY, "unknown_column"),
+    (CsvTooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "content_too_large"),
+    (TooManyCsvRows, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_many_rows"),
+    (UnreadableCsv, HTTPStatus.UNPROCESSABLE_ENTITY, "unreadable_csv"),
+    (CsvError, HTTPStatus.UNPROCESSABLE_ENTITY, "unusable_csv"),
+    (ClientDisconnect, HTTPStatus.BAD_REQUEST, "body_cut_off"),
     (Unavailable, HTTPStatus.SERVICE_UNAVAILABLE, "unavailable"),
     (ContainerClosed, HTTPStatus.SERVICE_UNAVAILABLE, "unavailable"),
     (SerializationFailure, HTTPStatus.SERVICE_UNAVAILABLE, "try_again"),
@@ -101,14 +108,16 @@ QUIET_DETAIL: Final = {
 CANCELLED_DETAIL: Final = "the request was cancelled before its answer: everything was stored, or nothing; look"
 
 
-def problem_for(error: BaseException, path: str) -> Response:
-    """The answer to an error, from the table."""
+def problem_for(
+    error: BaseException, path: str, *, detail: str | None = None, facts: Mapping[str, Any] | None = None
+) -> Response:
+    """The answer to an error, from the table; `detail` instead of its own words, `facts` as extension members."""
     for kind, status, code in TABLE:
         if isinstance(error, kind):
-            return _answer(error, path, status, code)
+            return _answer(error, path, status, code, detail, facts)
     log.error("unexpected error", exc_info=error)
-    detail = "an unexpected error; it was logged under this request id"
-    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", detail, path)
+    words = "an unexpected error; it was logged under this request id"
+    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", words, path, facts=facts)
 
 
 def problem(
@@ -141,13 +150,20 @@ def install_problems(app: FastAPI) -> None:
     async def known(request: Request, error: Exception) -> Response:
         return problem_for(error, request.url.path)
 
-    for family in (DomainError, RepositoryError, DatabaseError, ApiError):
+    for family in (DomainError, RepositoryError, DatabaseError, CsvError, ApiError, ClientDisconnect):
         app.add_exception_handler(family, known)
     app.add_exception_handler(RequestValidationError, _invalid_request)
     app.add_exception_handler(HTTPException, _http_error)
 
 
-def _answer(error: BaseException, path: str, status: HTTPStatus, code: str) -> Response:
+def _answer(
+    error: BaseException,
+    path: str,
+    status: HTTPStatus,
+    code: str,
+    given_detail: str | None,
+    facts: Mapping[str, Any] | None,
+) -> Response:
     detail = str(error)
     headers: dict[str, str] = {}
     errors: list[FieldError] = []
@@ -156,6 +172,8 @@ def _answer(error: BaseException, path: str, status: HTTPStatus, code: str) -> R
         log.warning("%s", error)
     if isinstance(error, asyncio.CancelledError):
         detail = CANCELLED_DETAIL
+    if isinstance(error, ClientDisconnect):
+        detail = "the body ended early"
     if isinstance(error, Unacceptable):
         detail = "a field is not acceptable"
         errors = [FieldError(field=f"body.{error.field}", code=code, message=error.reason)]
@@ -163,7 +181,7 @@ def _answer(error: BaseException, path: str, status: HTTPStatus, code: str) -> R
         headers["WWW-Authenticate"] = 'Bearer realm="gatehouse"'
     if status is HTTPStatus.SERVICE_UNAVAILABLE:
         headers["Retry-After"] = str(round(getattr(error, "retry_after", 1.0)) or 1)
-    return problem(status, code, detail, path, errors=errors, headers=headers)
+    return problem(status, code, given_detail or detail, path, errors=errors, headers=headers, facts=facts)
 
 
 async def _invalid_request(request: Request, error: Exception) -> Response:

@@ -12,6 +12,7 @@ from urllib.parse import quote
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.api.body_limit import BodyLimits
 from app.api.problems import problem, problem_for
 from domain import bound_request_id
 
@@ -28,9 +29,9 @@ class RequestContext:
     request that is cancelled, as by a server that stops, 503.
     """
 
-    def __init__(self, app: ASGIApp, max_body_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, limits: BodyLimits) -> None:
         self._app = app
-        self._max_body_bytes = max_body_bytes
+        self._limits = limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in {"http", "websocket"}:
@@ -55,9 +56,10 @@ class RequestContext:
 
         with bound_request_id(request_id):
             length = headers.get("content-length", "0")
+            limit = self._limits.of(scope)
             # Python refuses to read an int of some thousand digits.
-            if length.isdecimal() and (len(length) > 18 or int(length) > self._max_body_bytes):
-                detail = f"the body is larger than {self._max_body_bytes} bytes"
+            if length.isdecimal() and (len(length) > 18 or int(length) > limit):
+                detail = f"the body is larger than {limit} bytes"
                 response = problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "content_too_large", detail, scope["path"])
                 await response(scope, receive, send_named)
                 return

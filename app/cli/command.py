@@ -3,28 +3,21 @@
 Typer drops `async def` commands silently; this is the one place that runs them.
 """
 
-import asyncio
 import inspect
-import signal
-import threading
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Annotated, Any, Concatenate, ParamSpec, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, Concatenate, ParamSpec
 
 import typer
 
+from app.cli.signals import run_to_its_end
 from app.logs import configure_logs
 from containers import Container, running
 from domain import SYSTEM, acting_as
 
 P = ParamSpec("P")
-T = TypeVar("T")
 Command = Callable[Concatenate[Container, P], Awaitable[int | None]]
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
-
-
-class Terminated(Exception):
-    """SIGTERM ended the command."""
 
 
 def container_command(application: typer.Typer, name: str) -> Callable[[Command[P]], Command[P]]:
@@ -51,38 +44,6 @@ def container_command(application: typer.Typer, name: str) -> Callable[[Command[
         return function
 
     return register
-
-
-def run_to_its_end(work: Coroutine[Any, Any, T]) -> T:
-    """`asyncio.run`, where SIGTERM cancels as SIGINT does: what is open is rolled back and closed. Raises `Terminated`
-    then, as KeyboardInterrupt is raised for SIGINT.
-    """
-    told = False
-
-    async def main() -> T:
-        task = asyncio.current_task()
-
-        def terminate() -> None:
-            nonlocal told
-            told = True
-            if task is not None:
-                task.cancel()
-
-        if threading.current_thread() is not threading.main_thread():
-            return await work  # signals are somebody else's
-        loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGTERM, terminate)
-        try:
-            return await work
-        finally:
-            loop.remove_signal_handler(signal.SIGTERM)
-
-    try:
-        return asyncio.run(main())
-    except asyncio.CancelledError:
-        if told:
-            raise Terminated from None
-        raise
 
 
 def _require_text(arguments: dict[str, Any]) -> None:

@@ -5,37 +5,29 @@ once.
 """
 
 import asyncio
-import codecs
 import os
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import TypeVar
 
 T = TypeVar("T")
 
-PIECE: Final = 65_536
-"""Bytes of one read."""
-
 
 class InputFile:
-    """UTF-8 text, with or without byte order mark. Bytes that aren't UTF-8 come as surrogates: the reader tells."""
+    """The bytes, in pieces."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
-        self._decoder = codecs.getincrementaldecoder("utf-8-sig")("surrogateescape")
         self.reading = False
 
-    async def read(self, _size: int, /) -> str:
-        """The next piece, of any length; empty at the end. Raises OSError."""
+    async def read(self, size: int, /) -> bytes:
+        """The next piece, `size` bytes at most; empty at the end. Raises OSError."""
         self.reading = True
-        while True:
-            data = await _unjoined(lambda: os.read(self._descriptor, PIECE))
-            text = self._decoder.decode(data, final=not data)
-            if text or not data:
-                self.reading = False
-                return text
+        piece = await _unjoined(lambda: os.read(self._descriptor, size))
+        self.reading = False
+        return piece
 
 
 @asynccontextmanager

@@ -10,7 +10,10 @@ from app.cli.server import Server
 from app.logs import configure_logs
 from containers import Container
 
+application = typer.Typer()
 
+
+@application.command("serve")
 def serve(
     context: typer.Context,
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,

@@ -1,36 +1,22 @@
-"""`gatehouse users`: create, list, show, import, export."""
+"""`gatehouse users`: create, list, show, delete, restore, purge; import and export are in `app.cli.user_csv`."""
 
-import os
 import sys
-from contextlib import aclosing
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from app.cli import user_csv
 from app.cli.command import JsonFlag, container_command
-from app.cli.exit_codes import ExitCode
-from app.cli.input_file import input_file
 from app.cli.output import USER_COLUMNS, print_json, print_table, say, user_record
+from app.cli.region import Region
 from containers import Container
-from domain import Role, UserChanges, UserStatus
-from domain.phone_number import REGIONS
+from domain import Role, User, UserChanges, UserStatus
 from repositories import UserFilter
-from services.import_report import ImportReport
 
 application = typer.Typer(no_args_is_help=True, help="Accounts.")
 
 
-def _region(value: str | None) -> str | None:
-    if value is not None and value.upper() not in REGIONS:
-        msg = f"'{value}' is no ISO 3166 country code with phone numbers, such as US"
-        raise typer.BadParameter(msg)
-    return None if value is None else value.upper()
-
-
-Region = Annotated[
-    str | None, typer.Option(callback=_region, help="Country of phone numbers without country code: US, DE, …")
-]
+AnyUser = Annotated[str, typer.Argument(metavar="USER", help="Id, e-mail address or phone number.")]
 
 
 @container_command(application, "create")
@@ -55,8 +41,7 @@ async def create(
     if display_name is not None:
         changes["display_name"] = display_name
     secret = _password() if password else None
-    user = await container.user_service().create(changes, password=secret, region=region)
-    print_json(user_record(user)) if json else print_table(USER_COLUMNS, [user_record(user)])
+    _print(await container.user_service().create(changes, password=secret, region=region), json)
 
 
 @container_command(application, "list")
@@ -92,84 +77,57 @@ async def list_users(
 @container_command(application, "show")
 async def show(
     container: Container,
-    user: Annotated[str, typer.Argument(help="Id, e-mail address or phone number.")],
+    user: AnyUser,
+    include_deleted: Annotated[bool, typer.Option("--include-deleted", help="A deleted one too.")] = False,
     json: JsonFlag = False,
 ) -> None:
     """Show one account."""
-    record = user_record(await container.user_service().find(user))
+    record = user_record(await container.user_service().find(user, include_deleted=include_deleted))
     if json:
         print_json(record)
     else:
         print_table(("field", "value"), [{"field": name, "value": value} for name, value in record.items()])
 
 
-@container_command(application, "import")
-async def import_users(
+@container_command(application, "delete")
+async def delete(container: Container, user: AnyUser, json: JsonFlag = False) -> None:
+    """Delete an account. It keeps its e-mail address and phone number, and can be restored until it is purged."""
+    users = container.user_service()
+    _print(await users.delete((await users.find(user)).id), json)
+
+
+@container_command(application, "restore")
+async def restore(container: Container, user: AnyUser, json: JsonFlag = False) -> None:
+    """Undo a delete."""
+    users = container.user_service()
+    _print(await users.restore((await users.find(user, include_deleted=True)).id), json)
+
+
+@container_command(application, "purge")
+async def purge(
     container: Container,
-    file: Annotated[Path, typer.Argument(help="CSV, UTF-8, its first line naming the columns.")],
-    column: Annotated[
-        list[str] | None,
-        typer.Option(help='FIELD=COLUMN, or FIELD="{first} {last}"; fields: email phone display_name role status.'),
-    ] = None,
-    region: Region = None,
+    user: AnyUser,
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask. Nothing is asked where stdin is no terminal.")] = False,
     json: JsonFlag = False,
-) -> int:
-    """Create an account for each row that is new. Exit code 3 when rows were rejected."""
-    columns: dict[str, str] = {}
-    for text in column or []:
-        field, equals, source = text.partition("=")
-        if not equals or not source:
-            msg = f"'{text}' is not FIELD=COLUMN"
-            raise typer.BadParameter(msg)
-        columns[field.strip()] = source
-    async with input_file(file) as opened:
-        report = await container.user_csv_service().import_file(
-            opened, columns=columns, region=region, progress=_progress
-        )
-    if json:
-        print_json(
-            {
-                "rows": report.rows,
-                "imported": report.imported,
-                "skipped": report.skipped,
-                "rejected": [{"line": row.line, "reason": row.reason} for row in report.rejected],
-            }
-        )
-    else:
-        counts = {name: getattr(report, name) for name in ("rows", "imported", "skipped")}
-        print_table((*counts, "rejected"), [counts | {"rejected": len(report.rejected)}])
-        for rejection in report.rejected:
-            say(f"line {rejection.line}: {rejection.reason}")
-    return ExitCode.PARTLY_DONE if report.rejected else ExitCode.DONE
-
-
-@container_command(application, "export")
-async def export(
-    container: Container,
-    output: Annotated[Path | None, typer.Option(help="A new file, readable by you alone; stdout otherwise.")] = None,
 ) -> None:
-    """Write the accounts that aren't deleted as CSV, oldest first."""
-    async with aclosing(container.user_csv_service().export()) as pieces:
-        if output is None:
-            async for piece in pieces:
-                sys.stdout.write(piece)
-            sys.stdout.flush()
-            return
-        descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
-                async for piece in pieces:
-                    file.write(piece)
-        except BaseException:
-            # Half an export looks like a whole one.
-            output.unlink()
-            raise
-    say(f"written to {output}")
+    """Delete an account, deleted before or not, and its tokens for good. Nothing brings them back."""
+    users = container.user_service()
+    account = await users.find(user, include_deleted=True)
+    if not yes and sys.stdin.isatty():
+        typer.confirm(f"Purge account {account.id} ({account.email or account.phone})?", abort=True, err=True)
+    await users.purge(account.id)
+    if json:
+        print_json({"purged": str(account.id)})
+    else:
+        say(f"purged {account.id}")
 
 
-def _progress(report: ImportReport) -> None:
-    if sys.stderr.isatty():
-        print(f"\r{report.rows} rows read, {report.imported} imported", end="", file=sys.stderr, flush=True)
+user_csv.register(application)
+
+
+def _print(user: User, json: bool) -> None:
+    record = user_record(user)
+    print_json(record) if json else print_table(USER_COLUMNS, [record])
 
 
 def _password() -> str:

@@ -18,11 +18,10 @@ PROGRAM: Final = ("-m", "app.worker")
 """Named, not imported: commands and tasks know nothing of each other."""
 
 
-def register(application: typer.Typer) -> None:
-    """Add the command."""
-    container_command(application, "worker")(worker)
+application = typer.Typer()
 
 
+@container_command(application, "worker")
 async def worker(
     container: Container,
     pool: Annotated[str | None, typer.Option(help="prefork, threads or solo; else as configured.")] = None,

@@ -5,7 +5,9 @@ import pytest
 from containers import Container
 from domain import SYSTEM, Role, User, UserStatus, acting_as
 from services.csv_errors import (
+    AmbiguousCsvColumn,
     CsvError,
+    FormattedTemplate,
     MalformedTemplate,
     NoUsableColumn,
     UnknownCsvColumn,
@@ -60,7 +62,12 @@ async def test_columns_can_be_mapped_and_templates_put_together(container: Conta
         ("email\n", {"email": "{email"}, MalformedTemplate, "template of 'email'"),
         ("email\n", {"email": "{email}}"}, MalformedTemplate, "template of 'email'"),
         ("name,age\n", None, NoUsableColumn, "--column email=COLUMN"),
-        ("email;phone\n", None, NoUsableColumn, "--column email=COLUMN"),
+        ("email", {"email": "{email!r}"}, FormattedTemplate, "template of 'email' has a conversion"),
+        ("email", {"email": "{email:>40}"}, FormattedTemplate, "Braces hold a column's name and nothing else"),
+        ("email", {"email": "email}"}, MalformedTemplate, "template of 'email'"),
+        ("email,Email\n", None, AmbiguousCsvColumn, "more than one column 'Email'"),
+        ("email,email\n", {"email": "email"}, AmbiguousCsvColumn, "more than one column 'email'"),
+        ("e\0m\0ail\n", None, UnreadableCsv, "line 1: holds NUL"),
         ("", None, UnreadableCsv, "line 1: the file is empty"),
         ("\n\n\n", None, UnreadableCsv, "the file is empty"),
     ],

@@ -1,6 +1,7 @@
 """Commands as processes: servers, signals, pipes."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -110,10 +111,12 @@ def test_an_import_that_is_told_to_stop_keeps_whole_batches_and_says_so(
         out, err = command.communicate(timeout=60)
     assert command.returncode == code, err
     assert out == ""
-    assert err == words
+    told = re.fullmatch(r"stopped: (\d+) rows are settled; go on with --start-line (\d+)\n" + re.escape(words), err)
+    assert told, err
     with process("users", "export", DATABASE_URL=database_url) as export:
         stored = len(export.communicate(timeout=60)[0].splitlines()) - 1
     assert stored % 500 == 0, "whole batches"
+    assert int(told[1]) == int(told[2]) - 2 <= stored
     assert 500 <= stored < 7000
 
 

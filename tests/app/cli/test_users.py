@@ -134,6 +134,10 @@ def test_an_import_that_cannot_begin_says_why(gatehouse: Gatehouse, tmp_path: Pa
         (["--column", "emial=email"], 1, "Did you mean 'email'?"),
         (["--column", "email=emial"], 1, "Did you mean 'email'?"),
         (["--column", "email={email"], 1, "template of 'email'"),
+        (["--column", "email={email!r}"], 1, "conversion or a format"),
+        (["--column", "email=email", "--column", "email=email"], 2, "more than one column"),
+        (["--delimiter", ";"], 2, "--delimiter"),
+        (["--start-line", "0"], 2, "--start-line"),
         (["--column", "email"], 2, "is not FIELD=COLUMN"),
         (["--column", "email="], 2, "is not FIELD=COLUMN"),
         (["--column", "=email"], 1, "no field ''"),
@@ -142,7 +146,7 @@ def test_an_import_that_cannot_begin_says_why(gatehouse: Gatehouse, tmp_path: Pa
     for content, words in [
         (b"", "the file is empty"),
         (b"email\n" + b"ada@example.com\n" * 400 + b"ada@\xff.com\n", "line 402: not UTF-8"),
-        ("email\nada@example.com\n".encode("utf-16"), "not UTF-8"),
+        ("email\nada@example.com\n".encode("utf-16-le"), "line 1: holds NUL"),
         (b'email\n"ada@example.com\n', "line 2: "),
         (b"name\nAda\n", "--column email=COLUMN"),
     ]:
@@ -151,17 +155,68 @@ def test_an_import_that_cannot_begin_says_why(gatehouse: Gatehouse, tmp_path: Pa
     assert gatehouse("users", "list", "--json").json()["items"] == []
 
 
+def test_a_file_that_breaks_half_way_prints_what_was_done_and_where_to_go_on(
+    gatehouse: Gatehouse, tmp_path: Path
+) -> None:
+    file, report = tmp_path / "people.csv", tmp_path / "report.csv"
+    rows = b"".join(b"user%d@example.com\n" % number for number in range(503))
+    file.write_bytes(b"email\n" + rows + b"\xff\n")
+    done = gatehouse("users", "import", str(file), "--json", "--report", str(report))
+    assert done.code == 1
+    assert json.loads(done.out) == {"rows": 500, "imported": 500, "skipped": 0, "rejected": [], "next_line": 502}
+    assert done.err.splitlines() == [
+        "stopped: 500 rows are settled; go on with --start-line 502",
+        "error: line 505: not UTF-8 from here on; convert the file",
+    ]
+    assert report.stat().st_mode & 0o777 == 0o600
+    lines = report.read_text().splitlines()
+    assert (len(lines), lines[0], lines[-1]) == (501, "line,outcome,reason", "501,imported,")
+
+    file.write_bytes(b"email\n" + rows)
+    gatehouse("users", "import", str(file), "--report", str(report)).assert_error(1, "file exists")
+    rest = gatehouse("users", "import", str(file), "--start-line", "502", "--json").json()
+    assert (rest["rows"], rest["imported"]) == (3, 3)
+
+
+def test_a_dry_run_stores_nothing(gatehouse: Gatehouse, settings: Settings, tmp_path: Path) -> None:
+    file = tmp_path / "people.csv"
+    file.write_text("email;display_name\nada@example.com;Ada\nnonsense;x\n")
+    done = gatehouse("users", "import", str(file), "--dry-run", "--json")
+    assert done.code == 3
+    assert json.loads(done.out)["imported"] == 1
+    assert stored(settings) == []
+
+
+def test_delete_restore_and_purge(gatehouse: Gatehouse, settings: Settings) -> None:
+    made = gatehouse("users", "create", "--email", "ada@example.com", "--phone", "+14155550132", "--json").json()
+    gatehouse("tokens", "issue", "ada@example.com")
+    assert gatehouse("users", "delete", "ada@example.com", "--json").json()["deleted_at"]
+    gatehouse("users", "show", "ada@example.com").assert_error(1, "no account has this")
+    assert gatehouse("users", "show", "ada@example.com", "--include-deleted", "--json").json()["id"] == made["id"]
+    gatehouse("users", "delete", "ada@example.com").assert_error(1, "no account has this")
+    assert gatehouse("users", "restore", "+14155550132", "--json").json()["deleted_at"] is None
+    assert gatehouse("users", "restore", made["id"]).code == 0
+    assert gatehouse("users", "delete", made["id"]).code == 0
+    assert gatehouse("users", "purge", "ada@example.com", "--json").json() == {"purged": made["id"]}
+    assert stored(settings) == []
+    gatehouse("users", "purge", made["id"]).assert_error(1, "there is no user with id")
+
+
 def test_export_writes_a_file_for_its_owner_alone_and_never_over_another(gatehouse: Gatehouse, tmp_path: Path) -> None:
     gatehouse("users", "create", "--email", "ada@example.com", "--display-name", "=1+1")
     output = tmp_path / "people.csv"
     done = gatehouse("users", "export", "--output", str(output))
     assert (done.code, done.out) == (0, "")
+    assert "1 accounts written to" in done.err
     assert output.stat().st_mode & 0o777 == 0o600
     assert ",ada@example.com,,'=1+1,user,active," in output.read_text()
     to_stdout = gatehouse("users", "export")
     assert to_stdout.out.encode() == output.read_bytes()
 
     before = output.read_bytes()
+    told = gatehouse("users", "export", "--output", str(tmp_path / "more.csv"), "--json").json()
+    assert told == {"output": str(tmp_path / "more.csv"), "accounts": 1}
+    gatehouse("users", "export", "--json").assert_error(2, "--json needs --output")
     gatehouse("users", "export", "--output", str(output)).assert_error(1, "file exists")
     assert output.read_bytes() == before
     gatehouse("users", "export", "--output", str(tmp_path / "no" / "p.csv")).assert_error(1, "no such file")

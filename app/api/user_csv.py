@@ -1,0 +1,166 @@
+"""`/v1/users/import` and `/v1/users/export`."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
+from http import HTTPStatus
+from tempfile import SpooledTemporaryFile
+from typing import Annotated, Any, Final, Self
+
+from fastapi import APIRouter, Depends, Query, Request
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from starlette.responses import Response, StreamingResponse
+
+from app.api.csv_body import CONTENT, csv_body
+from app.api.dependencies import SettingsDep, UserCsvServiceDep, admin
+from app.api.problems import problem_for
+from database.errors import DatabaseError
+from domain.phone_number import REGIONS
+from services.csv_columns import column_mapping
+from services.csv_delimiter import Delimiter
+from services.csv_encoding import DecodedText
+from services.csv_errors import CsvError
+from services.csv_text import REPORT_HEADER, csv_text, report_text
+from services.import_report import ImportReport, RowReport
+
+router = APIRouter(prefix="/users", tags=["users"])
+
+CSV: Final = "text/csv; charset=utf-8"
+HELD: Final = 1_048_576
+"""Bytes of a report that are kept in memory; a longer one is a file without a name."""
+
+
+def _region(value: str) -> str:
+    if value.upper() not in REGIONS:
+        msg = "is no ISO 3166 country code with phone numbers, such as US"
+        raise ValueError(msg)
+    return value.upper()
+
+
+class ImportOptions(BaseModel):
+    """The query of `POST /v1/users/import`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    dry_run: bool = Field(default=False, description="say what would be, and store nothing")
+    column: list[Annotated[str, Field(max_length=1000)]] = Field(
+        default=[],
+        max_length=20,
+        description="`FIELD=COLUMN` or `FIELD={first} {last}`; fields: email phone display_name role status. "
+        "Without any, columns are taken by their own names",
+    )
+    region: Annotated[str, AfterValidator(_region)] | None = Field(
+        default=None, description="country of phone numbers without country code"
+    )
+    delimiter: Delimiter | None = Field(default=None, description="what separates cells; else the header tells it")
+    start_line: int = Field(default=1, ge=1, lt=1 << 63, description="leave out rows that begin on earlier lines")
+
+
+class RejectionBody(BaseModel):
+    """A row that was not imported: the line of the file it begins on, and why."""
+
+    line: int
+    reason: str
+
+
+class ImportBody(BaseModel):
+    """`rows` = `imported` + `skipped` (the account is there already) + rejected."""
+
+    rows: int
+    imported: int
+    skipped: int
+    rejected: list[RejectionBody]
+
+    @classmethod
+    def of(cls, report: ImportReport) -> Self:
+        rejected = [RejectionBody(line=row.line, reason=row.reason) for row in report.rejected]
+        return cls(rows=report.rows, imported=report.imported, skipped=report.skipped, rejected=rejected)
+
+
+@router.post(
+    "/import",
+    dependencies=[Depends(admin)],
+    response_model=ImportBody,
+    responses={200: {"content": {"text/csv": {"schema": {"type": "string"}}}}},
+    openapi_extra={"requestBody": {"required": True, "content": CONTENT}},
+)
+async def import_users(
+    request: Request, options: Annotated[ImportOptions, Query()], users: UserCsvServiceDep, settings: SettingsDep
+) -> Any:
+    """Create an account for each row of a CSV file that is new, in batches that are stored whole or not at all.
+
+    Rows that break a rule are reported by their line and don't stop the others. With `Accept: text/csv` the answer is
+    a file that says what became of each row. Sending a file again is safe: what is there already is skipped. When a
+    file can't be read to its end, or the database fails, the problem's `report` says what was done before, and its
+    `next_line` is the `start_line` to go on from.
+    """
+    columns = column_mapping(options.column)
+    report = ImportReport()
+    lines = _ReportFile() if "text/csv" in request.headers.get("accept", "") else None
+    try:
+        async with csv_body(request) as body:
+            await users.import_file(
+                DecodedText(body, max_bytes=settings.csv.max_bytes),
+                columns=columns,
+                region=options.region,
+                delimiter=options.delimiter,
+                start_line=options.start_line,
+                dry_run=options.dry_run,
+                row_reports=None if lines is None else lines.add,
+                report=report,
+            )
+    except (CsvError, DatabaseError) as error:
+        if not report.rows:
+            raise
+        facts = ImportBody.of(report).model_dump() | {"next_line": report.next_line}
+        done = None
+        if isinstance(error, DatabaseError):
+            done = f"the database failed; rows before line {report.next_line} are settled, go on from there"
+        return problem_for(error, request.url.path, detail=done, facts={"report": facts})
+    if lines is None:
+        return ImportBody.of(report)
+    return StreamingResponse(lines.pieces(), HTTPStatus.OK, _attachment("import-report.csv"), CSV)
+
+
+@router.get(
+    "/export",
+    dependencies=[Depends(admin)],
+    response_class=StreamingResponse,
+    responses={200: {"content": {"text/csv": {"schema": {"type": "string"}}}, "description": "A CSV file"}},
+)
+async def export_users(users: UserCsvServiceDep) -> Response:
+    """The accounts that aren't deleted, as CSV. Cells that a spreadsheet would run begin with `'`, which an import of
+    the file removes. A stream that broke off has no last chunk: count it as none.
+    """
+    pieces = users.export()
+    # Before the status is sent: a database that doesn't answer is a 503, and no file of one line.
+    first = await anext(pieces)
+    return StreamingResponse(_whole(first, pieces), HTTPStatus.OK, _attachment("users.csv"), CSV)
+
+
+async def _whole(first: str, rest: AsyncGenerator[str, None]) -> AsyncIterator[str]:
+    async with aclosing(rest):
+        yield first
+        async for piece in rest:
+            yield piece
+
+
+def _attachment(name: str) -> dict[str, str]:
+    return {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
+
+
+class _ReportFile:
+    """The report of each row, kept until the import has ended: its status comes first."""
+
+    def __init__(self) -> None:
+        self._file = SpooledTemporaryFile(max_size=HELD)  # noqa: SIM115 - it ends with the answer
+        self._file.write(csv_text([REPORT_HEADER]).encode())
+
+    def add(self, reports: Sequence[RowReport]) -> None:
+        self._file.write(report_text(reports).encode())
+
+    def pieces(self) -> Any:
+        """The bytes; Starlette reads them in a thread."""
+        with self._file:
+            self._file.seek(0)
+            while piece := self._file.read(65_536):
+                yield piece

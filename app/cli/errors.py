@@ -1,0 +1,5 @@
+"""What only the command line can end by."""
+
+
+class Terminated(Exception):
+    """SIGTERM ended the command."""

@@ -1,0 +1,52 @@
+"""Menu: the commands by name, each imported when it is asked for. `gatehouse --help` imports none of them."""
+
+from importlib import import_module
+from typing import Any, Final, NamedTuple
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_group_from_info
+from typer.models import TyperInfo
+
+
+class Entry(NamedTuple):
+    """A line of the menu: the module whose `application` is the command, and what it is for."""
+
+    module: str
+    help: str
+
+
+ENTRIES: Final = {
+    "serve": Entry("app.cli.serve", "Serve the HTTP API until interrupted or terminated."),
+    "worker": Entry("app.cli.worker", "Run tasks until interrupted or terminated."),
+    "users": Entry("app.cli.users", "Accounts."),
+    "tokens": Entry("app.cli.tokens", "Access tokens."),
+    "outbox": Entry("app.cli.outbox", "Messages that follow a commit."),
+    "db": Entry("app.cli.db", "The database schema."),
+    "config": Entry("app.cli.config", "Settings."),
+    "demo": Entry("app.cli.demo", "Demonstration."),
+}
+"""The commands, in the order of the help."""
+
+
+class Menu(TyperGroup):
+    """Shows `ENTRIES`, and becomes the real command once one is chosen."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        for name, entry in ENTRIES.items():
+            self.add_command(TyperCommand(name=name, help=entry.help, callback=None, rich_markup_mode=None))
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Typer's own, with the command instead of its line."""
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, command if name is None else self._command(name), rest
+
+    def _command(self, name: str) -> Any:
+        application: typer.Typer = import_module(ENTRIES[name].module).application
+        group = get_group_from_info(
+            TyperInfo(application), pretty_exceptions_short=False, rich_markup_mode=None, suggest_commands=True
+        )
+        group.name = name
+        # A module with one command of its own name is that command.
+        return group.commands.get(name, group)
