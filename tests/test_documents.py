@@ -159,7 +159,9 @@ def test_every_decision_is_in_the_index() -> None:
     decisions = ROOT / "docs" / "decisions"
     index = (decisions / "README.md").read_text(encoding="utf-8")
     records = sorted(path for path in decisions.glob("*.md") if path.name != "README.md")
-    for number, record in enumerate(records, start=1):
+    numbers = [int(record.name[:4]) for record in records]
+    assert len(numbers) == len(set(numbers))
+    for number, record in zip(numbers, records, strict=True):
         text = record.read_text(encoding="utf-8")
         title = text.partition("\n")[0]
         assert title.startswith(f"# {number:04}: ")
