@@ -47,7 +47,6 @@ class Container(containers.DeclarativeContainer):
     # it itself it would be asynchronous, and every provider above it would give a Future (docs/decisions/0003).
     lifetime = providers.Singleton(Lifetime, settings.provided.database.drain_timeout)
     engine = providers.Resource(open_engine, settings.provided.database, lifetime)
-    schema = providers.Factory(Schema, engine, LOCATION, lifetime)
 
     # Sessions and transactions. The factory asks for the engine at each call: `engine.provider`, not the engine.
     id_generator = providers.Singleton(Snowflake.of_node, settings.provided.node_id)
@@ -55,6 +54,7 @@ class Container(containers.DeclarativeContainer):
     session_factory = providers.Singleton(SessionFactory, engine.provider, lifetime, id_generator, audit_trail)
     session_provider = providers.Factory(EngineSessionProvider, session_factory)
     transaction = providers.Factory(TransactionProvider, session_provider)
+    schema = providers.Factory(Schema, engine, LOCATION, lifetime, session_factory)
     wake_up = providers.Factory(WakeUp, engine.provider)
 
     # DAOs.

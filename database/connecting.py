@@ -9,11 +9,12 @@ from typing import Any, Final
 
 import anyio
 from sqlalchemy import URL, event
+from sqlalchemy.exc import DBAPIError, InvalidRequestError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.util import await_only, greenlet_spawn
 
 from database import sqlite
-from database.errors import DatabaseUnavailable
+from database.errors import DatabaseUnavailable, DriverError
 
 GRACE: Final = 0.1
 """Seconds that opening a connection may go on when nobody wants it any more."""
@@ -34,7 +35,7 @@ def name_connect_failures(engine: AsyncEngine) -> None:
         try:
             return await_only(_or_not_at_all(connecting, unwanted))
         except (OSError, TimeoutError, dialect.loaded_dbapi.Error) as error:
-            raise DatabaseUnavailable(_reason(error), address(engine.url)) from None
+            raise unavailable(error, address(engine.url)) from None
 
 
 async def _or_not_at_all(connecting: Coroutine[Any, Any, Any], unwanted: "set[asyncio.Task[Any]]") -> Any:
@@ -59,7 +60,25 @@ def _close_unwanted(unwanted: "set[asyncio.Task[Any]]", task: "asyncio.Task[Any]
         task.result().terminate()
 
 
+def set_up_errors(dbapi: Any) -> tuple[type[BaseException], ...]:
+    """What comes when a connection breaks while it is being set up: our own errors, SQLAlchemy's, its driver module's,
+    and asyncpg's as they are. InvalidRequestError: the new connection was dead at once, twice.
+    """
+    errors: tuple[type[BaseException], ...] = (DriverError, OSError, dbapi.Error, DBAPIError, InvalidRequestError)
+    driver = getattr(dbapi, "asyncpg", None)
+    return (
+        errors if driver is None else (*errors, driver.PostgresError, driver.InterfaceError, driver.InternalClientError)
+    )
+
+
+def unavailable(error: BaseException, target: str) -> DatabaseUnavailable:
+    """What a connection that was not to be had is called."""
+    return DatabaseUnavailable(_reason(error), target)
+
+
 def _reason(error: BaseException) -> str:
+    if isinstance(error, DBAPIError) and error.orig is not None:
+        error = error.orig
     if isinstance(error, TimeoutError):
         return "no answer in time"
     if isinstance(error, OSError):

@@ -77,6 +77,8 @@ _BY_MYSQL_NUMBER: Final[dict[int, type[DriverError]]] = {
     1969: StatementTimeout,
     3024: StatementTimeout,
 }
+LOST: Final = "08003"
+"""SQLSTATE connection_does_not_exist: what asyncpg calls a connection that broke with a statement under way."""
 _QUOTES_NO_VALUE: Final = ("08", "25", "26", "40", "42", "53", "54", "55", "57")
 """SQLSTATE classes whose messages name objects and states. The others may quote what was sent."""
 
@@ -96,7 +98,20 @@ def translate(context: ExceptionContext) -> BaseException | None:
         if isinstance(context.original_exception, LookupError):
             context.original_exception.args = ("a value is none of its column's choices",)
         return context.original_exception
+    if _broken_io(context):
+        context.is_disconnect = True
+        return ConnectionLost(_words([context.original_exception], LOST), sqlstate=LOST)
     return None
+
+
+def _broken_io(context: ExceptionContext) -> bool:
+    """Whether the driver lets through, as it is, that its socket or its protocol broke under a statement. SQLAlchemy
+    takes neither for a lost connection.
+    """
+    driver = getattr(context.dialect.loaded_dbapi, "asyncpg", None)
+    broken = (OSError,) if driver is None else (OSError, driver.InternalClientError)
+    error = context.original_exception
+    return context.sqlalchemy_exception is None and isinstance(error, broken) and not isinstance(error, TimeoutError)
 
 
 def _typed(context: ExceptionContext) -> DriverError:

@@ -6,6 +6,7 @@ from sqlalchemy.exc import NoSuchModuleError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from database import json_codec, postgresql, sqlite
+from database.connecting import address
 from database.disposal import Disposal
 from database.errors import DriverNotInstalled
 from database.events import install
@@ -62,6 +63,8 @@ def build_engine(settings: DatabaseSettings, **instead: Any) -> AsyncEngine:
     except (ModuleNotFoundError, NoSuchModuleError) as error:
         driver = settings.url.get_driver_name()
         raise DriverNotInstalled(driver, EXTRAS.get(backend)) from error
+    if isinstance(engine.pool, Pool):
+        engine.pool.target = address(engine.url)
     ping_after_idle(engine, settings.ping_after_idle)
     install(engine)
     return engine

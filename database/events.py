@@ -19,7 +19,7 @@ from sqlalchemy.util import await_only, greenlet_spawn
 from database import postgresql, sqlite
 from database.carry import carry
 from database.connecting import name_connect_failures
-from database.driver_errors import translate
+from database.driver_errors import LOST, translate
 from database.errors import (
     CommitOutcomeUnknown,
     ConnectionLost,
@@ -46,8 +46,6 @@ _METHODS: Final = {
     "START": "begin",
 }
 
-ANSWER_LOST: Final = "08003"
-"""What asyncpg calls a connection that broke with a statement under way."""
 WRITE_REFUSED: Final = frozenset({"25006", "SQLITE_READONLY"})
 """What databases answer to a write where only reading is allowed."""
 
@@ -102,7 +100,7 @@ def _answer_lost(context: ExceptionContext, error: BaseException | None) -> bool
     """Whether a write that commits by itself was sent, and its answer lost."""
     return (
         isinstance(error, ConnectionLost)
-        and error.sqlstate == ANSWER_LOST
+        and error.sqlstate == LOST
         and not (context.statement or "").startswith("SELECT")
     )
 

@@ -10,8 +10,9 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.exc import TimeoutError as QueueTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine
-from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry, PoolProxiedConnection
+from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry, PoolProxiedConnection, QueuePool
 
+from database.connecting import set_up_errors, unavailable
 from database.errors import PoolTimeout
 
 PING_TIMEOUT: Final = 1.0
@@ -20,8 +21,12 @@ IDLE_SINCE = "gatehouse_idle_since"
 
 
 class Pool(AsyncAdaptedQueuePool):
-    """Raises `PoolTimeout`, naming the holders, where SQLAlchemy's own pool raises its TimeoutError."""
+    """Raises `PoolTimeout`, naming the holders, where SQLAlchemy's own pool raises its TimeoutError; and
+    `DatabaseUnavailable` for a connection that breaks between its opening and its first use.
+    """
 
+    target: str = "the database"
+    """Where it is, for errors."""
     describe_holders: Callable[[], tuple[str, ...]] = staticmethod(lambda: ())
     """Who holds the connections: set by whoever knows."""
 
@@ -31,10 +36,18 @@ class Pool(AsyncAdaptedQueuePool):
         return self.size() + max(self._max_overflow, 0)
 
     def connect(self) -> PoolProxiedConnection:
+        dialect: Any = self._dialect
         try:
             return super().connect()
         except QueueTimeout:
             raise PoolTimeout(size=self.capacity, timeout=self.timeout(), holders=self.describe_holders()) from None
+        except set_up_errors(dialect.loaded_dbapi) as error:
+            raise unavailable(error, self.target) from None
+
+    def recreate(self) -> QueuePool:
+        pool = super().recreate()
+        pool.target = self.target  # type: ignore[attr-defined]  # SQLAlchemy makes another of this class
+        return pool
 
 
 def ping_after_idle(engine: AsyncEngine, idle: float) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from alembic import command
 from alembic.autogenerate import compare_metadata
@@ -10,13 +10,17 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util.exc import CommandError
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Select, String, column, select, table
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import QueuePool
 
-from database.errors import UnknownRevision
+from database.errors import SchemaOutdated, UnknownRevision
 from database.lifetime import Lifetime
+from database.session_factory import SessionFactory
+from database.session_provider import EngineSessionProvider
 from domain.model import Base
+
+_REVISION: Final[Select[str]] = select(column("version_num", String)).select_from(table("alembic_version"))
 
 
 class Schema:
@@ -24,9 +28,12 @@ class Schema:
     database's DDL is transactional.
     """
 
-    def __init__(self, engine: AsyncEngine, location: Path, lifetime: Lifetime) -> None:
+    def __init__(
+        self, engine: AsyncEngine, location: Path, lifetime: Lifetime, session_factory: SessionFactory
+    ) -> None:
         lifetime.check_home()
         self._engine = engine
+        self._session_provider = EngineSessionProvider(session_factory)
         self._config = Config()
         self._config.set_main_option("script_location", str(location).replace("%", "%%"))
         self._config.set_main_option("path_separator", "os")
@@ -51,9 +58,13 @@ class Schema:
         return pool.checkedout() >= pool.size() + pool._max_overflow  # noqa: SLF001 - as above
 
     async def current(self) -> str | None:
-        """The revision the database is at; None before the first."""
-        async with self._engine.connect() as connection:
-            return await connection.run_sync(lambda sync: MigrationContext.configure(sync).get_current_revision())
+        """The revision the database is at; None before the first. One round trip, and no writer's place is taken."""
+        try:
+            async with self._session_provider.unit(transactional=False, lone=True, ambiently=False) as lone:
+                revision: str | None = await lone.session.scalar(_REVISION)
+                return revision
+        except SchemaOutdated:
+            return None
 
     async def upgrade(self, revision: str = "head") -> None:
         """Move up to this revision."""

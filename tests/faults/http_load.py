@@ -11,8 +11,9 @@ import httpx2
 
 @dataclass(frozen=True)
 class Answer:
-    """One answer; `code` is its problem document's, `at` by the monotonic clock."""
+    """One answer; `code` is its problem document's, `begun` and `at` by the monotonic clock."""
 
+    begun: float
     at: float
     path: str
     status: int
@@ -43,11 +44,12 @@ class HttpLoad:
 
     async def ask(self, method: str, path: str, json: Any = None) -> None:
         """One request, noted."""
+        begun = time.monotonic()
         response = await self._client.request(method, path, json=json)
         problem = response.headers.get("content-type") == "application/problem+json"
         code = response.json()["code"] if problem else ""
         headers = {name.lower(): value for name, value in response.headers.items()}
-        self.answers.append(Answer(time.monotonic(), path, int(response.status_code), code, headers))
+        self.answers.append(Answer(begun, time.monotonic(), path, int(response.status_code), code, headers))
         if response.status_code == 201:
             self.created.add(response.json()["id"])
 

@@ -11,17 +11,20 @@ import httpx2
 import pytest
 
 from app.api import create_app
+from app.api.health import ANSWERS_WITHIN
 from containers import Container, running
 from domain import SYSTEM, Role, acting_as
 from settings import Settings
 from tests.faults.http_load import Answer, HttpLoad
 from tests.faults.leaks import in_use
 from tests.faults.private_postgresql import PrivatePostgresql, Shutdown
+from tests.faults.waiting import until
 
 DOWN: Final = 1.0
 RECOVERY: Final = 1.0
 """Seconds after which nothing may be refused any more."""
 AFTERWARDS: Final = 1.5
+PATIENCE: Final = 10.0
 
 
 @pytest.mark.parametrize("shutdown", ["fast", "immediate"])
@@ -40,6 +43,7 @@ async def test_restarted_under_load_requests_are_refused_politely_and_then_answe
             await asyncio.to_thread(private_postgresql.start)
             up = time.monotonic()
             await asyncio.sleep(RECOVERY + AFTERWARDS)
+            await until(lambda: _ready_since(up, load.answers), within=PATIENCE)
             await load.stop()
         last = max((answer.at - up for answer in load.answers if answer.status >= 500), default=0.0)
         kinds = collections.Counter((answer.status, answer.code) for answer in load.answers)
@@ -48,11 +52,12 @@ async def test_restarted_under_load_requests_are_refused_politely_and_then_answe
         stored = {str(user.id) for user in await container.user_dao().query().all()}
 
     assert load.created <= stored, "what was answered 201 is stored"
-    _judge_the_outage([answer for answer in load.answers if down + 0.1 < answer.at < starting])
+    _judge_the_outage([answer for answer in load.answers if down < answer.begun and answer.at < starting])
     assert {answer.status for answer in load.answers if answer.path == "/health/live"} == {200}
     others = {(answer.status, answer.code) for answer in load.answers if answer.status >= 400 and answer.status != 503}
     assert others <= {(500, "outcome_unknown")}
-    assert [answer for answer in load.answers if answer.at > up + RECOVERY and answer.status >= 400] == []
+    assert _ready_since(up, load.answers)
+    _judge_the_recovery([answer for answer in load.answers if answer.at > up + RECOVERY])
 
 
 def _judge_the_outage(answers: list[Answer]) -> None:
@@ -61,6 +66,17 @@ def _judge_the_outage(answers: list[Answer]) -> None:
     assert {answer.headers["content-type"] for answer in service} == {"application/problem+json"}
     assert all(int(answer.headers["retry-after"]) >= 1 for answer in service)
     assert {answer.status for answer in answers if answer.path == "/health/ready"} == {503}
+
+
+def _judge_the_recovery(answers: list[Answer]) -> None:
+    """A machine without a free core may keep readiness from its answer for half a second: then red is the truth."""
+    refused = [answer for answer in answers if answer.status >= 400]
+    assert [answer for answer in refused if answer.path != "/health/ready"] == []
+    assert [answer for answer in refused if answer.at - answer.begun < ANSWERS_WITHIN] == []
+
+
+def _ready_since(up: float, answers: list[Answer]) -> bool:
+    return any(answer.path == "/health/ready" and answer.status == 200 and answer.at > up for answer in answers)
 
 
 @asynccontextmanager
