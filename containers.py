@@ -13,6 +13,7 @@ from database import TransactionProvider
 from database.engine import open_engine
 from database.lifetime import Lifetime
 from database.schema import Schema
+from database.server import DatabaseServer
 from database.session_factory import SessionFactory
 from database.session_provider import EngineSessionProvider
 from database.wake_up import WakeUp
@@ -47,6 +48,7 @@ class Container(containers.DeclarativeContainer):
     # it itself it would be asynchronous, and every provider above it would give a Future (docs/decisions/0003).
     lifetime = providers.Singleton(Lifetime, settings.provided.database.drain_timeout)
     engine = providers.Resource(open_engine, settings.provided.database, lifetime)
+    database_server = providers.Factory(DatabaseServer, engine, lifetime)
 
     # Sessions and transactions. The factory asks for the engine at each call: `engine.provider`, not the engine.
     id_generator = providers.Singleton(Snowflake.of_node, settings.provided.node_id)

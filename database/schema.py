@@ -74,6 +74,16 @@ class Schema:
         """Move down to this revision; `base` is before the first."""
         await self._run(lambda: command.downgrade(self._config, revision))
 
+    async def draft(self, message: str) -> Path:
+        """A new migration's file, numbered after the newest, from the database as it is to the models as they are.
+
+        Raises `UnknownRevision` when the database isn't at the newest revision.
+        """
+        number = f"{int(self.head or '0') + 1:04}"
+        made: list[Any] = []
+        await self._run(lambda: made.append(command.revision(self._config, message, autogenerate=True, rev_id=number)))
+        return Path(made[0].path)
+
     async def differences(self) -> list[Any]:
         """What the models have and the database has not, or the other way round, in Alembic's words."""
         async with self._engine.connect() as connection:

@@ -13,12 +13,38 @@ application = typer.Typer(no_args_is_help=True, help="The database schema.")
 
 
 @container_command(application, "upgrade")
-async def upgrade(container: Container, revision: Annotated[str, typer.Argument(help="How far.")] = "head") -> None:
+async def upgrade(
+    container: Container, revision: Annotated[str, typer.Argument(help="How far.")] = "head", json: JsonFlag = False
+) -> None:
     """Bring the schema up to date."""
     schema = container.schema()
     before = await schema.current()
     await schema.upgrade(revision)
-    say(f"schema: {before or 'empty'} → {await schema.current()}")
+    _print_move(before, await schema.current(), json)
+
+
+@container_command(application, "downgrade")
+async def downgrade(
+    container: Container,
+    revision: Annotated[str, typer.Argument(help="How far: a revision, -1 for one step, base for all of it.")],
+    json: JsonFlag = False,
+) -> None:
+    """Take the schema back. What later revisions hold is lost."""
+    schema = container.schema()
+    before = await schema.current()
+    await schema.downgrade(revision)
+    _print_move(before, await schema.current(), json)
+
+
+@container_command(application, "revision")
+async def revision(
+    container: Container,
+    message: Annotated[str, typer.Option("--message", "-m", help="What is different, in a few words.")],
+    json: JsonFlag = False,
+) -> None:
+    """Draft the migration from the database, which is at the newest revision, to the models. Read it before use."""
+    path = await container.schema().draft(message)
+    print_json({"path": str(path)}) if json else print(path)
 
 
 @container_command(application, "check")
@@ -39,3 +65,10 @@ async def check(container: Container, json: JsonFlag = False) -> int:
     else:
         say(f"schema is at {current}, the newest, and agrees with the models")
     return ExitCode.DONE if healthy else ExitCode.UNHEALTHY
+
+
+def _print_move(before: str | None, after: str | None, json: bool) -> None:
+    if json:
+        print_json({"before": before, "current": after})
+    else:
+        say(f"schema: {before or 'empty'} → {after or 'empty'}")

@@ -18,11 +18,14 @@ class Entry(NamedTuple):
 
 ENTRIES: Final = {
     "serve": Entry("app.cli.serve", "Serve the HTTP API until interrupted or terminated."),
-    "worker": Entry("app.cli.worker", "Run tasks until interrupted or terminated."),
+    "worker": Entry(
+        "app.cli.worker", "Run tasks until interrupted or terminated; those that are under way then end first."
+    ),
     "users": Entry("app.cli.users", "Accounts."),
     "tokens": Entry("app.cli.tokens", "Access tokens."),
     "outbox": Entry("app.cli.outbox", "Messages that follow a commit."),
     "db": Entry("app.cli.db", "The database schema."),
+    "doctor": Entry("app.cli.doctor", "Look for what is wrong with the set-up, and say how to mend it."),
     "config": Entry("app.cli.config", "Settings."),
     "demo": Entry("app.cli.demo", "Demonstration."),
 }

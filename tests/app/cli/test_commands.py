@@ -1,17 +1,22 @@
 """`gatehouse tokens`, `db`, `demo`, `config`, and errors that every command shares."""
 
 import json
+import os
 import re
 import sqlite3
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from app.cli import main
+from app.cli.menu import ENTRIES
 from containers import Container
 from settings import Settings
 from tests.app.cli.conftest import Gatehouse
+from tests.conftest import ROOT
 from tests.fakes import FailingUsers
 
 UNREACHABLE = "postgresql://someone:canary@127.0.0.1:1/none"
@@ -58,6 +63,43 @@ def test_db_upgrade_brings_an_empty_database_to_the_newest(
     assert shell("db", "upgrade").code == 0
     healthy = shell("db", "check", "--json").json()
     assert healthy == {"current": healthy["head"], "head": healthy["head"], "differences": [], "healthy": True}
+
+
+HELP = """
+import sys
+from app.cli import main
+main(["--help"])
+print([name for name in ("sqlalchemy", "fastapi", "pydantic", "asyncio") if name in sys.modules])
+"""
+
+
+def test_db_downgrade_goes_back_and_upgrade_comes_again(gatehouse: Gatehouse) -> None:
+    head = gatehouse("db", "check", "--json").json()["head"]
+    back = gatehouse("db", "downgrade", "base", "--json").json()
+    assert back == {"before": head, "current": None}
+    assert gatehouse("db", "check").code == 4
+    assert gatehouse("db", "upgrade", "--json").json() == {"before": None, "current": head}
+    gatehouse("db", "downgrade", "nonsense").assert_error(1, "nonsense")
+
+
+def test_help_imports_no_command_and_completion_knows_them_all() -> None:
+    """What people wait for: `--help`, and each TAB."""
+    done = subprocess.run([sys.executable, "-c", HELP], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.splitlines()[-1] == "[]"
+    for name in ENTRIES:
+        assert f"  {name} " in done.stdout
+    typed = {"_GATEHOUSE_COMPLETE": "complete_bash", "COMP_WORDS": "gatehouse users im", "COMP_CWORD": "2"}
+    done = subprocess.run(
+        [sys.executable, "-m", "app"], capture_output=True, text=True, cwd=ROOT, env={**os.environ, **typed}, check=True
+    )
+    assert done.stdout.split() == ["import"]
+
+
+def test_the_menu_says_what_each_command_says_of_itself(shell: Gatehouse) -> None:
+    for name, entry in ENTRIES.items():
+        done = shell(name, "--help")
+        assert (done.code, done.err) == (0, ""), name
+        assert entry.help in " ".join(done.out.split()), name
 
 
 def test_db_check_tells_where_database_and_models_differ(gatehouse: Gatehouse, database_url: str, backend: str) -> None:

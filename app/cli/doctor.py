@@ -1,0 +1,126 @@
+"""`gatehouse doctor`: what is wrong with the set-up, each line with its fix."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Annotated, Final
+
+import typer
+
+from app.cli import surroundings
+from app.cli.command import JsonFlag
+from app.cli.exit_codes import ExitCode
+from app.cli.finding import Finding, Verdict, fault, ok, warning
+from app.cli.output import print_json, print_table
+from app.cli.signals import run_to_its_end
+from app.logs import configure_logs
+from containers import Container, running
+from database.errors import DatabaseError
+from database.server import ServerFacts
+from settings import Environment, Settings, SettingsError
+
+application = typer.Typer()
+
+ANSWERS_WITHIN: Final = 10.0
+CLOCK_WARNING: Final = 1.0
+CLOCK_FAULT: Final = 30.0
+"""Seconds between our clock and the server's."""
+UPGRADE: Final = "gatehouse db upgrade"
+
+
+@application.command("doctor")
+def doctor(
+    context: typer.Context,
+    processes: Annotated[
+        int, typer.Option(min=1, max=10_000, help="Server processes in all, on every machine: for the pool budget.")
+    ] = 1,
+    workers: Annotated[
+        int, typer.Option(min=0, max=10_000, help="Worker processes in all (`gatehouse worker` × concurrency).")
+    ] = 0,
+    json: JsonFlag = False,
+) -> int:
+    """Look for what is wrong with the set-up, and say how to mend it. Exit code 4 when something doesn't work."""
+    findings = run_to_its_end(_all(context.obj, processes, workers))
+    healthy = all(finding.verdict is not Verdict.FAULT for finding in findings)
+    lines = [
+        {"subject": finding.subject, "verdict": finding.verdict, "detail": finding.detail, "fix": finding.fix}
+        for finding in findings
+    ]
+    if json:
+        print_json({"healthy": healthy, "findings": lines})
+    else:
+        print_table(("subject", "verdict", "detail", "fix"), lines)
+    return ExitCode.DONE if healthy else ExitCode.UNHEALTHY
+
+
+async def _all(given: Container | None, processes: int, workers: int) -> list[Finding]:
+    findings = [surroundings.python(), *surroundings.variables()]
+    try:
+        container = Container() if given is None else given
+        settings = container.settings()
+    except SettingsError as error:
+        return [*findings, *surroundings.unreadable(error)]
+    configure_logs(settings)
+    findings += [ok("settings", f"all can be used ({settings.environment})"), surroundings.extras(settings)]
+    findings += [surroundings.database_url(settings)]
+    findings += [finding async for finding in _database(container, settings, processes + workers)]
+    findings += [await surroundings.broker(settings), *surroundings.secrets(settings)]
+    return findings
+
+
+async def _database(container: Container, settings: Settings, processes: int) -> AsyncIterator[Finding]:
+    try:
+        async with asyncio.timeout(ANSWERS_WITHIN), running(container):
+            facts = await container.database_server().facts()
+            schema = container.schema()
+            current, head = await schema.current(), schema.head
+    except TimeoutError:
+        yield fault("database", f"no answer within {ANSWERS_WITHIN:g} s", "look at the server, and the way to it")
+        return
+    except DatabaseError as error:
+        yield fault("database", str(error), "start the database, or correct DATABASE_URL")
+        return
+    yield ok("database", f"{facts.product} {facts.version} answers in {facts.round_trip * 1000:.1f} ms")
+    if current != head:
+        yield fault("migrations", f"at {current or 'nothing'}, the newest is {head}", UPGRADE)
+    else:
+        yield ok("migrations", f"at {current}, the newest")
+    yield _pool(settings, facts, processes)
+    yield _clock(facts)
+    if facts.superuser is not None:
+        yield _role(facts, settings)
+
+
+def _pool(settings: Settings, facts: ServerFacts, processes: int) -> Finding:
+    each = settings.database.pool_size + settings.database.max_overflow
+    budget = f"{each} connections × {processes} process{'es' * (processes > 1)} = {each * processes}"
+    if facts.connections is None:
+        return ok("pool", f"{budget}; {facts.product} has no limit of its own")
+    if each * processes > facts.connections:
+        fits = max(facts.connections // processes, 1)
+        fix = (
+            f"keep POOL_SIZE + MAX_OVERFLOW at {fits} or below (GATEHOUSE_DATABASE__…), "
+            "raise max_connections, or put a pooler between"
+        )
+        return fault("pool", f"{budget}, and the server takes {facts.connections}", fix)
+    return ok("pool", f"{budget}, and the server takes {facts.connections}")
+
+
+def _clock(facts: ServerFacts) -> Finding:
+    if facts.clock_ahead is None:
+        return ok("clock", "the database has no clock but ours")
+    detail = f"the server's is {abs(facts.clock_ahead):.2f} s {'ahead' if facts.clock_ahead > 0 else 'behind'}"
+    fix = "synchronise both clocks (NTP): ids and expiries are made from them"
+    if abs(facts.clock_ahead) > CLOCK_FAULT:
+        return fault("clock", detail, fix)
+    if abs(facts.clock_ahead) > CLOCK_WARNING:
+        return warning("clock", detail, fix)
+    return ok("clock", detail)
+
+
+def _role(facts: ServerFacts, settings: Settings) -> Finding:
+    if not facts.superuser:
+        return ok("role", "ours is no superuser")
+    fix = "connect as a role that owns nothing (docs/guides/operations.md)"
+    if settings.environment is Environment.PRODUCTION:
+        return fault("role", "ours is a superuser", fix)
+    return warning("role", "ours is a superuser", fix)

@@ -1,0 +1,110 @@
+"""What the doctor looks at without a database: Python, extras, variables, secrets, the broker."""
+
+import asyncio
+import stat
+import sys
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+
+from kombu import Connection
+
+from app.cli.finding import Finding, fault, ok, warning
+from settings import Environment, Settings, SettingsError
+from settings.database_url import masked
+from settings.origin import strangers
+from settings.secret_key import FILE_NAME
+
+NEEDED: Final = (3, 11)
+DRIVERS: Final = {"mysql": "asyncmy", "mariadb": "asyncmy", "oracle": "oracledb"}
+"""Databases whose driver is an extra, and the driver."""
+EXTRAS: Final = {"mysql": "asyncmy", "oracle": "oracledb", "otel": "opentelemetry.sdk"}
+"""Extra, and a module that it brings."""
+LOCAL: Final = {None, "", "localhost", "127.0.0.1", "::1"}
+BROKER_WITHIN: Final = 3.0
+
+
+def python() -> Finding:
+    """The interpreter."""
+    version = ".".join(map(str, sys.version_info[:3]))
+    if sys.version_info < NEEDED:
+        return fault("python", version, "install Python 3.11 or newer, and: make clean run PYTHON=python3.11")
+    return ok("python", version)
+
+
+def unreadable(error: SettingsError) -> Iterator[Finding]:
+    """Settings that can't be used."""
+    for problem in error.problems:
+        yield fault("settings", f"{problem.variable}: {problem.reason}", f"correct {problem.variable}")
+
+
+def variables() -> Iterator[Finding]:
+    """Variables that look like settings and are none."""
+    found = strangers()
+    for stranger in found:
+        fix = f"rename it to {stranger.meant}" if stranger.meant else f"unset {stranger.variable}"
+        yield warning("variables", f"{stranger.variable} is no setting", fix)
+    if not found:
+        yield ok("variables", "every GATEHOUSE_ variable is a setting")
+
+
+def extras(settings: Settings) -> Finding:
+    """The optional parts that are installed, and the one the database needs."""
+    there = [extra for extra, module in EXTRAS.items() if _installed(module)]
+    needed = settings.database.url.get_backend_name()
+    if needed in DRIVERS and not _installed(DRIVERS[needed]):
+        extra = "oracle" if needed == "oracle" else "mysql"
+        return fault("extras", f"the driver {DRIVERS[needed]} is not installed", f"pip install 'gatehouse[{extra}]'")
+    return ok("extras", f"installed: {', '.join(there) or 'none'}; none of the others is needed")
+
+
+def database_url(settings: Settings) -> Finding:
+    """Which database, over which driver, and whether the way there is safe."""
+    url = settings.database.url
+    detail = f"{masked(url)} by {url.get_driver_name()}"
+    if settings.database.embedded and settings.environment is Environment.PRODUCTION:
+        return warning("url", f"{detail}: one machine's file, one writer", "set DATABASE_URL to a PostgreSQL database")
+    if url.get_backend_name() == "postgresql" and url.host not in LOCAL and url.query.get("ssl") != "verify-full":
+        fix = "add ?sslmode=verify-full to DATABASE_URL (docs/guides/operations.md)"
+        return warning("url", f"{detail}: the server's certificate isn't checked", fix)
+    return ok("url", detail)
+
+
+def secrets(settings: Settings) -> Iterator[Finding]:
+    """The signing key, and files that hold secrets."""
+    files = [path for path in (Path(".env"), settings.var_dir / FILE_NAME) if path.is_file()]
+    open_files = [path for path in files if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)]
+    for path in open_files:
+        yield warning("secrets", f"{path} can be read by others", f"chmod 600 {path}")
+    if settings.secret_key is None:
+        yield ok("secrets", f"no SECRET_KEY is set; development keeps one in {settings.var_dir / FILE_NAME}")
+    elif not open_files:
+        yield ok("secrets", "SECRET_KEY is set, and no file with secrets is readable by others")
+
+
+async def broker(settings: Settings) -> Finding:
+    """Whether the configured broker answers."""
+    url = settings.worker.broker
+    if url is None:
+        return ok("broker", f"none is configured: a file in {settings.var_dir}, for the processes of this machine")
+    try:
+        async with asyncio.timeout(BROKER_WITHIN + 1):
+            address = await asyncio.to_thread(_reached, url)
+    except Exception as error:  # noqa: BLE001 - each transport has errors of its own
+        fix = "start it, or correct GATEHOUSE_WORKER__BROKER_URL; messages wait in the outbox meanwhile"
+        return fault("broker", f"can't be reached ({type(error).__name__})", fix)
+    return ok("broker", address)
+
+
+def _reached(url: str) -> str:
+    with Connection(url, connect_timeout=BROKER_WITHIN, transport_options={"socket_connect_timeout": 3}) as connection:
+        connection.connect()
+        return str(connection.as_uri(mask="***"))
+
+
+def _installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
