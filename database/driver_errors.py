@@ -1,7 +1,7 @@
 """Driver errors → the typed tree of `database.errors`, in this one place.
 
 Registered on the engine (`handle_error`), so it holds for ORM, Core and textual SQL alike. Sources: PostgreSQL
-appendix A (SQLSTATE), sqlite.org/rescode.html, MariaDB's error code list.
+appendix A (SQLSTATE), sqlite.org/rescode.html; MariaDB's numbers are in `database.mariadb_errors`.
 """
 
 import re
@@ -9,9 +9,11 @@ import sqlite3
 from collections.abc import Iterator
 from typing import Final
 
+from sqlalchemy import Table
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError, StatementError
 
+from database import mariadb_errors
 from database.errors import (
     CheckViolation,
     ConnectionLost,
@@ -58,25 +60,6 @@ _BY_SQLITE_NAME: Final[dict[str, type[DriverError]]] = {
     "SQLITE_LOCKED": LockNotAvailable,
     "SQLITE_INTERRUPT": StatementTimeout,
 }
-_BY_MYSQL_NUMBER: Final[dict[int, type[DriverError]]] = {
-    1062: UniqueViolation,
-    1169: UniqueViolation,
-    1216: ForeignKeyViolation,
-    1217: ForeignKeyViolation,
-    1451: ForeignKeyViolation,
-    1452: ForeignKeyViolation,
-    1048: NotNullViolation,
-    1364: NotNullViolation,
-    3819: CheckViolation,
-    4025: CheckViolation,
-    1213: DeadlockDetected,
-    1205: LockNotAvailable,
-    1020: SerializationFailure,
-    1054: SchemaOutdated,
-    1146: SchemaOutdated,
-    1969: StatementTimeout,
-    3024: StatementTimeout,
-}
 LOST: Final = "08003"
 """SQLSTATE connection_does_not_exist: what asyncpg calls a connection that broke with a statement under way."""
 _QUOTES_NO_VALUE: Final = ("08", "25", "26", "40", "42", "53", "54", "55", "57")
@@ -119,22 +102,32 @@ def _typed(context: ExceptionContext) -> DriverError:
     sqlstate = next((state for link in links if isinstance(state := getattr(link, "sqlstate", None), str)), None)
     name = next((name for link in links if isinstance(name := getattr(link, "sqlite_errorname", None), str)), None)
     if context.is_disconnect:
+        if (lost := mariadb_errors.lost(links)) is not None:
+            return lost
         return ConnectionLost(_words(links, sqlstate), sqlstate=sqlstate)
     if name == "SQLITE_ERROR" and str(links[-1]).startswith(("no such table", "no such column")):
         return SchemaOutdated(str(links[-1]), sqlstate=name)
+    if (refusal := mariadb_errors.refusal(links, _table(context))) is not None:
+        return refusal
     if name is not None:
         return _instance(_BY_SQLITE_NAME.get(name, DriverError), links, name)
     if sqlstate is not None:
         return _instance(_BY_SQLSTATE.get(sqlstate, DriverError), links, sqlstate)
-    number = next((link.args[0] for link in links if link.args and isinstance(link.args[0], int)), -1)
-    return _instance(_BY_MYSQL_NUMBER.get(number, DriverError), links, str(number) if number >= 0 else None)
+    return DriverError(_words(links, None))
+
+
+def _table(context: ExceptionContext) -> Table | None:
+    """What the statement writes to; None for text."""
+    compiled = getattr(getattr(context, "execution_context", None), "compiled", None)
+    table = getattr(getattr(compiled, "statement", None), "table", None)
+    return table if isinstance(table, Table) else None
 
 
 def _instance(kind: type[DriverError], links: list[BaseException], code: str | None) -> DriverError:
     if issubclass(kind, ConstraintViolation):
         constraint = next((name for link in links if (name := getattr(link, "constraint_name", None))), None)
         return kind(
-            constraint=constraint or _sqlite_check(links) or _mysql_constraint(links),
+            constraint=constraint or _sqlite_check(links),
             columns=_columns(links),
             sqlstate=code,
         )
@@ -160,15 +153,6 @@ def _sqlite_check(links: list[BaseException]) -> str | None:
     """SQLite names a CHECK, or quotes the expression of one without a name."""
     named = re.fullmatch(r"CHECK constraint failed: (\w+)", str(links[-1]))
     return named[1] if named else None
-
-
-def _mysql_constraint(links: list[BaseException]) -> str | None:
-    for link in links:
-        if len(link.args) > 1 and isinstance(link.args[1], str):
-            named = re.search(r"for key '(?:[^'.]*\.)?([^']+)'$|CONSTRAINT `([^`]+)`", link.args[1])
-            if named:
-                return named[1] or named[2]
-    return None
 
 
 def _words(links: list[BaseException], code: str | None) -> str:

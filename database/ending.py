@@ -24,6 +24,7 @@ from database.errors import (
     TransactionTimeout,
 )
 from database.outcome import Outcome
+from database.pool import has_ended
 from database.session import ProvidedSession
 from database.transaction import ambient
 from database.unit import Frame, Hook, Unit
@@ -184,7 +185,7 @@ def _check_alive(unit: Unit) -> None:
     """Raises `ConnectionLost` for a connection that is known to be closed: its COMMIT would never be sent."""
     connection = unit.connection
     driver = None if connection is None or connection.closed else connection.connection.driver_connection
-    if getattr(driver, "is_closed", bool)():
+    if has_ended(driver):
         msg = "the connection was closed before COMMIT was sent"
         raise ConnectionLost(msg, sqlstate=CLOSED)
 

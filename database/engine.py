@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy.exc import NoSuchModuleError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from database import json_codec, postgresql, sqlite
+from database import json_codec, mariadb, postgresql, sqlite
 from database.connecting import address
 from database.disposal import Disposal
 from database.errors import DriverNotInstalled
@@ -40,6 +40,8 @@ def build_engine(settings: DatabaseSettings, **instead: Any) -> AsyncEngine:
         arguments = sqlite.connect_args(settings)
     elif backend == "postgresql":
         arguments = postgresql.connect_args(settings)
+    elif backend in mariadb.NAMES:
+        arguments = mariadb.connect_args(settings)
     ours: dict[str, Any] = {
         "connect_args": arguments,
         "poolclass": Pool,

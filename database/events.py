@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.util import await_only, greenlet_spawn
 
-from database import postgresql, sqlite
+from database import mariadb, mariadb_errors, postgresql, sqlite
 from database.carry import carry
 from database.connecting import name_connect_failures
 from database.driver_errors import LOST, translate
@@ -68,6 +68,9 @@ def install(engine: AsyncEngine) -> None:
     if target.dialect.name == "sqlite":
         event.listen(target, "connect", sqlite.configure)
         sqlite.close_in_time(engine)
+    elif mariadb.is_ours(target.dialect):
+        event.listen(target, "connect", mariadb.configure)
+        mariadb.prepare(engine)
 
 
 def _unit(connection: Connection | None) -> Unit | None:
@@ -75,6 +78,9 @@ def _unit(connection: Connection | None) -> Unit | None:
 
 
 def _error(context: ExceptionContext) -> BaseException | None:
+    statement = context.execution_context
+    if statement is not None and statement.execution_options.get("skip_user_error_events"):
+        return None  # SQLAlchemy's own, which asks MariaDB by an error whether a table exists
     error = translate(context)
     connection = context.connection
     unit = _unit(connection)
@@ -100,7 +106,7 @@ def _answer_lost(context: ExceptionContext, error: BaseException | None) -> bool
     """Whether a write that commits by itself was sent, and its answer lost."""
     return (
         isinstance(error, ConnectionLost)
-        and error.sqlstate == LOST
+        and error.sqlstate in {LOST, mariadb_errors.LOST}
         and not (context.statement or "").startswith("SELECT")
     )
 
@@ -148,6 +154,8 @@ def _begin(connection: Connection) -> None:
     unit = _unit(connection)
     if connection.dialect.name == "sqlite":
         sqlite.begin(connection, unit)
+    elif mariadb.is_ours(connection.dialect):
+        mariadb.begin(connection, unit)
     elif connection.dialect.name == "postgresql" and unit is not None and unit.transactional:
         if unit.settles and not unit.read_only:
             postgresql.learn_xid(connection, unit)

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection
 
-from database import postgresql, sqlite
+from database import mariadb, postgresql, sqlite
 from database.unit import Unit
 
 GRACE: Final = 0.25
@@ -16,7 +16,8 @@ GRACE_OPTION: Final = "gatehouse_cancel_grace"
 
 def break_off_statement(unit: Unit, future: "asyncio.Future[Any]") -> None:
     """End the unit's statement. On SQLite it fails as interrupted; elsewhere the driver, waiting for `future`, sees the
-    cancellation (asyncpg asks the server to end the statement), and the connection is dropped.
+    cancellation, and the connection is dropped; the server is asked to end the statement (by asyncpg, and
+    `database.mariadb`).
     """
     connection = _usable(unit)
     if connection is not None and connection.dialect.name == "sqlite":
@@ -34,6 +35,8 @@ def break_off_ending(unit: Unit) -> None:
         sqlite.interrupt(connection)
     elif connection.dialect.name == "postgresql":
         postgresql.abort(connection)
+    elif mariadb.is_ours(connection.dialect):
+        mariadb.abort(connection)
 
 
 def _usable(unit: Unit) -> Connection | None:

@@ -12,6 +12,7 @@ from sqlalchemy.exc import TimeoutError as QueueTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry, PoolProxiedConnection, QueuePool
 
+from database import mariadb
 from database.connecting import set_up_errors, unavailable
 from database.errors import PoolTimeout
 
@@ -50,6 +51,12 @@ class Pool(AsyncAdaptedQueuePool):
         return pool
 
 
+def has_ended(driver: Any) -> bool:
+    """Whether a driver's connection has heard that it is closed."""
+    told = getattr(driver, "is_closed", None)  # asyncpg's; asyncmy has no public word for it
+    return bool(getattr(driver, "_stream_broken", False)) if told is None else bool(told())
+
+
 def ping_after_idle(engine: AsyncEngine, idle: float) -> None:
     """Check a connection when it is taken after `idle` seconds or more unused, at one round trip, and replace a
     dead one. A connection in steady use is never checked; one whose end the driver has heard of is replaced.
@@ -61,13 +68,14 @@ def ping_after_idle(engine: AsyncEngine, idle: float) -> None:
 
     def check(connection: DBAPIConnection, record: ConnectionPoolEntry, _proxy: Any) -> None:
         since = record.info.pop(IDLE_SINCE, None)
-        if getattr(record.driver_connection, "is_closed", bool)():
+        if has_ended(record.driver_connection):
             raise DisconnectionError  # the server ended it while it idled, and the driver has heard
         if since is None or time.monotonic() - since < idle:
             return
         # Its connection is closed under a ping that takes too long: which then fails. A timeout around it would have to
         # cancel the task from inside the pool.
-        abort = getattr(getattr(connection, "driver_connection", None), "terminate", bool)
+        driver = getattr(connection, "driver_connection", None)
+        abort = getattr(driver, "close" if mariadb.is_ours(dialect) else "terminate", bool)
         bound = asyncio.get_running_loop().call_later(PING_TIMEOUT, abort)
         try:
             alive = dialect.do_ping(connection)

@@ -10,7 +10,7 @@ from sqlalchemy import CTE, CompoundSelect, Select
 from sqlalchemy.orm import Session
 from sqlalchemy.sql import visitors
 
-from database import sqlite
+from database import mariadb, sqlite
 from database.unit import Unit
 
 SAVEPOINT: Final = "gatehouse_read_only"
@@ -44,6 +44,8 @@ def engage(session: Session, unit: Unit) -> None:
         connection.exec_driver_sql("SET LOCAL transaction_read_only = on")
     elif connection.dialect.name == "postgresql":
         connection.exec_driver_sql("SET default_transaction_read_only = on")
+    elif mariadb.is_ours(connection.dialect) and not unit.transactional:
+        connection.exec_driver_sql("SET SESSION TRANSACTION READ ONLY")
 
 
 def disengage(_session: Session, unit: Unit) -> None:
@@ -56,6 +58,9 @@ def disengage(_session: Session, unit: Unit) -> None:
         sqlite.refuse_writes(connection, refuse=False)
     elif connection.dialect.name == "postgresql" and not unit.transactional:
         connection.exec_driver_sql("SET default_transaction_read_only = off")
+    elif mariadb.is_ours(connection.dialect):
+        if not unit.transactional:
+            connection.exec_driver_sql("SET SESSION TRANSACTION READ WRITE")
     elif frame is unit.top and not frame.broken and not unit.root.broken:
         # Releasing the savepoint restores what its transaction could do.
         connection.exec_driver_sql(f"RELEASE SAVEPOINT {SAVEPOINT}")

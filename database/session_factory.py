@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import Pool
 
-from database import postgresql, sqlite
+from database import mariadb, postgresql, sqlite
 from database.errors import EngineBelongsToAnotherProcess
 from database.events import install
 from database.holders import Holders
@@ -96,7 +96,7 @@ class _Seen:
 
 def _driver_options(database: str, read_only: bool, isolation: str | None, transactional: bool) -> dict[str, Any]:
     options: dict[str, Any] = {}
-    if database != "sqlite":
+    if database != "sqlite" and database not in mariadb.NAMES:
         if not transactional:
             options["isolation_level"] = "AUTOCOMMIT"
         elif isolation is not None:

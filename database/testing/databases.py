@@ -16,13 +16,13 @@ from typing import Any, Final
 
 from sqlalchemy import make_url
 
-from database.testing import server
+from database.testing import mariadb_server, server
 from database.testing.given_settings import GivenSettings
 from database.testing.isolated_container import CONTAINERS
 
 PREFIX: Final = "gatehouse_test_"
 """Only databases with this prefix are created and dropped."""
-BACKENDS: Final = ("sqlite", "postgresql")
+BACKENDS: Final = ("sqlite", "postgresql", "mariadb")
 
 
 def _new_name() -> str:
@@ -46,6 +46,9 @@ class Run:
         with suppress(OSError):  # the server is gone, and its databases are somebody else's care
             if server_too and (names := server.databases_of(f"{self.name}_")):
                 server.drop(*names)
+        if mariadb_server.named():
+            with suppress(Exception):  # as above, in the words of a driver that needn't be installed
+                mariadb_server.drop(*mariadb_server.databases_of(f"{self.name}_"))
 
 
 class Databases:
@@ -58,25 +61,28 @@ class Databases:
         self._numbers = itertools.count(1)
         self._shared: dict[str, str] = {}
         self._untouched: dict[str, int] = {}
+        self._emptied: list[str] = []
 
     def shared(self, backend: str) -> str:
         """The URL of the one that the isolated tests of this worker have in common. Nothing is ever stored in it:
         PostgreSQL refuses others than isolated connections to write, and a SQLite file that was written to is left
-        to whoever did that.
+        to whoever did that; on MariaDB nobody is refused.
         """
         url = self._shared.get(backend)
         if url is None or (backend == "sqlite" and _written(url) != self._untouched[url]):
             url = self._shared[backend] = self.create(backend)
             if backend == "sqlite":
                 self._untouched[url] = _written(url)
-            else:
+            elif backend == "postgresql":
                 name = make_url(url).database
                 setting = f'ALTER DATABASE "{name}" SET default_transaction_read_only = on'
                 server.on_server(lambda connection: connection.execute(setting))
         return url
 
     def create(self, backend: str, *, migrated: bool = True) -> str:
-        """The URL of a new one, `sqlite` or `postgresql`."""
+        """The URL of a new one, of one of the `BACKENDS`."""
+        if backend == "mariadb" and migrated and self._emptied:
+            return self._emptied.pop()
         return self._copy(backend, f"{self._worker}_{next(self._numbers)}", migrated=migrated)
 
     def drop(self, url: str) -> None:
@@ -88,6 +94,11 @@ class Databases:
         if parsed.get_backend_name() == "sqlite":
             for suffix in ("", "-wal", "-shm", "-journal"):
                 Path(f"{name}{suffix}").unlink(missing_ok=True)
+        elif parsed.get_backend_name() == "mariadb":
+            if mariadb_server.restore(name, self._template("mariadb")):
+                self._emptied.append(url)
+            else:
+                mariadb_server.drop(name)
         else:
             server.drop(name)
 
@@ -97,6 +108,9 @@ class Databases:
             if migrated:
                 shutil.copyfile(self._template(backend), path)
             return f"sqlite:///{path}"
+        if backend == "mariadb":
+            mariadb_server.create(name, self._template(backend) if migrated else None)
+            return mariadb_server.url_of(name)
         template = f' TEMPLATE "{self._template(backend)}"' if migrated else ""
         server.on_server(lambda connection: connection.execute(f'CREATE DATABASE "{name}"{template}'))
         return server.url_of(name)

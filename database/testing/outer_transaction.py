@@ -6,6 +6,7 @@ Everything above the driver runs as it always does: units, frames, hooks, outcom
 import asyncio
 import sqlite3
 from contextlib import suppress
+from pkgutil import resolve_name
 from typing import Any, Final
 
 from sqlalchemy import Connection, event
@@ -13,7 +14,7 @@ from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from database import postgresql, sqlite
+from database import mariadb, postgresql, sqlite
 from database.engine import build_engine
 from database.testing.errors import NeedsOwnDatabase
 from database.testing.place import asking_place
@@ -50,6 +51,9 @@ class OuterTransaction:
             if not driver.is_closed():
                 driver.terminate()
             return
+        if mariadb.is_ours(self.engine.dialect):
+            driver.close()
+            return
         with suppress(ValueError, sqlite3.Error):  # ValueError: it is closed already
             await driver.interrupt()
         await driver.close()
@@ -62,6 +66,8 @@ class OuterTransaction:
             if self.engine.dialect.name == "postgresql":
                 level = str(self.engine.dialect.default_isolation_level).lower().replace(" ", "_")
                 connection.run_async(lambda driver: driver.begin_outer(level))
+            elif mariadb.is_ours(self.engine.dialect):
+                connection.run_async(lambda driver: driver.begin_outer())
             else:
                 _begin_sqlite(connection)
         except BaseException:
@@ -87,6 +93,9 @@ class OuterTransaction:
 def _engine(settings: DatabaseSettings) -> AsyncEngine:
     if settings.embedded:
         arguments = sqlite.connect_args(settings) | {"factory": IsolatedSQLite}
+    elif settings.url.get_backend_name() in mariadb.NAMES:
+        connect = resolve_name("database.testing.mariadb:connect")  # its driver is an extra
+        arguments = mariadb.connect_args(settings) | {"async_creator_fn": connect}
     else:
         arguments = postgresql.connect_args(settings) | {"connection_class": IsolatedConnection}
     return build_engine(
@@ -169,6 +178,8 @@ def _end_statement(connection: Connection, *, undo: bool) -> None:
         cursor = adapter.cursor()
         cursor.execute(UNDO_STATEMENT if undo else END_STATEMENT)
         cursor.close()
+    elif mariadb.is_ours(connection.dialect):
+        pass  # it has undone itself
     elif undo:
         adapter.rollback()
     else:

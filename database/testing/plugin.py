@@ -10,7 +10,7 @@ from typing import Any, Final
 import asyncpg
 import pytest
 
-from database.testing import server
+from database.testing import mariadb_server, server
 from database.testing.databases import BACKENDS, Databases, Run
 from database.testing.isolated_container import CONTAINERS
 from database.testing.postgresql_server import postgresql_server
@@ -31,6 +31,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         f"Databases that tests run on: {', '.join(BACKENDS)}. Unset: postgresql if {server.POSTGRESQL_URL} is set, "
         "else sqlite.",
         type="args",
+    )
+    parser.addini(
+        "gatehouse_mariadb",
+        f"Files and folders whose tests run on mariadb too, where that is one of the databases and "
+        f"{mariadb_server.MARIADB_URL} is set. Unset: all.",
+        type="paths",
     )
     parser.addini("gatehouse_containers", "The module with `Container` and `running`.", default=CONTAINERS)
     parser.addini("gatehouse_app", "What makes the HTTP application of a container.", default="app.api:create_app")
@@ -83,11 +89,19 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     mode_of(metafunc.definition)
     given = (mark.args[0] for mark in metafunc.definition.iter_markers("parametrize") if mark.args)
     if "backend" in metafunc.fixturenames and not any("backend" in _names(argnames) for argnames in given):
-        metafunc.parametrize("backend", backends(metafunc.config), indirect=True)
+        metafunc.parametrize("backend", _backends_of(metafunc), indirect=True)
 
 
 def _names(argnames: str | Iterable[str]) -> list[str]:
     return [name.strip() for name in argnames.split(",")] if isinstance(argnames, str) else list(argnames)
+
+
+def _backends_of(metafunc: pytest.Metafunc) -> list[str]:
+    """Those of the run; MariaDB only where it is wanted and there."""
+    wanted: list[Path] = metafunc.config.getini("gatehouse_mariadb")
+    path = metafunc.definition.path
+    here = mariadb_server.named() and (not wanted or any(path.is_relative_to(folder) for folder in wanted))
+    return [backend for backend in backends(metafunc.config) if backend != "mariadb" or here]
 
 
 def backends(config: pytest.Config) -> list[str]:
@@ -121,8 +135,19 @@ def _versions(config: pytest.Config) -> list[str]:
 def _version(backend: str) -> str:
     if backend == "sqlite":
         return f"sqlite {sqlite3.sqlite_version}"
+    if backend == "mariadb":
+        return _mariadb_version()
     try:
         version = server.on_server(lambda connection: connection.fetchval("SHOW server_version"))
     except (OSError, asyncpg.PostgresError):
         return "postgresql (no answer)"
     return f"postgresql {str(version).split()[0]}"
+
+
+def _mariadb_version() -> str:
+    if not mariadb_server.named():
+        return f"mariadb not ({mariadb_server.MARIADB_URL} is unset)"
+    try:
+        return f"mariadb {mariadb_server.version()}"
+    except Exception as error:  # noqa: BLE001 - of a driver that needn't be installed
+        return f"mariadb (no answer: {type(error).__name__})"

@@ -1,4 +1,6 @@
-"""The same container three times: over memory, SQLite and PostgreSQL. What holds for one must hold for all."""
+"""The same container over memory, SQLite, PostgreSQL and, where there is one, MariaDB. What holds for one must hold for
+all.
+"""
 
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
@@ -7,6 +9,7 @@ import pytest
 
 from containers import Container
 from database import TransactionProvider
+from database.testing import mariadb_server
 from domain import SYSTEM, Base, User, acting_as
 from repositories import BaseDao, UserDao
 from repositories.testing import InMemoryDao
@@ -15,7 +18,9 @@ from tests.repositories.shelves import ShelfBase
 
 T = TypeVar("T", bound=Base)
 
-on_all: Final = pytest.mark.parametrize("backend", ["memory", "sqlite", "postgresql"], indirect=True)
+on_all: Final = pytest.mark.parametrize(
+    "backend", ["memory", "sqlite", "postgresql", *(["mariadb"] if mariadb_server.named() else [])], indirect=True
+)
 """For a module of tests that take `subject`."""
 
 

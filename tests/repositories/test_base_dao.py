@@ -4,26 +4,20 @@ import asyncio
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import Integer, MetaData
+from sqlalchemy import Integer
 from sqlalchemy.orm import Mapped, mapped_column
 
 from containers import Container
 from database.errors import StaleVersion
-from domain import SYSTEM, Base, Role, Token, User, acting_as
+from domain import SYSTEM, Role, Token, User, acting_as
 from domain.utc_datetime import utc_now
 from repositories import BaseDao, UserDao
 from repositories.errors import NotFound, UnknownColumn, UserNotFound
 from tests.repositories.accounts import account, store, store_named, stored
+from tests.repositories.shelves import ShelfBase
 
 
-class OtherBase(Base):
-    """Models whose tables are no part of the schema."""
-
-    __abstract__ = True
-    metadata = MetaData()
-
-
-class Note(OtherBase):
+class Note(ShelfBase):
     """A model that can't be soft-deleted."""
 
     __tablename__ = "notes"
@@ -148,7 +142,7 @@ async def test_soft_deleting_what_has_no_such_column_is_an_error(container: Cont
     """Trap 16: it was a silent no-op."""
     notes = BaseDao(container.session_provider(), Note)
     async with container.engine().begin() as connection:
-        await connection.run_sync(OtherBase.metadata.create_all)
+        await connection.run_sync(ShelfBase.metadata.create_all)
     await notes.add(Note(id=1, text="kept"))
     for mark in (notes.soft_delete, notes.restore):
         with pytest.raises(UnknownColumn, match="Note has no column 'deleted_at'"):

@@ -158,7 +158,13 @@ async def a_deferred_foreign_key_is_checked_by_the_commit(container: Container) 
     return error, str(seen[0].outcome), told, await stored(container), await replies_stored(container)
 
 
-@table.case((["no error", "no error", "no error"], 3))
+@table.case(
+    {
+        "sqlite": (["no error"] * 3, 3),
+        "postgresql": (["no error"] * 3, 3),
+        "mariadb": (["ForeignKeyViolation"] * 3, 0),  # it has no deferred ones
+    }
+)
 async def a_deferred_foreign_key_is_deferred_in_each_transaction(container: Container) -> Any:
     async def block(id_: int) -> None:
         async with container.transaction()() as tx:

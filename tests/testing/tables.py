@@ -26,6 +26,7 @@ marks = Table(
 
 SLEEP = {
     "postgresql": text("SELECT pg_sleep(20)"),
+    "mariadb": text("SELECT SLEEP(20)"),
     "sqlite": text("WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) FROM c"),
 }
 """Takes much longer than any test waits."""
