@@ -45,26 +45,25 @@ _COLUMNS: Final[dict[int, str]] = {
     1451: r"REFERENCES [^(]+\(([^)]+)\)",
     1452: r"FOREIGN KEY \(([^)]+)\)",
 }
-_STATES: Final[dict[int, type[DriverError]]] = {
-    1213: DeadlockDetected,
-    1205: LockNotAvailable,
-    3572: LockNotAvailable,
-    1020: SerializationFailure,
-    1054: SchemaOutdated,
-    1146: SchemaOutdated,
-    1317: StatementTimeout,
-    1969: StatementTimeout,
-    3024: StatementTimeout,
+_STATES: Final[dict[int, tuple[type[DriverError], str]]] = {
+    1213: (DeadlockDetected, "deadlock found"),
+    1205: (LockNotAvailable, "a lock was not free, or not free in time"),
+    3572: (LockNotAvailable, "a lock was not free"),
+    1020: (SerializationFailure, "a row has changed since it was read"),
+    1054: (SchemaOutdated, ""),
+    1146: (SchemaOutdated, ""),
+    1317: (StatementTimeout, "the statement was interrupted"),
+    1969: (StatementTimeout, "the statement ran too long"),
+    3024: (StatementTimeout, "the statement ran too long"),
 }
+"""The error and its words; none where the server's own name an object of the schema."""
 LOST: Final = "2013"
 """What asyncmy calls a connection that broke with a statement under way."""
 _LOST: Final = {
     2006: "the connection was closed before the statement was sent",
     2013: "the connection was closed in the middle of a statement",
 }
-_QUOTES_NO_VALUE: Final = frozenset(
-    {1020, 1040, 1044, 1049, 1054, 1146, 1205, 1213, 1305, 1317, 1792, 1969, 3024, 3572}
-)
+_NAMES_OBJECTS: Final = frozenset({1044, 1049, 1054, 1146, 1305})
 
 
 def refusal(links: list[BaseException], table: Table | None) -> DriverError | None:
@@ -84,8 +83,10 @@ def refusal(links: list[BaseException], table: Table | None) -> DriverError | No
         if kind is UniqueViolation and table is not None:
             constraint, columns = _key(table, constraint)
         return kind(constraint=constraint, columns=columns, sqlstate=code)
-    text = words if number in _QUOTES_NO_VALUE and words else type(error).__name__
-    return _STATES.get(number, DriverError)(text, sqlstate=code)
+    state, text = _STATES.get(number, (DriverError, ""))
+    if number in _NAMES_OBJECTS:
+        text = words
+    return state(text or type(error).__name__, sqlstate=code)
 
 
 def lost(links: list[BaseException]) -> ConnectionLost | None:

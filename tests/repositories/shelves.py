@@ -5,18 +5,7 @@ from decimal import Decimal
 from enum import Enum
 from typing import Any
 
-from sqlalchemy import (
-    JSON,
-    CheckConstraint,
-    Dialect,
-    ForeignKey,
-    Index,
-    MetaData,
-    Numeric,
-    String,
-    UniqueConstraint,
-    text,
-)
+from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, MetaData, Numeric, String, UniqueConstraint, text
 from sqlalchemy import Enum as EnumType
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -36,11 +25,6 @@ class ShelfBase(Base):
     metadata = MetaData(naming_convention=Base.metadata.naming_convention)
 
 
-def _over_some_rows(*_: object, dialect: Dialect, **__: object) -> bool:
-    """MariaDB has no such index."""
-    return dialect.name != "mariadb"
-
-
 class Shelf(ModelMixin, ShelfBase):
     """What books stand on."""
 
@@ -53,7 +37,7 @@ class Shelf(ModelMixin, ShelfBase):
             unique=True,
             postgresql_where=text("deleted_at IS NULL"),
             sqlite_where=text("deleted_at IS NULL"),
-        ).ddl_if(callable_=_over_some_rows),
+        ),
     )
 
     room: Mapped[str | None] = mapped_column(String(20))

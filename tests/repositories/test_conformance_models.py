@@ -150,11 +150,11 @@ async def test_a_key_of_several_columns_one_column_and_some_rows(shelves: Subjec
         await dao.add_many([Shelf(room="hall", place=2), Shelf(room="hall"), Shelf(room="hall"), Shelf()])
         error = await refusal(shelves, Shelf(room="hall", place=1))
         assert (type(error), error.columns) == (UniqueViolation, ("room", "place"))
-        if shelves.backend == "mariadb":  # its index can't be over some rows
-            return
         error = await refusal(shelves, Shelf(label="A"))
         assert (type(error), error.columns) == (UniqueViolation, ("label",))
         assert shelves.backend == "sqlite" or error.constraint == "ix_shelves_label_kept"
+        if shelves.backend == "mariadb":  # its index can't be over some rows
+            return
         await dao.soft_delete(first.id)
         second = await dao.add(Shelf(label="A"))
         with pytest.raises(UniqueViolation):
