@@ -25,6 +25,7 @@ from services import (
     AuthService,
     OutboxService,
     Passwords,
+    RateLimits,
     RetentionService,
     UserCsvService,
     UserService,
@@ -69,13 +70,34 @@ class Container(containers.DeclarativeContainer):
     job_dao = providers.Factory(JobDao, session_provider, cursors=cursors)
 
     # Services.
-    passwords = providers.Singleton(Passwords)
+    passwords = providers.Singleton(
+        Passwords,
+        time_cost=settings.provided.passwords.time_cost,
+        memory_cost=settings.provided.passwords.memory_cost,
+        parallelism=settings.provided.passwords.parallelism,
+        threads=settings.provided.passwords.threads,
+    )
+    rate_limits = providers.Singleton(
+        RateLimits,
+        settings.provided.rate_limits.rates,
+        max_keys=settings.provided.rate_limits.max_keys,
+        redis_url=settings.provided.redis_url,
+        on_close=lifetime.provided.on_close,
+    )
     outbox_service = providers.Factory(OutboxService, transaction, outbox_dao)
-    user_service = providers.Factory(UserService, transaction, user_dao, passwords)
+    user_service = providers.Factory(UserService, transaction, user_dao, token_dao, passwords)
     audit_service = providers.Factory(AuditService, audit_dao, user_dao)
     user_csv_service = providers.Factory(UserCsvService, transaction, user_dao, max_rows=settings.provided.csv.max_rows)
     auth_service = providers.Factory(
-        AuthService, transaction, user_dao, token_dao, token_lifetime=settings.provided.tokens.lifetime
+        AuthService,
+        transaction,
+        user_dao,
+        token_dao,
+        passwords,
+        rate_limits,
+        token_lifetime=settings.provided.tokens.lifetime,
+        access_lifetime=settings.provided.tokens.access_lifetime,
+        refresh_lifetime=settings.provided.tokens.refresh_lifetime,
     )
 
     # Messages: stored with the work that causes them, relayed to the broker, handled by the workers.

@@ -1,7 +1,7 @@
 """Logs: structlog's rendering for every logger of the process, to stderr.
 
-Each line names the request and the acting user where there is one. Tracebacks are plain: no local variables, as
-those hold values.
+Each line names the request, the acting user and the transaction where there is one. Tracebacks are plain: no local
+variables, as those hold values.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import structlog
 
+from database.transaction import ambient_name
 from domain import acting_user_id, current_request_id
 from domain.errors import NoActingUser
 from settings import LogFormat, Settings
@@ -64,4 +65,6 @@ def _context(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mut
         event["request_id"] = request_id
     with suppress(NoActingUser):
         event["acting_user"] = acting_user_id()
+    if transaction := ambient_name():
+        event["transaction"] = transaction
     return event

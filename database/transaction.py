@@ -128,3 +128,13 @@ def current_transaction() -> Transaction | None:
     while block is not None and block.unit.ended:
         block = block.outer
     return block if block is not None and block.unit.mine() and block.unit.transactional else None
+
+
+def ambient_name() -> str | None:
+    """What the innermost named block calls itself, that of the task this one was started from too: for logs. Callable
+    from any thread.
+    """
+    block = ambient.get()
+    while block is not None and (block.unit.ended or block.name is None):
+        block = block.outer
+    return None if block is None else block.name

@@ -14,7 +14,7 @@ from domain.node_lease import NodeLease
 from domain.outbox_message import OutboxMessage
 from domain.request_id import bound_request_id, current_request_id
 from domain.snowflake import Snowflake
-from domain.token import Token
+from domain.token import Token, TokenKind, TokenPair
 from domain.user import Role, User, UserChanges, UserStatus
 
 __all__ = [
@@ -32,6 +32,8 @@ __all__ = [
     "Role",
     "Snowflake",
     "Token",
+    "TokenKind",
+    "TokenPair",
     "User",
     "UserChanges",
     "UserStatus",

@@ -9,13 +9,18 @@
     │   ├── InvalidPhone
     │   ├── InvalidText
     │   ├── InvalidPassword
+    │   ├── WrongPassword           the current password isn't this one
     │   ├── UnknownField            a change names a field that isn't there
     │   └── ContactMissing          an account needs an e-mail address or a phone number
     ├── AlreadyTaken                another account has the value; .field names it
     │   ├── EmailTaken
     │   └── PhoneTaken
     ├── NotAuthenticated            the token is missing, unknown, expired or revoked
-    └── NotAllowed                  the acting user may not do this
+    ├── LoginRefused                no active account has this login and this password
+    ├── RefreshRefused              the refresh token is unknown, expired, used or revoked
+    ├── NotAllowed                  the acting user may not do this
+    ├── LastAdmin                   without this account nobody could administer
+    └── TooManyAttempts             the rate limit is reached; .retry_after tells for how long
 
 Leaves state a fact; values typed by people appear in none of them.
 """
@@ -89,6 +94,13 @@ class InvalidPassword(Unacceptable):
     """A password is too short or too long."""
 
 
+class WrongPassword(Unacceptable):
+    """The account's current password is another one, or it has none."""
+
+    def __init__(self) -> None:
+        super().__init__("current", "is not the current password")
+
+
 class UnknownField(Unacceptable):
     """A change names a field that the model doesn't have, or that can't be changed this way."""
 
@@ -136,3 +148,35 @@ class NotAllowed(DomainError):
 
     def __str__(self) -> str:
         return "the acting user may not do this"
+
+
+class LoginRefused(DomainError):
+    """The account is unknown, deleted, suspended or without password, or the password is wrong; which is not told."""
+
+    def __str__(self) -> str:
+        return "no active account has this login and this password"
+
+
+class RefreshRefused(DomainError):
+    """The refresh token is unknown, expired, used before or revoked; which of them is not told."""
+
+    def __str__(self) -> str:
+        return "this refresh token doesn't count, or no longer; log in again"
+
+
+class LastAdmin(DomainError):
+    """The change would leave no active admin."""
+
+    def __str__(self) -> str:
+        return "this is the last active admin; make another account an admin first"
+
+
+class TooManyAttempts(DomainError):
+    """The rate limit is reached. `retry_after` is in seconds."""
+
+    def __init__(self, retry_after: int) -> None:
+        self.retry_after = retry_after
+        super().__init__(retry_after)
+
+    def __str__(self) -> str:
+        return f"too many attempts; try again in {self.retry_after} s"

@@ -116,6 +116,11 @@ class User(Audited, ModelMixin, Base):
                 setattr(self, name_, value)
 
     @property
+    def active(self) -> bool:
+        """Whether this account may log in, and its tokens count."""
+        return not self.deleted and self.status is UserStatus.ACTIVE
+
+    @property
     def admin(self) -> bool:
         """Whether this account may administer others."""
         return self.role is Role.ADMIN

@@ -1,4 +1,4 @@
-"""TokenDao: what we ask about access tokens."""
+"""TokenDao: what we ask about tokens."""
 
 from datetime import datetime
 
@@ -31,3 +31,16 @@ class TokenDao(BaseDao[Token]):
             if ids:
                 await session.execute(delete(Token).where(Token.id.in_(ids)))
         return len(ids)
+
+    async def rotate(self, id: int, *, at: datetime) -> bool:
+        """Use a refresh token up. Of callers at the same time one gets True; so does nobody once it is revoked."""
+        unused = self.update().eq("id", id).is_null("rotated_at").is_null("revoked_at")
+        return await unused.set(rotated_at=at).execute() > 0
+
+    async def revoke_family(self, family: str, *, at: datetime) -> int:
+        """Refuse every token of a login from now on; how many still counted."""
+        return await self.update().eq("family", family).is_null("revoked_at").set(revoked_at=at).execute()
+
+    async def revoke_all(self, user_id: int, *, at: datetime) -> int:
+        """Refuse every token of an account from now on; how many still counted."""
+        return await self.update().eq("user_id", user_id).is_null("revoked_at").set(revoked_at=at).execute()

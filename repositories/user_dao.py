@@ -8,7 +8,7 @@ from typing import TypeVar
 from sqlalchemy import delete, or_, select
 
 from domain.email_address import email_key
-from domain.user import User, UserStatus
+from domain.user import Role, User, UserStatus
 from repositories.base_dao import BaseDao
 from repositories.conditions import Conditions
 from repositories.errors import UserNotFound
@@ -71,3 +71,12 @@ class UserDao(BaseDao[User]):
         if ids:
             async with self._session() as session:
                 await session.execute(delete(User).where(User.id.in_(ids)))
+
+    async def lock_active_admins(self) -> list[int]:
+        """The ids of the accounts that may administer, which nobody else changes until the transaction ends. Always
+        locked in the same order, so that those who ask wait for each other and never in a circle.
+        """
+        active = User.status == UserStatus.ACTIVE
+        admins = select(User.id).where(User.role == Role.ADMIN, active, User.deleted_at.is_(None))
+        async with self._session() as session:
+            return list(await session.scalars(admins.order_by(User.id).with_for_update()))

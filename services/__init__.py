@@ -8,6 +8,7 @@ from services.audit_service import AuditService
 from services.auth_service import AuthService
 from services.outbox_service import OutboxService
 from services.passwords import Passwords
+from services.rate_limits import RateLimits
 from services.retention_service import RetentionService
 from services.user_csv_service import UserCsvService
 from services.user_service import UserPage, UserService
@@ -17,6 +18,7 @@ __all__ = [
     "AuthService",
     "OutboxService",
     "Passwords",
+    "RateLimits",
     "RetentionService",
     "UserCsvService",
     "UserPage",

@@ -1,50 +1,213 @@
-"""AuthService: who is behind a token."""
+"""AuthService: who is behind a token or a password, and until when."""
 
+from contextlib import suppress
 from datetime import timedelta
 
 from database import TransactionProvider
-from domain.errors import NotAuthenticated
-from domain.token import MAX_LENGTH, PREFIX, Token, digest_of
-from domain.user import User, UserStatus
+from domain.acting_user import acting_as
+from domain.email_address import email_key
+from domain.errors import (
+    InvalidPassword,
+    LoginRefused,
+    NotAuthenticated,
+    RefreshRefused,
+    Unacceptable,
+    WrongPassword,
+)
+from domain.phone_number import phone_number
+from domain.token import Token, TokenKind, TokenPair, digest_of, new_family, well_formed
+from domain.user import User
 from domain.utc_datetime import utc_now
+from repositories.errors import UserNotFound
 from repositories.token_dao import TokenDao
-from repositories.user_dao import UserDao
+from repositories.user_dao import UserDao, UserFilter
+from services.passwords import Passwords
+from services.rate_limits import RateLimits
 
 
 class AuthService:
-    """Issues, checks and revokes access tokens. Only a token's SHA-256 is ever stored."""
+    """Logs in and out, and issues, checks and revokes tokens. Only a token's SHA-256 is ever stored.
+
+    Whatever adds to an account's tokens, or revokes several, holds the account's row meanwhile: no token is added
+    behind the back of who revokes all. `address` is where the caller is, for the rate limits; None where that has no
+    meaning.
+    """
 
     def __init__(
-        self, transaction: TransactionProvider, users: UserDao, tokens: TokenDao, token_lifetime: timedelta
+        self,
+        transaction: TransactionProvider,
+        users: UserDao,
+        tokens: TokenDao,
+        passwords: Passwords,
+        limits: RateLimits,
+        *,
+        token_lifetime: timedelta,
+        access_lifetime: timedelta,
+        refresh_lifetime: timedelta,
     ) -> None:
         self._transaction = transaction
         self._users = users
         self._tokens = tokens
+        self._passwords = passwords
+        self._limits = limits
         self._token_lifetime = token_lifetime
+        self._access_lifetime = access_lifetime
+        self._refresh_lifetime = refresh_lifetime
 
     async def issue(self, user_id: int, *, lifetime: timedelta | None = None) -> tuple[Token, str]:
-        """A token for the account, and its secret, which can't be had again. Raises `UserNotFound`."""
+        """An access token for the account, and its secret, which can't be had again. Raises `UserNotFound`."""
         async with self._transaction(name="issue token"):
-            user = await self._users.get(user_id)
+            user = await self._users.get_locked(user_id)
             token, secret = Token.issue(user.id, lifetime=self._token_lifetime if lifetime is None else lifetime)
             await self._tokens.add(token)
         return token, secret
 
     async def authenticate(self, secret: str) -> User:
-        """The account the token acts for. Raises `NotAuthenticated` when the token is unknown, expired or revoked,
-        or its account is deleted or suspended; which of them is not told.
+        """The account the access token acts for, found in one round trip. Raises `NotAuthenticated` when the token is
+        unknown, expired or revoked, or its account is deleted or suspended; which of them is not told.
         """
-        if not secret.startswith(PREFIX) or len(secret) > MAX_LENGTH:
+        if not well_formed(secret, TokenKind.ACCESS):
             raise NotAuthenticated
         found = await self._tokens.with_user(digest_of(secret))
         if found is None:
             raise NotAuthenticated
         token, user = found
-        if not token.live(utc_now()) or user.deleted or user.status is not UserStatus.ACTIVE:
+        if token.kind is not TokenKind.ACCESS or not token.live(utc_now()) or not user.active:
             raise NotAuthenticated
         return user
 
+    async def login(self, login: str, password: str, *, address: str | None = None) -> TokenPair:
+        """The first tokens of a new family, for an e-mail address or a phone number and its password.
+
+        An account that is unknown, deleted, suspended or without password takes the same work as a wrong password,
+        and raises the same `LoginRefused`. Raises `TooManyAttempts`, and `InvalidPassword` for what can't be one.
+        """
+        criteria, account = _login(login)
+        await self._limits.hit("login", account=account, address=address)
+        user = await criteria.apply(self._users.query(include_deleted=True)).one_or_none()
+        stored = user.password_hash if user is not None and user.active else None
+        verified = await self._passwords.verify(password, stored)
+        if user is None or not verified.right:
+            raise LoginRefused
+        with acting_as(user.id):
+            async with self._transaction(name="login"):
+                try:
+                    current = await self._users.get_locked(user.id)
+                except UserNotFound:
+                    raise LoginRefused from None
+                if current.password_hash != stored or not current.active:
+                    raise LoginRefused  # changed while the password was checked
+                if verified.renewed is not None:
+                    current.password_hash = verified.renewed
+                return await self._pair(user.id, new_family())
+
+    async def refresh(self, secret: str, *, address: str | None = None) -> TokenPair:
+        """The next tokens of the family, for a refresh token that then counts no more.
+
+        One that was used before has been stolen, or its successor has: then the whole family is revoked. So of two
+        callers at the same time neither keeps its login. Raises `RefreshRefused`, `TooManyAttempts`.
+        """
+        await self._limits.hit("refresh", address=address)
+        token, user = await self._refresh_token(secret)
+        await self._limits.hit("refresh", account=str(user.id))
+        if not user.active:
+            raise RefreshRefused
+        pair = None
+        with acting_as(user.id):
+            async with self._transaction(name="refresh"):
+                try:
+                    current = await self._users.get_locked(user.id)
+                except UserNotFound:
+                    raise RefreshRefused from None
+                now = utc_now()
+                counts = current.active and now < token.expires_at
+                if counts and await self._tokens.rotate(token.id, at=now):
+                    pair = await self._pair(user.id, token.family or new_family())
+                elif (counts or token.rotated_at is not None) and token.family is not None:
+                    await self._tokens.revoke_family(token.family, at=now)
+        if pair is None:
+            raise RefreshRefused
+        return pair
+
+    async def logout(self, secret: str) -> None:
+        """Revoke every token of the refresh token's login. An unknown one is no error: it doesn't count either
+        (RFC 7009, section 2.2).
+        """
+        try:
+            token, user = await self._refresh_token(secret)
+        except RefreshRefused:
+            return
+        with acting_as(user.id), suppress(UserNotFound):  # a deleted account has no login left
+            async with self._transaction(name="logout"):
+                await self._users.get_locked(user.id)
+                await self._tokens.revoke_family(token.family or "", at=utc_now())
+
+    async def logout_all(self, user_id: int) -> int:
+        """Revoke every token of the account; how many still counted. Raises `UserNotFound`."""
+        async with self._transaction(name="logout everywhere"):
+            await self._users.get_locked(user_id)
+            return await self._tokens.revoke_all(user_id, at=utc_now())
+
+    async def change_password(self, user_id: int, current: str, new: str, *, address: str | None = None) -> None:
+        """Set a new password and revoke every token of the account. Raises `WrongPassword`, `InvalidPassword`,
+        `TooManyAttempts`, `UserNotFound`.
+        """
+        await self._limits.hit("login", account=str(user_id), address=address)
+        user = await self._users.get(user_id)
+        try:
+            verified = await self._passwords.verify(current, user.password_hash)
+        except InvalidPassword:
+            raise WrongPassword from None
+        if not verified.right:
+            raise WrongPassword
+        await self._set_password(user_id, new, field="new", expected=user.password_hash)
+
+    async def set_password(self, user_id: int, new: str) -> None:
+        """Set a new password without knowing the old one, and revoke every token of the account: recovery, for whoever
+        runs commands. Raises `InvalidPassword`, `UserNotFound`.
+        """
+        await self._set_password(user_id, new, field="password")
+
     async def revoke(self, secret: str) -> bool:
-        """Refuse the token from now on; False when it is unknown or was revoked before."""
+        """Refuse the token, of either kind, from now on; False when it is unknown or was revoked before."""
         async with self._transaction(name="revoke token"):
             return await self._tokens.revoke(digest_of(secret), at=utc_now())
+
+    async def _set_password(self, user_id: int, new: str, *, field: str, expected: str | None = None) -> None:
+        try:
+            hashed = await self._passwords.hash(new)
+        except InvalidPassword as refusal:
+            raise InvalidPassword(field, refusal.reason) from None
+        async with self._transaction(name="set password"):
+            user = await self._users.get_locked(user_id)
+            if expected is not None and user.password_hash != expected:
+                raise WrongPassword  # changed while it was checked
+            user.password_hash = hashed
+            await self._tokens.revoke_all(user_id, at=utc_now())
+
+    async def _refresh_token(self, secret: str) -> tuple[Token, User]:
+        """Used, expired or revoked ones too."""
+        if not well_formed(secret, TokenKind.REFRESH):
+            raise RefreshRefused
+        found = await self._tokens.with_user(digest_of(secret))
+        if found is None or found[0].kind is not TokenKind.REFRESH:
+            raise RefreshRefused
+        return found
+
+    async def _pair(self, user_id: int, family: str) -> TokenPair:
+        access, access_secret = Token.issue(user_id, lifetime=self._access_lifetime, family=family)
+        refresh, refresh_secret = Token.issue(
+            user_id, lifetime=self._refresh_lifetime, kind=TokenKind.REFRESH, family=family
+        )
+        await self._tokens.add_many([access, refresh])
+        return TokenPair(access_secret, refresh_secret, self._access_lifetime)
+
+
+def _login(login: str) -> tuple[UserFilter, str]:
+    """Whom a login means, and the one spelling that the attempts on it are counted under."""
+    text = login.strip()
+    if text.startswith("+"):
+        with suppress(Unacceptable):  # what is no number is nobody's
+            text = phone_number(text)
+        return UserFilter(phone=text), text
+    return UserFilter(email=text), email_key(text)

@@ -1,31 +1,83 @@
 """Passwords: hashed with argon2id, off the event loop, never inside a transaction (a hash takes 0.1 s)."""
 
-from typing import Final
+import base64
+import os
+import secrets
+from collections.abc import Callable
+from typing import Final, NamedTuple, TypeVar
 
+import anyio
 import anyio.to_thread
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 
 from domain.errors import InvalidPassword
 
+T = TypeVar("T")
 MIN_LENGTH: Final = 8
 MAX_BYTES: Final = 1024
+SALT_BYTES: Final = 16
+HASH_BYTES: Final = 32
+
+
+class Verified(NamedTuple):
+    """Whether a password is right; and, when it is, the hash to store in place of one with other parameters."""
+
+    right: bool
+    renewed: str | None
 
 
 class Passwords:
-    """Makes the hashes that are stored."""
+    """Makes and checks the hashes that are stored. `memory_cost` is in KiB; `threads` are hashes at once, each with
+    as much memory: None for one on each processor.
+    """
 
-    def __init__(self) -> None:
-        self._hasher = PasswordHash((Argon2Hasher(),))
+    def __init__(
+        self,
+        *,
+        time_cost: int = 3,
+        memory_cost: int = 65536,
+        parallelism: int = 4,
+        threads: int | None = None,
+    ) -> None:
+        argon2id = Argon2Hasher(time_cost, memory_cost, parallelism, HASH_BYTES, SALT_BYTES)
+        self._hasher = PasswordHash((argon2id,))
+        self._parameters = f"m={memory_cost},t={time_cost},p={parallelism}"
+        self._threads = anyio.CapacityLimiter(threads or os.cpu_count() or 1)
 
     async def hash(self, password: str) -> str:
         """The hash to store. Raises `InvalidPassword`; call it before a transaction begins."""
         if len(password) < MIN_LENGTH:
             raise InvalidPassword("password", f"is shorter than {MIN_LENGTH} characters")
-        try:
-            encoded = password.encode()
-        except UnicodeEncodeError:
-            raise InvalidPassword("password", "holds half a surrogate pair, which can't be stored") from None
-        if len(encoded) > MAX_BYTES:
-            raise InvalidPassword("password", f"is longer than {MAX_BYTES} bytes")
-        return await anyio.to_thread.run_sync(self._hasher.hash, encoded)
+        encoded = _encoded(password)
+        return await self._in_thread(lambda: self._hasher.hash(encoded))
+
+    async def verify(self, password: str, stored: str | None) -> Verified:
+        """Check against a stored hash; without one, do the same work and answer no, so that an account that isn't
+        there takes as long as one that is. Raises `InvalidPassword` for what no password can be.
+        """
+        encoded = _encoded(password)
+        against = self._nobodys() if stored is None else stored
+        right, renewed = await self._in_thread(lambda: self._hasher.verify_and_update(encoded, against))
+        return Verified(right and stored is not None, renewed)
+
+    def _nobodys(self) -> str:
+        """A hash of no known password, with today's parameters: drawn, not computed."""
+        salt, digest = (
+            base64.b64encode(secrets.token_bytes(size)).decode("ascii").rstrip("=") for size in (SALT_BYTES, HASH_BYTES)
+        )
+        return f"$argon2id$v=19${self._parameters}${salt}${digest}"
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        return await anyio.to_thread.run_sync(work, limiter=self._threads)
+
+
+def _encoded(password: str) -> bytes:
+    """Raises `InvalidPassword` before any hashing: the length of what is hashed is bounded."""
+    try:
+        encoded = password.encode()
+    except UnicodeEncodeError:
+        raise InvalidPassword("password", "holds half a surrogate pair, which can't be stored") from None
+    if len(encoded) > MAX_BYTES:
+        raise InvalidPassword("password", f"is longer than {MAX_BYTES} bytes")
+    return encoded

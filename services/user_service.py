@@ -5,9 +5,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from database import TransactionProvider
+from domain.errors import LastAdmin
 from domain.user import User, UserChanges
+from domain.utc_datetime import utc_now
 from repositories.base_dao import check_version
 from repositories.errors import UnknownColumn, UserNotFound
+from repositories.token_dao import TokenDao
 from repositories.user_dao import UserDao, UserFilter
 from services.contacts import contacts_taken
 from services.passwords import Passwords
@@ -36,9 +39,12 @@ class UserService:
     `version` is the one the caller has seen: another one raises `StaleVersion`, None accepts any.
     """
 
-    def __init__(self, transaction: TransactionProvider, users: UserDao, passwords: Passwords) -> None:
+    def __init__(
+        self, transaction: TransactionProvider, users: UserDao, tokens: TokenDao, passwords: Passwords
+    ) -> None:
         self._transaction = transaction
         self._users = users
+        self._tokens = tokens
         self._passwords = passwords
 
     async def create(self, changes: UserChanges, *, password: str | None = None, region: str | None = None) -> User:
@@ -95,30 +101,51 @@ class UserService:
     async def update(
         self, user_id: int, changes: UserChanges, *, version: int | None = None, region: str | None = None
     ) -> User:
-        """The account after the changes. Raises `UserNotFound`, `StaleVersion`, and what `create` raises."""
+        """The account after the changes; suspended, it has no token left. Raises `UserNotFound`, `StaleVersion`,
+        `LastAdmin`, and what `create` raises.
+        """
         with contacts_taken():
             async with self._transaction(name="update user"):
+                last = bool(changes.keys() & {"role", "status"}) and await self._last_admin(user_id)
                 user = await (self._users.get_locked(user_id) if version is None else self._users.get(user_id))
                 check_version(user, version)
                 user.change(changes, region=region)
+                if last and not (user.admin and user.active):
+                    raise LastAdmin
                 await self._users.flush()  # an outer transaction would tell of a taken contact too late
+                if not user.active:
+                    await self._tokens.revoke_all(user_id, at=utc_now())
         return user
 
     async def delete(self, user_id: int, *, version: int | None = None) -> User:
-        """The account, soft-deleted: it keeps its e-mail address and phone number. Raises `UserNotFound`,
-        `StaleVersion`.
+        """The account, soft-deleted: it keeps its e-mail address and phone number, and no token. Raises `UserNotFound`,
+        `StaleVersion`, `LastAdmin`.
         """
         async with self._transaction(name="delete user"):
-            return await self._users.soft_delete(user_id, version=version)
+            if await self._last_admin(user_id):
+                raise LastAdmin
+            user = await self._users.soft_delete(user_id, version=version)
+            await self._tokens.revoke_all(user_id, at=utc_now())
+            return user
 
     async def restore(self, user_id: int, *, version: int | None = None) -> User:
-        """The account, no longer deleted. Never conflicts. Raises `UserNotFound`, `StaleVersion`."""
+        """The account, no longer deleted; its logins stay ended. Never conflicts. Raises `UserNotFound`,
+        `StaleVersion`.
+        """
         async with self._transaction(name="restore user"):
             return await self._users.restore(user_id, version=version)
 
     async def purge(self, user_id: int, *, version: int | None = None) -> None:
         """Delete the account for good, deleted before or not; its tokens go with it. Raises `UserNotFound`,
-        `StaleVersion`.
+        `StaleVersion`, `LastAdmin`.
         """
         async with self._transaction(name="purge user"):
+            if await self._last_admin(user_id):
+                raise LastAdmin
             await self._users.purge(user_id, version=version)
+
+    async def _last_admin(self, user_id: int) -> bool:
+        """Whether nobody else may administer, which holds until the transaction ends: two admins can't remove each
+        other at once.
+        """
+        return await self._users.lock_active_admins() == [user_id]

@@ -7,6 +7,7 @@ Imports no other room; importing it reads no environment, constructing `Settings
 
 from settings.database import DatabaseSettings
 from settings.errors import SettingsError
+from settings.http import HttpSettings
 from settings.settings import Environment, LogFormat, Settings
 
-__all__ = ["DatabaseSettings", "Environment", "LogFormat", "Settings", "SettingsError"]
+__all__ = ["DatabaseSettings", "Environment", "HttpSettings", "LogFormat", "Settings", "SettingsError"]

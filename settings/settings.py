@@ -3,12 +3,11 @@
 import os
 import re
 from collections.abc import Mapping
-from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Annotated, Any, Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -21,7 +20,12 @@ from pydantic_settings import SettingsError as UnreadableValue
 from settings.csv import CsvSettings
 from settings.database import DatabaseSettings
 from settings.errors import Problem, SettingsError
+from settings.http import HttpSettings
 from settings.outbox import OutboxSettings
+from settings.passwords import PasswordSettings
+from settings.rate_limits import RateLimitSettings
+from settings.redis_url import accepted_redis_url
+from settings.tokens import TokenSettings
 from settings.worker import WorkerSettings
 
 PREFIX: Final = "GATEHOUSE_"
@@ -29,6 +33,7 @@ SHORT_NAMES: Final = {
     "database_url": "gatehouse_database__url",
     "port": "gatehouse_port",
     "log_level": "gatehouse_log_level",
+    "redis_url": "gatehouse_redis_url",
 }
 """Names that platforms set, and the long name each stands for. In one source the long name wins."""
 
@@ -41,15 +46,6 @@ class Environment(StrEnum):
 class LogFormat(StrEnum):
     CONSOLE = "console"
     JSON = "json"
-
-
-class TokenSettings(BaseModel):
-    """The section `TOKENS__…`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-    lifetime: timedelta = Field(default=timedelta(hours=24), gt=timedelta(0))
-    """How long an access token is accepted; seconds, or ISO 8601 (`PT24H`)."""
 
 
 class Settings(BaseSettings):
@@ -92,11 +88,18 @@ class Settings(BaseSettings):
     """
     max_body_bytes: int = Field(default=1_048_576, ge=1024)
     """A longer request body is answered 413."""
+    redis_url: Annotated[SecretStr, AfterValidator(accepted_redis_url)] | None = None
+    """Where processes count their rate limits together: `redis://` or `rediss://`. Without it each counts
+    in its memory.
+    """
     database: DatabaseSettings = Field(default_factory=DatabaseSettings)
     tokens: TokenSettings = Field(default_factory=TokenSettings)
     outbox: OutboxSettings = Field(default_factory=OutboxSettings)
     worker: WorkerSettings = Field(default_factory=WorkerSettings)
     csv: CsvSettings = Field(default_factory=CsvSettings)
+    passwords: PasswordSettings = Field(default_factory=PasswordSettings)
+    rate_limits: RateLimitSettings = Field(default_factory=RateLimitSettings)
+    http: HttpSettings = Field(default_factory=HttpSettings)
 
     def __init__(self, **values: Any) -> None:
         try:

@@ -10,9 +10,13 @@ from fastapi import FastAPI
 
 from containers import Container
 from domain import SYSTEM, Role, acting_as
+from settings import Settings
+from settings.passwords import PasswordSettings
+from settings.rate_limits import RateLimitSettings
 from tests.faults.fixtures import _private_server, private_postgresql, private_settings  # noqa: F401 - fixtures
 
 ROOT = Path(__file__).parent.parent
+CHEAP_PASSWORDS = PasswordSettings(time_cost=1, memory_cost=8, parallelism=1)
 FIGURE = "figure"
 """The property (`record_property`) under which a test tells what it measured, to be printed at the end of the run."""
 
@@ -36,6 +40,15 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         }:
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """Hashes that cost nothing and no rate limits: tests of those bring their own."""
+    off = dict.fromkeys(RateLimitSettings().rates, "off")
+    return settings.model_copy(
+        update={"passwords": CHEAP_PASSWORDS, "rate_limits": RateLimitSettings.model_validate(off)}
+    )
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """A container over memory: the kit's fakes of this project's DAOs, and one that fails."""
 
 from containers import Container
-from domain import AuditEntry, Token, User
+from domain import AuditEntry, Role, Token, User, UserStatus
 from repositories import AuditDao, TokenDao, UserDao
 from repositories.testing import FakeSessionProvider, InMemoryDao
 from settings import Settings
@@ -10,7 +10,10 @@ UNREACHABLE = "postgresql://nobody@127.0.0.1:1/none"
 
 
 class InMemoryUsers(InMemoryDao[User], UserDao):
-    """Accounts. `UserDao` asks through builders, so its own methods work as they are."""
+    """Accounts. `UserDao` asks through builders, so its own methods work as they are, but the one that locks."""
+
+    async def lock_active_admins(self) -> list[int]:
+        return await self.query().eq("role", Role.ADMIN).eq("status", UserStatus.ACTIVE).scalars("id")
 
 
 class InMemoryTokens(InMemoryDao[Token], TokenDao):

@@ -1,50 +1,69 @@
-"""Authentication: from the bearer token to the acting user. Everything below the prefix needs one."""
+"""Authentication: from the bearer token to the acting user, and whether that one may."""
 
 from typing import Final
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.api.access import PREFIX, Access, Listed, access_table, check, from_loopback, method_of, path_of
 from app.api.problems import problem_for
 from database.errors import DatabaseError
-from domain import acting_as
-from domain.errors import NotAuthenticated
+from domain import SYSTEM, User, acting_as
+from domain.errors import NotAllowed, NotAuthenticated
 
 STATE_KEY: Final = "acting_user"
 
 
 class Authentication:
-    """Sets the acting user for the whole request. Denies by default: no token, no endpoint.
+    """Sets the acting user for the whole request, HTTP or WebSocket, or refuses it. Denies by default: below the prefix
+    whatever the table doesn't open to anyone needs a token, even what isn't there.
 
     Pure ASGI, so that what it sets reaches the endpoint and everything the endpoint starts.
     """
 
-    def __init__(self, app: ASGIApp, prefix: str) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._prefix = prefix + "/"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        # Mounted below another path, that path comes first.
-        path = scope.get("path", "").removeprefix(scope.get("root_path", ""))
-        if scope["type"] not in {"http", "websocket"} or not path.startswith(self._prefix):
+        if scope["type"] not in {"http", "websocket"}:
             await self._app(scope, receive, send)
             return
+        path = path_of(scope)
+        listed = access_table(scope["app"]).find(method_of(scope), path)
+        if _open(listed, scope, below=path.startswith(f"{PREFIX}/")):
+            # Where there is no person: who registers has no account yet.
+            with acting_as(SYSTEM):
+                await self._app(scope, receive, send)
+            return
         try:
-            service = scope["app"].state.container.auth_service()
-            user = await service.authenticate(_bearer(Headers(scope=scope)))
-        except (NotAuthenticated, DatabaseError) as error:
-            if scope["type"] == "websocket":
-                await send({"type": "websocket.close", "code": 1008})
-                return
-            await problem_for(error, scope["path"])(scope, receive, send)
+            user = await _user(scope)
+            if listed is not None:
+                check(listed, user)
+        except (NotAuthenticated, NotAllowed, DatabaseError) as error:
+            await _refuse(error, scope, receive, send)
             return
         scope.setdefault("state", {})[STATE_KEY] = user
         with acting_as(user.id):
             await self._app(scope, receive, send)
 
 
-def _bearer(headers: Headers) -> str:
-    scheme, _, secret = headers.get("authorization", "").partition(" ")
+def _open(listed: Listed | None, scope: Scope, *, below: bool) -> bool:
+    """Whether nobody has to say who they are."""
+    if listed is None:
+        return not below
+    return listed.access is Access.ANYONE or (listed.access is Access.ADMIN_OR_LOOPBACK and from_loopback(scope))
+
+
+async def _user(scope: Scope) -> User:
+    scheme, _, secret = Headers(scope=scope).get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not secret:
         raise NotAuthenticated
-    return secret.strip()
+    user: User = await scope["app"].state.container.auth_service().authenticate(secret.strip())
+    return user
+
+
+async def _refuse(error: Exception, scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "websocket" and "websocket.http.response" not in scope.get("extensions", {}):
+        await send({"type": "websocket.close", "code": 1008})
+        return
+    await problem_for(error, scope["path"])(scope, receive, send)

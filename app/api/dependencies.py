@@ -14,7 +14,7 @@ from app.api.identifiers import UserId
 from containers import Container
 from domain import User
 from domain.errors import NotAllowed, NotAuthenticated
-from services import UserCsvService, UserService
+from services import AuthService, RateLimits, UserCsvService, UserService
 from settings import Settings
 
 
@@ -30,6 +30,21 @@ ContainerDep = Annotated[Container, Depends(running_container)]
 async def user_service(container: ContainerDep) -> UserService:
     """The accounts."""
     return container.user_service()
+
+
+async def auth_service(container: ContainerDep) -> AuthService:
+    """Logins and tokens."""
+    return container.auth_service()
+
+
+async def rate_limits(container: ContainerDep) -> RateLimits:
+    """How often something was tried."""
+    return container.rate_limits()
+
+
+async def client_address(connection: HTTPConnection) -> str | None:
+    """Where the client is, as far as trusted proxies tell; None over a socket of this machine's."""
+    return None if connection.client is None else connection.client.host
 
 
 async def acting_user(connection: HTTPConnection) -> User:
@@ -68,6 +83,9 @@ async def user_csv_service(container: ContainerDep) -> UserCsvService:
     return container.user_csv_service()
 
 
+AuthServiceDep = Annotated[AuthService, Depends(auth_service)]
+RateLimitsDep = Annotated[RateLimits, Depends(rate_limits)]
+ClientAddressDep = Annotated[str | None, Depends(client_address)]
 UserServiceDep = Annotated[UserService, Depends(user_service)]
 SettingsDep = Annotated[Settings, Depends(settings)]
 UserCsvServiceDep = Annotated[UserCsvService, Depends(user_csv_service)]

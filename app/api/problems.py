@@ -33,7 +33,18 @@ from database.errors import (
     Unavailable,
 )
 from domain import current_request_id
-from domain.errors import DomainError, EmailTaken, NotAllowed, NotAuthenticated, PhoneTaken, Unacceptable
+from domain.errors import (
+    DomainError,
+    EmailTaken,
+    LastAdmin,
+    LoginRefused,
+    NotAllowed,
+    NotAuthenticated,
+    PhoneTaken,
+    RefreshRefused,
+    TooManyAttempts,
+    Unacceptable,
+)
 from repositories.errors import InvalidCursor, NotFound, RepositoryError, UnknownColumn
 from services.csv_errors import CsvError, CsvTooLarge, TooManyCsvRows, UnreadableCsv
 
@@ -67,10 +78,14 @@ class Problem(BaseModel):
 
 TABLE: Final[Sequence[tuple[type[BaseException], HTTPStatus, str]]] = (
     (NotAuthenticated, HTTPStatus.UNAUTHORIZED, "not_authenticated"),
+    (LoginRefused, HTTPStatus.UNAUTHORIZED, "login_refused"),
+    (RefreshRefused, HTTPStatus.UNAUTHORIZED, "refresh_refused"),
+    (TooManyAttempts, HTTPStatus.TOO_MANY_REQUESTS, "too_many_attempts"),
     (NotAllowed, HTTPStatus.FORBIDDEN, "not_allowed"),
     (NotFound, HTTPStatus.NOT_FOUND, "not_found"),
     (EmailTaken, HTTPStatus.CONFLICT, "email_taken"),
     (PhoneTaken, HTTPStatus.CONFLICT, "phone_taken"),
+    (LastAdmin, HTTPStatus.CONFLICT, "last_admin"),
     (ConstraintViolation, HTTPStatus.CONFLICT, "conflict"),
     (StaleVersion, HTTPStatus.PRECONDITION_FAILED, "stale_version"),
     (PreconditionRequired, HTTPStatus.PRECONDITION_REQUIRED, "precondition_required"),
@@ -179,7 +194,7 @@ def _answer(
         errors = [FieldError(field=f"body.{error.field}", code=code, message=error.reason)]
     if status is HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = 'Bearer realm="gatehouse"'
-    if status is HTTPStatus.SERVICE_UNAVAILABLE:
+    if status in {HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS}:
         headers["Retry-After"] = str(round(getattr(error, "retry_after", 1.0)) or 1)
     return problem(status, code, given_detail or detail, path, errors=errors, headers=headers, facts=facts)
 

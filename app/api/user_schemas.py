@@ -17,6 +17,7 @@ from pydantic import (
 
 from app.api.identifiers import IdText
 from domain import Role, User, UserChanges, UserStatus
+from domain.email_address import email_key
 from domain.errors import InvalidPhone
 from domain.phone_number import phone_number
 from repositories import UserFilter
@@ -45,7 +46,8 @@ def _utc(value: datetime) -> datetime:
         raise ValueError(msg) from None
 
 
-def _searchable(value: str) -> str:
+def storable(value: str) -> str:
+    """Raises ValueError for what no stored text can equal, and no database be asked for."""
     if "\0" in value:
         msg = "holds U+0000, which no stored text holds; remove it"
         raise ValueError(msg)
@@ -60,7 +62,7 @@ def _phone(value: str) -> str:
         raise ValueError(refusal.reason) from None
 
 
-SearchText = Annotated[str, Field(min_length=1, max_length=254), AfterValidator(_searchable)]
+SearchText = Annotated[str, Field(min_length=1, max_length=254), AfterValidator(storable)]
 
 
 class UserList(BaseModel):
@@ -83,20 +85,30 @@ class UserList(BaseModel):
         return UserFilter(self.email, self.phone, self.name, self.status, self.created_after)
 
 
-class UserPatch(BaseModel):
-    """The changes of a PATCH: an absent field is unchanged, null clears. `role` and `status` are for admins."""
+class UserContacts(BaseModel):
+    """What people say of themselves: an absent field is unchanged, null clears."""
 
     model_config = ConfigDict(extra="forbid")
 
     email: str | None = Field(default=None, max_length=1000)
     phone: str | None = Field(default=None, max_length=100)
     display_name: str | None = Field(default=None, max_length=1000)
-    # Absent is told from null by `model_fields_set`; null is refused, as neither can be cleared.
-    role: Role = Field(default_factory=lambda: Role.USER)
-    status: UserStatus = Field(default_factory=lambda: UserStatus.ACTIVE)
 
     def changes(self) -> UserChanges:
         return cast("UserChanges", self.model_dump(exclude_unset=True, exclude={"password"}))
+
+    @property
+    def account(self) -> str:
+        """The one spelling that attempts on this account are counted under."""
+        return email_key(self.email.strip()) if self.email is not None else (self.phone or "")
+
+
+class UserPatch(UserContacts):
+    """The changes of a PATCH: an absent field is unchanged, null clears. `role` and `status` are for admins."""
+
+    # Absent is told from null by `model_fields_set`; null is refused, as neither can be cleared.
+    role: Role = Field(default_factory=lambda: Role.USER)
+    status: UserStatus = Field(default_factory=lambda: UserStatus.ACTIVE)
 
     @property
     def administrative(self) -> bool:

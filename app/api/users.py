@@ -1,30 +1,31 @@
-"""`/v1/users`."""
+"""`/v1/users`. Who may call what is in `app.api.access`."""
 
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
-from app.api.dependencies import AdminDep, AdminOrSelfDep, UserServiceDep, admin
+from app.api.dependencies import ActingUserDep, UserServiceDep
 from app.api.etag import ExpectedVersionDep, etag
 from app.api.identifiers import UserId
 from app.api.user_schemas import NewUser, UserBody, UserList, UserPageBody, UserPatch
 from domain import User
 from domain.errors import NotAllowed
+from services import UserService
 
 router = APIRouter(prefix="/users", tags=["users"])
 
 
-@router.post("", status_code=HTTPStatus.CREATED, dependencies=[Depends(admin)])
+@router.post("", status_code=HTTPStatus.CREATED)
 async def create_user(body: NewUser, users: UserServiceDep, request: Request, response: Response) -> UserBody:
     """Create an account. 409 when another one has the e-mail address or phone number."""
     password = None if body.password is None else body.password.get_secret_value()
     user = await users.create(body.changes(), password=password)
     response.headers["Location"] = request.url_for("get_user", user_id=str(user.id)).path
-    return _body(user, response)
+    return user_body(user, response)
 
 
-@router.get("", dependencies=[Depends(admin)])
+@router.get("")
 async def list_users(
     query: Annotated[UserList, Query()], users: UserServiceDep, request: Request, response: Response
 ) -> UserPageBody:
@@ -45,31 +46,29 @@ async def list_users(
 
 @router.get("/{user_id}")
 async def get_user(
-    user_id: UserId, acting: AdminOrSelfDep, users: UserServiceDep, response: Response, include_deleted: bool = False
+    user_id: UserId, acting: ActingUserDep, users: UserServiceDep, response: Response, include_deleted: bool = False
 ) -> UserBody:
     """One account. `include_deleted` is for admins."""
     if include_deleted and not acting.admin:
         raise NotAllowed
-    return _body(await users.get(user_id, include_deleted=include_deleted), response)
+    return user_body(await users.get(user_id, include_deleted=include_deleted), response)
 
 
 @router.patch("/{user_id}")
 async def update_user(
     user_id: UserId,
     body: UserPatch,
-    acting: AdminOrSelfDep,
+    acting: ActingUserDep,
     users: UserServiceDep,
     version: ExpectedVersionDep,
     response: Response,
 ) -> UserBody:
     """Change some fields. `role` and `status` are for admins. Needs If-Match."""
-    if body.administrative and not acting.admin:
-        raise NotAllowed
-    return _body(await users.update(user_id, body.changes(), version=version), response)
+    return await change(user_id, body, acting, users, version, response)
 
 
 @router.delete("/{user_id}", status_code=HTTPStatus.NO_CONTENT, response_class=Response)
-async def delete_user(user_id: UserId, _: AdminDep, users: UserServiceDep, version: ExpectedVersionDep) -> Response:
+async def delete_user(user_id: UserId, users: UserServiceDep, version: ExpectedVersionDep) -> Response:
     """Soft-delete an account: it keeps its e-mail address and phone number until it is purged. Needs If-Match."""
     user = await users.delete(user_id, version=version)
     return Response(status_code=HTTPStatus.NO_CONTENT, headers={"ETag": etag(user.version)})
@@ -77,12 +76,22 @@ async def delete_user(user_id: UserId, _: AdminDep, users: UserServiceDep, versi
 
 @router.post("/{user_id}/restore")
 async def restore_user(
-    user_id: UserId, _: AdminDep, users: UserServiceDep, version: ExpectedVersionDep, response: Response
+    user_id: UserId, users: UserServiceDep, version: ExpectedVersionDep, response: Response
 ) -> UserBody:
     """Undo a soft delete. Needs If-Match."""
-    return _body(await users.restore(user_id, version=version), response)
+    return user_body(await users.restore(user_id, version=version), response)
 
 
-def _body(user: User, response: Response) -> UserBody:
+async def change(
+    user_id: int, body: UserPatch, acting: User, users: UserService, version: int | None, response: Response
+) -> UserBody:
+    """What both addresses of an account do on PATCH. Raises `NotAllowed` for what only admins may change."""
+    if body.administrative and not acting.admin:
+        raise NotAllowed
+    return user_body(await users.update(user_id, body.changes(), version=version), response)
+
+
+def user_body(user: User, response: Response) -> UserBody:
+    """The account as it is answered, with its ETag."""
     response.headers["ETag"] = etag(user.version)
     return UserBody.model_validate(user)

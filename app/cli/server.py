@@ -32,6 +32,8 @@ class Server(uvicorn.Server):
             log_config=None,
             # Ours names no query, as that holds e-mail addresses.
             access_log=False,
+            # The application's own list of proxies counts; uvicorn would trust whoever is on this machine.
+            proxy_headers=False,
             server_header=False,
             timeout_graceful_shutdown=container.settings().database.drain_timeout,  # type: ignore[arg-type]  # any number
             **options,

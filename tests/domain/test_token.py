@@ -7,8 +7,10 @@ from sqlalchemy import text
 
 from containers import Container
 from domain import SYSTEM, Token, acting_as
-from domain.token import MAX_LENGTH, PREFIX, digest_of
+from domain.token import MAX_LENGTH, TokenKind, digest_of
 from domain.utc_datetime import utc_now
+
+PREFIX = TokenKind.ACCESS.prefix
 
 
 def test_a_secret_is_long_random_and_recognisable() -> None:

@@ -9,12 +9,14 @@ import uvicorn
 from fastapi import FastAPI
 
 from app.api import create_app
+from app.api.access import Access, access_table
 from app.api.dependencies import ContainerDep
 from tests.database.tables import replies, write
 
 
 def application() -> FastAPI:
     app = create_app()
+    access_table(app).add("POST /notes/{words}", Access.ANYONE)
 
     @app.post("/notes/{words}")
     async def note(words: str, container: ContainerDep, reply_to: int | None = None) -> dict[str, str]:

@@ -9,6 +9,7 @@ import sys
 from fastapi import FastAPI
 
 from app.api import create_app
+from app.api.access import Access, access_table
 from app.api.dependencies import ContainerDep
 from app.cli.server import Server
 from app.logs import configure_logs
@@ -18,6 +19,7 @@ from tests.faults.ledger import write_part
 
 def application(container: Container) -> FastAPI:
     app = create_app(container)
+    access_table(app).add("POST /units/{unit}", Access.ANYONE)
 
     @app.post("/units/{unit}")
     async def write(unit: str, container: ContainerDep, seconds: float = 0) -> dict[str, str]:

@@ -72,6 +72,7 @@ async def test_a_suspended_or_deleted_account_is_not_authenticated(container: Co
         with pytest.raises(NotAuthenticated):
             await service.authenticate(secret)
         await container.user_service().update(user.id, {"status": UserStatus.ACTIVE})
+        _, secret = await service.issue(user.id)
         assert await service.authenticate(secret)
         await container.user_service().delete(user.id)
         with pytest.raises(NotAuthenticated):

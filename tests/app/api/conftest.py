@@ -37,3 +37,10 @@ def create(client: httpx2.AsyncClient) -> Create:
         return user
 
     return create
+
+
+@pytest.fixture
+def anyone(client: httpx2.AsyncClient) -> httpx2.AsyncClient:
+    """Nobody in particular: the admin exists, and doesn't ask."""
+    del client.headers["Authorization"]
+    return client

@@ -1,0 +1,57 @@
+"""Logins as HTTP sends and receives them."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+
+from app.api.user_schemas import UserContacts, storable
+from domain import TokenPair
+from domain.token import MAX_LENGTH
+
+Password = Annotated[SecretStr, Field(description="8 characters to 1024 bytes")]
+RefreshToken = Annotated[SecretStr, Field(max_length=MAX_LENGTH)]
+
+
+class Registration(UserContacts):
+    """A new account; it needs an e-mail address or a phone number (with country code)."""
+
+    password: Password
+
+
+class Login(BaseModel):
+    """An e-mail address or a phone number (with country code), and the account's password."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    login: Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(storable)]
+    password: SecretStr
+
+
+class Refresh(BaseModel):
+    """A refresh token."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    refresh_token: RefreshToken
+
+
+class PasswordChange(BaseModel):
+    """The current password, and the new one."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    current: SecretStr
+    new: Password
+
+
+class Tokens(BaseModel):
+    """What a login and a refresh give. `expires_in` is the access token's, in seconds."""
+
+    access_token: str
+    refresh_token: str
+    token_type: Literal["bearer"] = "bearer"  # noqa: S105 - a scheme
+    expires_in: int
+
+    @classmethod
+    def of(cls, pair: TokenPair) -> Self:
+        return cls(access_token=pair.access, refresh_token=pair.refresh, expires_in=int(pair.lifetime.total_seconds()))

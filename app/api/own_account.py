@@ -1,0 +1,36 @@
+"""`/v1/users/me`: one's own account. Its routes come before those with an id."""
+
+from http import HTTPStatus
+
+from fastapi import APIRouter, Response
+
+from app.api.auth_schemas import PasswordChange
+from app.api.dependencies import ActingUserDep, AuthServiceDep, ClientAddressDep, UserServiceDep
+from app.api.etag import ExpectedVersionDep
+from app.api.user_schemas import UserBody, UserPatch
+from app.api.users import change, user_body
+
+router = APIRouter(prefix="/users/me", tags=["users"])
+
+
+@router.get("")
+async def get_me(acting: ActingUserDep, response: Response) -> UserBody:
+    """One's own account."""
+    return user_body(acting, response)
+
+
+@router.patch("")
+async def update_me(
+    body: UserPatch, acting: ActingUserDep, users: UserServiceDep, version: ExpectedVersionDep, response: Response
+) -> UserBody:
+    """Change some fields of one's own account. `role` and `status` are for admins. Needs If-Match."""
+    return await change(acting.id, body, acting, users, version, response)
+
+
+@router.post("/password", status_code=HTTPStatus.NO_CONTENT, response_class=Response)
+async def change_password(
+    body: PasswordChange, acting: ActingUserDep, auth: AuthServiceDep, address: ClientAddressDep
+) -> None:
+    """Set a new password, and end every login of the account, this one too."""
+    current, new = body.current.get_secret_value(), body.new.get_secret_value()
+    await auth.change_password(acting.id, current, new, address=address)

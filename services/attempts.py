@@ -1,0 +1,63 @@
+"""Attempts: counters in memory, at most so many of them."""
+
+import time
+from collections import OrderedDict
+from typing import Final
+
+from limits.aio.storage import Storage
+
+
+class Attempts(Storage):
+    """A storage of `limits` for fixed windows. Its own memory storage grows with every key that somebody makes up.
+
+    Of too many, the counters that were begun first go: an attacker who wants to get rid of one needs as many others,
+    and from one address the limit on addresses ends that.
+    """
+
+    STORAGE_SCHEME = None
+
+    def __init__(self, max_keys: int) -> None:
+        super().__init__()
+        self._max_keys: Final = max_keys
+        self._counters: OrderedDict[str, tuple[int, float]] = OrderedDict()
+        """Count and end of window by key, in the order the windows began."""
+
+    @property
+    def base_exceptions(self) -> type[Exception] | tuple[type[Exception], ...]:
+        return ()
+
+    async def incr(self, key: str, expiry: float, amount: int = 1) -> int:
+        now = time.time()
+        count, ends = self._counters.get(key, (0, 0.0))
+        if ends <= now:
+            self._counters.pop(key, None)
+            count, ends = 0, now + expiry
+            self._make_room(now)
+        self._counters[key] = (count + amount, ends)
+        return count + amount
+
+    async def get(self, key: str) -> int:
+        count, ends = self._counters.get(key, (0, 0.0))
+        return count if ends > time.time() else 0
+
+    async def get_expiry(self, key: str) -> float:
+        return self._counters.get(key, (0, time.time()))[1]
+
+    async def check(self) -> bool:
+        return True
+
+    async def reset(self) -> int | None:
+        count = len(self._counters)
+        self._counters.clear()
+        return count
+
+    async def clear(self, key: str) -> None:
+        self._counters.pop(key, None)
+
+    def _make_room(self, now: float) -> None:
+        """Drop what has ended at the old end, and what is one too many."""
+        while self._counters:
+            key, (_, ends) = next(iter(self._counters.items()))
+            if ends > now and len(self._counters) < self._max_keys:
+                return
+            del self._counters[key]

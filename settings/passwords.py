@@ -1,0 +1,27 @@
+"""The section `PASSWORDS__…`: what an argon2id hash costs."""
+
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class PasswordSettings(BaseModel):
+    """Stronger ones reach a stored hash when its owner next logs in. The defaults are RFC 9106's second choice."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    time_cost: int = Field(default=3, ge=1, le=100)
+    """Passes over the memory."""
+    memory_cost: int = Field(default=65536, ge=8, le=4_194_304)
+    """KiB that one hash takes while it is computed."""
+    parallelism: int = Field(default=4, ge=1, le=64)
+    """Lanes that one hash is computed in."""
+    threads: int | None = Field(default=None, ge=1, le=256)
+    """Hashes at once in each process, each with `memory_cost`; without it, one for each processor."""
+
+    @model_validator(mode="after")
+    def _enough_for_each_lane(self) -> Self:
+        if self.memory_cost < 8 * self.parallelism:
+            msg = f"memory_cost is below 8 KiB for each of {self.parallelism} lanes, which argon2 needs"
+            raise ValueError(msg)
+        return self
