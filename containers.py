@@ -12,6 +12,7 @@ from dependency_injector import containers, providers
 from database import TransactionProvider
 from database.engine import open_engine
 from database.lifetime import Lifetime
+from database.monitor.monitor import SqlMonitor
 from database.schema import Schema
 from database.server import DatabaseServer
 from database.session_factory import SessionFactory
@@ -54,7 +55,10 @@ class Container(containers.DeclarativeContainer):
     # Sessions and transactions. The factory asks for the engine at each call: `engine.provider`, not the engine.
     id_generator = providers.Singleton(Snowflake.of_node, settings.provided.node_id)
     audit_trail = providers.Singleton(AuditTrail)
-    session_factory = providers.Singleton(SessionFactory, engine.provider, lifetime, id_generator, audit_trail)
+    sql_monitor = providers.Singleton(SqlMonitor, settings.provided.database)
+    session_factory = providers.Singleton(
+        SessionFactory, engine.provider, lifetime, id_generator, sql_monitor, audit_trail
+    )
     session_provider = providers.Factory(EngineSessionProvider, session_factory)
     transaction = providers.Factory(TransactionProvider, session_provider)
     schema = providers.Factory(Schema, engine, LOCATION, lifetime, session_factory)

@@ -37,6 +37,9 @@ def configure_logs(settings: Settings) -> None:
         _context,
     ]
     last: list[Any] = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    if settings.log_format is LogFormat.JSON:
+        # By name, as nobody knows what the records of others carry.
+        shared.append(structlog.stdlib.ExtraAdder(allow={"sql"}))
     if settings.log_format is LogFormat.CONSOLE:
         last = [
             structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)

@@ -5,6 +5,7 @@ asked of a session (`repositories`), which work belongs together (`services`).
 """
 
 from database.execution import execute_transaction
+from database.monitor.budget import budget
 from database.outcome import Outcome
 from database.propagation import Propagation
 from database.retry import Retry
@@ -19,6 +20,7 @@ __all__ = [
     "SessionProvider",
     "Transaction",
     "TransactionProvider",
+    "budget",
     "current_transaction",
     "execute_transaction",
 ]

@@ -125,6 +125,7 @@ def _carried(execute: Callable[..., None], cursor: Any, statement: str, paramete
     """
     unit = _unit(context.root_connection)
     if unit is None:
+        context.gatehouse_sent = time.monotonic()
         return False
     unit.check_use()
     if unit.transactional and unit.connected and not statement.startswith(_HARMLESS):
@@ -141,10 +142,11 @@ def _carried(execute: Callable[..., None], cursor: Any, statement: str, paramete
     return True
 
 
-def _send(unit: Unit, execute: Callable[..., None], *arguments: Any) -> None:
-    unit.executing = time.monotonic()
+def _send(unit: Unit, execute: Callable[..., None], cursor: Any, statement: str, parameters: Any, context: Any) -> None:
+    unit.executing = context.gatehouse_sent = time.monotonic()
+    unit.statement = statement
     try:
-        execute(*arguments)
+        execute(cursor, statement, parameters, context)
     finally:
         if not unit.streaming:
             unit.executing = 0.0

@@ -40,10 +40,14 @@ async def execute_transaction(
     if not isinstance(transaction, TransactionProvider):
         transaction = TransactionProvider(transaction)
     begun = False
+    attempts = 0
 
     async def run() -> T:
-        nonlocal begun
+        nonlocal begun, attempts
         begun = False
+        attempts += 1
+        if attempts > 1:
+            transaction.retried()
         around = _open_units()
         async with transaction(
             propagation, read_only=read_only, isolation=isolation, timeout=timeout, autoflush=autoflush, name=name

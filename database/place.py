@@ -1,24 +1,173 @@
-"""Places: the line of the caller's code that opened a block."""
+"""Places: the line of the caller's code that opened a block, or that a statement was sent for."""
 
 import asyncio
 import contextlib
+import os
 import sys
 from pathlib import Path
-from typing import Final
+from types import FrameType
+from typing import Any, Final
+
+import greenlet
+import sqlalchemy
 
 _HERE: Final = Path(__file__).parent
-MACHINERY: Final = (
-    str(_HERE),
-    str(_HERE.parent / "repositories"),
-    contextlib.__file__,
-    str(Path(asyncio.__file__).parent),
-)
+_DAOS: Final = f"{_HERE.parent / 'repositories'}{os.sep}"
+_PACKAGES: Final = Path(sqlalchemy.__file__).parent.parent
+_STANDARD: Final = str(Path(asyncio.__file__).parent.parent)
+_ASYNCIO: Final = f"{Path(asyncio.__file__).parent}{os.sep}"
+MACHINERY: Final = (f"{_HERE}{os.sep}", _DAOS, contextlib.__file__, _ASYNCIO)
 """Where files stand that open blocks for others."""
+_FRAMEWORKS: Final = tuple(
+    f"{_PACKAGES / name}{os.sep}"
+    for name in (
+        *("aiosqlite", "anyio", "asyncmy", "asyncpg", "celery", "click", "fastapi", "greenlet", "kombu"),
+        *("pydantic", "sqlalchemy", "stamina", "starlette", "tenacity", "typer", "uvicorn"),
+    )
+)
+_LOOP: Final = frozenset({"_run", "_run_once", "run_forever", "run_until_complete", "run"})
+"""Functions of asyncio below which nothing called anything: a task begins there."""
+
+Place = tuple[str, int]
+"""File and line."""
+_PLACE, _MACHINE, _DAO, _TASK = range(4)
+_kinds: dict[str, int] = {}
+"""What each file is, once it has been asked."""
+MOST_FILES: Final = 10_000
+DEEPEST: Final = 8
+"""Frames of an opening stack that are kept."""
 
 
 def calling_place() -> str:
-    """`file:line` of the nearest frame that isn't machinery: a service, an entrypoint, a script."""
+    """`file:line` of the nearest frame that isn't machinery: a service, an entrypoint, a script. In a task that begins
+    with machinery, the line of that where the task begins.
+    """
     frame = sys._getframe(1)  # noqa: SLF001 - inspect.stack() reads source files, and takes 1000 times as long
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(MACHINERY):
+    kinds, outermost = _kinds, frame
+    while True:
+        code = frame.f_code
+        file = code.co_filename
+        kind = kinds.get(file)
+        if kind is None:
+            kind = _kind(file)
+        if kind == _PLACE:
+            return f"{file}:{frame.f_lineno}"
+        if kind != _TASK:
+            outermost = frame
+        elif code.co_name in _LOOP:
+            break
+        if frame.f_back is None:
+            break
         frame = frame.f_back
-    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+    return f"{outermost.f_code.co_filename}:{outermost.f_lineno}"
+
+
+def calling_stack(frame: FrameType | None = None) -> tuple[Place, ...]:
+    """The frames of the running task that are neither machinery nor a framework's, innermost first."""
+    stack: list[Place] = []
+    frame = sys._getframe(1) if frame is None else frame  # noqa: SLF001 - as above
+    while frame is not None and len(stack) < DEEPEST:
+        code = frame.f_code
+        kind = _kinds.get(code.co_filename)
+        if kind is None:
+            kind = _kind(code.co_filename)
+        if kind == _PLACE:
+            stack.append((code.co_filename, frame.f_lineno))
+        elif kind == _TASK and code.co_name in _LOOP:
+            break
+        frame = frame.f_back
+    return tuple(stack)
+
+
+def asking_stack() -> tuple[Place, ...]:
+    """`calling_stack` for code that reaches us through SQLAlchemy, across greenlets."""
+    stack = calling_stack()
+    current = greenlet.getcurrent().parent
+    while current is not None and len(stack) < DEEPEST:
+        stack += calling_stack(current.gr_frame)
+        current = current.parent
+    return stack[:DEEPEST]
+
+
+def asking() -> tuple[Place | None, Place | None]:
+    """Whom a statement that reaches us through SQLAlchemy is sent for, across greenlets: the nearest line that is
+    neither machinery nor a framework's, and, if a DAO came first, the line of the DAO. Costs some microseconds.
+    """
+    via: Place | None = None
+    kinds = _kinds
+    current: greenlet.greenlet | None = None
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - as above
+    while True:
+        while frame is not None:
+            code = frame.f_code
+            kind = kinds.get(code.co_filename)
+            if kind is None:
+                kind = _kind(code.co_filename)
+            if kind == _PLACE:
+                return (code.co_filename, frame.f_lineno), via
+            if kind == _DAO:
+                # The outermost of them: a loop in a DAO is its own line, not the machinery's below it.
+                via = (code.co_filename, frame.f_lineno)
+            elif kind == _TASK and code.co_name in _LOOP:
+                return None, via
+            frame = frame.f_back
+        # A greenlet's outermost frame has no caller: that one waits in the parent.
+        current = greenlet.getcurrent().parent if current is None else current.parent
+        if current is None:
+            return None, via
+        frame = current.gr_frame
+
+
+def asking_place() -> str | None:
+    """`file:line` of the nearest frame that isn't machinery; None when the task has no such frame, as the one that
+    ends a unit.
+    """
+    place, _ = asking()
+    return None if place is None else f"{place[0]}:{place[1]}"
+
+
+def awaiting_place(task: "asyncio.Task[Any]") -> Place | None:
+    """The innermost line of a suspended task that is neither machinery nor a framework's: where it awaits."""
+    found: Place | None = None
+    awaited: Any = task.get_coro()
+    while awaited is not None:
+        frame = _attribute(awaited, "cr_frame", "gi_frame", "ag_frame")
+        if frame is not None and _kind(frame.f_code.co_filename) == _PLACE:
+            found = frame.f_code.co_filename, frame.f_lineno
+        awaited = _attribute(awaited, "cr_await", "gi_yieldfrom", "ag_await")
+    return found
+
+
+def shown(place: Place | str | None) -> str:
+    """`file:line` for people, the file as it is called in its project."""
+    if place is None:
+        return "no line of yours"
+    file, _, line = place.rpartition(":") if isinstance(place, str) else (place[0], ":", str(place[1]))
+    for root in (str(_HERE.parent), str(Path.cwd())):
+        if file.startswith(root + "/"):
+            return f"{file[len(root) + 1 :]}:{line}"
+    return f"{file}:{line}"
+
+
+def _attribute(of: Any, *names: str) -> Any:
+    return next((value for name in names if (value := getattr(of, name, None)) is not None), None)
+
+
+def _kind(file: str) -> int:
+    kind = _kinds.get(file)
+    if kind is None:
+        kind = _PLACE
+        if file.startswith(_DAOS):
+            kind = _DAO
+        elif file.startswith(_ASYNCIO):
+            kind = _TASK
+        elif file.startswith((*MACHINERY, *_FRAMEWORKS, "<sqlalchemy", "<frozen")) or _standard(file):
+            kind = _MACHINE
+        if len(_kinds) >= MOST_FILES:
+            _kinds.clear()
+        _kinds[file] = kind
+    return kind
+
+
+def _standard(file: str) -> bool:
+    return file.startswith(_STANDARD) and "-packages" not in file

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import event
@@ -21,6 +22,25 @@ PING_TIMEOUT: Final = 1.0
 IDLE_SINCE = "gatehouse_idle_since"
 
 
+@dataclass
+class Waits:
+    """Of those who found every connection in use. Durations are seconds."""
+
+    waiting: int = 0
+    """How many do now."""
+    waits: int = 0
+    seconds: float = 0.0
+    longest: float = 0.0
+    timeouts: int = 0
+
+    def ended(self, begun: float) -> None:
+        took = time.monotonic() - begun
+        self.waiting -= 1
+        self.waits += 1
+        self.seconds += took
+        self.longest = max(self.longest, took)
+
+
 class Pool(AsyncAdaptedQueuePool):
     """Raises `PoolTimeout`, naming the holders, where SQLAlchemy's own pool raises its TimeoutError; and
     `DatabaseUnavailable` for a connection that breaks between its opening and its first use.
@@ -31,6 +51,10 @@ class Pool(AsyncAdaptedQueuePool):
     describe_holders: Callable[[], tuple[str, ...]] = staticmethod(lambda: ())
     """Who holds the connections: set by whoever knows."""
 
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.waits = Waits()
+
     @property
     def capacity(self) -> int:
         """How many connections there can be."""
@@ -38,12 +62,20 @@ class Pool(AsyncAdaptedQueuePool):
 
     def connect(self) -> PoolProxiedConnection:
         dialect: Any = self._dialect
+        begun = 0.0
+        if self.checkedout() >= self.capacity:
+            begun = time.monotonic()
+            self.waits.waiting += 1
         try:
             return super().connect()
         except QueueTimeout:
+            self.waits.timeouts += 1
             raise PoolTimeout(size=self.capacity, timeout=self.timeout(), holders=self.describe_holders()) from None
         except set_up_errors(dialect.loaded_dbapi) as error:
             raise unavailable(error, self.target) from None
+        finally:
+            if begun:
+                self.waits.ended(begun)
 
     def recreate(self) -> QueuePool:
         pool = super().recreate()

@@ -12,6 +12,7 @@ from database.events import install
 from database.holders import Holders
 from database.interruption import GRACE, GRACE_OPTION
 from database.lifetime import Lifetime
+from database.monitor.monitor import SqlMonitor
 from database.recording import WriteRecorder
 from database.session import ProvidedSession, guarded_session
 from database.unit import UNIT, Unit
@@ -30,8 +31,10 @@ class SessionFactory:
         engine: Callable[[], AsyncEngine],
         lifetime: Lifetime,
         id_generator: Snowflake,
+        monitor: SqlMonitor | None = None,
         recorder: WriteRecorder | None = None,
     ) -> None:
+        self.monitor = SqlMonitor() if monitor is None else monitor
         self._engine = engine
         self._lifetime = lifetime
         self._id_generator = id_generator
@@ -55,6 +58,9 @@ class SessionFactory:
             raise
         if engine not in self._seen:
             install(engine)
+            if not self._seen:
+                self._lifetime.on_close(self.monitor.close)
+            self.monitor.attach(engine)
             self._seen[engine] = _Seen(engine)
         return engine
 
@@ -64,6 +70,7 @@ class SessionFactory:
         seen = self._seen[engine]
         unit.holders = seen.holders
         unit.grace = seen.grace
+        self.monitor.opened(unit)
         for watch in self.watchers:
             watch(unit)
         options = {UNIT: unit, ID_GENERATOR: self._id_generator}
@@ -73,6 +80,7 @@ class SessionFactory:
     def left(self, unit: Unit) -> None:
         """The unit has ended, and so have its hooks."""
         self._lifetime.drain.left(unit)
+        self.monitor.left(unit)
 
 
 class _Seen:

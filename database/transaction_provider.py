@@ -62,6 +62,11 @@ class TransactionProvider:
             )
         )
 
+    def retried(self) -> None:
+        """What was begun here is begun anew, after an error that left nothing of it."""
+        if isinstance(self._session_provider, EngineSessionProvider):
+            self._session_provider.factory.monitor.retried()
+
     def _choose(
         self,
         propagation: Propagation,

@@ -85,6 +85,8 @@ class Unit:
     """The connection it holds."""
     executing: float = 0.0
     """When the driver began to work on its statement, by `time.monotonic()`; 0 while it has none."""
+    statement: str = ""
+    """The text of its latest statement, literals and all: not to be shown."""
     streaming: bool = False
     """Whether its statement is one that fetches the first rows when it was executed."""
     carried: bool = False

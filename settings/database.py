@@ -1,8 +1,18 @@
 """The section `DATABASE__…`: which database, and how its pool and its statements are bounded."""
 
+from importlib.util import find_spec
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, SecretStr, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import NoDecode
 from sqlalchemy import URL
 
@@ -53,9 +63,33 @@ class DatabaseSettings(BaseModel):
     drain_timeout: float = Field(default=10.0, ge=0)
     """How long open units may go on when `running()` is left, or the server told to stop; then they are cancelled.
     Two seconds later everything is closed."""
+    monitor: bool = True
+    """Whether the sessions are watched; the thresholds below may be changed while it runs. None reports nothing."""
+    slow_sql_threshold: float | None = Field(default=0.5, gt=0)
+    """A statement that takes as long is reported, one that failed or was cancelled too."""
+    session_leak_threshold: float | None = Field(default=60.0, gt=0)
+    """A unit that holds its connection as long is reported, with the lines that opened it."""
+    idle_in_transaction_threshold: float | None = Field(default=5.0, gt=0)
+    """A transaction that sends nothing for as long is reported, with the line that awaits."""
+    lock_wait_threshold: float | None = Field(default=1.0, gt=0)
+    """A statement that waits as long for a lock is reported, with whoever holds it."""
+    repeated_sql_threshold: int | None = Field(default=10, ge=2)
+    """One thing read as often from one line, in one transaction or request, is reported (N+1)."""
+    budgets: Literal["report", "raise"] = "report"
+    """What becomes of an exceeded `budget`: a report and a count, or, as in tests, `BudgetExceeded`."""
+    traces: bool = False
+    """Whether OpenTelemetry gets a span for each transaction and statement; needs the extra `otel`."""
     pooler: Literal["none", "pgbouncer"] = "none"
     """`pgbouncer` (transaction pooling): no session settings are sent and no statement outlives its
     transaction by name."""
+
+    @field_validator("traces")
+    @classmethod
+    def _traces_installed(cls, traces: bool) -> bool:
+        if traces and find_spec("opentelemetry") is None:
+            msg = "OpenTelemetry isn't installed; install gatehouse[otel]"
+            raise ValueError(msg)
+        return traces
 
     @model_validator(mode="after")
     def _credentials_into_url(self) -> Self:

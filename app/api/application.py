@@ -51,7 +51,7 @@ def create_app(container: Container | None = None) -> FastAPI:
     limits = BodyLimits(settings.max_body_bytes, {f"{PREFIX}/users/import": settings.csv.max_bytes})
     app.add_middleware(BodyLimit, limits=limits)
     app.add_middleware(Authentication)
-    app.add_middleware(RequestContext, limits=limits)
+    app.add_middleware(RequestContext, limits=limits, debug=settings.debug)
     _add_browser_rules(app, settings.http)
     for module in (auth, own_account):
         app.include_router(module.router, prefix=PREFIX, dependencies=[Depends(json_body_only)])

@@ -14,11 +14,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.body_limit import BodyLimits
 from app.api.problems import problem, problem_for
+from database.monitor.work import work
 from domain import bound_request_id
 
 log = logging.getLogger("gatehouse.access")
 
 HEADER: Final = "X-Request-ID"
+SUMMARY: Final = "X-SQL-Summary"
+"""How much SQL the answer took, sent with debug on."""
 _ACCEPTABLE: Final = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 
 
@@ -29,9 +32,10 @@ class RequestContext:
     request that is cancelled, as by a server that stops, 503.
     """
 
-    def __init__(self, app: ASGIApp, limits: BodyLimits) -> None:
+    def __init__(self, app: ASGIApp, limits: BodyLimits, *, debug: bool = False) -> None:
         self._app = app
         self._limits = limits
+        self._debug = debug
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in {"http", "websocket"}:
@@ -48,13 +52,16 @@ class RequestContext:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = message["status"]
-                MutableHeaders(scope=message)[HEADER] = request_id
+                answered = MutableHeaders(scope=message)
+                answered[HEADER] = request_id
+                if self._debug:
+                    answered[SUMMARY] = done.summary()
                 took = (time.perf_counter() - begun) * 1000
                 # The path alone: the query holds what people search for.
                 log.info("%s %s %d %.1f ms", scope["method"], quote(scope["path"]), started, took)
             await send(message)
 
-        with bound_request_id(request_id):
+        with bound_request_id(request_id), work("request") as done:
             length = headers.get("content-length", "0")
             limit = self._limits.of(scope)
             # Python refuses to read an int of some thousand digits.

@@ -54,7 +54,7 @@ def database_url(databases: Databases, backend: str, database_mode: str) -> Iter
 @pytest.fixture
 def settings(database_url: str, tmp_path: Path) -> Settings:
     """What the container is built from. No variable, `.env` or secret of the developer's gets into a test."""
-    return GivenSettings.model_validate({"database": {"url": database_url}, "var_dir": tmp_path})
+    return GivenSettings.model_validate({"database": {"url": database_url, "budgets": "raise"}, "var_dir": tmp_path})
 
 
 @pytest_asyncio.fixture

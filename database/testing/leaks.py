@@ -8,7 +8,7 @@ from typing import Any, Final
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from database.testing.place import asking_place
+from database.place import asking_place
 from database.unit import Unit
 
 GRACE: Final = 0.5

@@ -16,8 +16,8 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from database import mariadb, postgresql, sqlite
 from database.engine import build_engine
+from database.place import asking_place
 from database.testing.errors import NeedsOwnDatabase
-from database.testing.place import asking_place
 from database.testing.pool import IsolatedPool
 from database.testing.postgresql import IsolatedConnection, refuse_end
 from database.testing.sqlite import BEGIN_OUTER, END_STATEMENT, UNDO_STATEMENT

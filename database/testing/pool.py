@@ -6,9 +6,9 @@ from typing import Any
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 from sqlalchemy.util import await_only
 
+from database.place import asking_place
 from database.pool import Pool
 from database.testing.errors import NeedsOwnDatabase
-from database.testing.place import asking_place
 
 LONGEST_WAIT = 10.0
 """Seconds that a unit waits for its turn."""

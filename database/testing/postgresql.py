@@ -11,10 +11,10 @@ from typing import Any, Final
 
 import asyncpg
 
+from database.place import asking_place
 from database.postgresql import HonestConnection
 from database.testing.errors import NeedsOwnDatabase
 from database.testing.finish import finish
-from database.testing.place import asking_place
 from database.testing.steps import step
 
 _OURS: Final = re.compile(r"(SAVEPOINT|RELEASE SAVEPOINT|ROLLBACK TO) (__asyncpg_savepoint_\w+);")

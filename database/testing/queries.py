@@ -9,7 +9,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from database.testing.place import asking_place
+from database.place import asking_place
 from database.unit import UNIT, Unit
 
 _OURS: Final = re.compile(r"\s*(BEGIN|START|COMMIT|END|ABORT|ROLLBACK|SAVEPOINT|RELEASE|PRAGMA|SET)\b", re.IGNORECASE)

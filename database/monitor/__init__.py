@@ -1,0 +1,5 @@
+"""The monitor: what every session of a container does, as it does it.
+
+`sql_monitor` is the container's (`SqlMonitor`); `budget` limits what a block, a route or a task may send. Recorded are
+texts without their literals, times, counts and lines of code; never a value.
+"""

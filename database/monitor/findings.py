@@ -1,0 +1,88 @@
+"""Findings: what the monitor reports. Each is a line in the log, a count, and one of the latest for the page."""
+
+import logging
+import time
+from collections import Counter, deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+LATEST: Final = 50
+"""Findings of each kind that are kept."""
+MOST_BUDGETS: Final = 100
+OTHER: Final = "other"
+
+log = logging.getLogger("gatehouse.sql")
+
+SLOW, REPEATED, LEAK, IDLE, LOCK_WAIT, DEADLOCK, FAILED, BUDGET = KINDS = (
+    "slow_sql",
+    "repeated_sql",
+    "session_leak",
+    "idle_in_transaction",
+    "lock_wait",
+    "deadlock",
+    "failed_transaction",
+    "budget_exceeded",
+)
+
+
+@dataclass(slots=True)
+class Finding:
+    """`facts` are for programs, and hold no value of any statement."""
+
+    kind: str
+    text: str
+    facts: dict[str, Any]
+    at: float = field(default_factory=time.time)
+    """Seconds since 1970."""
+    open: bool = False
+    """Whether it is still so, as a leak is until its unit ends."""
+
+    def told(self) -> dict[str, Any]:
+        return {"kind": self.kind, "text": self.text, "at": round(self.at, 3), "open": self.open, **self.facts}
+
+
+class Findings:
+    """Of one monitor."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter(dict.fromkeys(KINDS, 0))
+        self.budgets: Counter[str] = Counter()
+        self._latest: dict[str, deque[Finding]] = {kind: deque(maxlen=LATEST) for kind in KINDS}
+        self._groups: dict[tuple[str, str], Finding] = {}
+
+    def report(
+        self, kind: str, text: str, facts: Mapping[str, Any], *, level: int = logging.WARNING, open: bool = False
+    ) -> Finding:
+        """Log it, count it, keep it."""
+        finding = Finding(kind, text, dict(facts), open=open)
+        self.counts[kind] += 1
+        if kind != REPEATED:
+            self._latest[kind].append(finding)
+        log.log(level, "%s", text, extra={"sql": {"event": kind, **finding.facts}})
+        return finding
+
+    def repeated(self, text: str, facts: Mapping[str, Any]) -> Finding:
+        """A repetition: those of one statement from one line are a group, which is kept as its latest one."""
+        group = str(facts["fingerprint"]), str(facts["place"])
+        before = self._groups.pop(group, None)
+        times = 1 if before is None else before.facts["scopes"] + 1
+        finding = self._groups[group] = self.report(REPEATED, text, {**facts, "scopes": times})
+        if len(self._groups) > LATEST:
+            del self._groups[next(iter(self._groups))]
+        return finding
+
+    def grew(self, fingerprint: str, place: str, times: int) -> None:
+        """A repetition that was reported goes on."""
+        finding = self._groups.get((fingerprint, place))
+        if finding is not None:
+            finding.facts["times"] = max(times, finding.facts["times"])
+
+    def over_budget(self, name: str, reason: str) -> None:
+        known = name if name in self.budgets or len(self.budgets) < MOST_BUDGETS else OTHER
+        self.budgets[known] += 1
+        self.report(BUDGET, f"{name}: {reason}", {"name": name, "reason": reason})
+
+    def latest(self, kind: str) -> list[Finding]:
+        """Newest first."""
+        return list(reversed(self._groups.values() if kind == REPEATED else self._latest[kind]))

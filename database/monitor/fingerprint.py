@@ -1,0 +1,101 @@
+"""Fingerprints: a statement's text without anything that could be a value, and what kind of statement it is."""
+
+import re
+from hashlib import blake2s
+from typing import Final, NamedTuple
+
+LONGEST: Final = 4096
+"""Characters of a text that are looked at; bulk statements have hundreds of thousands, all alike."""
+_MASK: Final = "?"
+_COMMENT: Final = r"--[^\n]*|/\*.*?(?:\*/|\Z)"
+_STANDARD: Final = r"'(?:[^']|'')*(?:'|\Z)"
+_ESCAPING: Final = r"'(?:[^'\\]|''|\\.)*(?:'|\Z)"
+_NUMBER: Final = r"(?<![\w$.\"`])(?:0[xX][0-9a-fA-F]+|\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?)"
+_BIND: Final = r"\$\d+|%\(\w+\)s|%s|\?\d*|(?<![:\w]):[A-Za-z_]\w*"
+
+
+def _tokens(comment: str, value: str, name: str) -> "re.Pattern[str]":
+    """`name` is kept, `comment` becomes a blank, everything else that is found a mask."""
+    return re.compile(f"(?P<comment>{comment})|(?P<name>{name})|{value}|{_BIND}|{_NUMBER}", re.DOTALL)
+
+
+_QUOTED: Final = r'"(?:[^"]|"")*(?:"|\Z)'
+_TOKENS: Final = {
+    "postgresql": _tokens(
+        _COMMENT,
+        rf"[eE]{_ESCAPING}|[bBxXnN]?{_STANDARD}|[uU]&{_STANDARD}|(?<!\w)\$(?P<tag>[A-Za-z_]*)\$.*?(?:\$(?P=tag)\$|\Z)",
+        _QUOTED,
+    ),
+    # SQLite takes "…" for a text where there is no such name: only where nothing but a name can stand it is one.
+    "sqlite": _tokens(
+        _COMMENT,
+        rf"[xX]?{_STANDARD}|{_QUOTED}",
+        rf"(?<=\.){_QUOTED}|{_QUOTED}(?=\.)|(?<=(?i:FROM|JOIN|INTO)\s){_QUOTED}|(?<=(?i:UPDATE)\s){_QUOTED}|`[^`]*(?:`|\Z)",
+    ),
+    "mysql": _tokens(rf"{_COMMENT}|\#[^\n]*", rf'[bBxXnN]?{_ESCAPING}|"(?:[^"\\]|""|\\.)*(?:"|\Z)', r"`[^`]*(?:`|\Z)"),
+}
+_TOKENS["mariadb"] = _TOKENS["mysql"]
+_CAST: Final = re.compile(
+    r"\?::\w+(?: VARYING| PRECISION| WITH(?:OUT)? TIME ZONE)?(?:\(\?(?:, ?\?)*\))?(?:\[\])?", re.IGNORECASE
+)
+_LIST: Final = re.compile(r"\(\s*\?(?:\s*,\s*\?)+\s*\)")
+_ROWS: Final = re.compile(r"(\(\?(?:, …)?\))(?:\s*,\s*\(\?(?:, …)?\))+")
+_CUT_LIST: Final = re.compile(r"\(\?(?:, \?)*(?:, ?)?$")
+_TABLE: Final = re.compile(r"\b(?:FROM|INTO|UPDATE)\s+(?:ONLY\s+)?([\w.\"`]+)", re.IGNORECASE)
+_VERB: Final = re.compile(r"[A-Za-z]+")
+_CONTROLS: Final = frozenset(
+    ("BEGIN", "START", "COMMIT", "END", "ABORT", "ROLLBACK", "SAVEPOINT", "RELEASE", "PRAGMA", "SET")
+)
+_MANY: Final = re.compile(r"\bIN \(\?, …|\bVALUES \(\?(?:, …)?\), …", re.IGNORECASE)
+_LIMITED: Final = re.compile(r"\b(?:LIMIT|FETCH)\b", re.IGNORECASE)
+
+
+class Fingerprint(NamedTuple):
+    """`text` holds no literal: it may be shown to anyone who may see the schema."""
+
+    id: str
+    text: str
+    verb: str
+    """`SELECT`, …; of a WITH too, as most read."""
+    table: str
+    """The first table it names, or nothing."""
+    reads_one: bool
+    """Whether it asks for one thing, so that many alike could have been one: no list of keys, no rows of values."""
+    limited: bool
+    """Whether it says how many rows it wants."""
+    controls: bool
+    """Whether it begins or ends something or sets something, as the machinery does: not counted as a statement."""
+
+
+def fingerprint(statement: str, dialect: str) -> Fingerprint:
+    """What statements that differ in their values alone have in common."""
+    text = masked(statement, dialect)
+    verb = found[0].upper() if (found := _VERB.search(text)) else ""
+    table = named[1].strip('"`') if (named := _TABLE.search(text)) else ""
+    reads = verb in {"SELECT", "WITH"}
+    return Fingerprint(
+        id=blake2s(text.encode("utf-8", "replace"), digest_size=6).hexdigest(),
+        text=text,
+        verb=verb,
+        table=table if re.fullmatch(r"[\w.]+", table) else "",
+        reads_one=reads and _MANY.search(text) is None,
+        limited=_LIMITED.search(text) is not None,
+        controls=verb in _CONTROLS,
+    )
+
+
+def masked(statement: str, dialect: str) -> str:
+    """The text with a mask in the place of each literal and bind parameter, and lists of them cut short."""
+    tokens = _TOKENS.get(dialect, _TOKENS["postgresql"])
+    text = tokens.sub(_instead, statement[:LONGEST])
+    text = _CAST.sub(_MASK, " ".join(text.split()))
+    text = _ROWS.sub(r"\1, …", _LIST.sub("(?, …)", text))
+    if len(statement) > LONGEST:
+        text = _CUT_LIST.sub("", text).rstrip(" ,") + " …"
+    return text
+
+
+def _instead(found: "re.Match[str]") -> str:
+    if found["comment"] is not None:
+        return " "
+    return found[0] if found["name"] is not None else _MASK

@@ -1,0 +1,215 @@
+"""SqlMonitor: knows what every unit of one container does. Told by the engine's events; raises nothing into them."""
+
+import asyncio
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, Final
+
+from sqlalchemy import Connection, event
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from database.errors import DatabaseError
+from database.monitor import failures, findings
+from database.monitor.budget import BudgetExceeded
+from database.monitor.findings import Findings
+from database.monitor.history import History
+from database.monitor.pools import Pools
+from database.monitor.record import Event, Record
+from database.monitor.repetition import count_repetition
+from database.monitor.shape import CANCELLED, OK, Shapes
+from database.monitor.spans import Spans
+from database.monitor.thresholds import Thresholds
+from database.monitor.transactions import Transactions
+from database.monitor.watch import Watch
+from database.monitor.work import current_work
+from database.place import Place, asking, calling_stack
+from database.unit import UNIT, Unit
+from domain.request_id import current_request_id
+from settings import DatabaseSettings
+
+UNMONITORED: Final = "gatehouse_unmonitored"
+"""The execution option of what the monitor itself sends."""
+
+log = logging.getLogger("gatehouse.sql")
+
+
+class SqlMonitor:
+    """Of one container: what it counts, keeps and reports belongs to that container alone. On the event loop only.
+
+    `thresholds` may be changed at any moment. Nothing is recorded where the settings say `monitor=False`.
+    """
+
+    def __init__(self, settings: DatabaseSettings | None = None) -> None:
+        settings = DatabaseSettings() if settings is None else settings
+        self.thresholds = Thresholds.of(settings)
+        self.shapes = Shapes()
+        self.findings = Findings()
+        self.transactions = Transactions()
+        self.pools = Pools()
+        self.history = History()
+        self.open: dict[Unit, Record | None] = {}
+        """Units that have begun and not ended; None for a lone statement's."""
+        self.errors: Counter[str] = Counter()
+        """The monitor's own, which reach nobody."""
+        self.tracer_provider: Any = None
+        """OpenTelemetry's, from where it is first used; None is the process's."""
+        self._settings = settings
+        self._spans: Spans | None = None
+        self._watch = Watch(self, self._sample)
+        self._listening: list[tuple[Any, str, Callable[..., Any]]] = []
+
+    def attach(self, engine: AsyncEngine) -> None:
+        """Listen to an engine; from inside the event loop that it is used in."""
+        if not self._settings.monitor:
+            return
+        target = engine.sync_engine
+        if self._settings.traces and self._spans is None:
+            self._spans = Spans(target.dialect.name, self.tracer_provider)
+        for name, listener, first in (
+            ("after_cursor_execute", self._after, False),
+            ("handle_error", self._deadlock, True),
+            ("handle_error", self._error, False),
+        ):
+            event.listen(target, name, listener, insert=first)
+            self._listening.append((target, name, listener))
+        self.pools.add(engine)
+        self._watch.start(asyncio.get_running_loop())
+
+    async def close(self) -> None:
+        """Stop watching and listening. What was counted is kept."""
+        self._watch.stop()
+        for target, name, listener in self._listening:
+            event.remove(target, name, listener)
+        self._listening.clear()
+
+    def opened(self, unit: Unit) -> None:
+        """A unit begins."""
+        if not self._listening:
+            return
+        if unit.lone:  # it is the machinery that gives its connection back: it can't be forgotten
+            self.open[unit] = None
+            return
+        record = self.open[unit] = Record(current_request_id(), calling_stack())
+        if self._spans is not None:
+            self._spans.opened(unit, record)
+
+    def left(self, unit: Unit) -> None:
+        """The unit has ended, however it did, and so have its hooks."""
+        record = self.open.pop(unit, None)
+        if record is None:
+            return
+        try:
+            self.transactions.ended(unit, record, time.monotonic())
+            failures.report(self.findings, unit, record)
+            if record.told is not None:
+                self._watch.ended(unit)
+            if self._spans is not None:
+                self._spans.left(unit, record)
+        except Exception as error:  # noqa: BLE001 - a monitor breaks nothing
+            self._failed(error)
+
+    def retried(self) -> None:
+        """A unit is tried again."""
+        self.transactions.retries += 1
+
+    def over_budget(self, name: str, reason: str) -> None:
+        """A budget was exceeded. Raises `BudgetExceeded` where budgets are to raise."""
+        self.findings.over_budget(name, reason)
+        if self._settings.budgets == "raise":
+            raise BudgetExceeded(name, reason)
+
+    def _after(
+        self, connection: Connection, cursor: Any, statement: str, _parameters: Any, context: Any, _many: bool
+    ) -> None:
+        now = time.monotonic()
+        try:
+            rows = cursor.rowcount
+            if rows < 0:
+                rows = len(getattr(cursor, "_rows", ()))
+            self._ended(connection, statement, context, now, rows, OK)
+        except Exception as error:  # noqa: BLE001 - a monitor breaks nothing
+            self._failed(error)
+
+    def _error(self, context: ExceptionContext) -> None:
+        now = time.monotonic()
+        try:
+            execution: Any = context.execution_context
+            original = context.original_exception
+            if execution is None or context.connection is None or isinstance(original, DatabaseError):
+                return  # it was no statement, or an error of ours
+            outcome = type(context.chained_exception or original).__name__
+            if isinstance(original, asyncio.CancelledError):
+                outcome = CANCELLED
+            self._ended(context.connection, context.statement or "", execution, now, 0, outcome)
+        except Exception as error:  # noqa: BLE001 - a monitor breaks nothing
+            self._failed(error)
+
+    def _deadlock(self, context: ExceptionContext) -> None:
+        """First of the listeners: the next one wipes what names the other side."""
+        try:
+            failures.deadlock(self.findings, self.shapes, self.open, context)
+        except Exception as error:  # noqa: BLE001 - a monitor breaks nothing
+            self._failed(error)
+
+    def _ended(self, connection: Connection, statement: str, context: Any, now: float, rows: int, outcome: str) -> None:
+        options = connection.get_execution_options()
+        unit: Unit | None = options.get(UNIT)
+        sent: float = getattr(context, "gatehouse_sent", 0.0)
+        if not sent or (UNMONITORED in options if unit is None else unit not in self.open):
+            return  # it was never sent, or is our own, or another container's
+        context.gatehouse_sent = 0.0
+        took = now - sent
+        record = None
+        if unit is not None and unit.lone:
+            place: Place | str | None = unit.place
+            via = None
+        else:
+            place, via = asking()
+            record = None if unit is None else self.open[unit]
+        if unit is not None and unit.cancelled is not None:
+            outcome = CANCELLED
+        shape = self.shapes.of(statement, connection.dialect.name)
+        shape.ended(now, took, rows, outcome)
+        shape.place = place or via
+        event = (now, shape, place, via, took, rows, outcome)
+        found = shape.fingerprint
+        if record is not None:
+            record.keep(event)
+            record.idle += sent - record.active
+            record.active = now
+            record.in_sql += took
+            record.statements += not found.controls
+        work = current_work.get()
+        if found.reads_one and (rows < 2 or not found.limited):
+            count_repetition(self.findings, self.thresholds.repeated_sql, record, work, event)
+        while work is not None:
+            work.statements += not found.controls
+            work.in_sql += took
+            work.judge = self
+            work = work.outer
+        slow = self.thresholds.slow_sql
+        if slow is not None and took >= slow:
+            self._tell(Event(*event), slow=True)
+        elif outcome is not OK or log.isEnabledFor(logging.DEBUG):
+            self._tell(Event(*event), slow=False)
+        if self._spans is not None:
+            self._spans.statement(record, Event(*event))
+
+    def _tell(self, ended: Event, *, slow: bool) -> None:
+        facts = {**ended.told(), "request_id": current_request_id()}
+        if slow:
+            self.findings.report(findings.SLOW, f"slow SQL, {ended.took * 1000:.0f} ms: {ended}", facts)
+        else:
+            log.debug("SQL: %s", ended, extra={"sql": {"event": "statement", **facts}})
+
+    def _sample(self) -> None:
+        self.history.sample(self.shapes.kinds.values(), self.transactions, self.pools.state())
+
+    def _failed(self, error: Exception) -> None:
+        name = type(error).__name__
+        self.errors[name] += 1
+        if self.errors[name] == 1:
+            log.warning("the monitor failed with %s, and goes on", name)
