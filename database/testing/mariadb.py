@@ -11,9 +11,9 @@ from typing import Any, Final
 from asyncmy.connection import Connection
 from asyncmy.errors import OperationalError
 
+from database.place import asking_place
 from database.testing.errors import NeedsOwnDatabase
 from database.testing.finish import finish
-from database.testing.place import asking_place
 from database.testing.steps import step
 
 _SAVEPOINT: Final = "gatehouse_unit"
