@@ -6,7 +6,7 @@ ARGS ?=
 BIN := .venv/bin
 UV := $(BIN)/uv
 
-.PHONY: help run test storm bench check format lock clean
+.PHONY: help run test storm bench check audit format lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -30,6 +30,9 @@ check: .venv/.test ## Format, lint, types, import rules, locks
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/uv pip check --quiet
 	@$(BIN)/python requirements/check.py
+
+audit: .venv/.test ## Ask whether a locked package has a known weakness (needs the advisory service)
+	@$(BIN)/python requirements/audit.py
 
 format: .venv/.test ## Format and mend what can be mended
 	@$(BIN)/ruff format .
