@@ -11,6 +11,7 @@ from dependency_injector import containers, providers
 
 from database import TransactionProvider
 from database.engine import open_engine
+from database.leased_ids import LeasedIds
 from database.lifetime import Lifetime
 from database.monitor.monitor import SqlMonitor
 from database.schema import Schema
@@ -18,7 +19,6 @@ from database.server import DatabaseServer
 from database.session_factory import SessionFactory
 from database.session_provider import EngineSessionProvider
 from database.wake_up import WakeUp
-from domain import Snowflake
 from migrations import LOCATION
 from repositories import AuditDao, AuditTrail, Cursors, InboxDao, JobDao, OutboxDao, TokenDao, UserDao
 from services import (
@@ -53,7 +53,7 @@ class Container(containers.DeclarativeContainer):
     database_server = providers.Factory(DatabaseServer, engine, lifetime)
 
     # Sessions and transactions. The factory asks for the engine at each call: `engine.provider`, not the engine.
-    id_generator = providers.Singleton(Snowflake.of_node, settings.provided.node_id)
+    id_generator = providers.Singleton(LeasedIds, settings.provided.node_id, lifetime)
     audit_trail = providers.Singleton(AuditTrail)
     sql_monitor = providers.Singleton(SqlMonitor, settings.provided.database)
     session_factory = providers.Singleton(

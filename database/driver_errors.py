@@ -69,7 +69,8 @@ _QUOTES_NO_VALUE: Final = ("08", "25", "26", "40", "42", "53", "54", "55", "57")
 def translate(context: ExceptionContext) -> BaseException | None:
     """The engine's `handle_error` listener: the typed error to raise instead, or None to leave it as it is."""
     if isinstance(context.original_exception, DatabaseError):
-        return None
+        # One of ours, from a listener, or from a column default, which SQLAlchemy would wrap.
+        return context.original_exception if context.sqlalchemy_exception is not None else None
     if isinstance(context.sqlalchemy_exception, DBAPIError):
         error = _typed(context)
         for link in _chain(context.original_exception):

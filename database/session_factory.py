@@ -1,7 +1,7 @@
 """SessionFactory: makes sessions on the container's engine, whichever that is at the moment."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import Pool
@@ -11,6 +11,7 @@ from database.errors import EngineBelongsToAnotherProcess
 from database.events import install
 from database.holders import Holders
 from database.interruption import GRACE, GRACE_OPTION
+from database.leased_ids import LeasedIds
 from database.lifetime import Lifetime
 from database.monitor.monitor import SqlMonitor
 from database.recording import WriteRecorder
@@ -18,7 +19,6 @@ from database.session import ProvidedSession, guarded_session
 from database.unit import UNIT, Unit
 from database.writer_turn import WriterTurn
 from domain.model import ID_GENERATOR
-from domain.snowflake import Snowflake
 
 
 class SessionFactory:
@@ -30,14 +30,14 @@ class SessionFactory:
         self,
         engine: Callable[[], AsyncEngine],
         lifetime: Lifetime,
-        id_generator: Snowflake,
+        ids: LeasedIds,
         monitor: SqlMonitor | None = None,
         recorder: WriteRecorder | None = None,
     ) -> None:
         self.monitor = SqlMonitor() if monitor is None else monitor
         self._engine = engine
         self._lifetime = lifetime
-        self._id_generator = id_generator
+        self.ids: Final = ids
         self._recorder = recorder
         self._seen: dict[AsyncEngine, _Seen] = {}
         self._inherited: list[Pool] = []
@@ -73,7 +73,7 @@ class SessionFactory:
         self.monitor.opened(unit)
         for watch in self.watchers:
             watch(unit)
-        options = {UNIT: unit, ID_GENERATOR: self._id_generator}
+        options = {UNIT: unit, ID_GENERATOR: self.ids}
         bind = seen.bind(engine, unit)
         return guarded_session(unit, bind, options, autoflush=autoflush, recorder=self._recorder)
 

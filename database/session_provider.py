@@ -86,19 +86,29 @@ class UnitBlock(AbstractAsyncContextManager[Transaction]):
     """
 
     def __init__(
-        self, factory: SessionFactory, unit: Unit, *, autoflush: bool, timeout: float | None, ambiently: bool
+        self,
+        factory: SessionFactory,
+        unit: Unit,
+        *,
+        autoflush: bool,
+        timeout: float | None,
+        ambiently: bool,
+        with_ids: bool = True,
     ) -> None:
         self._factory = factory
         self._unit = unit
         self._autoflush = autoflush
         self._timeout = timeout
         self._ambiently = ambiently
+        self._with_ids = with_ids
         self._token: Token[Transaction | None] | None = None
         self._bound: AbstractAsyncContextManager[None] | None = None
 
     async def __aenter__(self) -> Transaction:
         unit, outer = self._unit, ambient.get()
         engine = self._factory.engine()
+        if self._with_ids and not unit.read_only and not unit.lone and not self._factory.ids.ready:
+            await self._factory.ids.lease(engine, self._lease_block)
         unit.enter(calling_place(), parent=_holder(outer, engine))
         if not unit.transactional and one_writer(engine):
             writer = open_writer(engine, own_task_only=False)
@@ -115,6 +125,12 @@ class UnitBlock(AbstractAsyncContextManager[Transaction]):
         if self._ambiently:
             self._token = ambient.set(transaction)
         return transaction
+
+    def _lease_block(self) -> "UnitBlock":
+        """For a node lease: before this unit, never in it, as it must have committed when the first id is made."""
+        unit = Unit(name="node lease")
+        timeout = self._timeout
+        return UnitBlock(self._factory, unit, autoflush=False, timeout=timeout, ambiently=False, with_ids=False)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

@@ -3,7 +3,6 @@
 41 bits of milliseconds since 2025-01-01 UTC, 12 bits of node, 10 bits of sequence.
 """
 
-import secrets
 import threading
 import time
 from collections.abc import Callable
@@ -43,14 +42,10 @@ class Snowflake:
         self._sequence = 0
 
     @classmethod
-    def of_node(cls, node_id: int | None) -> "Snowflake":
-        """This process's generator for the node; for None, one of a node drawn at random.
-
-        The node is the process's: two containers that are told the same one share its generator, as two generators of
-        one node would repeat each other.
+    def of_node(cls, node_id: int) -> "Snowflake":
+        """This process's generator for a node that was set. Two containers that are told the same one share its
+        generator, as two generators of one node would repeat each other.
         """
-        if node_id is None:
-            return cls(secrets.randbelow(1 << NODE_BITS))
         with _of_process_lock:
             return _of_process.setdefault(node_id, cls(node_id))
 
@@ -58,6 +53,18 @@ class Snowflake:
     def node_id(self) -> int:
         """Its share of the id space."""
         return self._node >> SEQUENCE_BITS
+
+    @property
+    def used_until(self) -> int:
+        """The moment of the last id, in milliseconds since 1970."""
+        return self._last_ms + EPOCH_MS
+
+    def move(self, node_id: int, *, used_until: int) -> None:
+        """Go on as another node, whose ids up to that moment were made by others. Ids go on rising all the same."""
+        with self._lock:
+            self._node = node_id << SEQUENCE_BITS
+            self._last_ms = max(self._last_ms, used_until - EPOCH_MS)
+            self._sequence = (1 << SEQUENCE_BITS) - 1  # the next id is of a later moment
 
     def next_id(self) -> int:
         """The next id, above every earlier one. Raises `ClockWentBack` when the clock can't be waited for."""

@@ -84,7 +84,7 @@ class Settings(BaseSettings):
     log_format: LogFormat = LogFormat.CONSOLE
     node_id: int | None = Field(default=None, ge=0, lt=4096)
     """This process's share of the id space; two processes on one database need different ones. Without it each
-    container draws one: for a few processes that is enough, for many set them apart.
+    container leases one from the database.
     """
     max_body_bytes: int = Field(default=1_048_576, ge=1024)
     """A longer request body is answered 413."""

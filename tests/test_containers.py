@@ -13,11 +13,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engin
 from containers import Container, running
 from database import TransactionProvider
 from database.errors import ContainerClosed, DriverNotInstalled, EngineNotStarted
+from database.leased_ids import LeasedIds
 from database.lifetime import Lifetime
 from database.schema import Schema
 from database.session_factory import SessionFactory
 from database.session_provider import EngineSessionProvider
-from domain import SYSTEM, Snowflake, User, acting_as
+from domain import SYSTEM, User, acting_as
 from repositories import AuditDao, AuditTrail, Cursors, TokenDao, UserDao
 from services import AuditService, AuthService, Passwords, UserCsvService, UserService
 from settings import Settings, SettingsError
@@ -30,7 +31,7 @@ KINDS: dict[str, type[Any]] = {
     "lifetime": Lifetime,
     "engine": AsyncEngine,
     "schema": Schema,
-    "id_generator": Snowflake,
+    "id_generator": LeasedIds,
     "session_factory": SessionFactory,
     "session_provider": EngineSessionProvider,
     "transaction": TransactionProvider,

@@ -24,6 +24,8 @@
     ├── StaleVersion                    somebody else changed the row first
     ├── Unavailable                     try again later; nothing of this unit was stored
     │   ├── DatabaseUnavailable         no connection can be made
+    │   ├── NodeLeaseLost               no id can be made, as another process may make the same
+    │   ├── NodesExhausted              as many processes as there are nodes make ids
     │   ├── PoolTimeout                 every connection is in use
     │   └── PoolDeadlock                every connection's holder waits for another one
     └── DriverError                     the database refused a statement; .sqlstate, .message
@@ -64,6 +66,8 @@ from database.errors.engine import (
     EngineBelongsToAnotherProcess,
     EngineNotStarted,
     LifetimeError,
+    NodeLeaseLost,
+    NodesExhausted,
     PoolDeadlock,
     PoolTimeout,
     Unavailable,
@@ -108,6 +112,8 @@ __all__ = [
     "LifetimeError",
     "LockNotAvailable",
     "NoActiveTransaction",
+    "NodeLeaseLost",
+    "NodesExhausted",
     "NotNullViolation",
     "PoolDeadlock",
     "PoolTimeout",

@@ -126,3 +126,32 @@ class UnknownRevision(DatabaseError):
 
     def __str__(self) -> str:
         return f"the schema can't be moved: {self.reason}. The newest revision is called 'head'."
+
+
+class NodeLeaseLost(Unavailable):
+    """No new id can be made: the process's node isn't its own (any more). `reason` says why."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(reason)
+
+    def __str__(self) -> str:
+        return (
+            f"no id can be made, as this process holds no node: {self.reason}. The next transaction that may write "
+            "leases one; where the database has no room for that, set GATEHOUSE_NODE_ID."
+        )
+
+
+class NodesExhausted(Unavailable):
+    """All nodes are leased, and none became free in time."""
+
+    def __init__(self, nodes: int, waited: float) -> None:
+        self.nodes = nodes
+        self.waited = waited
+        super().__init__(nodes, waited)
+
+    def __str__(self) -> str:
+        return (
+            f"all {self.nodes} nodes are leased, and none became free within {self.waited:g} s. "
+            "Stop processes that aren't needed, or wait until the leases of those that crashed have run out."
+        )

@@ -16,6 +16,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from database import mariadb, postgresql, sqlite
 from database.engine import build_engine
+from database.leased_ids import LEASE_OPTION
 from database.place import asking_place
 from database.testing.errors import NeedsOwnDatabase
 from database.testing.pool import IsolatedPool
@@ -105,7 +106,7 @@ def _engine(settings: DatabaseSettings) -> AsyncEngine:
         pool_size=1,
         max_overflow=0,
         pool_recycle=-1,
-        execution_options={sqlite.WRITER_TIMEOUT_OPTION: None, postgresql.BOUND_OPTION: False},
+        execution_options={sqlite.WRITER_TIMEOUT_OPTION: None, postgresql.BOUND_OPTION: False, LEASE_OPTION: False},
     )
 
 

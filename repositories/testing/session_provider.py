@@ -6,6 +6,7 @@ from typing import Any, Final, TypeVar, cast
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.orm import make_transient_to_detached
 
+from database.leased_ids import LeasedIds
 from database.lifetime import Lifetime
 from database.outcome import Outcome
 from database.session import ProvidedSession
@@ -13,7 +14,6 @@ from database.session_factory import SessionFactory
 from database.session_provider import EngineSessionProvider
 from database.transaction import ambient
 from database.unit import Unit
-from domain.snowflake import Snowflake
 from repositories.testing.defaults import Generators
 from repositories.testing.session import FakeSession
 from repositories.testing.store import Store, View
@@ -31,13 +31,16 @@ class NoEngine:
 class FakeSessionFactory(SessionFactory):
     """Makes sessions over one store. In any event loop: there is no connection that would belong to one."""
 
-    def __init__(self, id_generator: Snowflake) -> None:
+    def __init__(self, ids: LeasedIds | None) -> None:
+        lifetime = Lifetime()
+        ids = ids or LeasedIds(None, lifetime)
+        ids.draw()  # there is no database to lease a node from
         self._place = cast("AsyncEngine", NoEngine())
-        super().__init__(self.engine, Lifetime(), id_generator)
+        super().__init__(self.engine, lifetime, ids)
         self.store: Final = Store()
         self.outcomes: Final[list[Outcome]] = []
         self.open = 0
-        self._generators = Generators(id_generator, self.store.next_number)
+        self._generators = Generators(ids, self.store.next_number)
 
     def engine(self) -> AsyncEngine:
         """What the transactions of these sessions belong to."""
@@ -76,8 +79,8 @@ class FakeSessionProvider(EngineSessionProvider):
     is done in memory. `id_generator` is the container's; without it, ids are of a random node.
     """
 
-    def __init__(self, id_generator: Snowflake | None = None) -> None:
-        self._sessions = FakeSessionFactory(id_generator or Snowflake.of_node(None))
+    def __init__(self, id_generator: LeasedIds | None = None) -> None:
+        self._sessions = FakeSessionFactory(id_generator)
         super().__init__(self._sessions)
 
     @property

@@ -15,7 +15,9 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from containers import Container, running
 from database import Outcome, Propagation, TransactionProvider, current_transaction
 from database.errors import CheckViolation, SecondStatement, UniqueViolation
-from domain import SYSTEM, Snowflake, Token, User, acting_as
+from database.leased_ids import LeasedIds
+from database.lifetime import Lifetime
+from domain import SYSTEM, Token, User, acting_as
 from repositories.testing import FakeSession, FakeSessionProvider, InMemoryDao
 from repositories.testing.values import loaded, stored
 from settings import Settings
@@ -76,7 +78,7 @@ async def test_a_model_that_no_dao_was_built_for_is_referred_to_freely(sessions:
 
 
 async def test_ids_are_of_the_given_generator() -> None:
-    sessions = FakeSessionProvider(Snowflake(77))
+    sessions = FakeSessionProvider(LeasedIds(77, Lifetime()))
     with acting_as(SYSTEM):
         row = await InMemoryUsers(sessions).add(account())
     assert row.id >> 10 & 0xFFF == 77

@@ -11,6 +11,7 @@ from database import Propagation
 from database.errors import ContainerClosed, DatabaseError, DriverError
 from database.testing import NeedsOwnDatabase, isolated, pool
 from database.testing.databases import Databases
+from domain import SYSTEM, acting_as
 from settings import Settings
 from tests.testing.tables import SLEEP, backend_of, create_tables, stored, write
 
@@ -224,3 +225,11 @@ async def test_a_file_that_somebody_wrote_to_is_not_shared_any_more(settings: Se
     async with running(Container(settings=settings)) as container:
         await create_tables(container)
     assert databases.shared("sqlite") != before
+
+
+async def test_ids_are_of_a_drawn_node_and_no_lease_is_stored(container: Container) -> None:
+    with acting_as(SYSTEM):
+        user = await container.user_service().create({"email": "ann@example.com"})
+    assert user.id >> 10 & 0xFFF == container.id_generator().node_id
+    async with container.session_provider()(read_only=True) as session:
+        assert (await session.execute(text("SELECT count(*) FROM node_leases"))).scalar_one() == 0
