@@ -20,7 +20,7 @@ from database.session_factory import SessionFactory
 from database.session_provider import EngineSessionProvider
 from database.wake_up import WakeUp
 from migrations import LOCATION
-from repositories import AuditDao, AuditTrail, Cursors, InboxDao, JobDao, OutboxDao, TokenDao, UserDao
+from repositories import AdvisoryLocks, AuditDao, AuditTrail, Cursors, InboxDao, JobDao, OutboxDao, TokenDao, UserDao
 from services import (
     AuditService,
     AuthService,
@@ -72,6 +72,7 @@ class Container(containers.DeclarativeContainer):
     outbox_dao = providers.Factory(OutboxDao, session_provider, cursors=cursors)
     inbox_dao = providers.Factory(InboxDao, session_provider, cursors=cursors)
     job_dao = providers.Factory(JobDao, session_provider, cursors=cursors)
+    advisory_locks = providers.Factory(AdvisoryLocks, session_provider)
 
     # Services.
     passwords = providers.Singleton(

@@ -29,6 +29,7 @@ from database.errors import (
 )
 from database.fetches import guard_fetches
 from database.recording import WriteRecorder, after_flush
+from database.soft_delete import leave_out_deleted
 from database.unit import Frame, Unit
 
 T = TypeVar("T")
@@ -184,6 +185,7 @@ class GuardedSession(Session):
 
 
 event.listen(GuardedSession, "after_flush", after_flush)
+event.listen(GuardedSession, "do_orm_execute", leave_out_deleted)
 
 
 def _refusal(unit: Unit) -> TransactionError:

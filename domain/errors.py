@@ -3,6 +3,7 @@
     DomainError
     ├── NoActingUser                nobody is named as the author of a write
     ├── NoIdGenerator               a row needs an id and the session knows no generator
+    ├── RelationshipNotLoaded       a relationship is looked at that its query didn't load
     ├── ClockWentBack               ids can't be made until the clock has caught up
     ├── Unacceptable                a value breaks a rule; .field names it
     │   ├── InvalidEmail
@@ -49,6 +50,22 @@ class NoIdGenerator(DomainError):
         return (
             "this session knows no id generator, so the row can't get its id. "
             "Take the session from `container.session_provider()`, or give the model an id."
+        )
+
+
+class RelationshipNotLoaded(DomainError):
+    """A relationship was looked at that wasn't loaded with its row: `option` is the loader option that loads it."""
+
+    def __init__(self, model: str, relationship: str, option: str) -> None:
+        self.model = model
+        self.relationship = relationship
+        self.option = option
+        super().__init__(model, relationship, option)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.model}.{self.relationship} wasn't loaded with its row. Add "
+            f".options({self.option}({self.model}.{self.relationship})) to the query."
         )
 
 

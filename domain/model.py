@@ -14,6 +14,7 @@ from sqlalchemy.orm.interfaces import MapperProperty
 
 from domain.acting_user import acting_user_id
 from domain.errors import NoIdGenerator
+from domain.relationships import refuse_lazy_loads
 from domain.utc_datetime import UTCDateTime, utc_now
 
 ID_GENERATOR = "gatehouse_id_generator"
@@ -32,6 +33,9 @@ class Base(DeclarativeBase):
             "pk": "pk_%(table_name)s",
         }
     )
+
+
+refuse_lazy_loads(Base)
 
 
 def _next_id(context: DefaultExecutionContext) -> int:

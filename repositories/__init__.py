@@ -1,33 +1,38 @@
 """What we ask of a session: every SELECT on business tables is in this room.
 
-Here: `BaseDao`, the builders it hands out, pages, one DAO for each noun. Not here: when work is committed
-(`services`, through `database`), rules (`domain`).
+Here: `BaseDao`, the builders it hands out, pages, advisory locks, one DAO for each noun. Not here: when work is
+committed (`services`, through `database`), rules (`domain`).
 """
 
+from repositories.advisory_locks import AdvisoryLocks
 from repositories.audit_dao import AuditDao
 from repositories.audit_trail import AuditTrail
 from repositories.base_dao import BaseDao
 from repositories.count import Count
 from repositories.cursor import Cursors
+from repositories.delete import Delete
 from repositories.inbox_dao import InboxDao
 from repositories.job_dao import JobDao
 from repositories.outbox_dao import OutboxDao, OutboxLag
-from repositories.pagination import Slice
+from repositories.pagination import Page, Slice
 from repositories.query import Query
 from repositories.token_dao import TokenDao
 from repositories.update import Update
 from repositories.user_dao import UserDao, UserFilter
 
 __all__ = [
+    "AdvisoryLocks",
     "AuditDao",
     "AuditTrail",
     "BaseDao",
     "Count",
     "Cursors",
+    "Delete",
     "InboxDao",
     "JobDao",
     "OutboxDao",
     "OutboxLag",
+    "Page",
     "Query",
     "Slice",
     "TokenDao",

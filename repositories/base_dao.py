@@ -2,10 +2,8 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
-from functools import cache
 from typing import Any, Generic, TypeVar, cast, get_args
 
-from sqlalchemy import inspect
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from database import SessionProvider
@@ -14,10 +12,13 @@ from database.session_provider import session_of
 from domain.model import Base
 from domain.utc_datetime import utc_now
 from repositories.columns import column
+from repositories.comparison import LARGEST
 from repositories.count import Count
 from repositories.cursor import Cursors
+from repositories.delete import Delete
 from repositories.errors import NotFound
 from repositories.query import Query
+from repositories.sessions import Sessions
 from repositories.update import Update
 
 T = TypeVar("T", bound=Base)
@@ -45,21 +46,26 @@ class BaseDao(Generic[T]):
         self, session_provider: SessionProvider, model: type[T] | None = None, *, cursors: Cursors | None = None
     ) -> None:
         self._session_provider = session_provider
+        self._sessions = Sessions(session_provider)
         self._cursors = cursors or Cursors()
         if model is not None:
             self.model = model
 
     def query(self, *, include_deleted: bool = False) -> Query[T]:
         """A SELECT to build, in the order of the primary key unless told otherwise."""
-        return Query(self.model, include_deleted, open_session=self._reading, cursors=self._cursors)
+        return Query(self.model, include_deleted, sessions=self._sessions, cursors=self._cursors)
 
     def count(self, *, include_deleted: bool = False) -> Count[T]:
         """A COUNT to build."""
-        return Count(self.model, include_deleted, open_session=self._reading)
+        return Count(self.model, include_deleted, sessions=self._sessions)
 
     def update(self, *, include_deleted: bool = False) -> Update[T]:
         """An UPDATE to build."""
-        return Update(self.model, include_deleted, open_session=self._one_statement)
+        return Update(self.model, include_deleted, sessions=self._sessions)
+
+    def delete(self, *, include_deleted: bool = False) -> Delete[T]:
+        """A DELETE to build: of rows for good."""
+        return Delete(self.model, include_deleted, sessions=self._sessions)
 
     async def get(self, id: int, *, include_deleted: bool = False) -> T:
         """The row. Raises `NotFound` when there is none or it is soft-deleted."""
@@ -70,6 +76,8 @@ class BaseDao(Generic[T]):
 
     async def get_or_none(self, id: int, *, include_deleted: bool = False) -> T | None:
         """The row, or None when there is none or it is soft-deleted."""
+        if not _possible(id):
+            return None
         return await self.query(include_deleted=include_deleted).eq("id", id).first()
 
     async def get_locked(self, id: int) -> T:
@@ -86,7 +94,7 @@ class BaseDao(Generic[T]):
 
     async def get_many(self, ids: Iterable[int]) -> list[T]:
         """The rows that exist, in the order of the ids; an id twice gives its row twice."""
-        wanted = list(ids)
+        wanted = [id_ for id_ in ids if _possible(id_)]
         rows = {cast("Any", row).id: row for row in await self.query().in_("id", set(wanted)).all()}
         return [rows[id_] for id_ in wanted if id_ in rows]
 
@@ -128,6 +136,8 @@ class BaseDao(Generic[T]):
             return row
 
     async def _load(self, session: AsyncSession, id: int, *, version: int | None, include_deleted: bool) -> T:
+        if not _possible(id):
+            raise self._no_row(id)
         statement = self.query(include_deleted=include_deleted).eq("id", id).limit(1).statement
         if version is None:
             # Any version will do: wait for who changes it now, rather than lose against them.
@@ -142,28 +152,18 @@ class BaseDao(Generic[T]):
         """A session for several statements."""
         return session_of(self._session_provider)
 
-    def _one_statement(self) -> AbstractAsyncContextManager[AsyncSession]:
-        """A session for one statement, which outside a transaction commits by itself."""
-        return session_of(self._session_provider, lone=True)
-
-    def _reading(self, *, streaming: bool = False) -> AbstractAsyncContextManager[AsyncSession]:
-        """A session for a query: for one statement, unless loaders send more. A stream's own is nobody else's, as the
-        loop it feeds may do anything between two rows.
-        """
-        lone = not streaming and not _loads_eagerly(self.model)
-        return session_of(self._session_provider, read_only=True, lone=lone, ambiently=not streaming)
+    def _reading(self) -> AbstractAsyncContextManager[AsyncSession]:
+        """A session for one SELECT."""
+        return self._sessions.reading()
 
     def _no_row(self, id: int) -> NotFound:
         make = type(self).not_found
         return NotFound(self.model.__name__.lower(), id) if make is None else make(id)
 
 
-@cache
-def _loads_eagerly(model: type[Any]) -> bool:
-    """Whether a read of the model sends statements of its own for relationships."""
-    return any(
-        relationship.lazy in {"selectin", "subquery", "immediate"} for relationship in inspect(model).relationships
-    )
+def _possible(id: int) -> bool:
+    """Whether a row can have this id: a driver raises OverflowError for a larger one."""
+    return -LARGEST <= id <= LARGEST
 
 
 def check_version(row: Any, version: int | None) -> None:

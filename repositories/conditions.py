@@ -1,30 +1,26 @@
-"""Conditions: what every builder narrows its rows by, from one table of operators."""
+"""Conditions: what every builder narrows its rows by."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any, Final, Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
-from sqlalchemy import ColumnElement, or_
+from sqlalchemy import BindParameter, bindparam, inspect, or_
+from sqlalchemy.types import TypeEngine
 
 from repositories.columns import ColumnName, column, soft_deletable
-from repositories.errors import NullComparison
+from repositories.comparison import (
+    MEMBERSHIP,
+    VALUELESS,
+    Comparison,
+    Expression,
+    Shape,
+    compared,
+    condition,
+    with_value,
+)
+from repositories.membership import MANY, SQLITE_MANY, Bind
 
 T = TypeVar("T")
-Expression = ColumnElement[bool]
-
-OPERATORS: Final[dict[str, Callable[[Any, Any], Expression]]] = {
-    "eq": lambda column, value: column == value,
-    "ne": lambda column, value: column != value,
-    "gt": lambda column, value: column > value,
-    "ge": lambda column, value: column >= value,
-    "lt": lambda column, value: column < value,
-    "le": lambda column, value: column <= value,
-    "like": lambda column, value: column.like(value),
-    "contains": lambda column, value: column.contains(value, autoescape=True),
-    "startswith": lambda column, value: column.startswith(value, autoescape=True),
-    "in_": lambda column, values: column.in_(values),
-    "not_in": lambda column, values: column.not_in(values),
-}
 
 
 @dataclass(frozen=True)
@@ -37,7 +33,12 @@ class Conditions(Generic[T]):
 
     model: type[T]
     include_deleted: bool = False
-    conditions: tuple[Expression, ...] = ()
+    conditions: tuple[Comparison | Expression, ...] = ()
+
+    @property
+    def entity(self) -> Any:
+        """What the conditions are about: the model, or in a query over a subquery its alias."""
+        return self.model
 
     def where(self, *expressions: Expression) -> Self:
         """Any SQLAlchemy expressions."""
@@ -73,12 +74,12 @@ class Conditions(Generic[T]):
         return self.ge(name, low).le(name, high)
 
     def in_(self, name: ColumnName, values: Iterable[Any]) -> Self:
-        """An empty collection matches nothing; a None among the values raises `NullComparison`."""
-        return self._compare("in_", name, list(values))
+        """Any number of values. An empty collection matches nothing; a None among them raises `NullComparison`."""
+        return self._compare("in_", name, values)
 
     def not_in(self, name: ColumnName, values: Iterable[Any]) -> Self:
         """An empty collection leaves nothing out."""
-        return self._compare("not_in", name, list(values))
+        return self._compare("not_in", name, values)
 
     def like(self, name: ColumnName, pattern: str) -> Self:
         """SQL's LIKE, literally: `%` and `_` are wildcards."""
@@ -93,10 +94,10 @@ class Conditions(Generic[T]):
         return self._compare("startswith", name, text)
 
     def is_null(self, name: ColumnName) -> Self:
-        return self.where(column(self.model, name).is_(None))
+        return self._compare("is_null", name)
 
     def is_not_null(self, name: ColumnName) -> Self:
-        return self.where(column(self.model, name).is_not(None))
+        return self._compare("is_not_null", name)
 
     def any_of(self, *expressions: Expression) -> Self:
         """At least one of the expressions holds; without any, nothing matches."""
@@ -105,12 +106,64 @@ class Conditions(Generic[T]):
     @property
     def criteria(self) -> tuple[Expression, ...]:
         """The conditions, and the one that leaves soft-deleted rows out."""
-        if self.include_deleted or not soft_deletable(self.model):
-            return self.conditions
-        return (*self.conditions, column(self.model, "deleted_at").is_(None))
+        return (*self.asked(), *self.kept())
 
-    def _compare(self, operator: str, name: ColumnName, value: Any) -> Self:
-        attribute = column(self.model, name)
-        if value is None or (isinstance(value, list) and None in value):
-            raise NullComparison(attribute.key, operator)
-        return self.where(OPERATORS[operator](attribute, value))
+    def asked(self, dialect: str | None = None) -> list[Expression]:
+        """The conditions alone, as `dialect` says them best; None for any."""
+        return [
+            with_value(one, self.entity, dialect) if isinstance(one, Comparison) else one for one in self.conditions
+        ]
+
+    def kept(self) -> list[Expression]:
+        """What leaves soft-deleted rows out, where they are to be and the model has any."""
+        return [] if self.include_deleted or not soft_deletable(self.model) else [self.entity.deleted_at.is_(None)]
+
+    @property
+    def shapes(self) -> tuple[Shape, ...] | None:
+        """The conditions without their values; None when some of them are expressions of the caller's."""
+        shapes = tuple(one.shape for one in self.conditions if isinstance(one, Comparison))
+        return shapes if len(shapes) == len(self.conditions) else None
+
+    def parameters(self) -> dict[str, Any]:
+        """The values of the conditions, by the names that `named` gives to their places."""
+        return {
+            f"p{place}": one.value
+            for place, one in enumerate(self.conditions)
+            if isinstance(one, Comparison) and one.shape.operator not in VALUELESS
+        }
+
+    def spoken(self, dialect: str) -> str:
+        """What the dialect is called where lists may be too long for it."""
+        if dialect == "sqlite" and any(
+            isinstance(one, Comparison) and one.shape.operator in MEMBERSHIP and len(one.value) > MANY
+            for one in self.conditions
+        ):
+            return SQLITE_MANY
+        return dialect
+
+    def versioned(self) -> bool:
+        """Whether it asks for one row in the version that the caller has read."""
+        mapper = inspect(self.model)
+        equal = {one.shape.column for one in self.conditions if isinstance(one, Comparison) and one.shape[0] == "eq"}
+        primary = {mapper.get_property_by_column(key).key for key in mapper.primary_key}
+        return mapper.version_id_col is not None and equal >= primary | {
+            mapper.get_property_by_column(mapper.version_id_col).key
+        }
+
+    def _compare(self, operator: str, name: ColumnName, value: Any = None) -> Self:
+        attribute = getattr(self.entity, column(self.model, name).key)
+        return replace(self, conditions=(*self.conditions, compared(operator, attribute, value)))
+
+
+def conditions_of(shapes: Iterable[Shape], entity: Any, dialect: str) -> list[Expression]:
+    """Conditions of these shapes, whose values `Conditions.parameters` gives."""
+    return [condition(shape, entity, named(f"p{place}"), dialect) for place, shape in enumerate(shapes)]
+
+
+def named(name: str) -> Bind:
+    """A parameter of this name, whose value comes when the statement is run."""
+
+    def bind(type_: TypeEngine[Any], *, expanding: bool = False) -> BindParameter[Any]:
+        return bindparam(name, type_=type_, expanding=expanding)
+
+    return bind

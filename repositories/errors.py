@@ -7,30 +7,44 @@
     │   └── JobNotFound
     ├── UnknownColumn           the model has no such column; names the nearest
     ├── NullComparison          None is compared with `is_null`
-    ├── UnconditionalUpdate     an update without a condition changes every row
+    ├── OutOfRange              no integer column holds such a value
+    ├── UnconditionalWrite      without a condition it would be every row
+    │   ├── UnconditionalUpdate
+    │   └── UnconditionalDelete
+    ├── VersionIsCounted        an update sets the version, which counts the changes
+    ├── OutsideSubquery         a condition asks the table that the query's subquery stands for
     ├── TooManyRows             one() found more than one row
     └── InvalidCursor           not a cursor of this list
 
-`StaleVersion` is `database.errors.StaleVersion`: a flush raises it, wherever it comes from.
+`StaleVersion` and `NotSupported` are those of `database.errors`, `RelationshipNotLoaded` is that of `domain.errors`.
 """
 
 import difflib
 from collections.abc import Iterable
+from typing import ClassVar
 
-from database.errors import StaleVersion
+from database.errors import NotSupported, StaleVersion
+from domain.errors import RelationshipNotLoaded
 
 __all__ = [
     "InvalidCursor",
     "JobNotFound",
     "MessageNotFound",
     "NotFound",
+    "NotSupported",
     "NullComparison",
+    "OutOfRange",
+    "OutsideSubquery",
+    "RelationshipNotLoaded",
     "RepositoryError",
     "StaleVersion",
     "TooManyRows",
+    "UnconditionalDelete",
     "UnconditionalUpdate",
+    "UnconditionalWrite",
     "UnknownColumn",
     "UserNotFound",
+    "VersionIsCounted",
 ]
 
 
@@ -109,15 +123,69 @@ class NullComparison(RepositoryError):
         )
 
 
-class UnconditionalUpdate(RepositoryError):
-    """An update without a condition."""
+class OutOfRange(RepositoryError):
+    """A whole number that 64 bits don't hold."""
+
+    def __init__(self, column: str, operator: str) -> None:
+        self.column = column
+        self.operator = operator
+        super().__init__(column, operator)
+
+    def __str__(self) -> str:
+        return f"{self.operator}('{self.column}', …): no column holds so large a number. Give one of 64 bits."
+
+
+class UnconditionalWrite(RepositoryError):
+    """A write without a condition would be one to every row."""
+
+    verb: ClassVar[str]
 
     def __init__(self, model: str) -> None:
         self.model = model
         super().__init__(model)
 
     def __str__(self) -> str:
-        return f"this update has no condition, so it changes every {self.model}. Add one, or say .all_rows()."
+        return f"this has no condition, so it {self.verb} every {self.model}. Add one, or say .all_rows()."
+
+
+class UnconditionalUpdate(UnconditionalWrite):
+    """An update without a condition."""
+
+    verb = "changes"
+
+
+class UnconditionalDelete(UnconditionalWrite):
+    """A delete without a condition."""
+
+    verb = "deletes"
+
+
+class VersionIsCounted(RepositoryError):
+    """An update that sets the version itself."""
+
+    def __init__(self, model: str) -> None:
+        self.model = model
+        super().__init__(model)
+
+    def __str__(self) -> str:
+        return (
+            f"the version of a {self.model} counts its changes, and can't be set. "
+            "To change only the version you have read, say .eq('version', version)."
+        )
+
+
+class OutsideSubquery(RepositoryError):
+    """An expression asks the table itself, in a query over a subquery that stands for it."""
+
+    def __init__(self, model: str) -> None:
+        self.model = model
+        super().__init__(model)
+
+    def __str__(self) -> str:
+        return (
+            f"this expression asks the table of {self.model}, and the query is over a subquery. "
+            "Write it over the builder's `.entity`."
+        )
 
 
 class TooManyRows(RepositoryError):

@@ -1,42 +1,61 @@
 """Query: a SELECT over one model, built step by step, run by its last word."""
 
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, Self, TypeVar, overload
 
-from sqlalchemy import Select, exists, select
+from sqlalchemy import FromClause, Result, Select
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy.sql.base import ExecutableOption
 
-from repositories.columns import ColumnName, column
+from domain.soft_delete import INCLUDE_DELETED, NOT_DELETED
+from repositories.alias import alias_of, over_alias
+from repositories.columns import ColumnName, column, soft_deletable
+from repositories.comparison import Expression
 from repositories.conditions import Conditions
 from repositories.cursor import Cursors
-from repositories.errors import InvalidCursor, NotFound, TooManyRows
-from repositories.pagination import Slice, SortKey, after_row, sort_values, total_order
+from repositories.eager import loads_beside, loads_collections
+from repositories.errors import NotFound, TooManyRows
+from repositories.pagination import Page, Position, Slice, sliced
+from repositories.row_lock import RowLock
+from repositories.selection import EXISTS, ROWS, TOTAL, Bounds, Parts, SelectionShape, selection
+from repositories.sessions import Sessions
+from repositories.sort_order import SortColumn, SortKey, total_order
 
 T = TypeVar("T")
-OpenSession = Callable[[], AbstractAsyncContextManager[AsyncSession]]
-"""Gives the session a builder runs its one statement in: the ambient one, or a short one of its own."""
-
-
-class OpenReader(Protocol):
-    """Gives the session a query runs in; one that streams needs it for more than a statement's length."""
-
-    def __call__(self, *, streaming: bool = False) -> AbstractAsyncContextManager[AsyncSession]: ...
+V = TypeVar("V")
 
 
 @dataclass(frozen=True)
 class Query(Conditions[T]):
     """Immutable; `.statement` is the SQLAlchemy statement it stands for."""
 
-    open_session: OpenReader = field(kw_only=True)
+    sessions: Sessions = field(kw_only=True)
     cursors: Cursors = field(kw_only=True)
     keys: tuple[SortKey, ...] = ()
     row_limit: int | None = None
     row_offset: int | None = None
+    each_once: bool = False
+    lock: RowLock | None = None
+    loading: tuple[ExecutableOption, ...] = ()
+    alias: Any = None
+    position: Position | None = None
 
-    def order_by(self, *order: str) -> Self:
-        """`"name"` or, descending, `"-name"`; replaces an earlier order. The primary key is always last."""
+    @property
+    def entity(self) -> Any:
+        return self.model if self.alias is None else self.alias
+
+    def where(self, *expressions: Expression) -> Self:
+        """Any SQLAlchemy expressions, over `.entity`."""
+        if self.alias is not None:
+            expressions = tuple(over_alias(one, self.model, self.alias) for one in expressions)
+        return super().where(*expressions)
+
+    def order_by(self, *order: SortColumn) -> Self:
+        """`"name"`, `User.name`, or descending: `"-name"`, `User.name.desc()`. Replaces an earlier order; the primary
+        key is always last. NULL comes last, either way.
+        """
         return replace(self, keys=total_order(self.model, order))
 
     def limit(self, rows: int) -> Self:
@@ -47,20 +66,40 @@ class Query(Conditions[T]):
         """Leave out the first rows. Raises ValueError below 0."""
         return replace(self, row_offset=_not_negative("offset", rows))
 
+    def distinct(self) -> Self:
+        """Each row once, where a condition over other tables finds it more often. With `scalars`, each value once, in
+        the order of the values.
+        """
+        return replace(self, each_once=True)
+
+    def with_for_update(self, *, skip_locked: bool = False, nowait: bool = False, timeout: float | None = None) -> Self:
+        """Lock the rows until the transaction ends; without one, running it raises `NoActiveTransaction`. A locked row
+        is waited for, or left out (`skip_locked`), or raises `LockNotAvailable`: at once (`nowait`), or after `timeout`
+        seconds (MariaDB: whole ones). SQLite has no locked rows, and raises `NotSupported` for the first two.
+        """
+        return replace(self, lock=RowLock(skip_locked, nowait, timeout))
+
+    def options(self, *options: ExecutableOption) -> Self:
+        """SQLAlchemy's options, such as `selectinload(User.orders)`. A query with options is a unit of its own."""
+        return replace(self, loading=self.loading + options)
+
+    def from_subquery(self, subquery: FromClause | Select[Any]) -> Self:
+        """Rows of the subquery, which has every column of the model, instead of the table's. Conditions are about them,
+        those that were said before too; expressions of your own are best written over `.entity`.
+        """
+        builder = replace(self, alias=alias_of(self.model, subquery), conditions=())
+        for one in self.conditions:
+            builder = replace(builder, conditions=(*builder.conditions, over_alias(one, self.model, builder.alias)))
+        return builder
+
     @property
     def statement(self) -> Select[T]:
-        statement = select(self.model).where(*self.criteria)
-        statement = statement.order_by(*(part for key in self._order() for part in key.order()))
-        if self.row_limit is not None:
-            statement = statement.limit(self.row_limit)
-        if self.row_offset is not None:
-            statement = statement.offset(self.row_offset)
-        return statement
+        return self._parts(ROWS, None)
 
     async def all(self) -> list[T]:
         """Every row."""
-        async with self.open_session() as session:
-            return list((await session.scalars(self.statement)).all())
+        async with self.sessions.reading(several=self._several) as session:
+            return list((await self.run(session)).scalars().all())
 
     async def first(self) -> T | None:
         """The first row (LIMIT 1), or None."""
@@ -76,57 +115,172 @@ class Query(Conditions[T]):
 
     async def one_or_none(self) -> T | None:
         """The only row, or None. Raises `TooManyRows` with more."""
-        rows = await self.limit(2).all()
+        rows = await self.limit(2 if self.row_limit is None else min(2, self.row_limit)).all()
         if len(rows) > 1:
             raise TooManyRows(self.model.__name__)
         return rows[0] if rows else None
 
     async def exists(self) -> bool:
         """Whether any row matches."""
-        async with self.open_session() as session:
-            return bool(await session.scalar(select(exists(self.statement))))
+        return await self._any(min(1, 1 if self.row_limit is None else self.row_limit))
+
+    @overload
+    async def scalars(self, name: InstrumentedAttribute[V]) -> list[V]: ...
+
+    @overload
+    async def scalars(self, name: str) -> list[Any]: ...
 
     async def scalars(self, name: ColumnName) -> list[Any]:
         """One column of every row."""
-        async with self.open_session() as session:
-            statement = self.statement.with_only_columns(column(self.model, name))
-            return list((await session.scalars(statement)).all())
+        key = column(self.model, name).key
+        async with self.sessions.reading(several=self._bounded) as session:
+            return list((await self.run(session, key)).scalars().all())
 
     async def stream(self, *, chunk: int = 1000) -> AsyncGenerator[T, None]:
         """Every row, `chunk` of them in memory at a time. Ends its session when the iteration ends; close a
         loop that is left early with `contextlib.aclosing`.
         """
-        async with self.open_session(streaming=True) as session:
-            rows = await session.stream_scalars(self.statement.execution_options(yield_per=chunk))
+        async with self.sessions.reading(streaming=self.lock is None) as session:
+            dialect = self.sessions.dialect_of(session)
+            if self.lock is not None:
+                self.lock.check(session, dialect)
+            statement, parameters = self._said(ROWS, dialect.name)
+            rows = await session.stream_scalars(statement.execution_options(yield_per=chunk), parameters)
             try:
                 async for row in rows:
                     yield row
             finally:
                 await rows.close()
 
-    async def after(self, cursor: str | None, size: int) -> Slice[T]:
-        """The page of `size` rows that follows `cursor`; the first one for None. Raises `InvalidCursor`,
-        and ValueError for a size below 1.
+    async def page(self, page: int, size: int) -> Page[T]:
+        """The rows of page number `page`, from 1, and the number of rows on all of them, both of one moment. Raises
+        ValueError below 1, and beside `limit` or `offset`.
         """
-        if size < 1:
-            msg = f"after(…, {size}): give a size of 1 or more"
+        self._check_size("page", size)
+        if page < 1:
+            msg = f"page({page}, …): the first page is 1"
             raise ValueError(msg)
-        keys = self._order()
-        order = f"{self.model.__name__}:{','.join(key.name for key in keys)}"
-        query = replace(self, keys=keys).limit(size + 1)
+        found = await self._counted(size, (page - 1) * size)
+        if not found and page > 1:
+            # Behind the last page there is no row to tell the total.
+            return Page([], sum(row[1] for row in await self._counted(1, 0)))
+        return Page([row[0] for row in found], found[0][1] if found else 0)
+
+    async def after(self, cursor: str | None, size: int) -> Slice[T]:
+        """The `size` rows that follow `cursor`; the first ones for None. Raises `InvalidCursor`, and ValueError for a
+        size below 1, and beside `limit` or `offset`.
+        """
+        return await self._slice("after", cursor, size, backward=False)
+
+    async def before(self, cursor: str | None, size: int) -> Slice[T]:
+        """The `size` rows that come before `cursor`, in order; the last ones for None. Raises as `after` does."""
+        return await self._slice("before", cursor, size, backward=True)
+
+    async def _slice(self, word: str, cursor: str | None, size: int, *, backward: bool) -> Slice[T]:
+        self._check_size(word, size)
+        keys, model = self._order(), self.model
+        query = replace(self, keys=keys, position=Position((), backward=backward, inclusive=False))
+        position = None
         if cursor is not None:
-            values = self.cursors.read(order, cursor)
-            if len(values) != len(keys):
-                raise InvalidCursor
-            query = query.where(after_row(keys, values))
-        rows: Sequence[T] = await query.all()
-        if len(rows) <= size:
-            return Slice(rows, None)
-        rows = rows[:size]
-        return Slice(rows, self.cursors.write(order, sort_values(keys, rows[-1])))
+            position = Position.read(self.cursors, model, keys, cursor, backward=backward)
+            query = replace(query, position=position)
+        rows: Sequence[T] = await query.limit(size + 1).all()
+        return sliced(rows, size, position, model=model, keys=keys, cursors=self.cursors, backward=backward)
+
+    async def _counted(self, limit: int, offset: int) -> Sequence[Sequence[Any]]:
+        """Rows, each with the number of all."""
+        async with self.sessions.reading(several=self._several) as session:
+            return (await replace(self, row_limit=limit, row_offset=offset).run(session, TOTAL)).all()
+
+    async def _any(self, limit: int) -> bool:
+        async with self.sessions.reading() as session:
+            return bool((await replace(self, row_limit=limit).run(session, EXISTS)).scalar())
+
+    async def run(self, session: AsyncSession, end: str = ROWS) -> Result[Any]:
+        """For a DAO's own statements: the query in this session, for an end."""
+        dialect = self.sessions.dialect_of(session)
+        statement, parameters = self._said(end, dialect.name)
+        if self.lock is None:
+            result: Result[Any] = await session.execute(statement, parameters)
+        else:
+            self.lock.check(session, dialect)
+            async with self.lock.bounded(session, dialect):
+                result = await session.execute(statement, parameters)
+        if end in {ROWS, TOTAL} and (self.loading or loads_collections(self.model)):
+            return result.unique()
+        return result
+
+    def _said(self, end: str, dialect: str) -> tuple[Select[Any], dict[str, Any]]:
+        """The statement for an end, and its parameters: the one of the query's shape, unless there is more to it."""
+        shapes = None if self.loading or self.alias is not None else self.shapes
+        dialect = self.spoken(dialect)
+        if shapes is None:
+            return self._parts(end, dialect), {}
+        parameters = self.parameters()
+        limit, offset, position = self.row_limit, self.row_offset, self.position
+        if limit is not None:
+            parameters["row_limit"] = limit
+        if offset is not None:
+            parameters["row_offset"] = offset
+        beyond, backward, inclusive = None, False, False
+        if position is not None:
+            backward, inclusive = position.backward, position.inclusive
+            if position.values:
+                beyond = tuple(value is not None for value in position.values)
+                parameters |= {f"k{at}": value for at, value in enumerate(position.values) if value is not None}
+        shape = SelectionShape(
+            self.model,
+            dialect,
+            shapes,
+            self.include_deleted,
+            tuple(key.name for key in self.keys),
+            self.each_once,
+            self.lock,
+            limit is not None,
+            offset is not None,
+            beyond,
+            backward,
+            inclusive,
+            end,
+        )
+        return selection(shape), parameters
+
+    def _parts(self, end: str, dialect: str | None) -> Select[Any]:
+        """The statement with its values in it."""
+        position = self.position
+        bounds = Bounds(self.row_limit, self.row_offset)
+        if position is not None:
+            bounds = bounds._replace(
+                beyond=position.values or None, backward=position.backward, inclusive=position.inclusive
+            )
+        criteria, options = self.asked(dialect), list(self.loading)
+        if not self.include_deleted and soft_deletable(self.model):
+            if self.shapes is not None and not self.loading and self.alias is None:
+                criteria += self.kept()
+            else:
+                options.append(NOT_DELETED)  # reaches what conditions join and options load, too
+        parts = Parts(self.entity, criteria, self._order(), bounds, self.each_once, self.lock, options)
+        return parts.select(end, dialect).execution_options(**{INCLUDE_DELETED: True})
+
+    @property
+    def _several(self) -> bool:
+        """Whether running it takes more than one statement."""
+        return bool(self.loading) or self._bounded or loads_beside(self.model)
+
+    @property
+    def _bounded(self) -> bool:
+        return self.lock is not None and self.lock.timeout is not None
 
     def _order(self) -> tuple[SortKey, ...]:
         return self.keys or total_order(self.model, ())
+
+    def _check_size(self, word: str, size: int) -> None:
+        if size < 1:
+            msg = f"{word}(…, {size}): give a size of 1 or more"
+            raise ValueError(msg)
+        if self.row_limit is not None or self.row_offset is not None:
+            msg = f"{word}() has a size of its own; leave out limit() and offset()"
+            raise ValueError(msg)
 
 
 def _not_negative(what: str, rows: int) -> int:

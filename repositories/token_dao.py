@@ -16,7 +16,7 @@ class TokenDao(BaseDao[Token]):
         """The token and the account it acts for, expired or revoked or not, in one statement."""
         statement = select(Token, User).join(User, User.id == Token.user_id).where(Token.digest == digest)
         async with self._reading() as session:
-            row = (await session.execute(statement)).first()
+            row = (await session.execute(statement.execution_options(include_deleted=True))).first()
         return None if row is None else (row[0], row[1])
 
     async def revoke(self, digest: str, *, at: datetime) -> bool:

@@ -1,73 +1,94 @@
 """Update: an UPDATE over one model. Stamps `updated_at`, `updated_by` and `version` as a flush does."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Self, TypeVar, cast
+from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 
-from sqlalchemy import CursorResult, inspect, select, update
+from sqlalchemy import ColumnElement, Dialect, inspect, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstanceState
 from sqlalchemy.sql.dml import Update as UpdateStatement
 
+from domain.soft_delete import INCLUDE_DELETED
 from repositories.columns import ColumnName, column
-from repositories.conditions import Conditions
-from repositories.errors import UnconditionalUpdate
-from repositories.query import OpenSession
+from repositories.errors import UnconditionalUpdate, UnconditionalWrite, VersionIsCounted
+from repositories.write import Write
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class Update(Conditions[T]):
-    """Immutable; `.statement` is the SQLAlchemy statement it stands for. Refuses to run without a condition
-    unless told `.all_rows()`; soft-deleted rows are left alone unless `include_deleted`.
-    """
+class Increment(NamedTuple):
+    """A number that the database adds to what is there."""
 
-    open_session: OpenSession = field(kw_only=True)
+    by: Any
+
+
+@dataclass(frozen=True)
+class Update(Write[T]):
+    """Says what to `set` and `increment`, and ends with `execute` or `returning`."""
+
     values: Mapping[str, Any] = field(default_factory=dict)
-    every_row: bool = False
+
+    unconditional: ClassVar[type[UnconditionalWrite]] = UnconditionalUpdate
 
     def set(self, **values: Any) -> Self:
-        """New values by column name; SQL expressions are welcome. Raises `UnknownColumn`."""
+        """New values by column name; SQL expressions are welcome. Raises `UnknownColumn`, and `VersionIsCounted` for
+        the version.
+        """
         for name in values:
-            column(self.model, name)
+            self._check_settable(name)
         return replace(self, values={**self.values, **values})
 
-    def increment(self, name: ColumnName, by: int = 1) -> Self:
-        """Add to a column in the database, where two increments at once both count."""
-        attribute = column(self.model, name)
-        return replace(self, values={**self.values, attribute.key: attribute + by})
-
-    def all_rows(self) -> Self:
-        """Every row is meant."""
-        return replace(self, every_row=True)
+    def increment(self, name: ColumnName, by: Any = 1) -> Self:
+        """Add to a column in the database, where two increments at once both count. Raises as `set` does."""
+        return replace(self, values={**self.values, self._check_settable(name): Increment(by)})
 
     @property
-    def statement(self) -> UpdateStatement:
-        """Raises `UnconditionalUpdate` without a condition, ValueError without a value to set."""
-        if not self.conditions and not self.every_row:
-            raise UnconditionalUpdate(self.model.__name__)
+    def changes(self) -> dict[str, Any]:
+        """What is set, by column name: values and expressions."""
+        return {
+            name: getattr(self.model, name) + value.by if isinstance(value, Increment) else value
+            for name, value in self.values.items()
+        }
+
+    def check(self) -> None:
+        super().check()
         if not self.values:
             msg = "this update sets nothing; say .set(column=value)"
             raise ValueError(msg)
-        return update(self.model).where(*self.criteria).values(dict(self.values))
 
-    async def execute(self) -> int:
-        """Run it; the number of rows matched."""
-        async with self.open_session() as session:
-            held = len(session.identity_map) > 0
-            # With nothing held there is nothing to keep in step, which may take a SELECT of its own.
-            statement = self.statement.execution_options(synchronize_session="auto" if held else False)
-            result = cast("CursorResult[Any]", await session.execute(statement))
-            if held:
-                await self._reload(session)
-            return result.rowcount
+    def changing(self, criteria: Sequence[ColumnElement[bool]]) -> UpdateStatement:
+        return update(self.model).where(*criteria).values(self.changes)
 
-    async def _reload(self, session: AsyncSession) -> None:
+    def returns(self, dialect: Dialect) -> bool:
+        return dialect.update_returning
+
+    async def locked(self, session: AsyncSession, criteria: Sequence[ColumnElement[bool]]) -> list[T]:
+        found = (await session.execute(self.selecting_keys(criteria).with_for_update())).all()
+        if not found:
+            return []
+        these = self.by_key(found, self.sessions.dialect_of(session).name)
+        options = {"synchronize_session": False, INCLUDE_DELETED: True}
+        await session.execute(self.changing([these]), execution_options=options)
+        read = select(self.model).where(these).order_by(*self._key())
+        options = {"populate_existing": True, INCLUDE_DELETED: True}
+        return list((await session.scalars(read, execution_options=options)).unique().all())
+
+    async def ran(self, session: AsyncSession) -> None:
         """Read what SQLAlchemy could only mark as changed (the stamps, SQL expressions) on rows the session holds: a
         later look at them could not.
         """
         states: list[InstanceState[Any]] = [inspect(row) for row in session if isinstance(row, self.model)]
-        stale = [state.identity[0] for state in states if state.expired_attributes and state.identity]
+        stale = [state.identity for state in states if state.expired_attributes and state.identity]
         if stale:
-            await session.execute(select(self.model).where(column(self.model, "id").in_(stale)))
+            dialect = self.sessions.dialect_of(session).name
+            await session.execute(
+                select(self.model).where(self.by_key(stale, dialect)).execution_options(**{INCLUDE_DELETED: True})
+            )
+
+    def _check_settable(self, name: ColumnName) -> str:
+        attribute = column(self.model, name)
+        counted = inspect(self.model).version_id_col
+        if counted is not None and inspect(self.model).get_property_by_column(counted).key == attribute.key:
+            raise VersionIsCounted(self.model.__name__)
+        return attribute.key

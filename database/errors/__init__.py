@@ -22,6 +22,7 @@
     │   ├── SecondStatement             one statement was promised, and a second came
     │   └── SecondWriterImpossible      SQLite has one writer, and this task is it already
     ├── StaleVersion                    somebody else changed the row first
+    ├── NotSupported                    this database can't do it; .what names it
     ├── Unavailable                     try again later; nothing of this unit was stored
     │   ├── DatabaseUnavailable         no connection can be made
     │   ├── NodeLeaseLost               no id can be made, as another process may make the same
@@ -75,6 +76,7 @@ from database.errors.engine import (
 )
 from database.errors.root import (
     DatabaseError,
+    NotSupported,
 )
 from database.errors.transaction import (
     CommitOutcomeUnknown,
@@ -115,6 +117,7 @@ __all__ = [
     "NodeLeaseLost",
     "NodesExhausted",
     "NotNullViolation",
+    "NotSupported",
     "PoolDeadlock",
     "PoolTimeout",
     "ReadOnlyTransaction",

@@ -13,7 +13,7 @@ T = TypeVar("T")
 class InMemoryBuilder(Conditions[T]):
     """A builder may learn what memory hasn't: each in-memory one names the fields it answers to."""
 
-    answered: ClassVar[frozenset[str]] = frozenset({"model", "include_deleted", "conditions", "open_session"})
+    answered: ClassVar[frozenset[str]] = frozenset({"model", "include_deleted", "conditions", "sessions"})
 
     def check_answered(self) -> None:
         """Raises `NotFaked` for a field that is set and unknown here."""

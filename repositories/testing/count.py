@@ -34,5 +34,5 @@ class InMemoryCount(InMemoryBuilder[T], Count[T]):
     async def _found(self) -> list[Values]:
         self.check_answered()
         statement = select(func.count()).select_from(self.model).where(*self.criteria)
-        async with self.open_session() as session:
+        async with self.sessions.reading() as session:
             return await fake(session).found(self.model, self.criteria, statement)

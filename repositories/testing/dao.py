@@ -11,6 +11,7 @@ from domain.model import Base
 from repositories.base_dao import BaseDao, check_version
 from repositories.cursor import Cursors
 from repositories.testing.count import InMemoryCount
+from repositories.testing.delete import InMemoryDelete
 from repositories.testing.query import InMemoryQuery
 from repositories.testing.session import fake
 from repositories.testing.session_provider import FakeSessionProvider
@@ -34,13 +35,16 @@ class InMemoryDao(BaseDao[T]):
             session_provider.keep(self.model)
 
     def query(self, *, include_deleted: bool = False) -> InMemoryQuery[T]:
-        return InMemoryQuery(self.model, include_deleted, open_session=self._reading, cursors=self._cursors)
+        return InMemoryQuery(self.model, include_deleted, sessions=self._sessions, cursors=self._cursors)
 
     def count(self, *, include_deleted: bool = False) -> InMemoryCount[T]:
-        return InMemoryCount(self.model, include_deleted, open_session=self._reading)
+        return InMemoryCount(self.model, include_deleted, sessions=self._sessions)
 
     def update(self, *, include_deleted: bool = False) -> InMemoryUpdate[T]:
-        return InMemoryUpdate(self.model, include_deleted, open_session=self._one_statement)
+        return InMemoryUpdate(self.model, include_deleted, sessions=self._sessions)
+
+    def delete(self, *, include_deleted: bool = False) -> InMemoryDelete[T]:
+        return InMemoryDelete(self.model, include_deleted, sessions=self._sessions)
 
     async def _load(self, session: AsyncSession, id: int, *, version: int | None, include_deleted: bool) -> T:
         memory = fake(session)

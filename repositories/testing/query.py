@@ -1,13 +1,15 @@
 """InMemoryQuery: a query over rows in memory."""
 
-from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from repositories.columns import ColumnName, column
-from repositories.pagination import SortKey
+from repositories.comparison import Expression
 from repositories.query import Query
+from repositories.sort_order import SortKey, beyond_row
 from repositories.testing.builder import InMemoryBuilder
+from repositories.testing.errors import NotFaked
 from repositories.testing.session import FakeSession, fake
 from repositories.testing.values import Values, loaded
 
@@ -18,24 +20,29 @@ T = TypeVar("T")
 class InMemoryQuery(InMemoryBuilder[T], Query[T]):
     """Sorts text by code point, and NULL last."""
 
-    answered = InMemoryBuilder.answered | {"cursors", "keys", "row_limit", "row_offset"}
+    answered = InMemoryBuilder.answered | {
+        "cursors",
+        "keys",
+        "row_limit",
+        "row_offset",
+        "each_once",
+        "lock",
+        "position",
+    }
 
     async def all(self) -> list[T]:
-        async with self.open_session() as session:
+        async with self.sessions.reading() as session:
             return await self.rows(fake(session))
-
-    async def exists(self) -> bool:
-        async with self.open_session() as session:
-            return bool(await self._found(fake(session)))
 
     async def scalars(self, name: ColumnName) -> list[Any]:
         attribute = column(self.model, name)
-        async with self.open_session() as session:
+        async with self.sessions.reading() as session:
             key = fake(session).table(self.model).columns[attribute.key].key
-            return [loaded(attribute.type, values[key]) for values in await self._found(fake(session))]
+            found = await self._found(fake(session), attribute.key if self.each_once else None)
+            return [loaded(attribute.type, values[key]) for values in found]
 
     async def stream(self, *, chunk: int = 1000) -> AsyncGenerator[T, None]:
-        async with self.open_session(streaming=True) as session:
+        async with self.sessions.reading(streaming=True) as session:
             memory = fake(session)
             for values in await self._found(memory):
                 yield memory.model(self.model, values)
@@ -44,17 +51,47 @@ class InMemoryQuery(InMemoryBuilder[T], Query[T]):
         """The models of the rows, in this session."""
         return [session.model(self.model, values) for values in await self._found(session)]
 
-    async def _found(self, session: FakeSession) -> list[Values]:
+    async def _counted(self, limit: int, offset: int) -> Sequence[Sequence[Any]]:
+        async with self.sessions.reading() as session:
+            memory = fake(session)
+            total = len(await self._found(memory))
+            found = await replace(self, row_limit=limit, row_offset=offset).rows(memory)
+            return [(row, total) for row in found]
+
+    async def _any(self, limit: int) -> bool:
+        async with self.sessions.reading() as session:
+            return bool(await replace(self, row_limit=limit).rows(fake(session)))
+
+    async def _found(self, session: FakeSession, each: str | None = None) -> list[Values]:
+        """The rows; with `each`, one for each value of this attribute, in the order of the values."""
         self.check_answered()
-        found = await session.found(self.model, self.criteria, self.statement)
+        if self.lock is not None:
+            if self.lock.skip_locked or self.lock.nowait or self.lock.timeout is not None:
+                raise NotFaked("a locked row, which memory has none of,")
+            self.lock.check(session, self.sessions.dialect_of(session))
+            await session.take_turn()
+        found = await session.found(self.model, (*self.criteria, *self._beyond()), self.statement)
         columns = session.table(self.model).columns
-        for key in reversed(self._order()):
-            found = _sorted(found, columns[key.attribute.key].key, key)
+        keys = self._order()
+        if each is not None:
+            keys = tuple(key for key in keys if key.attribute.key == each) or (SortKey.parse(self.model, each),)
+            found = list({values[columns[each].key]: values for values in found}.values())
+        backward = self.position is not None and self.position.backward
+        for key in reversed(keys):
+            found = _sorted(found, columns[key.attribute.key].key, key, backward=backward)
         start = self.row_offset or 0
         return found[start:] if self.row_limit is None else found[start : start + self.row_limit]
 
+    def _beyond(self) -> list[Expression]:
+        position = self.position
+        if position is None or not position.values:
+            return []
+        backward, inclusive = position.backward, position.inclusive
+        return [beyond_row(self._order(), position.values, self.model, backward=backward, inclusive=inclusive)]
 
-def _sorted(rows: list[Values], column_key: str, key: SortKey) -> list[Values]:
+
+def _sorted(rows: list[Values], column_key: str, key: SortKey, *, backward: bool) -> list[Values]:
     known = [values for values in rows if values[column_key] is not None]
-    known.sort(key=lambda values: values[column_key], reverse=key.descending)
-    return known + [values for values in rows if values[column_key] is None]
+    known.sort(key=lambda values: values[column_key], reverse=key.descending is not backward)
+    absent = [values for values in rows if values[column_key] is None]
+    return absent + known if backward else known + absent

@@ -1,6 +1,7 @@
 """FakeSession: a session without a connection. What memory can answer it answers; SQL raises `NotFaked`."""
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self, cast
 
@@ -88,8 +89,8 @@ class FakeSession(ProvidedSession):
 
     async def change(
         self, model: type[Any], criteria: Sequence[Any], changes: Mapping[str, Any], statement: Executable
-    ) -> int:
-        """Set values, or expressions, by attribute on the rows that meet the criteria; how many there were. All or
+    ) -> list[Values]:
+        """Set values, or expressions, by attribute on the rows that meet the criteria; the rows afterwards. All or
         none. Raises the `ConstraintViolation` they break.
         """
         table, memory = self.table(model), self.memory
@@ -101,17 +102,40 @@ class FakeSession(ProvidedSession):
         found = await self.found(model, criteria, statement)
         everything = update_defaults(table, by_column, memory.generators) | by_column
         changed_values(table, dict.fromkeys(table.table.columns.keys()), everything)  # tells what isn't faked
+        with self._all_or_none():
+            self._write(table, found, everything)
+        for values in found:
+            memory.refresh_held(table, table.identity(values), everything)
+        after = [memory.view.get(table.table, table.identity(values)) for values in found]
+        memory.statement_done()
+        return [values for values in after if values is not None]
+
+    async def remove(self, model: type[Any], criteria: Sequence[Any], statement: Executable) -> list[Any]:
+        """Delete the rows that meet the criteria; their models. All or none. Raises `ForeignKeyViolation`."""
+        table, memory = self.table(model), self.memory
+        if not memory.unit.refuses_writes:
+            await self.take_turn()
+        found = await self.found(model, criteria, statement)
+        with self._all_or_none():
+            check_references(memory.view, [], list(memory.remove(table, found)))
+        rows = [memory.model(table, values) for values in found]
+        for row in rows:
+            memory.note("deleted", row)
+            memory.expunge(row)
+        memory.statement_done()
+        return rows
+
+    @contextmanager
+    def _all_or_none(self) -> Iterator[None]:
+        """What a statement wrote is undone when it breaks a constraint, which dooms what it was in."""
+        memory = self.memory
         before = memory.mark()
         try:
-            self._write(table, found, everything)
+            yield
         except DriverError as error:
             memory.view.restore(before.written)
             memory.unit.failed(error, connection_lost=False)
             raise
-        for values in found:
-            memory.refresh_held(table, table.identity(values), everything)
-        memory.statement_done()
-        return len(found)
 
     def _write(self, table: StoredTable, rows: Sequence[Values], changes: Mapping[str, Any]) -> None:
         view = self.memory.view

@@ -220,6 +220,11 @@ class UnboundSession(Session):
         self.note("deleted", row)
         self.expunge(row)
 
+    def remove(self, table: StoredTable, rows: Iterable[Values]) -> Iterator[tuple[Any, Values]]:
+        """Delete stored rows, and what their foreign keys say goes with them; each row that is gone."""
+        for values in rows:
+            yield from self._remove(table.table, table.identity(values), values)
+
     def _remove(self, table: Any, identity: Any, values: Values) -> Iterator[tuple[Any, Values]]:
         self.view.delete(table, identity)
         yield table, values

@@ -17,6 +17,13 @@ class InMemoryUpdate(InMemoryBuilder[T], Update[T]):
     answered = InMemoryBuilder.answered | {"values", "every_row"}
 
     async def execute(self) -> int:
+        return len(await self.returning())
+
+    async def returning(self) -> list[T]:
+        self.check()
         self.check_answered()
-        async with self.open_session() as session:
-            return await fake(session).change(self.model, self.criteria, self.values, self.statement)
+        async with self.sessions.writing() as session:
+            memory = fake(session)
+            changed = await memory.change(self.model, self.criteria, self.changes, self.statement)
+            self._matched(len(changed))
+            return [memory.model(self.model, values) for values in changed]

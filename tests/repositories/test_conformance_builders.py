@@ -25,12 +25,12 @@ ASKED: dict[str, tuple[Narrow, list[str | None]]] = {
     "eq of an empty text": (lambda q: q.eq(NAME, ""), [""]),
     "filter_by": (lambda q: q.filter_by(display_name="ann", role="admin"), ["ann"]),
     "ne": (lambda q: q.ne("display_name", "ann"), ["bob", "a%b", "a_b", "cat\nnap", ""]),
-    "gt": (lambda q: q.gt("version", 4), ["a_b", "cat\nnap", ""]),
-    "ge": (lambda q: q.ge("version", 6), ["cat\nnap", ""]),
-    "lt": (lambda q: q.lt("version", 2), ["ann"]),
-    "le": (lambda q: q.le("version", 2), ["ann", "bob"]),
-    "between": (lambda q: q.between("version", 2, 3), ["bob", None]),
-    "between the wrong way round": (lambda q: q.between("version", 3, 2), []),
+    "gt": (lambda q: q.gt("created_by", 4), ["a_b", "cat\nnap", ""]),
+    "ge": (lambda q: q.ge("created_by", 6), ["cat\nnap", ""]),
+    "lt": (lambda q: q.lt("created_by", 2), ["ann"]),
+    "le": (lambda q: q.le("created_by", 2), ["ann", "bob"]),
+    "between": (lambda q: q.between("created_by", 2, 3), ["bob", None]),
+    "between the wrong way round": (lambda q: q.between("created_by", 3, 2), []),
     "in_": (lambda q: q.in_("display_name", iter(["ann", "bob", "ann"])), ["ann", "bob"]),
     "in_ nothing": (lambda q: q.in_("display_name", []), []),
     "not_in": (lambda q: q.not_in("display_name", ["ann", ""]), ["bob", "a%b", "a_b", "cat\nnap"]),
@@ -43,7 +43,7 @@ ASKED: dict[str, tuple[Narrow, list[str | None]]] = {
     "startswith": (lambda q: q.startswith("display_name", "a_"), ["a_b"]),
     "is_null": (lambda q: q.is_null("display_name"), [None]),
     "is_not_null": (lambda q: q.is_not_null(NAME), ["ann", "bob", "a%b", "a_b", "cat\nnap", ""]),
-    "any_of": (lambda q: q.any_of(NAME == "ann", User.version == 7), ["ann", ""]),
+    "any_of": (lambda q: q.any_of(NAME == "ann", User.created_by == 7), ["ann", ""]),
     "any_of nothing": (lambda q: q.any_of(), []),
     "an enum": (lambda q: q.eq("role", Role.ADMIN), ["ann"]),
     "an enum by its value": (lambda q: q.eq("role", "admin"), ["ann"]),
@@ -51,46 +51,52 @@ ASKED: dict[str, tuple[Narrow, list[str | None]]] = {
     "a moment": (lambda q: q.le("created_at", utc_now()).gt("created_at", datetime(2025, 1, 1, tzinfo=UTC)), NAMES),
     "or": (lambda q: q.where(or_(NAME == "bob", ADMIN)), ["ann", "bob"]),
     "and": (lambda q: q.where(and_(NAME == "ann", ADMIN)), ["ann"]),
-    "several": (lambda q: q.where(User.version > 1, User.version < 3), ["bob"]),
-    "not": (lambda q: q.where(not_(or_(NAME == "ann", User.version > 2))), ["bob"]),
-    "not unknown": (lambda q: q.where(~and_(NAME == "ann", User.version > 0)), ["bob", "a%b", "a_b", "cat\nnap", ""]),
-    "unknown or true": (lambda q: q.where(or_(NAME == "none", User.version == 3)), [None]),
+    "several": (lambda q: q.where(User.created_by > 1, User.created_by < 3), ["bob"]),
+    "not": (lambda q: q.where(not_(or_(NAME == "ann", User.created_by > 2))), ["bob"]),
+    "not unknown": (
+        lambda q: q.where(~and_(NAME == "ann", User.created_by > 0)),
+        ["bob", "a%b", "a_b", "cat\nnap", ""],
+    ),
+    "unknown or true": (lambda q: q.where(or_(NAME == "none", User.created_by == 3)), [None]),
     "not in, with a null": (lambda q: q.where(NAME.not_in(["ann", None])), []),
     "in, with a null": (lambda q: q.where(NAME.in_(["ann", None])), ["ann"]),
     "is": (lambda q: q.where(NAME.is_(None), User.phone.is_(null())), [None]),
     "equals null": (lambda q: q.where(literal(None, NAME.type) == NAME), []),
-    "is distinct": (lambda q: q.where(NAME.is_distinct_from("ann"), User.version < 4), ["bob", None]),
+    "is distinct": (lambda q: q.where(NAME.is_distinct_from("ann"), User.created_by < 4), ["bob", None]),
     "is not distinct": (lambda q: q.where(NAME.is_not_distinct_from(None)), [None]),
     "true": (lambda q: q.where(true()), NAMES),
     "false": (lambda q: q.where(false()), []),
-    "columns": (lambda q: q.where(User.created_at == User.updated_at, User.version * 2 - 1 == User.version), ["ann"]),
-    "sums": (lambda q: q.where(User.version + 1 + User.version == 5), ["bob"]),
-    "a sign": (lambda q: q.where(-User.version == -2), ["bob"]),
+    "columns": (
+        lambda q: q.where(User.created_at == User.updated_at, User.created_by * 2 - 1 == User.created_by),
+        ["ann"],
+    ),
+    "sums": (lambda q: q.where(User.created_by + 1 + User.created_by == 5), ["bob"]),
+    "a sign": (lambda q: q.where(-User.created_by == -2), ["bob"]),
     "texts": (lambda q: q.where(NAME + "!" == "bob!"), ["bob"]),
-    "between, as SQL": (lambda q: q.where(User.version.between(2, 3)), ["bob", None]),
-    "not between": (lambda q: q.where(~User.version.between(2, 7)), ["ann"]),
+    "between, as SQL": (lambda q: q.where(User.created_by.between(2, 3)), ["bob", None]),
+    "not between": (lambda q: q.where(~User.created_by.between(2, 7)), ["ann"]),
     "not like": (lambda q: q.where(NAME.not_like("%b%")), ["ann", "cat\nnap", ""]),
     "like, escaped": (lambda q: q.where(NAME.like("a#_b", escape="#")), ["a_b"]),
     "endswith": (lambda q: q.where(NAME.endswith("b")), ["bob", "a%b", "a_b"]),
     "not contains": (lambda q: q.where(~NAME.contains("a")), ["bob", ""]),
-    "tuples": (lambda q: q.where(tuple_(User.role, User.version) <= tuple_("user", 3)), ["ann", "bob", None]),
+    "tuples": (lambda q: q.where(tuple_(User.role, User.created_by) <= tuple_("user", 3)), ["ann", "bob", None]),
     "tuples with a null": (
-        lambda q: q.where(tuple_(NAME, User.version) > tuple_("a_b", 1)),
+        lambda q: q.where(tuple_(NAME, User.created_by) > tuple_("a_b", 1)),
         ["ann", "bob", "a_b", "cat\nnap"],
     ),
-    "tuples among": (lambda q: q.where(tuple_(NAME, User.version).in_([("ann", 1), ("bob", 1)])), ["ann"]),
+    "tuples among": (lambda q: q.where(tuple_(NAME, User.created_by).in_([("ann", 1), ("bob", 1)])), ["ann"]),
 }
 
 
 async def people(subject: Subject) -> list[User]:
-    """One for each name, with its place as version; the first one is an admin."""
+    """One for each name, with its place as author; the first one is an admin."""
     rows = await subject.named(*NAMES)
     with acting_as(SYSTEM):
         for place, row in enumerate(rows, start=1):
-            await subject.users.update().eq("id", row.id).set(version=place).execute()
-        await subject.users.update().eq("id", rows[0].id).set(role=Role.ADMIN, version=1).execute()
+            await subject.users.update().eq("id", row.id).set(created_by=place).execute()
+        await subject.users.update().eq("id", rows[0].id).set(role=Role.ADMIN).execute()
         now = utc_now()
-        await subject.users.update().all_rows().set(created_at=now, updated_at=now, version=User.version).execute()
+        await subject.users.update().all_rows().set(created_at=now, updated_at=now).execute()
     return rows
 
 

@@ -97,7 +97,7 @@ async def test_no_other_error_of_the_driver_shows_a_value(container: Container, 
     calls: list[Callable[[], Awaitable[object]]] = [
         lambda: users.add(account(f"long-{EMAIL}", display_name=CANARY * 99)),
         lambda: users.add(account(f"nul-{EMAIL}", display_name=f"{CANARY}\x00")),
-        lambda: users.update().eq("id", row.id).set(version=CANARY).execute(),
+        lambda: users.update().eq("id", row.id).set(created_by=CANARY).execute(),
         lambda: users.query().where(sql.func.nonsense(CANARY) == 1).all(),
         lambda: users.query().where(sql.cast(sql.literal(CANARY), sql.Integer) == 1).all(),
     ]

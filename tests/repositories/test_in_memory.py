@@ -126,7 +126,7 @@ def test_what_can_be_changed_is_copied_both_ways() -> None:
 
 
 async def test_a_session_for_one_statement_takes_no_second(users: InMemoryUsers) -> None:
-    async with users._one_statement() as session:
+    async with users._sessions.writing() as session:
         assert isinstance(session, FakeSession)
         assert await users.query().rows(session) == []
         with pytest.raises(SecondStatement):

@@ -12,6 +12,7 @@ from containers import Container
 from database import TransactionProvider
 from domain import SYSTEM, Token, User, acting_as
 from repositories import BaseDao, UserDao
+from repositories.errors import RelationshipNotLoaded
 from repositories.testing import FakeSessionProvider, InMemoryDao, NotAFakeSession, NotFaked
 from repositories.testing.query import InMemoryQuery
 from tests.fakes import InMemoryUsers
@@ -142,7 +143,7 @@ async def test_models_that_are_more_than_their_row_are_refused_where_they_are(se
     await owners.add(Owner(since="x"))
     async with TransactionProvider(sessions)():
         owner = await owners.query().one()
-        with pytest.raises(NotFaked, match="FROM pets"):
+        with pytest.raises(RelationshipNotLoaded, match=r"selectinload\(Owner\.pets\)"):
             _ = owner.pets
     with pytest.raises(NotFaked, match="primary key"):
         await owners.update().all_rows().set(id=5).execute()
@@ -152,12 +153,12 @@ async def test_models_that_are_more_than_their_row_are_refused_where_they_are(se
 class LearnedQuery(InMemoryQuery[User]):
     """As a query is that has learned a word, and its fake hasn't."""
 
-    skip_locked: bool = False
+    tenant: str | None = None
 
 
 async def test_a_word_that_a_builder_has_learned_is_refused_until_memory_knows_it(users: InMemoryUsers) -> None:
     query = users.query()
-    learned = LearnedQuery(User, open_session=query.open_session, cursors=query.cursors)
+    learned = LearnedQuery(User, sessions=query.sessions, cursors=query.cursors)
     assert await learned.all() == []
-    with pytest.raises(NotFaked, match="skip_locked"):
-        await LearnedQuery(User, open_session=query.open_session, cursors=query.cursors, skip_locked=True).all()
+    with pytest.raises(NotFaked, match="tenant"):
+        await LearnedQuery(User, sessions=query.sessions, cursors=query.cursors, tenant="a").all()

@@ -131,10 +131,10 @@ async def test_pages_keep_their_conditions(container: Container) -> None:
 
 
 def test_one_direction_over_columns_that_hold_values_is_one_comparison_of_rows(container: Container) -> None:
-    from repositories.pagination import after_row, total_order
+    from repositories.sort_order import beyond_row, total_order
 
     keys = total_order(User, ["-created_at"])
-    assert " < " in str(after_row(keys, [MOMENT, 1]))
-    assert " OR " not in str(after_row(keys, [MOMENT, 1]))
-    assert " OR " in str(after_row(total_order(User, ["-created_at", "version"]), [MOMENT, 1, 1]))
-    assert "IS NULL" in str(after_row(total_order(User, ["email"]), ["a", 1]))
+    assert " < " in str(beyond_row(keys, [MOMENT, 1], User))
+    assert " OR " not in str(beyond_row(keys, [MOMENT, 1], User))
+    assert " OR " in str(beyond_row(total_order(User, ["-created_at", "version"]), [MOMENT, 1, 1], User))
+    assert "IS NULL" in str(beyond_row(total_order(User, ["email"]), ["a", 1], User))

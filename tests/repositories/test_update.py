@@ -83,14 +83,15 @@ async def test_increments_at_once_all_count(container: Container) -> None:
     (row,) = await store(container, [account()])
     dao = container.user_dao()
     with acting_as(SYSTEM):
-        await dao.update().eq("id", row.id).increment("updated_by", 0).increment("version", 10).execute()
-        assert (await dao.get(row.id)).version == 11
+        await dao.update().eq("id", row.id).increment("created_by", 10).execute()
+        assert (await dao.get(row.id)).created_by == 10
 
         async def add_one() -> int:
-            return await container.user_dao().update().eq("id", row.id).increment(User.version).execute()
+            return await container.user_dao().update().eq("id", row.id).increment(User.created_by).execute()
 
         assert await asyncio.gather(*(add_one() for _ in range(8))) == [1] * 8
-    assert (await dao.get(row.id)).version == 19
+    found = await dao.get(row.id)
+    assert (found.created_by, found.version) == (18, 10)
 
 
 async def test_a_value_that_is_none_of_the_choices_is_refused(container: Container) -> None:

@@ -1,0 +1,102 @@
+"""Membership: a column among a list of values, however long, in one parameter where the database takes a list as one.
+
+A parameter for each value ends at a driver's limit (32,767 on asyncpg), and makes each length another statement.
+"""
+
+import json
+from collections.abc import Callable
+from typing import Any, Final, Protocol
+
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Dialect,
+    Enum,
+    Float,
+    LargeBinary,
+    Numeric,
+    String,
+    Text,
+    all_,
+    any_,
+    func,
+    select,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+POSTGRESQL: Final = "postgresql"
+SQLITE_MANY: Final = "sqlite, many values"
+"""How the dialect is called for lists that SQLite may refuse as parameters."""
+MANY: Final = 1_000
+
+
+class Bind(Protocol):
+    """Gives the parameter for a comparison's value, of this type."""
+
+    def __call__(self, type_: TypeEngine[Any], *, expanding: bool = False) -> BindParameter[Any]: ...
+
+
+class JsonList(TypeDecorator[list[Any]]):
+    """Values of a column in one text, each as SQLite stores it."""
+
+    impl = Text
+    cache_ok = True
+
+    def __init__(self, item: TypeEngine[Any]) -> None:
+        self.item = item
+        super().__init__()
+
+    def process_bind_param(self, value: list[Any] | None, dialect: Dialect) -> str | None:
+        process = self.item.dialect_impl(dialect).bind_processor(dialect) or _as_it_is
+        return None if value is None else json.dumps([process(one) for one in value])
+
+
+def member(attribute: Any, bind: Bind, dialect: str | None) -> ColumnElement[bool]:
+    """Whether the column is among the values: never, when there are none."""
+    if dialect == POSTGRESQL and (array := _array(attribute.type)) is not None:
+        return _bool(attribute == any_(bind(array)))
+    if dialect == SQLITE_MANY and _jsonable(attribute.type):
+        return _bool(attribute.in_(_each(attribute, bind)))
+    return _bool(attribute.in_(bind(attribute.type, expanding=True)))
+
+
+def not_member(attribute: Any, bind: Bind, dialect: str | None) -> ColumnElement[bool]:
+    """Whether the column is none of the values: always, when there are none."""
+    if dialect == POSTGRESQL and (array := _array(attribute.type)) is not None:
+        return _bool(attribute != all_(bind(array)))
+    if dialect == SQLITE_MANY and _jsonable(attribute.type):
+        return _bool(attribute.not_in(_each(attribute, bind)))
+    return _bool(attribute.not_in(bind(attribute.type, expanding=True)))
+
+
+def _each(attribute: Any, bind: Bind) -> Any:
+    return select(func.json_each(bind(JsonList(attribute.type))).table_valued("value").c.value)
+
+
+def _array(type_: TypeEngine[Any]) -> ARRAY[Any] | None:
+    """An array of such values. Of text without its length: casting to VARCHAR(n) would cut a longer text to one that
+    is there. None for a type of whose text only its own code knows the length.
+    """
+    plain: TypeEngine[Any] = type_.impl_instance if isinstance(type_, TypeDecorator) else type_
+    if isinstance(plain, String) and not isinstance(plain, Enum):
+        return ARRAY(String()) if plain is type_ else None
+    return None if isinstance(plain, ARRAY) else ARRAY(type_)
+
+
+def _jsonable(type_: TypeEngine[Any]) -> bool:
+    """Whether JSON gives the stored value back to the bit."""
+    plain: TypeEngine[Any] = type_.impl_instance if isinstance(type_, TypeDecorator) else type_
+    return not isinstance(plain, LargeBinary | Numeric | Float)
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+def _bool(condition: Any) -> ColumnElement[bool]:
+    result: ColumnElement[bool] = condition
+    return result
+
+
+Membership = Callable[[Any, Bind, str | None], ColumnElement[bool]]
