@@ -26,6 +26,7 @@ class TokenDao(BaseDao[Token]):
     async def forget(self, limit: int, *, expired_before: datetime) -> int:
         """Delete tokens that expired before that moment; how many. Needs a transaction."""
         old = select(Token.id).where(Token.expires_at < expired_before).limit(limit).with_for_update(skip_locked=True)
+        old = old.execution_options(include_deleted=True)
         async with self._session() as session:
             ids = (await session.scalars(old)).all()
             if ids:

@@ -63,6 +63,7 @@ class UserDao(BaseDao[User]):
         left out. Needs a transaction.
         """
         old = select(User.id).where(User.deleted_at < before).order_by(User.deleted_at).limit(limit)
+        old = old.execution_options(include_deleted=True)
         async with self._session() as session:
             return (await session.scalars(old.with_for_update(skip_locked=True))).all()
 
