@@ -1,6 +1,5 @@
 """RateLimits: how often something was tried, by account and by address."""
 
-import asyncio
 import hashlib
 import logging
 import math
@@ -22,7 +21,7 @@ from services.attempts import Attempts
 log = logging.getLogger("gatehouse.rate_limits")
 
 ANSWERS_WITHIN: Final = 0.25
-"""Seconds that Redis has to count an attempt."""
+"""Seconds that Redis has to take a connection, and for each answer."""
 ASK_AGAIN_AFTER: Final = 5.0
 """Seconds for which a Redis that didn't answer isn't asked again."""
 
@@ -47,7 +46,7 @@ class RateLimits:
         self._redis: FixedWindowRateLimiter | None = None
         self._ask_redis_at = 0.0
         if redis_url is not None:
-            pool = _redis_pool(redis_url.get_secret_value())
+            pool = redis_pool(redis_url.get_secret_value())
             on_close(pool.aclose)
             self._redis = FixedWindowRateLimiter(_redis_storage(pool))
 
@@ -72,9 +71,8 @@ class RateLimits:
         """None when the attempt is within the rate."""
         if self._redis is not None and time.monotonic() >= self._ask_redis_at:
             try:
-                async with asyncio.timeout(ANSWERS_WITHIN):
-                    return await _hit(self._redis, rate, *key)
-            except (RedisError, OSError) as error:  # TimeoutError is one
+                return await _hit(self._redis, rate, *key)
+            except (RedisError, OSError) as error:
                 self._ask_redis_at = time.monotonic() + ASK_AGAIN_AFTER
                 log.warning("Redis doesn't answer (%s): attempts are counted in memory", type(error).__name__)
         return await _hit(self._memory, rate, *key)
@@ -87,8 +85,8 @@ async def _hit(limiter: FixedWindowRateLimiter, rate: RateLimitItem, *key: str) 
     return max(1, math.ceil(ends - time.time()))
 
 
-def _redis_pool(url: str) -> ConnectionPool:
-    """Tries once: who waits is a request."""
+def redis_pool(url: str) -> ConnectionPool:
+    """Tries once: who waits is a request. Its own timeouts, as a cancellation would leave a connection half made."""
     patience = {"socket_timeout": ANSWERS_WITHIN, "socket_connect_timeout": ANSWERS_WITHIN}
     return ConnectionPool.from_url(url, retry=Retry(NoBackoff(), 0), **patience)
 

@@ -1,4 +1,4 @@
-"""`gatehouse users`: create, list, show, delete, restore, purge; import and export are in `app.cli.user_csv`."""
+"""`gatehouse users`: create, list, show, set-password, delete, restore, purge; for files see `app.cli.user_csv`."""
 
 import sys
 from typing import Annotated
@@ -87,6 +87,14 @@ async def show(
         print_json(record)
     else:
         print_table(("field", "value"), [{"field": name, "value": value} for name, value in record.items()])
+
+
+@container_command(application, "set-password")
+async def set_password(container: Container, user: AnyUser) -> None:
+    """Set a new password and end every login of the account. Asks for it; not on a terminal, reads a line of stdin."""
+    account = await container.user_service().find(user)
+    await container.auth_service().set_password(account.id, _password())
+    say(f"password of {account.id} set; every login has ended")
 
 
 @container_command(application, "delete")
