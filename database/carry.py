@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import anyio
 
 from database import interruption
+from database.unbroken import Unbroken
 from database.unit import Unit
 
 T = TypeVar("T")
@@ -28,8 +29,9 @@ def carry(
     """The result of `work`, which runs in the caller's own task.
 
     A cancellation (`Task.cancel`, a timeout, an AnyIO scope) goes into `work` at once while nothing is in flight, as in
-    the queue for a connection. While the driver works for the unit, or at any moment when `to_its_end`, it is raised
-    after that; what `work` gave is dropped then. After the unit's grace, or `within` seconds, the driver is broken off.
+    the queue for a connection. While the driver works for the unit, or for the pool on its way, or at any moment when
+    `to_its_end`, it is raised after that; what `work` gave is dropped then. After the unit's grace, or `within`
+    seconds, the driver is broken off.
     """
     held: _Held | None = None
     outermost, unit.carried = not unit.carried, True
@@ -41,7 +43,9 @@ def carry(
         future = work.send(None)
         while True:
             # Once a cancellation is held nothing more is begun, and what still comes puts things in order.
-            in_flight = future is not None and (to_its_end or unit.executing or held is not None)
+            in_flight = future is not None and (
+                to_its_end or unit.executing or held is not None or isinstance(future, Unbroken)
+            )
             arrived: BaseException | None = None
             if held is not None and in_flight:
                 yield from held.waits_for(future)

@@ -29,6 +29,7 @@ from database.errors import (
     TransactionIsOurs,
     TransactionRolledBack,
 )
+from database.unbroken import close_unbroken
 from database.unit import UNIT, Unit
 
 _END: Final = re.compile(
@@ -71,6 +72,8 @@ def install(engine: AsyncEngine) -> None:
     elif mariadb.is_ours(target.dialect):
         event.listen(target, "connect", mariadb.configure)
         mariadb.prepare(engine)
+    else:
+        close_unbroken(engine)
 
 
 def _unit(connection: Connection | None) -> Unit | None:

@@ -14,15 +14,14 @@ from typing import Any, Final
 from sqlalchemy import Connection
 from sqlalchemy.dialects.mysql.base import MySQLDDLCompiler, MySQLTypeCompiler
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import MissingGreenlet
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.schema import Table
 from sqlalchemy.types import LargeBinary
 from sqlalchemy.types import Text as TextType
-from sqlalchemy.util import await_only
 
 from database.postgresql import STATEMENT_TIMEOUT_OPTION
+from database.unbroken import close_unbroken
 from database.unit import Unit
 from settings import DatabaseSettings
 
@@ -153,7 +152,8 @@ def _end_what_is_given_up(engine: AsyncEngine) -> None:
             finally:
                 connection.close()
 
-    async def end(driver: Any) -> None:
+    async def end(connection: Any) -> None:
+        driver = connection.driver_connection
         at_work = not driver.connected or driver.get_transaction_status()
         driver.close()
         if at_work:
@@ -162,13 +162,7 @@ def _end_what_is_given_up(engine: AsyncEngine) -> None:
             task.add_done_callback(ending.discard)
             await asyncio.wait((task,), timeout=CLOSE_TIMEOUT)
 
-    def terminate(connection: Any) -> None:
-        try:
-            await_only(end(connection.driver_connection))
-        except MissingGreenlet:  # the garbage collector's doing, or a disposal's
-            connection.driver_connection.close()
-
-    dialect.do_terminate = terminate
+    close_unbroken(engine, end)
 
 
 class TableCompiler(MySQLDDLCompiler):

@@ -12,10 +12,12 @@ from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.exc import TimeoutError as QueueTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry, PoolProxiedConnection, QueuePool
+from sqlalchemy.util import await_only, greenlet_spawn
 
 from database import mariadb
 from database.connecting import set_up_errors, unavailable
 from database.errors import PoolTimeout
+from database.unbroken import Unbroken
 
 PING_TIMEOUT: Final = 1.0
 """Seconds after which a connection that doesn't answer is taken for dead."""
@@ -110,7 +112,7 @@ def ping_after_idle(engine: AsyncEngine, idle: float) -> None:
         abort = getattr(driver, "close" if mariadb.is_ours(dialect) else "terminate", bool)
         bound = asyncio.get_running_loop().call_later(PING_TIMEOUT, abort)
         try:
-            alive = dialect.do_ping(connection)
+            alive = await_only(Unbroken(greenlet_spawn(dialect.do_ping, connection)))
         except (dialect.loaded_dbapi.Error, OSError):
             alive = False
         finally:

@@ -11,11 +11,10 @@ from typing import Any, Final
 
 from sqlalchemy import Connection
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import MissingGreenlet
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import ConnectionPoolEntry
-from sqlalchemy.util import await_only
 
+from database.unbroken import close_unbroken
 from database.unit import Unit
 from settings import DatabaseSettings
 
@@ -85,19 +84,13 @@ def close_in_time(engine: AsyncEngine) -> None:
     """
     closing: set[asyncio.Task[None]] = set()
 
-    async def close(driver: Any) -> None:
-        task = asyncio.get_running_loop().create_task(driver.close())
+    async def close(connection: Any) -> None:
+        task = asyncio.get_running_loop().create_task(connection.driver_connection.close())
         closing.add(task)
         task.add_done_callback(closing.discard)
         await asyncio.wait((task,), timeout=CLOSE_TIMEOUT)
 
-    def terminate(connection: Any) -> None:
-        try:
-            await_only(close(connection.driver_connection))
-        except MissingGreenlet:  # the garbage collector's doing
-            connection.terminate()
-
-    engine.sync_engine.dialect.do_terminate = terminate  # type: ignore[assignment]  # it has no event
+    close_unbroken(engine, close)
 
 
 def begin(connection: Connection, unit: Unit | None) -> None:

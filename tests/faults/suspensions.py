@@ -6,10 +6,10 @@ one stops the next user.
 
 import asyncio
 import itertools
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import text
 
@@ -41,10 +41,30 @@ class Walk:
         return f"{self.cancellations} cancellations, {len(self.problems)} problems, control back: {back}"
 
 
-async def walk(settings: Settings, work: Work, styles: Sequence[Style], *, warm: bool) -> Walk:
+def pinging(settings: Settings) -> Settings:
+    """The same, and each connection is checked each time it is taken from the pool."""
+    return settings.model_copy(update={"database": settings.database.model_copy(update={"ping_after_idle": 0.0})})
+
+
+async def kills_pooled(container: Container) -> Callable[[], None]:
+    """Ends the connection in the pool, which its driver then knows (PostgreSQL)."""
+    async with container.engine().connect() as connection:
+        driver: Any = (await connection.get_raw_connection()).driver_connection
+    return driver.terminate  # type: ignore[no-any-return]  # asyncpg has no types
+
+
+async def walk(
+    settings: Settings,
+    work: Work,
+    styles: Sequence[Style],
+    *,
+    warm: bool,
+    first: Callable[[Container], Awaitable[Callable[[], None]]] | None = None,
+) -> Walk:
     """Cancel the work at its suspensions 1, 2, … up to the last, each with the next of the styles (one: always that).
 
-    Cold: the pool is empty at each point. Warm: its connection has just done the same work.
+    Cold: the pool is empty at each point. Warm: its connection has just done the same work. What `first`
+    gives is called at the beginning of the work.
     """
     walked = Walk()
     told: list[Told] = []
@@ -62,9 +82,10 @@ async def walk(settings: Settings, work: Work, styles: Sequence[Style], *, warm:
                 shared = await fresh.enter_async_context(running(Container(settings=own)))
             if warm:
                 await work.run(shared, Told(f"warm {point}"))
+            hurt = None if first is None else await first(shared)
             unit = Told(f"{work} {style} {point}")
             told.append(unit)
-            went_on, problems = await _cancel_at(point, style, work, shared, unit, walked)
+            went_on, problems = await _cancel_at(point, style, work, shared, unit, walked, hurt)
             walked.problems += [f"{unit.unit}: {problem}" for problem in problems]
             if problems or not warm:
                 shared = None
@@ -88,14 +109,26 @@ async def _left(fresh: AsyncExitStack, walked: Walk) -> None:
 
 
 async def _cancel_at(
-    point: int, style: Style, work: Work, container: Container, unit: Told, walked: Walk
+    point: int,
+    style: Style,
+    work: Work,
+    container: Container,
+    unit: Told,
+    walked: Walk,
+    hurt: Callable[[], None] | None,
 ) -> tuple[bool, list[str]]:
     """Whether there may be another point, and what is wrong after this one."""
     problems: list[str] = []
     reached = True
+
+    async def run() -> None:
+        if hurt is not None:
+            hurt()
+        await work.run(container, unit)
+
     try:
         async with no_leaks(container.engine(), settle=2):
-            steps = await step(lambda: work.run(container, unit), at=point, style=style)
+            steps = await step(run, at=point, style=style)
             reached = steps.delivered or steps.ended is not Ended.RESULT
             if steps.delivered:
                 walked.cancellations += 1

@@ -10,8 +10,8 @@ import uvloop
 
 from settings import Settings
 from tests.faults.stepper import Style
-from tests.faults.suspensions import Walk, walk
-from tests.faults.work import EVERY_WORK, WRITES, Work
+from tests.faults.suspensions import Walk, kills_pooled, pinging, walk
+from tests.faults.work import EVERY_WORK, READS, WRITES, Work
 
 STYLES = tuple(Style)
 
@@ -22,6 +22,18 @@ async def test_cancelled_at_every_suspension_nothing_is_left_and_the_outcome_is_
     settings: Settings, work: Work, *, warm: bool
 ) -> None:
     judge(await walk(settings, work, STYLES, warm=warm))
+
+
+@pytest.mark.parametrize("style", [Style.TWICE, Style.LEVEL, Style.ANYIO])
+async def test_so_it_is_when_its_connection_is_checked_first(settings: Settings, style: Style) -> None:
+    """Cancelled again, too, while what the first cancellation broke is put in order."""
+    judge(await walk(pinging(settings), READS, (style,), warm=True))
+
+
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("style", [Style.ONCE, Style.ANYIO])
+async def test_so_it_is_when_its_connection_had_died_in_the_pool(settings: Settings, style: Style) -> None:
+    judge(await walk(settings, READS, (style,), warm=True, first=kills_pooled))
 
 
 def test_so_it_is_on_uvloop(settings: Settings) -> None:
