@@ -76,7 +76,7 @@ async def run_under_kills(
     running = [asyncio.create_task(worker()) for _ in range(workers)]
     database = container.settings().database.url.database or ""
     try:
-        until = time.monotonic() + 10 + kills
+        until = time.monotonic() + 60 + 5 * kills
         for turn in itertools.count():
             await asyncio.sleep(0.03)
             if time.monotonic() > until:

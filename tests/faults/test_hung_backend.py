@@ -17,6 +17,7 @@ from database.errors import CommitOutcomeUnknown, TransactionTimeout
 from settings import Settings
 from tests.faults.leaks import in_use
 from tests.faults.ledger import create_ledger, write_part
+from tests.faults.percentiles import percentile, percentiles
 from tests.faults.private_postgresql import PrivatePostgresql
 from tests.faults.waiting import until
 
@@ -199,13 +200,13 @@ async def test_the_neighbours_of_a_hung_backend_go_on(
             await write_part(transaction.session, "hung", 1)
 
     task = asyncio.create_task(timed(private_postgresql, hung()))
-    slowest = 0.0
+    neighbours = []
     while not task.done():
         begun = time.perf_counter()
         async with container.session_provider()() as session:
             await session.execute(text("SELECT 1"))
-        slowest = max(slowest, time.perf_counter() - begun)
+        neighbours.append(time.perf_counter() - begun)
         await asyncio.sleep(0.01)
     await task
-    print(f"the slowest neighbour took {slowest * 1000:.0f} ms")
-    assert slowest < GRACE
+    print(f"a neighbour took {percentiles(neighbours)}")
+    assert percentile(neighbours, 50) < BUDGET / 10, "one that waits for the hung backend waits for its budget"
