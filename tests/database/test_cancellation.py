@@ -2,15 +2,17 @@
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
 
 import anyio
 import pytest
 from sqlalchemy import text
 
-from containers import Container
+from containers import Container, running
 from database import Outcome, Propagation, TransactionProvider
 from database.errors import TransactionRolledBack
-from tests.database.tables import stored, write
+from settings import Settings
+from tests.database.tables import create_tables, stored, write
 from tests.database.test_joining import LONG_QUERY
 
 SHORT_QUERY = {
@@ -18,6 +20,15 @@ SHORT_QUERY = {
     "mariadb": "SELECT SLEEP(0.1)",
     "sqlite": "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 200000) SELECT max(n) FROM c",
 }
+
+
+@pytest.fixture
+async def patient(settings: Settings) -> AsyncIterator[Container]:
+    """Its grace is longer than a short query takes on any machine."""
+    database = settings.database.model_copy(update={"cancel_grace": 5.0})
+    async with running(Container(settings=settings.model_copy(update={"database": database}))) as container:
+        await create_tables(container)
+        yield container
 
 
 async def driver_of(container: Container) -> object:
@@ -28,13 +39,11 @@ async def driver_of(container: Container) -> object:
 
 
 @pytest.mark.parametrize("way", ["session", "connection", "stream", "run_sync"])
-async def test_a_connection_survives_its_cancelled_statement(
-    transaction: TransactionProvider, with_tables: Container, backend: str, way: str
-) -> None:
-    before = await driver_of(with_tables)
+async def test_a_connection_survives_its_cancelled_statement(patient: Container, backend: str, way: str) -> None:
+    before = await driver_of(patient)
     statement = text(SHORT_QUERY[backend])
     with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.02), transaction() as tx:
+        async with asyncio.timeout(0.02), patient.transaction()() as tx:
             if way == "session":
                 await tx.session.execute(statement)
             elif way == "connection":
@@ -44,45 +53,41 @@ async def test_a_connection_survives_its_cancelled_statement(
             else:
                 await tx.session.run_sync(lambda session: session.execute(statement))
     assert tx.outcome is Outcome.ROLLED_BACK
-    assert await driver_of(with_tables) is before
-    assert with_tables.schema().connections_in_use == 0
+    assert await driver_of(patient) is before
+    assert patient.schema().connections_in_use == 0
 
 
-async def test_what_ended_within_the_grace_is_rolled_back_all_the_same(
-    transaction: TransactionProvider, with_tables: Container, backend: str
-) -> None:
+async def test_what_ended_within_the_grace_is_rolled_back_all_the_same(patient: Container, backend: str) -> None:
     with pytest.raises(TransactionRolledBack) as raised:
-        async with transaction() as tx:
+        async with patient.transaction()() as tx:
             await write(tx.session, "lost")
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.02):
                     await tx.session.execute(text(SHORT_QUERY[backend]))
     assert isinstance(raised.value.__cause__, asyncio.CancelledError)
-    assert await stored(with_tables) == set()
+    assert await stored(patient) == set()
 
 
 async def test_a_savepoint_takes_its_cancelled_statement_with_it_and_the_transaction_goes_on(
-    transaction: TransactionProvider, with_tables: Container, backend: str
+    patient: Container, backend: str
 ) -> None:
-    async with transaction() as tx:
+    async with patient.transaction()() as tx:
         await write(tx.session, "kept")
         with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.02), transaction(Propagation.NESTED):
+            async with asyncio.timeout(0.02), patient.transaction()(Propagation.NESTED):
                 await write(tx.session, "lost")
                 await tx.session.execute(text(SHORT_QUERY[backend]))
         await write(tx.session, "kept too")
-    assert await stored(with_tables) == {"kept", "kept too"}
+    assert await stored(patient) == {"kept", "kept too"}
 
 
-async def test_without_a_transaction_work_goes_on_after_a_cancelled_statement(
-    transaction: TransactionProvider, with_tables: Container, backend: str
-) -> None:
-    async with transaction(Propagation.NOT_SUPPORTED) as tx:
+async def test_without_a_transaction_work_goes_on_after_a_cancelled_statement(patient: Container, backend: str) -> None:
+    async with patient.transaction()(Propagation.NOT_SUPPORTED) as tx:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.02):
                 await tx.session.execute(text(SHORT_QUERY[backend]))
         await write(tx.session, "after")
-    assert await stored(with_tables) == {"after"}
+    assert await stored(patient) == {"after"}
 
 
 @pytest.mark.parametrize("way", ["task", "twice", "anyio"])
