@@ -147,6 +147,7 @@ class Container(containers.DeclarativeContainer):
         token_dao,
         inbox_dao,
         job_dao,
+        audit_dao,
         settings.provided.worker.retain_deleted_users,
         settings.provided.worker.retain_tokens,
         settings.provided.worker.retain_inbox,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
-from sqlalchemy import delete, or_, select
+from sqlalchemy import or_, select
 
 from domain.email_address import email_key
 from domain.user import Role, User, UserStatus
@@ -66,12 +66,6 @@ class UserDao(BaseDao[User]):
         old = old.execution_options(include_deleted=True)
         async with self._session() as session:
             return (await session.scalars(old.with_for_update(skip_locked=True))).all()
-
-    async def purge_many(self, ids: Sequence[int]) -> None:
-        """Delete these accounts for good; their tokens go with them."""
-        if ids:
-            async with self._session() as session:
-                await session.execute(delete(User).where(User.id.in_(ids)))
 
     async def lock_active_admins(self) -> list[int]:
         """The ids of the accounts that may administer, which nobody else changes until the transaction ends. Always

@@ -6,6 +6,7 @@ from typing import Final
 
 from database import TransactionProvider
 from domain.utc_datetime import utc_now
+from repositories.audit_dao import AuditDao
 from repositories.inbox_dao import InboxDao
 from repositories.job_dao import JobDao
 from repositories.token_dao import TokenDao
@@ -13,6 +14,8 @@ from repositories.user_dao import UserDao
 
 BATCH: Final = 200
 """Rows of one transaction."""
+ACCOUNTS: Final = 50
+"""Accounts of one transaction, each with what the audit trail holds of it."""
 
 
 class RetentionService:
@@ -27,6 +30,7 @@ class RetentionService:
         tokens: TokenDao,
         inbox: InboxDao,
         jobs: JobDao,
+        audit: AuditDao,
         retain_deleted_users: timedelta,
         retain_tokens: timedelta,
         retain_inbox: timedelta,
@@ -37,21 +41,26 @@ class RetentionService:
         self._tokens = tokens
         self._inbox = inbox
         self._jobs = jobs
+        self._audit = audit
         self._retain_deleted_users = retain_deleted_users
         self._retain_tokens = retain_tokens
         self._retain_inbox = retain_inbox
         self._retain_jobs = retain_jobs
 
     async def purge_users(self, *, retain: timedelta | None = None) -> int:
-        """Accounts that were soft-deleted so long ago, with their tokens; `retain` instead of the configured time."""
+        """Accounts that were soft-deleted so long ago, with their tokens and their values in the audit trail, which
+        keeps who changed which field, and when. `retain` instead of the configured time.
+        """
         before = utc_now() - (self._retain_deleted_users if retain is None else retain)
 
         async def batch() -> int:
-            ids = await self._users.claim_deleted(BATCH, before=before)
-            await self._users.purge_many(ids)
+            ids = await self._users.claim_deleted(ACCOUNTS, before=before)
+            for user_id in ids:
+                await self._users.purge(user_id)
+                await self._audit.forget_values(user_id)
             return len(ids)
 
-        return await self._in_batches("purge users", batch)
+        return await self._in_batches("purge users", batch, ACCOUNTS)
 
     async def purge_tokens(self) -> int:
         """Tokens that expired so long ago."""
@@ -68,11 +77,11 @@ class RetentionService:
         before = utc_now() - self._retain_jobs
         return await self._in_batches("purge jobs", lambda: self._jobs.forget(BATCH, finished_before=before))
 
-    async def _in_batches(self, name: str, batch: Callable[[], Awaitable[int]]) -> int:
+    async def _in_batches(self, name: str, batch: Callable[[], Awaitable[int]], full: int = BATCH) -> int:
         gone = 0
         while True:
             async with self._transaction(name=name):
                 count = await batch()
             gone += count
-            if count < BATCH:
+            if count < full:
                 return gone

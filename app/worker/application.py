@@ -5,6 +5,7 @@ import signal
 from collections.abc import Callable
 from typing import Any, Final
 
+from billiard.process import current_process
 from celery import Celery
 from celery.signals import (
     setup_logging,
@@ -19,6 +20,7 @@ from app.worker.service_task import Work, send_context, service_task
 
 log = logging.getLogger("gatehouse.worker")
 
+MAIN_PROCESS: Final = "MainProcess"
 celery_app: Final = Celery("gatehouse", set_as_current=False, include=["app.worker.tasks"])
 worker_process: Final = WorkerProcess()
 """This process's loop and container. `build` may be replaced before it is opened."""
@@ -38,9 +40,10 @@ def _configure_logs(**_: Any) -> None:
 
 
 def _open(**_: Any) -> None:
-    # Service managers send SIGTERM to the whole group. Its main process alone decides: it lets its children end.
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    worker_process.limited_by_signal = True
+    if current_process().name != MAIN_PROCESS:  # solo sends this too
+        # Service managers send SIGTERM to the whole group. Its main process alone decides: it lets its children end.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        worker_process.limited_by_signal = True
     worker_process.open()
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from containers import Container
-from domain import SYSTEM, InboxMessage, Job, JobStatus, Token, User, acting_as
+from domain import SYSTEM, AuditEntry, InboxMessage, Job, JobStatus, Token, User, acting_as
 from domain.job import JobFilePart
 from domain.utc_datetime import utc_now
 
@@ -42,6 +42,28 @@ async def test_an_account_goes_with_its_tokens_once_its_time_to_be_restored_is_o
     assert await count(session, User) == 1
 
 
+async def test_the_audit_trail_keeps_who_and_when_and_which_fields_of_a_purged_account_but_no_values(
+    container: Container, session: AsyncSession
+) -> None:
+    users = container.user_service()
+    gone, kept = [await users.create({"email": f"{name}@example.com"}) for name in ("gone", "kept")]
+    with acting_as(gone.id):
+        await users.update(gone.id, {"display_name": "Canary"})
+    await users.delete(gone.id)
+    before = list(await session.scalars(select(AuditEntry).where(AuditEntry.record_id == gone.id)))
+    await container.retention_service().purge_users(retain=timedelta(0))
+    entries = list(
+        await session.scalars(select(AuditEntry).where(AuditEntry.record_id == gone.id).order_by(AuditEntry.id))
+    )
+    assert [entry.action for entry in entries] == ["created", "changed", "deleted", "purged"]
+    assert [entry.created_by for entry in entries] == [SYSTEM, gone.id, SYSTEM, SYSTEM]
+    assert {entry.id: entry.created_at for entry in before}.items() <= {e.id: e.created_at for e in entries}.items()
+    assert entries[1].changes == {"display_name": {}}
+    assert all(not values for entry in entries for values in entry.changes.values())
+    (untouched,) = await session.scalars(select(AuditEntry).where(AuditEntry.record_id == kept.id))
+    assert untouched.changes["email"] == {"after": "kept@example.com"}
+
+
 async def test_tokens_jobs_and_proofs_go_when_they_are_old(container: Container, session: AsyncSession) -> None:
     user = await container.user_service().create({"email": "ada@example.com"})
     for _ in range(2):
@@ -67,9 +89,9 @@ async def test_tokens_jobs_and_proofs_go_when_they_are_old(container: Container,
 @pytest.mark.database("own")
 async def test_purges_side_by_side_purge_each_account_once(container: Container, session: AsyncSession) -> None:
     users = container.user_dao()
-    await users.add_many([User.create({"email": f"user{number}@example.com"}) for number in range(700)])
+    await users.add_many([User.create({"email": f"user{number}@example.com"}) for number in range(170)])
     await session.execute(update(User).values(deleted_at=utc_now() - LONG_AGO))
     retention = container.retention_service()
     purged = await asyncio.gather(*(retention.purge_users() for _ in range(3)))
-    assert sum(purged) == 700
+    assert sum(purged) == 170
     assert await count(session, User) == 0

@@ -1,0 +1,140 @@
+"""BackgroundTasks: work of the API process that goes on after its request was answered.
+
+For what may be lost when the process is killed, such as a cache or a statistic. What must not be lost is a message of
+the outbox.
+
+    BackgroundError
+    ├── BackgroundFull      as much as may waits already
+    └── BackgroundClosed    the process stops, or has not started
+"""
+
+import asyncio
+import contextvars
+import logging
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from types import TracebackType
+from typing import Self
+
+import anyio
+from anyio.abc import TaskGroup
+
+from database import current_transaction
+from database.transaction import ambient
+
+Work = Callable[[], Awaitable[object]]
+
+log = logging.getLogger("gatehouse.background")
+
+
+class BackgroundError(Exception):
+    """Work can't be started."""
+
+
+class BackgroundFull(BackgroundError):
+    """As much work as may waits already."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        super().__init__(limit)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.limit} background tasks run or wait already. Answer 503, raise BACKGROUND__LIMIT, "
+            "or make it a message of the outbox."
+        )
+
+
+class BackgroundClosed(BackgroundError):
+    """The process stops, or has not started."""
+
+    def __str__(self) -> str:
+        return "background tasks start inside the application's lifespan only. Make it a message of the outbox."
+
+
+class BackgroundTasks(AbstractAsyncContextManager["BackgroundTasks"]):
+    """Supervised: a failure is logged and counted, and stops nothing else. Entered inside `running()`, it is drained
+    before the engine is disposed of: at its end nothing new starts, and what runs has `drain_timeout` seconds.
+
+    `counts` has how many were `started`, and of these `done`, `failed` and `cancelled`, and how many were `refused`.
+    """
+
+    def __init__(self, *, limit: int = 1000, concurrency: int = 4, drain_timeout: float = 10.0) -> None:
+        self._limit = limit
+        self._places = asyncio.Semaphore(concurrency)
+        self._drain_timeout = drain_timeout
+        self._group: TaskGroup | None = None
+        self._waiting = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self.counts: Counter[str] = Counter()
+
+    @property
+    def waiting(self) -> int:
+        """How much runs or waits."""
+        return self._waiting
+
+    def start(self, name: str, work: Work) -> None:
+        """Run `work` once this task's transaction has committed, or at once outside one; never, where it rolls back.
+
+        It has a copy of the caller's context, the acting user and the request included, and none of its transactions:
+        what it begins is its own. Raises `BackgroundFull`, `BackgroundClosed`.
+        """
+        if self._group is None:
+            raise BackgroundClosed
+        if self._waiting >= self._limit:
+            self.counts["refused"] += 1
+            raise BackgroundFull(self._limit)
+        context = contextvars.copy_context()
+        context.run(ambient.set, None)
+        transaction = current_transaction()
+        if transaction is None:
+            self._spawn(name, work, context)
+        else:
+            transaction.after_commit(lambda: self._spawn(name, work, context))
+
+    async def __aenter__(self) -> Self:
+        self._group = await anyio.create_task_group().__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        group, self._group = self._group, None
+        assert group is not None  # noqa: S101 - entered
+        if error is None:
+            with anyio.move_on_after(self._drain_timeout):
+                await self._idle.wait()
+        if self._waiting:
+            log.warning("cancelled when the application stopped: %d background tasks", self._waiting)
+        group.cancel_scope.cancel()
+        await group.__aexit__(None, None, None)
+
+    def _spawn(self, name: str, work: Work, context: contextvars.Context) -> None:
+        group = self._group
+        if group is None:
+            self.counts["refused"] += 1
+            log.warning("background task %s was not started: the application stops", name)
+            return
+        self._waiting += 1
+        self._idle.clear()
+        self.counts["started"] += 1
+        context.run(group.start_soon, self._supervised, name, work)
+
+    async def _supervised(self, name: str, work: Work) -> None:
+        try:
+            async with self._places:
+                await work()
+        except Exception:
+            self.counts["failed"] += 1
+            log.exception("background task %s failed", name)
+        except BaseException:
+            self.counts["cancelled"] += 1
+            raise
+        else:
+            self.counts["done"] += 1
+        finally:
+            self._waiting -= 1
+            if not self._waiting:
+                self._idle.set()

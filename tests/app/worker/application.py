@@ -1,0 +1,81 @@
+"""The worker's application with tasks and a message handler that tests look at. Run by `processes.py`."""
+
+import asyncio
+import os
+import threading
+from typing import Any, Final
+
+from dependency_injector import providers
+from sqlalchemy import event
+
+from app.worker import celery_app, task, worker_process
+from containers import Container
+from domain import OutboxMessage, acting_user_id, current_request_id
+from domain.trace_parent import current_trace_parent
+
+EFFECT: Final = "test.effect"
+"""A message whose effect is an account named after it."""
+
+app = celery_app
+_connected: list[int] = []
+
+
+def build() -> Container:
+    container = Container()
+
+    async def effect(message: OutboxMessage) -> None:
+        async with container.transaction()():
+            if await container.inbox_dao().take(message.id):
+                await container.user_service().create({"email": message.payload["email"]})
+        if message.payload.get("slowly"):
+            await asyncio.sleep(float(message.payload["slowly"]))
+
+    handlers: Any = container.message_handlers()
+    container.message_handlers.override(providers.Object(handlers | {EFFECT: effect}))
+    return container
+
+
+worker_process.build = build
+
+
+def _count_connections(container: Container) -> None:
+    engine = container.engine().sync_engine
+    if not getattr(container, "counted", False):
+        setattr(container, "counted", True)  # noqa: B010 - a mark of this module's own
+        event.listen(engine, "connect", lambda *_: _connected.append(os.getpid()))
+
+
+@task("test.look")
+async def look(container: Container) -> dict[str, Any]:
+    """Where a task runs, and for whom."""
+    return {
+        "pid": os.getpid(),
+        "thread": threading.current_thread().name,
+        "container": id(container),
+        "loop": id(asyncio.get_running_loop()),
+        "acting_user": acting_user_id(),
+        "request_id": current_request_id(),
+        "trace_parent": current_trace_parent(),
+    }
+
+
+@task("test.work")
+async def work(container: Container, email: str) -> dict[str, int]:
+    """An account, and how many connections this process has opened."""
+    _count_connections(container)
+    user = await container.user_service().create({"email": email})
+    return {"pid": os.getpid(), "created_by": user.created_by, "connections": len(_connected)}
+
+
+@task("test.dawdle", soft_time_limit=1)
+async def dawdle(container: Container, email: str) -> None:
+    """Half a unit, and a sleep over the limit."""
+    async with container.transaction()():
+        await container.user_service().create({"email": email})
+        await asyncio.sleep(30)
+
+
+@task("test.fail")
+async def fail(container: Container) -> None:
+    """What a task raises, its caller is told."""
+    raise LookupError
