@@ -37,6 +37,7 @@ from services.inbox_service import InboxService
 from services.notification_service import WELCOME, NotificationService
 from services.notifier import FileNotifier
 from services.outbox_relay import OutboxRelay
+from services.user_import_job import USER_IMPORT, UserImportJob
 from settings import Settings
 from settings.secret_key import secret_key
 
@@ -131,7 +132,18 @@ class Container(containers.DeclarativeContainer):
     notification_service = providers.Factory(
         NotificationService, transaction, user_dao, outbox_service, inbox_dao, notifier
     )
-    message_handlers = providers.Dict({WELCOME: notification_service.provided.welcome})
+    user_import_job = providers.Factory(
+        UserImportJob,
+        transaction,
+        job_dao,
+        outbox_service,
+        inbox_dao,
+        user_csv_service,
+        settings.provided.csv.max_bytes,
+    )
+    message_handlers = providers.Dict(
+        {WELCOME: notification_service.provided.welcome, USER_IMPORT: user_import_job.provided.run}
+    )
     inbox_service = providers.Factory(
         InboxService,
         outbox_dao,

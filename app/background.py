@@ -22,6 +22,7 @@ from anyio.abc import TaskGroup
 
 from database import current_transaction
 from database.transaction import ambient
+from settings import Settings
 
 Work = Callable[[], Awaitable[object]]
 
@@ -69,6 +70,13 @@ class BackgroundTasks(AbstractAsyncContextManager["BackgroundTasks"]):
         self._idle = asyncio.Event()
         self._idle.set()
         self.counts: Counter[str] = Counter()
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """As the settings say."""
+        section = settings.background
+        drain_timeout = settings.database.drain_timeout
+        return cls(limit=section.limit, concurrency=section.concurrency, drain_timeout=drain_timeout)
 
     @property
     def waiting(self) -> int:

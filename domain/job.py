@@ -10,11 +10,14 @@ from sqlalchemy.orm import Mapped, mapped_column
 from domain.model import Base, ModelMixin
 from domain.utc_datetime import UTCDateTime
 
+ERROR_LENGTH: Final = 300
 PART: Final = 60_000
 """Bytes of a part: what the smallest binary column of all databases holds."""
 
 
 class JobStatus(StrEnum):
+    RECEIVING = "receiving"
+    """Its file is still coming."""
     WAITING = "waiting"
     RUNNING = "running"
     DONE = "done"
@@ -40,7 +43,7 @@ class Job(ModelMixin, Base):
     options: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     progress: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     position: Mapped[int] = mapped_column(Integer, default=0)
-    error: Mapped[str | None] = mapped_column(String(300))
+    error: Mapped[str | None] = mapped_column(String(ERROR_LENGTH))
     """Why it failed."""
     finished_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 

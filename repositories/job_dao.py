@@ -1,19 +1,50 @@
 """JobDao: jobs, and the files they work on."""
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import and_, delete, insert, or_, select
 
-from domain.job import Job, JobFilePart, JobStatus
+from domain.job import ERROR_LENGTH, Job, JobFilePart, JobStatus
 from repositories.base_dao import BaseDao
-from repositories.errors import JobNotFound
+from repositories.errors import JobNotFound, StaleVersion
+
+LEASE: Final = timedelta(seconds=60)
+"""Who hasn't come further with a job for so long has lost it."""
 
 
 class JobDao(BaseDao[Job]):
     """Jobs by their id, besides what every DAO can do."""
 
     not_found = JobNotFound
+
+    async def received(self, job_id: int) -> None:
+        """Its file is whole."""
+        await self.update().eq("id", job_id).set(status=JobStatus.WAITING).execute()
+
+    async def claim(self, job_id: int, *, now: datetime) -> bool:
+        """Begin it, or go on with it where nobody has for `LEASE`; False where somebody is at it, or it has ended."""
+        free = or_(
+            Job.status == JobStatus.WAITING,
+            and_(Job.status == JobStatus.RUNNING, Job.updated_at < now - LEASE),
+        )
+        return await self.update().eq("id", job_id).where(free).set(status=JobStatus.RUNNING).execute() > 0
+
+    async def advance(self, job_id: int, *, progress: Mapping[str, Any], position: int) -> None:
+        """It has come to `position`. Raises `StaleVersion` when somebody else has come as far."""
+        changed = self.update().eq("id", job_id).eq("status", JobStatus.RUNNING).lt("position", position)
+        if not await changed.set(progress=progress, position=position).execute():
+            raise StaleVersion
+
+    async def finish(self, job_id: int, *, progress: Mapping[str, Any], error: str | None, at: datetime) -> None:
+        """It has ended, in `error` or well; its file goes. Needs a transaction."""
+        status = JobStatus.DONE if error is None else JobStatus.FAILED
+        error = None if error is None else error[:ERROR_LENGTH]
+        await (
+            self.update().eq("id", job_id).set(status=status, progress=progress, error=error, finished_at=at).execute()
+        )
+        await self.drop_file(job_id)
 
     async def add_part(self, job_id: int, number: int, content: bytes) -> None:
         """Store a piece of the job's file."""
@@ -32,10 +63,11 @@ class JobDao(BaseDao[Job]):
             await session.execute(delete(JobFilePart).where(JobFilePart.job_id == job_id))
 
     async def forget(self, limit: int, *, finished_before: datetime) -> int:
-        """Delete jobs that ended long ago; how many."""
+        """Delete jobs that ended, or whose file broke off, before that moment; how many. Needs a transaction."""
+        receiving = Job.status == JobStatus.RECEIVING
         old = (
             select(Job.id)
-            .where(Job.status.in_((JobStatus.DONE, JobStatus.FAILED)), Job.finished_at < finished_before)
+            .where(or_(Job.finished_at < finished_before, and_(receiving, Job.created_at < finished_before)))
             .limit(limit)
             .with_for_update(skip_locked=True)
         )

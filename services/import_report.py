@@ -1,7 +1,7 @@
 """What became of each row of an import."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -25,6 +25,23 @@ class ImportReport:
     next_line: int = 1
     """Everything before this line of the file is settled: where an import that was interrupted goes on."""
 
+    def add(self, reports: Sequence["RowReport"]) -> None:
+        """These rows are settled, too."""
+        for line, outcome, reason in reports:
+            self.imported += outcome is RowOutcome.IMPORTED
+            self.skipped += outcome is RowOutcome.SKIPPED
+            if outcome is RowOutcome.REJECTED:
+                self.rejected.append(Rejection(line, reason))
+        self.rows += len(reports)
+        if reports:
+            self.next_line = reports[-1].line + 1
+
+    def plus(self, reports: Sequence["RowReport"]) -> "ImportReport":
+        """A copy to which these rows are added."""
+        copy = replace(self, rejected=list(self.rejected))
+        copy.add(reports)
+        return copy
+
 
 class RowOutcome(StrEnum):
     IMPORTED = "imported"
@@ -43,3 +60,8 @@ class RowReport(NamedTuple):
 
 RowReports = Callable[[Sequence[RowReport]], None]
 """Told after each batch what became of its rows, in the order of the file."""
+
+Keep = Callable[[ImportReport], Awaitable[None]]
+"""Told how far the import is, in the transaction of the rows that were stored last; what it writes is committed with
+them, and what it raises undoes them.
+"""

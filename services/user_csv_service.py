@@ -13,7 +13,7 @@ from services.csv_delimiter import Delimiter
 from services.csv_errors import TooManyCsvRows, UnreadableCsv
 from services.csv_reader import TextFile, records
 from services.csv_text import csv_text
-from services.import_report import ImportReport, RowReports
+from services.import_report import ImportReport, Keep, RowReports
 from services.user_import import Row, UserImport
 
 BATCH: Final = 500
@@ -45,6 +45,7 @@ class UserCsvService:
         progress: Callable[[ImportReport], None] | None = None,
         row_reports: RowReports | None = None,
         report: ImportReport | None = None,
+        keep: Keep | None = None,
     ) -> ImportReport:
         """Create an account for each row whose e-mail address (without one: phone number) is new.
 
@@ -54,10 +55,11 @@ class UserCsvService:
 
         After each batch `progress` is told the counts, and `row_reports` what became of its rows. `report` is filled
         in as batches are settled: it holds what was done when this raises or is cancelled, and its `next_line` is the
-        `start_line` to go on from. Raises `CsvError` leaves when the file can't be used, or not to its end.
+        `start_line` to go on from; `keep` is told the same in the transaction of each batch. Raises `CsvError` leaves
+        when the file can't be used, or not to its end.
         """
         report = ImportReport() if report is None else report
-        users = UserImport(self._transaction, self._users, report, region=region, dry_run=dry_run)
+        users = UserImport(self._transaction, self._users, report, region=region, dry_run=dry_run, keep=keep)
         batch: list[Row] = []
         mapping: CsvColumns | None = None
         taken = 0

@@ -1,6 +1,6 @@
 """UserImport: one file on its way in, a batch of rows at a time."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -10,7 +10,7 @@ from domain.errors import PhoneTaken, Unacceptable
 from domain.user import User
 from repositories.user_dao import UserDao
 from services.csv_columns import CsvColumns
-from services.import_report import ImportReport, Rejection, RowOutcome, RowReport
+from services.import_report import ImportReport, Keep, RowOutcome, RowReport
 
 COLUMNS: Final = ("email", "email_key", "phone", "display_name", "role", "status")
 LOOKS: Final = 3
@@ -61,15 +61,19 @@ class UserImport:
         *,
         region: str | None,
         dry_run: bool,
+        keep: Keep | None = None,
     ) -> None:
         self._transaction = transaction
         self._users = users
         self._report = report
         self._region = region
         self._dry_run = dry_run
+        self._keep = keep
         self._seen = Contacts()
         """Of a dry run's rows so far, which no look at the database finds."""
         self._reasons: dict[str, str] = {}
+        self._batch: Sequence[Row] = ()
+        self._settled: dict[int, RowReport] = {}
 
     def row(self, mapping: CsvColumns, line: int, cells: Sequence[str]) -> Row:
         """The record against the rules of an account."""
@@ -87,18 +91,26 @@ class UserImport:
     async def settle(self, rows: Sequence[Row]) -> list[RowReport]:
         """What became of the rows, in their order; added to the report."""
         fresh = [row for row in rows if row.values is not None]
-        stored = {row.line: row for row in await (self._look(fresh) if self._dry_run else self._store(fresh))}
-        reports = [stored.get(row.line) or RowReport(row.line, RowOutcome.REJECTED, row.reason) for row in rows]
-        report = self._report
-        for line, outcome, reason in reports:
-            report.imported += outcome is RowOutcome.IMPORTED
-            report.skipped += outcome is RowOutcome.SKIPPED
-            if outcome is RowOutcome.REJECTED:
-                report.rejected.append(Rejection(line, reason))
-        report.rows += len(rows)
-        if rows:
-            report.next_line = rows[-1].line + 1
+        settled: dict[int, RowReport] = {}
+        self._batch, self._settled = rows, settled
+        for report in await (self._look(fresh) if self._dry_run else self._store(fresh)):
+            settled[report.line] = report
+        reports = self._reports(rows, settled)
+        self._report.add(reports)
+        if self._keep is not None and rows and (self._dry_run or not fresh):
+            await self._keep(self._report)
         return reports
+
+    def _reports(self, rows: Sequence[Row], settled: Mapping[int, RowReport]) -> list[RowReport]:
+        return [settled.get(row.line) or RowReport(row.line, RowOutcome.REJECTED, row.reason) for row in rows]
+
+    async def _kept(self, stored: Sequence[RowReport]) -> None:
+        """In the transaction that stores them: how far the import is then."""
+        if self._keep is None:
+            return
+        settled = self._settled | {report.line: report for report in stored}
+        upto = [row for row in self._batch if row.line <= stored[-1].line]
+        await self._keep(self._report.plus(self._reports(upto, settled)))
 
     async def _store(self, rows: Sequence[Row]) -> list[RowReport]:
         if not rows:
@@ -108,6 +120,7 @@ class UserImport:
             reports = await self._judged(rows, Contacts())
             new = [row for row, report in zip(rows, reports, strict=True) if report.outcome is RowOutcome.IMPORTED]
             await self._users.add_many([User(**(row.values or {})) for row in new])
+            await self._kept(reports)
             return reports
 
         for _ in range(LOOKS):
@@ -118,7 +131,9 @@ class UserImport:
         if len(rows) == 1:
             return [RowReport(rows[0].line, RowOutcome.REJECTED, TAKEN_MEANWHILE)]
         half = len(rows) // 2
-        return [*await self._store(rows[:half]), *await self._store(rows[half:])]
+        first = await self._store(rows[:half])
+        self._settled |= {report.line: report for report in first}
+        return [*first, *await self._store(rows[half:])]
 
     async def _look(self, rows: Sequence[Row]) -> list[RowReport]:
         return await self._judged(rows, self._seen) if rows else []

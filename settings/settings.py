@@ -17,6 +17,7 @@ from pydantic_settings import (
 )
 from pydantic_settings import SettingsError as UnreadableValue
 
+from settings.background import BackgroundSettings
 from settings.csv import CsvSettings
 from settings.database import DatabaseSettings
 from settings.errors import Problem, SettingsError
@@ -96,6 +97,7 @@ class Settings(BaseSettings):
     tokens: TokenSettings = Field(default_factory=TokenSettings)
     outbox: OutboxSettings = Field(default_factory=OutboxSettings)
     worker: WorkerSettings = Field(default_factory=WorkerSettings)
+    background: BackgroundSettings = Field(default_factory=BackgroundSettings)
     csv: CsvSettings = Field(default_factory=CsvSettings)
     passwords: PasswordSettings = Field(default_factory=PasswordSettings)
     rate_limits: RateLimitSettings = Field(default_factory=RateLimitSettings)

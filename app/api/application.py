@@ -7,7 +7,7 @@ from fastapi import Depends, FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from app.api import auth, health, own_account, user_csv, users
+from app.api import auth, health, jobs, own_account, user_csv, users
 from app.api.access import PREFIX, AccessTable, listed_only
 from app.api.authentication import Authentication
 from app.api.body_limit import BodyLimit, BodyLimits
@@ -15,6 +15,7 @@ from app.api.media_type import json_body_only
 from app.api.problems import Problem, install_problems
 from app.api.request_context import RequestContext
 from app.api.security_headers import SecurityHeaders
+from app.background import BackgroundTasks
 from containers import Container, running
 from settings import Environment, HttpSettings
 
@@ -28,8 +29,8 @@ def create_app(container: Container | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with running(container) as running_container:
-            app.state.container = running_container
+        async with running(container) as running_container, BackgroundTasks.of(settings) as background:
+            app.state.container, app.state.background = running_container, background
             yield
 
     app = FastAPI(
@@ -44,7 +45,7 @@ def create_app(container: Container | None = None) -> FastAPI:
         openapi_url="/openapi.json" if public_docs else None,
         responses={"default": {"model": Problem, "description": "A problem document (RFC 9457)"}},
     )
-    app.state.container = container
+    app.state.container, app.state.background = container, BackgroundTasks()
     app.state.access_table = AccessTable()
     install_problems(app)
     # The last one added is the outermost.
@@ -56,6 +57,7 @@ def create_app(container: Container | None = None) -> FastAPI:
     for module in (auth, own_account):
         app.include_router(module.router, prefix=PREFIX, dependencies=[Depends(json_body_only)])
     app.include_router(user_csv.router, prefix=PREFIX)  # before /users/{user_id}
+    app.include_router(jobs.router, prefix=PREFIX)
     app.include_router(users.router, prefix=PREFIX, dependencies=[Depends(json_body_only)])
     app.include_router(health.router)
     return app

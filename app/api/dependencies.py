@@ -11,10 +11,12 @@ from starlette.requests import HTTPConnection
 
 from app.api.authentication import STATE_KEY
 from app.api.identifiers import UserId
+from app.background import BackgroundTasks
 from containers import Container
 from domain import User
 from domain.errors import NotAllowed, NotAuthenticated
 from services import AuthService, RateLimits, UserCsvService, UserService
+from services.user_import_job import UserImportJob
 from settings import Settings
 
 
@@ -45,6 +47,17 @@ async def rate_limits(container: ContainerDep) -> RateLimits:
 async def client_address(connection: HTTPConnection) -> str | None:
     """Where the client is, as far as trusted proxies tell; None over a socket of this machine's."""
     return None if connection.client is None else connection.client.host
+
+
+async def user_import_job(container: ContainerDep) -> UserImportJob:
+    """Imports that go on after their request was answered."""
+    return container.user_import_job()
+
+
+async def background(connection: HTTPConnection) -> BackgroundTasks:
+    """Work that goes on after the request was answered, and ends with the process."""
+    tasks: BackgroundTasks = connection.app.state.background
+    return tasks
 
 
 async def acting_user(connection: HTTPConnection) -> User:
@@ -89,5 +102,7 @@ ClientAddressDep = Annotated[str | None, Depends(client_address)]
 UserServiceDep = Annotated[UserService, Depends(user_service)]
 SettingsDep = Annotated[Settings, Depends(settings)]
 UserCsvServiceDep = Annotated[UserCsvService, Depends(user_csv_service)]
+UserImportJobDep = Annotated[UserImportJob, Depends(user_import_job)]
+BackgroundDep = Annotated[BackgroundTasks, Depends(background)]
 AdminDep = Annotated[User, Depends(admin)]
 AdminOrSelfDep = Annotated[User, Depends(admin_or_self)]

@@ -17,6 +17,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 
 from app.api.errors import ApiError, MalformedHeader, PreconditionRequired, UnsupportedMediaType
+from app.background import BackgroundError
 from database.errors import (
     CommitOutcomeUnknown,
     ConnectionLost,
@@ -101,6 +102,7 @@ TABLE: Final[Sequence[tuple[type[BaseException], HTTPStatus, str]]] = (
     (ClientDisconnect, HTTPStatus.BAD_REQUEST, "body_cut_off"),
     (Unavailable, HTTPStatus.SERVICE_UNAVAILABLE, "unavailable"),
     (ContainerClosed, HTTPStatus.SERVICE_UNAVAILABLE, "unavailable"),
+    (BackgroundError, HTTPStatus.SERVICE_UNAVAILABLE, "unavailable"),
     (SerializationFailure, HTTPStatus.SERVICE_UNAVAILABLE, "try_again"),
     (DeadlockDetected, HTTPStatus.SERVICE_UNAVAILABLE, "try_again"),
     (LockNotAvailable, HTTPStatus.SERVICE_UNAVAILABLE, "try_again"),
@@ -165,7 +167,7 @@ def install_problems(app: FastAPI) -> None:
     async def known(request: Request, error: Exception) -> Response:
         return problem_for(error, request.url.path)
 
-    for family in (DomainError, RepositoryError, DatabaseError, CsvError, ApiError, ClientDisconnect):
+    for family in (BackgroundError, DomainError, RepositoryError, DatabaseError, CsvError, ApiError, ClientDisconnect):
         app.add_exception_handler(family, known)
     app.add_exception_handler(RequestValidationError, _invalid_request)
     app.add_exception_handler(HTTPException, _http_error)

@@ -6,12 +6,13 @@ from http import HTTPStatus
 from tempfile import SpooledTemporaryFile
 from typing import Annotated, Any, Final, Self
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Header, Query, Request
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from app.api.csv_body import CONTENT, csv_body
-from app.api.dependencies import SettingsDep, UserCsvServiceDep, admin
+from app.api.dependencies import SettingsDep, UserCsvServiceDep, UserImportJobDep, admin
+from app.api.jobs import JobBody
 from app.api.problems import problem_for
 from database.errors import DatabaseError
 from domain.phone_number import REGIONS
@@ -21,6 +22,7 @@ from services.csv_encoding import DecodedText
 from services.csv_errors import CsvError
 from services.csv_text import REPORT_HEADER, csv_text, report_text
 from services.import_report import ImportReport, RowReport
+from services.user_import_job import UserImportJob
 
 router = APIRouter(prefix="/users", tags=["users"])
 
@@ -80,11 +82,19 @@ class ImportBody(BaseModel):
     "/import",
     dependencies=[Depends(admin)],
     response_model=ImportBody,
-    responses={200: {"content": {"text/csv": {"schema": {"type": "string"}}}}},
+    responses={
+        200: {"content": {"text/csv": {"schema": {"type": "string"}}}},
+        202: {"model": JobBody, "description": "The file is stored; its import goes on in a worker"},
+    },
     openapi_extra={"requestBody": {"required": True, "content": CONTENT}},
 )
 async def import_users(
-    request: Request, options: Annotated[ImportOptions, Query()], users: UserCsvServiceDep, settings: SettingsDep
+    request: Request,
+    options: Annotated[ImportOptions, Query()],
+    users: UserCsvServiceDep,
+    jobs: UserImportJobDep,
+    settings: SettingsDep,
+    prefer: Annotated[str, Header(description="`respond-async`: import in a worker")] = "",
 ) -> Any:
     """Create an account for each row of a CSV file that is new, in batches that are stored whole or not at all.
 
@@ -92,7 +102,12 @@ async def import_users(
     a file that says what became of each row. Sending a file again is safe: what is there already is skipped. When a
     file can't be read to its end, or the database fails, the problem's `report` says what was done before, and its
     `next_line` is the `start_line` to go on from.
+
+    With `Prefer: respond-async` the file is stored and imported by a worker: 202, and Location is where to ask how far
+    it is.
     """
+    if "respond-async" in prefer.lower():
+        return await _in_worker(request, options, jobs)
     columns = column_mapping(options.column)
     report = ImportReport()
     lines = _ReportFile() if "text/csv" in request.headers.get("accept", "") else None
@@ -119,6 +134,24 @@ async def import_users(
     if lines is None:
         return ImportBody.of(report)
     return StreamingResponse(lines.pieces(), HTTPStatus.OK, _attachment("import-report.csv"), CSV)
+
+
+async def _in_worker(request: Request, options: ImportOptions, jobs: UserImportJob) -> Response:
+    async with csv_body(request) as body:
+        job = await jobs.start(
+            body,
+            columns=options.column,
+            region=options.region,
+            delimiter=options.delimiter,
+            start_line=options.start_line,
+            dry_run=options.dry_run,
+        )
+    headers = {
+        "Location": request.url_for("get_job", job_id=str(job.id)).path,
+        "Preference-Applied": "respond-async",
+        "Retry-After": "1",
+    }
+    return JSONResponse(JobBody.of(job).model_dump(mode="json"), HTTPStatus.ACCEPTED, headers)
 
 
 @router.get(

@@ -1,0 +1,60 @@
+"""`/v1/jobs`: work that goes on after its request was answered."""
+
+from datetime import datetime
+from typing import Any, Self
+
+from fastapi import APIRouter, Depends, Response
+from pydantic import BaseModel
+
+from app.api.dependencies import UserImportJobDep, admin
+from app.api.identifiers import IdText, UserId
+from domain import Job, JobStatus
+
+router = APIRouter(prefix="/jobs", tags=["jobs"])
+
+RETRY_AFTER = "1"
+
+
+class RejectedRow(BaseModel):
+    """A row that was not imported: the line of the file it begins on, and why."""
+
+    line: int
+    reason: str
+
+
+class ImportProgress(BaseModel):
+    """`rows` = `imported` + `skipped` + `rejected_count`; of the rejected ones the first thousand are listed."""
+
+    rows: int = 0
+    imported: int = 0
+    skipped: int = 0
+    rejected_count: int = 0
+    rejected: list[RejectedRow] = []
+
+
+class JobBody(BaseModel):
+    """A job. `error` says why it failed; what `progress` counts is done all the same."""
+
+    id: IdText
+    kind: str
+    status: JobStatus
+    progress: ImportProgress
+    error: str | None
+    created_at: datetime
+    created_by: IdText
+    updated_at: datetime
+    finished_at: datetime | None
+
+    @classmethod
+    def of(cls, job: Job) -> Self:
+        fields: dict[str, Any] = {name: getattr(job, name) for name in cls.model_fields}
+        return cls.model_validate(fields)
+
+
+@router.get("/{job_id}", dependencies=[Depends(admin)])
+async def get_job(job_id: UserId, jobs: UserImportJobDep, response: Response) -> JobBody:
+    """How far a job is. Retry-After is there as long as it goes on."""
+    job = await jobs.get(job_id)
+    if job.finished_at is None:
+        response.headers["Retry-After"] = RETRY_AFTER
+    return JobBody.of(job)

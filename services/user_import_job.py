@@ -1,0 +1,164 @@
+"""UserImportJob: a CSV import that goes on after its request was answered."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from database import TransactionProvider
+from domain import Job, JobStatus, OutboxMessage
+from domain.job import PART
+from domain.utc_datetime import utc_now
+from repositories.inbox_dao import InboxDao
+from repositories.job_dao import JobDao
+from services.csv_columns import column_mapping
+from services.csv_delimiter import Delimiter
+from services.csv_encoding import ByteFile, DecodedText
+from services.csv_errors import CsvError, CsvTooLarge
+from services.import_report import ImportReport, Rejection
+from services.outbox_service import OutboxService
+from services.user_csv_service import UserCsvService
+
+USER_IMPORT: Final = "users.import"
+"""The job's kind, and the topic of the message that has it run."""
+REPORTED: Final = 1000
+"""Rejected rows that are kept with the job; the others are counted."""
+
+
+class UserImportJob:
+    """The file is stored with the job, in the database, where any worker finds it; it is deleted when the job ends.
+
+    Each batch is committed with the job's progress: a job that is interrupted goes on behind its last batch, and counts
+    no row twice.
+    """
+
+    def __init__(
+        self,
+        transaction: TransactionProvider,
+        jobs: JobDao,
+        outbox: OutboxService,
+        inbox: InboxDao,
+        users: UserCsvService,
+        max_bytes: int,
+    ) -> None:
+        self._transaction = transaction
+        self._jobs = jobs
+        self._outbox = outbox
+        self._inbox = inbox
+        self._users = users
+        self._max_bytes = max_bytes
+
+    async def start(
+        self,
+        file: ByteFile,
+        *,
+        columns: Sequence[str] = (),
+        region: str | None = None,
+        delimiter: Delimiter | None = None,
+        start_line: int = 1,
+        dry_run: bool = False,
+    ) -> Job:
+        """Store the file, and have it imported. `columns` are `FIELD=COLUMN`. Raises `CsvTooLarge`, and `CsvError`
+        leaves for columns that can't be meant; then there is no job.
+        """
+        column_mapping(columns)
+        options = {"columns": list(columns), "region": region, "delimiter": delimiter, "dry_run": dry_run}
+        job = await self._jobs.add(
+            Job(kind=USER_IMPORT, status=JobStatus.RECEIVING, options=options, position=start_line)
+        )
+        try:
+            await self._store(job.id, file)
+            async with self._transaction(name="start import"):
+                await self._jobs.received(job.id)
+                await self._outbox.append(USER_IMPORT, {"job_id": str(job.id)})
+        except Exception:
+            await self._jobs.purge(job.id)  # its parts go with it
+            raise
+        return await self._jobs.get(job.id)
+
+    async def get(self, job_id: int) -> Job:
+        """How far it is. Raises `JobNotFound`."""
+        return await self._jobs.get(job_id)
+
+    async def run(self, message: OutboxMessage) -> None:
+        """Handles `USER_IMPORT`: begins, or goes on. While another worker is at it, the message is left for later."""
+        job_id = int(message.payload["job_id"])
+        if not await self._jobs.claim(job_id, now=utc_now()):
+            job = await self._jobs.get_or_none(job_id)
+            if job is None or job.finished_at is not None:
+                async with self._transaction(name="done: import"):
+                    await self._inbox.take(message.id)
+            return
+        job = await self._jobs.get(job_id)
+        report = _report_of(job)
+        error: str | None = None
+        try:
+            await self._import(job, report)
+        except CsvError as refusal:
+            error = str(refusal)
+        async with self._transaction(name="end import"):
+            if await self._inbox.take(message.id):
+                await self._jobs.finish(job_id, progress=progress_of(report), error=error, at=utc_now())
+
+    async def _import(self, job: Job, report: ImportReport) -> None:
+        async def keep(now: ImportReport) -> None:
+            await self._jobs.advance(job.id, progress=progress_of(now), position=now.next_line)
+
+        options = job.options
+        delimiter = options.get("delimiter")
+        await self._users.import_file(
+            DecodedText(_StoredFile(self._jobs, job.id), max_bytes=self._max_bytes),
+            columns=column_mapping(options.get("columns", ())),
+            region=options.get("region"),
+            delimiter=None if delimiter is None else Delimiter(delimiter),
+            start_line=job.position,
+            dry_run=bool(options.get("dry_run")),
+            report=report,
+            keep=keep,
+        )
+
+    async def _store(self, job_id: int, file: ByteFile) -> None:
+        number, held, size = 0, bytearray(), 0
+        while piece := await file.read(PART):
+            size += len(piece)
+            if size > self._max_bytes:
+                raise CsvTooLarge(self._max_bytes)
+            held += piece
+            while len(held) >= PART:
+                await self._jobs.add_part(job_id, number, bytes(held[:PART]))
+                del held[:PART]
+                number += 1
+        if held:
+            await self._jobs.add_part(job_id, number, bytes(held))
+
+
+class _StoredFile:
+    """A `ByteFile` over the job's parts."""
+
+    def __init__(self, jobs: JobDao, job_id: int) -> None:
+        self._jobs = jobs
+        self._job_id = job_id
+        self._number = 0
+
+    async def read(self, _size: int, /) -> bytes:
+        part = await self._jobs.part(self._job_id, self._number)
+        self._number += 1
+        return part or b""
+
+
+def progress_of(report: ImportReport) -> dict[str, Any]:
+    """What who polls is told."""
+    rejected = [{"line": row.line, "reason": row.reason} for row in report.rejected[:REPORTED]]
+    counts = {"rows": report.rows, "imported": report.imported, "skipped": report.skipped}
+    return {**counts, "rejected_count": len(report.rejected), "rejected": rejected}
+
+
+def _report_of(job: Job) -> ImportReport:
+    progress: Mapping[str, Any] = job.progress
+    rejected = [Rejection(row["line"], row["reason"]) for row in progress.get("rejected", ())]
+    beyond = progress.get("rejected_count", 0) - len(rejected)
+    return ImportReport(
+        rows=progress.get("rows", 0),
+        imported=progress.get("imported", 0),
+        skipped=progress.get("skipped", 0),
+        rejected=rejected + [Rejection(0, "")] * beyond,
+        next_line=job.position,
+    )
