@@ -91,7 +91,7 @@ class Container(containers.DeclarativeContainer):
         on_close=lifetime.provided.on_close,
     )
     outbox_service = providers.Factory(OutboxService, transaction, outbox_dao)
-    user_service = providers.Factory(UserService, transaction, user_dao, token_dao, passwords)
+    user_service = providers.Factory(UserService, transaction, user_dao, token_dao, passwords, outbox_service)
     audit_service = providers.Factory(AuditService, audit_dao, user_dao)
     user_csv_service = providers.Factory(UserCsvService, transaction, user_dao, max_rows=settings.provided.csv.max_rows)
     auth_service = providers.Factory(
@@ -129,9 +129,7 @@ class Container(containers.DeclarativeContainer):
         settings.provided.outbox.redeliver_after,
     )
     notifier = providers.Singleton(FileNotifier, settings.provided.notifications)
-    notification_service = providers.Factory(
-        NotificationService, transaction, user_dao, outbox_service, inbox_dao, notifier
-    )
+    notification_service = providers.Factory(NotificationService, transaction, user_dao, inbox_dao, notifier)
     user_import_job = providers.Factory(
         UserImportJob,
         transaction,

@@ -3,11 +3,10 @@
 from typing import Final
 
 from database import TransactionProvider
-from domain import OutboxMessage, User
+from domain import OutboxMessage
 from repositories.inbox_dao import InboxDao
 from repositories.user_dao import UserDao
 from services.notifier import Notification, Notifier
-from services.outbox_service import OutboxService
 
 WELCOME: Final = "user.registered"
 """The topic of a message that has a new account welcomed."""
@@ -20,21 +19,13 @@ class NotificationService:
         self,
         transaction: TransactionProvider,
         users: UserDao,
-        outbox: OutboxService,
         inbox: InboxDao,
         notifier: Notifier,
     ) -> None:
         self._transaction = transaction
         self._users = users
-        self._outbox = outbox
         self._inbox = inbox
         self._notifier = notifier
-
-    async def registered(self, user: User) -> None:
-        """Have the account welcomed, once the ambient transaction has committed. Raises `NoActiveTransaction` outside
-        one.
-        """
-        await self._outbox.append(WELCOME, {"user_id": str(user.id)})
 
     async def welcome(self, message: OutboxMessage) -> None:
         """Handles `WELCOME`. An account that is deleted meanwhile is told nothing."""

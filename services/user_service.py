@@ -13,6 +13,8 @@ from repositories.errors import UnknownColumn, UserNotFound
 from repositories.token_dao import TokenDao
 from repositories.user_dao import UserDao, UserFilter
 from services.contacts import contacts_taken
+from services.notification_service import WELCOME
+from services.outbox_service import OutboxService
 from services.passwords import Passwords
 
 SORTABLE: Final = ("created_at", "updated_at", "email", "display_name", "id")
@@ -40,24 +42,37 @@ class UserService:
     """
 
     def __init__(
-        self, transaction: TransactionProvider, users: UserDao, tokens: TokenDao, passwords: Passwords
+        self,
+        transaction: TransactionProvider,
+        users: UserDao,
+        tokens: TokenDao,
+        passwords: Passwords,
+        outbox: OutboxService,
     ) -> None:
         self._transaction = transaction
         self._users = users
         self._tokens = tokens
         self._passwords = passwords
+        self._outbox = outbox
 
     async def create(self, changes: UserChanges, *, password: str | None = None, region: str | None = None) -> User:
         """A new account; without password nobody can log in to it. `region` reads national phone numbers.
 
         Raises `Unacceptable` leaves, `EmailTaken`, `PhoneTaken`.
         """
-        user = User.create(changes, region=region)
-        if password is not None:
-            user.password_hash = await self._passwords.hash(password)
+        user = await self._draft(changes, password, region)
         with contacts_taken():
             async with self._transaction(name="create user"):
                 return await self._users.add(user)
+
+    async def register(self, changes: UserChanges, *, password: str | None = None, region: str | None = None) -> User:
+        """An account that a person creates: as `create`, and the person is welcomed once it is committed."""
+        user = await self._draft(changes, password, region)
+        with contacts_taken():
+            async with self._transaction(name="register user"):
+                await self._users.add(user)
+                await self._outbox.append(WELCOME, {"user_id": str(user.id)})
+        return user
 
     async def get(self, user_id: int, *, include_deleted: bool = False) -> User:
         """The account. Raises `UserNotFound` when there is none, or it is deleted and `include_deleted` isn't said."""
@@ -149,3 +164,10 @@ class UserService:
         other at once.
         """
         return await self._users.lock_active_admins() == [user_id]
+
+    async def _draft(self, changes: UserChanges, password: str | None, region: str | None) -> User:
+        """Before any transaction, as hashing takes long."""
+        user = User.create(changes, region=region)
+        if password is not None:
+            user.password_hash = await self._passwords.hash(password)
+        return user

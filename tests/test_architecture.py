@@ -101,7 +101,7 @@ def test_every_module_says_what_lives_in_it() -> None:
 
 def test_containers_is_one_page_that_only_wires() -> None:
     text = (ROOT / "containers.py").read_text(encoding="utf-8")
-    assert len(text.splitlines()) < 180
+    assert len(text.splitlines()) < 200
     tree = ast.parse(text)
     classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
     assert [node.name for node in classes] == ["Container"]

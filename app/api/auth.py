@@ -23,7 +23,7 @@ async def register(
 ) -> UserBody:
     """Create an account of one's own. 409 when another one has the e-mail address or phone number."""
     await limits.hit("register", account=body.account, address=address)
-    user = await users.create(body.changes(), password=body.password.get_secret_value())
+    user = await users.register(body.changes(), password=body.password.get_secret_value())
     response.headers["Location"] = request.url_for("get_user", user_id=str(user.id)).path
     return user_body(user, response)
 

@@ -23,7 +23,4 @@ class MemoryPublisher:
 async def welcomed(container: Container, email: str = "ada@example.com") -> User:
     """An account, and in its transaction the message that has it welcomed."""
     with acting_as(SYSTEM):
-        async with container.transaction()():
-            user = await container.user_service().create({"email": email, "display_name": "Ada"})
-            await container.notification_service().registered(user)
-    return user
+        return await container.user_service().register({"email": email, "display_name": "Ada"})
