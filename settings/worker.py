@@ -5,9 +5,11 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
+from settings.duration import Duration
+
 
 class WorkerSettings(BaseModel):
-    """All durations are seconds."""
+    """All durations are seconds, or ISO 8601 (`P30D`) where days are usual."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True)
 
@@ -28,13 +30,13 @@ class WorkerSettings(BaseModel):
     """After this time its process is killed (prefork only)."""
     visibility_timeout: float = Field(default=3600.0, gt=0)
     """After this time Redis gives a task that was taken, and not acknowledged, to another worker."""
-    retain_deleted_users: timedelta = Field(default=timedelta(days=30), ge=timedelta(0))
+    retain_deleted_users: Duration = Field(default=timedelta(days=30), ge=timedelta(0))
     """How long a soft-deleted account can be restored; then it is purged."""
-    retain_tokens: timedelta = Field(default=timedelta(days=7), ge=timedelta(0))
+    retain_tokens: Duration = Field(default=timedelta(days=7), ge=timedelta(0))
     """How long a token is kept after it has expired."""
-    retain_inbox: timedelta = Field(default=timedelta(days=7), ge=timedelta(0))
+    retain_inbox: Duration = Field(default=timedelta(days=7), ge=timedelta(0))
     """How long the proof that a message is done is kept."""
-    retain_jobs: timedelta = Field(default=timedelta(days=30), ge=timedelta(0))
+    retain_jobs: Duration = Field(default=timedelta(days=30), ge=timedelta(0))
     """How long a job that ended can be asked for."""
 
     @property

@@ -11,6 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.api import create_app
+from app.api.access import Access
 from app.api.dependencies import ActingUserDep, BackgroundDep, ContainerDep
 from app.background import BackgroundClosed, BackgroundFull, BackgroundTasks
 from containers import Container, running
@@ -160,6 +161,7 @@ async def test_an_endpoint_starts_work_that_ends_after_its_answer(settings: Sett
 
         background.start("later", work)
 
+    app.state.access_table.add("POST /v1/later", Access.BEARER)
     async with app.router.lifespan_context(app):
         with acting_as(SYSTEM):
             user = await container.user_service().create({"email": "ada@example.com"})

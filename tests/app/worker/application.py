@@ -3,6 +3,7 @@
 import asyncio
 import os
 import threading
+import uuid
 from typing import Any, Final
 
 from dependency_injector import providers
@@ -14,7 +15,7 @@ from domain import OutboxMessage, acting_user_id, current_request_id
 from domain.trace_parent import current_trace_parent
 
 EFFECT: Final = "test.effect"
-"""A message whose effect is an account named after it."""
+"""A message whose effect is an account of that name. Another time it would be another account."""
 
 app = celery_app
 _connected: list[int] = []
@@ -26,9 +27,8 @@ def build() -> Container:
     async def effect(message: OutboxMessage) -> None:
         async with container.transaction()():
             if await container.inbox_dao().take(message.id):
-                await container.user_service().create({"email": message.payload["email"]})
-        if message.payload.get("slowly"):
-            await asyncio.sleep(float(message.payload["slowly"]))
+                email = f"{uuid.uuid4().hex}@example.com"
+                await container.user_service().create({"email": email, "display_name": message.payload["name"]})
 
     handlers: Any = container.message_handlers()
     container.message_handlers.override(providers.Object(handlers | {EFFECT: effect}))

@@ -1,0 +1,137 @@
+"""WorkerKills: workers and relays are killed (SIGKILL) while messages are committed, and what must be true after."""
+
+import asyncio
+import os
+import random
+import signal
+import subprocess
+import sys
+from collections import Counter
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final
+
+from containers import Container
+from domain import SYSTEM, acting_as
+from tests.app.worker.application import EFFECT
+from tests.app.worker.processes import WorkerProcess, kill_group, worker
+from tests.flows.server import environment
+from tests.patience import until
+
+DRAINED_WITHIN: Final = 180.0
+
+
+class _RolledBackError(Exception):
+    pass
+
+
+class WorkerKills:
+    """A writer commits messages, and rolls some back, without a pause; meanwhile processes are killed one by one."""
+
+    def __init__(self, container: Container, folder: Path, **variables: str) -> None:
+        self.seed = random.SystemRandom().getrandbits(32)
+        self._random = random.Random(self.seed)
+        self._container = container
+        self._folder = folder
+        self._variables = variables | {
+            "GATEHOUSE_OUTBOX__REDELIVER_AFTER": "2",
+            "GATEHOUSE_OUTBOX__POLL_INTERVAL": "0.05",
+            "GATEHOUSE_OUTBOX__MAX_ATTEMPTS": "1000",
+        }
+        self.kills: Counter[str] = Counter()
+        self.committed: set[str] = set()
+        self.rolled_back: set[str] = set()
+        self._stack = ExitStack()
+        self._worker: WorkerProcess | None = None
+        self._relay: subprocess.Popen[bytes] | None = None
+
+    async def run(self, kills: int) -> None:
+        """So many kills, then until nothing waits any more."""
+        over = asyncio.Event()
+        with self._stack:
+            self._start_relay()
+            await asyncio.to_thread(self._start_worker)
+            writer = asyncio.create_task(self._write(over))
+            try:
+                while self.kills.total() < kills:
+                    await asyncio.sleep(self._random.uniform(0, 0.4))
+                    await asyncio.to_thread(self._kill)
+            finally:
+                over.set()
+                await writer
+            await until(self._nothing_waits, within=DRAINED_WITHIN, pause=0.2)
+
+    async def problems(self) -> list[str]:
+        """What was lost, done twice, or done though it was rolled back."""
+        names = Counter(await self._container.user_dao().query().scalars("display_name"))
+        return (
+            [f"lost: {name}" for name in sorted(self.committed - set(names))]
+            + [f"done {count} times: {name}" for name, count in names.items() if count > 1]
+            + [f"rolled back and done: {name}" for name in sorted(self.rolled_back & set(names))]
+        )
+
+    def __str__(self) -> str:
+        kills = ", ".join(f"{count} of {what}" for what, count in sorted(self.kills.items()))
+        return (
+            f"seed {self.seed}: {self.kills.total()} kills ({kills}) while {len(self.committed)} messages were "
+            f"committed and {len(self.rolled_back)} rolled back"
+        )
+
+    async def _write(self, over: asyncio.Event) -> None:
+        number = 0
+        with acting_as(SYSTEM):
+            while not over.is_set():
+                number += 1
+                name = f"message {number}"
+                try:
+                    async with self._container.transaction()():
+                        await self._container.outbox_service().append(EFFECT, {"name": name})
+                        if number % 5 == 0:
+                            raise _RolledBackError
+                except _RolledBackError:
+                    self.rolled_back.add(name)
+                else:
+                    self.committed.add(name)
+                await asyncio.sleep(0.01)
+
+    async def _nothing_waits(self) -> bool:
+        return (await self._container.outbox_service().lag()).waiting == 0
+
+    def _kill(self) -> None:
+        """A process of the pool, mostly; the relay; the whole worker."""
+        assert self._worker is not None
+        assert self._relay is not None
+        what = self._random.choices(("pool processes", "relays", "workers"), (6, 3, 1))[0]
+        if what == "pool processes":
+            children = self._worker.children()
+            if not children:
+                return
+            os.kill(self._random.choice(children), signal.SIGKILL)
+        elif what == "relays":
+            self._relay.kill()
+            self._relay.wait(10)
+            self._start_relay()
+        else:
+            kill_group(self._worker.process)
+            self._start_worker()
+        self.kills[what] += 1
+
+    def _start_worker(self) -> None:
+        self._worker = self._stack.enter_context(
+            worker(self._folder, "--pool=prefork", "--concurrency=2", **self._variables)
+        )
+
+    def _start_relay(self) -> None:
+        self._relay = subprocess.Popen(
+            [sys.executable, "-m", "app", "outbox", "relay"],
+            env=environment(**self._variables),
+            cwd=self._folder,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        self._stack.callback(_ended, self._relay)
+
+
+def _ended(process: "subprocess.Popen[bytes]") -> None:
+    process.kill()
+    process.wait(10)
