@@ -19,6 +19,7 @@ from sqlalchemy.util import await_only, greenlet_spawn
 from database import mariadb, mariadb_errors, postgresql, sqlite
 from database.carry import carry
 from database.connecting import name_connect_failures
+from database.copying import COPY_OPTION
 from database.driver_errors import LOST, translate
 from database.errors import (
     CommitOutcomeUnknown,
@@ -115,7 +116,9 @@ def _answer_lost(context: ExceptionContext, error: BaseException | None) -> bool
 
 
 def _execute(cursor: Any, statement: str, parameters: Any, context: Any) -> bool:
-    return _carried(context.dialect.do_execute, cursor, statement, parameters, context)
+    copy = context.execution_options.get(COPY_OPTION)
+    execute = context.dialect.do_execute if copy is None else copy.send
+    return _carried(execute, cursor, statement, parameters, context)
 
 
 def _execute_many(cursor: Any, statement: str, parameters: Any, context: Any) -> bool:

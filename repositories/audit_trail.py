@@ -1,6 +1,6 @@
 """AuditTrail: records what sessions write to audited models, in the transaction that writes it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any, Final, cast
 
@@ -22,6 +22,19 @@ class AuditTrail:
         entries = list(_entries(session))
         if entries:
             session.connection().execute(insert(_ENTRIES), entries)
+
+    def stored_in_bulk(self, session: Session, model: type[Any], rows: int, *, changed: Iterable[str] | None) -> None:
+        """One entry for all of them: how many there were and which fields were set, and none of their values."""
+        if not issubclass(model, Audited):
+            return
+        entry = {
+            "action": AuditAction.CREATED if changed is None else AuditAction.CHANGED,
+            "record_type": inspect(model).local_table.name,
+            "record_id": None,
+            "row_count": rows,
+            "changes": {field: {} for field in changed or () if field not in STAMPS},
+        }
+        session.connection().execute(insert(_ENTRIES), [entry])
 
 
 def _entries(session: Session) -> Iterator[dict[str, Any]]:

@@ -1,8 +1,8 @@
 """BaseDao: what every DAO can do. Joins the ambient transaction, else opens a short session of its own."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Generic, TypeVar, cast, get_args
+from typing import Any, Generic, TypeVar, cast, get_args, overload
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -11,7 +11,8 @@ from database.errors import StaleVersion
 from database.session_provider import session_of
 from domain.model import Base
 from domain.utc_datetime import utc_now
-from repositories.columns import column
+from repositories.bulk_insert import BulkInsert
+from repositories.columns import ColumnName, column
 from repositories.comparison import LARGEST
 from repositories.count import Count
 from repositories.cursor import Cursors
@@ -20,6 +21,7 @@ from repositories.errors import NotFound
 from repositories.query import Query
 from repositories.sessions import Sessions
 from repositories.update import Update
+from repositories.upsert import Upsert
 
 T = TypeVar("T", bound=Base)
 
@@ -105,12 +107,41 @@ class BaseDao(Generic[T]):
             await session.flush()
         return row
 
-    async def add_many(self, rows: Sequence[T]) -> Sequence[T]:
-        """Store new rows, all or none, in as few statements as the database allows."""
+    @overload
+    async def add_many(self, rows: Sequence[T]) -> Sequence[T]: ...  # type: ignore[overload-overlap]  # models it is
+
+    @overload
+    async def add_many(self, rows: Iterable[T | Mapping[str, Any]]) -> int: ...
+
+    async def add_many(self, rows: Iterable[Any]) -> Any:
+        """Store new rows, all or none, any number, a bounded number of them in memory at a time. Unset columns get
+        their defaults, rows may have different ones set, and ids and stamps are made here.
+
+        A sequence of models gives the same models, with their ids and stamps; mappings by column, or models out of an
+        iterator, give how many there were. From 1,000 rows PostgreSQL gets them by COPY, in the caller's transaction
+        (docs/decisions/0031). Raises the `ConstraintViolation` they break, `UnknownColumn`, TypeError.
+        """
         async with self._session() as session:
-            session.add_all(rows)
-            await session.flush()
-        return rows
+            stored = await BulkInsert(session, self.model).store(rows)
+        return rows if isinstance(rows, Sequence) and all(isinstance(row, self.model) for row in rows) else stored
+
+    async def upsert_many(
+        self,
+        rows: Iterable[T | Mapping[str, Any]],
+        *,
+        on: ColumnName | Sequence[ColumnName],
+        update: Iterable[ColumnName] | None = None,
+    ) -> int:
+        """Store rows as new ones, or over those that have the same `on`, the columns of a unique key; all or none.
+        Tells how many there were. Any number, as in `add_many`; of rows with one key the last wins.
+
+        A row that was there takes over `update` (unset: what its own row gives; empty: nothing, it stays as it is). It
+        keeps its id and creation, its version counts up, and soft-deleted it stays so unless `update` names
+        `deleted_at`. Models are read as values, and not changed. Raises `NoSuchKey`, `UniqueViolation` for another key
+        that is taken, and what `add_many` does.
+        """
+        async with self._session() as session:
+            return await Upsert(session, self.model, on=on, update=update).store(rows)
 
     async def soft_delete(self, id: int, *, version: int | None = None) -> T:
         """Mark the row as deleted. Raises `NotFound`, and `StaleVersion` when `version` isn't the row's."""

@@ -13,6 +13,7 @@
     │   └── UnconditionalDelete
     ├── VersionIsCounted        an update sets the version, which counts the changes
     ├── OutsideSubquery         a condition asks the table that the query's subquery stands for
+    ├── NoSuchKey               an upsert names columns that no key is over
     ├── TooManyRows             one() found more than one row
     └── InvalidCursor           not a cursor of this list
 
@@ -30,6 +31,7 @@ __all__ = [
     "InvalidCursor",
     "JobNotFound",
     "MessageNotFound",
+    "NoSuchKey",
     "NotFound",
     "NotSupported",
     "NullComparison",
@@ -186,6 +188,20 @@ class OutsideSubquery(RepositoryError):
             f"this expression asks the table of {self.model}, and the query is over a subquery. "
             "Write it over the builder's `.entity`."
         )
+
+
+class NoSuchKey(RepositoryError):
+    """An upsert is on columns that no unique key of the table is over."""
+
+    def __init__(self, table: str, columns: tuple[str, ...], keys: tuple[tuple[str, ...], ...]) -> None:
+        self.table = table
+        self.columns = columns
+        self.keys = keys
+        super().__init__(table, columns, keys)
+
+    def __str__(self) -> str:
+        keys = "; ".join(", ".join(key) for key in self.keys)
+        return f"no unique key of {self.table} is over {', '.join(self.columns)}. Name one that is: {keys}."
 
 
 class TooManyRows(RepositoryError):

@@ -1,21 +1,24 @@
 """InMemoryDao: a DAO whose rows live in a `FakeSessionProvider`."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from database import SessionProvider
-from domain.model import Base
+from domain.model import ID_GENERATOR, Base
 from repositories.base_dao import BaseDao, check_version
+from repositories.columns import ColumnName, check_columns, column
 from repositories.cursor import Cursors
+from repositories.new_rows import NewRows
 from repositories.testing.count import InMemoryCount
 from repositories.testing.delete import InMemoryDelete
 from repositories.testing.query import InMemoryQuery
 from repositories.testing.session import fake
 from repositories.testing.session_provider import FakeSessionProvider
 from repositories.testing.update import InMemoryUpdate
+from repositories.upsert import as_mapping, changed_names, key_names
 
 T = TypeVar("T", bound=Base)
 
@@ -45,6 +48,51 @@ class InMemoryDao(BaseDao[T]):
 
     def delete(self, *, include_deleted: bool = False) -> InMemoryDelete[T]:
         return InMemoryDelete(self.model, include_deleted, sessions=self._sessions)
+
+    async def add_many(self, rows: Iterable[Any]) -> Any:
+        count = 0
+        async with self._session() as session:
+            for row in rows:
+                session.add(row if isinstance(row, self.model) else self._model_of(as_mapping(self.model, row)))
+                count += 1
+            await session.flush()
+        return rows if isinstance(rows, Sequence) and all(isinstance(row, self.model) for row in rows) else count
+
+    async def upsert_many(
+        self,
+        rows: Iterable[Any],
+        *,
+        on: ColumnName | Sequence[ColumnName],
+        update: Iterable[ColumnName] | None = None,
+    ) -> int:
+        names = key_names(self.model, on)
+        wanted = None if update is None else [column(self.model, name).key for name in update]
+        count = 0
+        async with self._session() as session:
+            memory = fake(session)
+            new_rows = NewRows(self.model, {ID_GENERATOR: memory.memory.generators.snowflake})
+            await session.flush()
+            for row in rows:
+                given = as_mapping(self.model, row)
+                values = {new_rows.attributes[key]: value for key, value in new_rows.of(given).items()}
+                await self._upsert(session, values, names, changed_names(given, names) if wanted is None else wanted)
+                count += 1
+        return count
+
+    async def _upsert(
+        self, session: AsyncSession, values: Mapping[str, Any], on: Sequence[str], changes: Sequence[str]
+    ) -> None:
+        key = {name: values[name] for name in on}
+        if None in key.values() or not await self.query(include_deleted=True).filter_by(**key).exists():
+            session.add(self.model(**values))
+            await session.flush()
+        elif changes:
+            update = self.update(include_deleted=True).filter_by(**key)
+            await update.set(**{name: values[name] for name in changes}).execute()
+
+    def _model_of(self, given: Mapping[str, Any]) -> T:
+        check_columns(self.model, given)
+        return self.model(**given)
 
     async def _load(self, session: AsyncSession, id: int, *, version: int | None, include_deleted: bool) -> T:
         memory = fake(session)

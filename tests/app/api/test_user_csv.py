@@ -136,10 +136,10 @@ async def test_a_database_that_fails_half_way_is_not_said_to_have_changed_nothin
     client: httpx2.AsyncClient, container: Container
 ) -> None:
     class FailsLater(UserDao):
-        async def add_many(self, rows: object) -> object:  # type: ignore[override]
+        async def add_many(self, rows: Any) -> Any:
             if len(await self.query().scalars("id")) > BATCH:
                 raise ConnectionLost("canary", sqlstate="57P01")
-            return await super().add_many(rows)  # type: ignore[arg-type]
+            return await super().add_many(rows)
 
     content = b"email\n" + b"".join(b"user%d@example.com\n" % number for number in range(BATCH + 9))
     with container.user_dao.override(FailsLater(container.session_provider())):

@@ -1,0 +1,119 @@
+"""BulkInsert: many new rows in few trips, a bounded number of them in memory at a time."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby, islice
+from typing import Any, Final
+
+from sqlalchemy import Dialect, insert, inspect, text
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstanceState, Session
+
+from database.copying import Copy, copy_records
+from database.recording import recorded
+from database.unit import UNIT
+from repositories.new_rows import NewRows, Values, has_expression
+
+COPY_FROM: Final = 1_000
+"""Rows from which on COPY is worth its set-up."""
+CHUNK: Final = 2_000
+"""Rows in memory at a time."""
+
+
+class BulkInsert:
+    """Of rows of one model, through one session, in its transaction.
+
+    Models go through a flush; from `COPY_FROM` rows on PostgreSQL, where all their values are known before, through
+    COPY, which sends no events. Mappings always go past the ORM. Of rows stored past it the audit trail knows how many.
+    """
+
+    def __init__(self, session: AsyncSession, model: type[Any]) -> None:
+        self._session = session
+        self._model = model
+        self._options = session.sync_session.execution_options
+        self._rows = NewRows(model, self._options)
+        self._dialect: Dialect | None = None
+        """Of a session that may COPY, once there are enough rows."""
+        self._begun = False
+
+    async def store(self, rows: Iterable[Any]) -> int:
+        """How many there were. Raises the `ConstraintViolation` they break, `UnknownColumn`, TypeError."""
+        stored = 0
+        remaining = iter(rows)
+        while chunk := list(islice(remaining, CHUNK)):
+            if stored == 0 and len(chunk) >= COPY_FROM:
+                self._dialect = await self._copying()
+            for mappings, some in groupby(chunk, self._is_mapping):
+                await (self._store_mappings if mappings else self._store_models)(list(some))
+            stored += len(chunk)
+        return stored
+
+    async def _copying(self) -> Dialect | None:
+        """PostgreSQL's, of a connection that knows the option (`database.events`)."""
+        if UNIT not in self._options or not self._rows.simple:
+            return None
+        dialect = (await self._session.connection()).dialect
+        return dialect if dialect.name == "postgresql" else None
+
+    def _is_mapping(self, row: Any) -> bool:
+        if isinstance(row, self._model):
+            return False
+        if isinstance(row, Mapping):
+            return True
+        msg = f"a {type(row).__name__} is no row of {self._model.__name__}: give its models, or mappings by column"
+        raise TypeError(msg)
+
+    async def _store_models(self, models: Sequence[Any]) -> None:
+        session = self._session
+        if self._dialect is not None:
+            await session.flush()
+            states: list[InstanceState[Any]] = [inspect(model) for model in models]
+            if all(map(_new_and_alone, states)):
+                rows = [self._rows.of_model(model) for model in models]
+                if await self._copied(rows):
+                    for state, row in zip(states, rows, strict=True):
+                        state.dict.update({name: row[key] for key, name in self._rows.attributes.items()})
+                    await session.run_sync(_hold, models, states)
+                    return
+        session.add_all(models)
+        await session.flush()
+
+    async def _store_mappings(self, mappings: Sequence[Mapping[str, Any]]) -> None:
+        rows = [self._rows.of(mapping) for mapping in mappings]
+        await self._session.flush()
+        if await self._copied(rows):
+            return
+        for expressions, some in groupby(rows, key=has_expression):
+            if expressions:
+                for row in some:
+                    await self._session.execute(insert(self._rows.table).values(row))
+                continue
+            for _, alike in groupby(some, key=lambda row: row.keys()):
+                await self._session.execute(insert(self._rows.table), list(alike))
+        await recorded(self._session, self._model, len(rows))
+
+    async def _copied(self, rows: Sequence[Values]) -> bool:
+        """Whether COPY could take them, and has."""
+        session, table = self._session, self._rows.table
+        records = None if self._dialect is None else self._rows.records(rows, self._dialect)
+        if records is None:
+            return False
+        if not self._begun:
+            # The driver's adapter sends BEGIN with the first statement of its own; a COPY before that would commit.
+            await session.execute(text("SELECT 1"))
+            self._begun = True
+        await copy_records(session, Copy(table, [table.columns[key].name for key in rows[0]], records))
+        await recorded(session, self._model, len(rows))
+        return True
+
+
+def _new_and_alone(state: InstanceState[Any]) -> bool:
+    """Whether the row is the model's columns, and no session has stored it."""
+    return state.key is None and state.session is None and not state.mapper.relationships.keys() & state.dict.keys()
+
+
+def _hold(session: Session, models: Sequence[Any], states: Sequence[InstanceState[Any]]) -> None:
+    """Have the session hold the models as rows that it has stored, to be forgotten when that is rolled back. It is how
+    SQLAlchemy's own flush ends, which has no public name (`test_models_stored_by_copy_…` pin it).
+    """
+    session.add_all(models)
+    session._register_persistent(set(states))  # noqa: SLF001 - see the docstring
