@@ -37,6 +37,7 @@ class BulkInsert:
 
     async def store(self, rows: Iterable[Any]) -> int:
         """How many there were. Raises the `ConstraintViolation` they break, `UnknownColumn`, TypeError."""
+        await refuse_where_reading(self._session, self._rows)
         stored = 0
         remaining = iter(rows)
         while chunk := list(islice(remaining, CHUNK)):
@@ -104,6 +105,11 @@ class BulkInsert:
         await copy_records(session, Copy(table, [table.columns[key].name for key in rows[0]], records))
         await recorded(session, self._model, len(rows))
         return True
+
+
+async def refuse_where_reading(session: AsyncSession, rows: NewRows) -> None:
+    """Raises `ReadOnlyTransaction` before anything is made for a write that would be refused."""
+    await session.run_sync(lambda sync: sync.get_bind(rows.model, clause=insert(rows.table)))
 
 
 def _new_and_alone(state: InstanceState[Any]) -> bool:

@@ -13,7 +13,7 @@ from sqlalchemy.orm import InstanceState
 
 from database.errors import DriverError, UniqueViolation
 from database.recording import recorded
-from repositories.bulk_insert import CHUNK
+from repositories.bulk_insert import CHUNK, refuse_where_reading
 from repositories.columns import ColumnName, column
 from repositories.errors import NoSuchKey
 from repositories.new_rows import NewRows, Values
@@ -48,6 +48,7 @@ class Upsert:
 
     async def store(self, rows: Iterable[Any]) -> int:
         """How many there were. Raises `NoSuchKey`, the `ConstraintViolation` they break, `UnknownColumn`."""
+        await refuse_where_reading(self._session, self._rows)
         await self._session.flush()
         self._dialect = (await self._session.connection()).dialect.name
         stored = 0

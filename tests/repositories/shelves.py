@@ -1,16 +1,30 @@
 """Models with one of everything a table can have; their tables are no part of the schema."""
 
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
 from typing import Any
+from uuid import UUID
 
-from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, MetaData, Numeric, String, UniqueConstraint, text
+from sqlalchemy import (
+    JSON,
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    MetaData,
+    Numeric,
+    String,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
 from sqlalchemy import Enum as EnumType
 from sqlalchemy.orm import Mapped, mapped_column
 
 from domain import Base
 from domain.model import ModelMixin
+from domain.utc_datetime import UTCDateTime
 
 
 class Genre(Enum):
@@ -71,3 +85,17 @@ class Leaf(ShelfBase):
     id: Mapped[int] = mapped_column(primary_key=True)
     book_id: Mapped[int] = mapped_column(ForeignKey("books.id"))
     text: Mapped[str] = mapped_column(String(100), default="blank")
+
+
+class Keepsake(ModelMixin, ShelfBase):
+    """One value of each type that databases keep in their own ways."""
+
+    __tablename__ = "keepsakes"
+
+    document: Mapped[Any] = mapped_column(JSON, default=None)
+    amount: Mapped[Decimal | None] = mapped_column(Numeric(24, 6))
+    moment: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    genre: Mapped[Genre | None] = mapped_column(EnumType(Genre, native_enum=False))
+    token: Mapped[UUID | None] = mapped_column(Uuid)
+    data: Mapped[bytes | None] = mapped_column(LargeBinary)
+    words: Mapped[str | None]
