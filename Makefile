@@ -6,7 +6,7 @@ ARGS ?=
 BIN := .venv/bin
 UV := $(BIN)/uv
 
-.PHONY: help run test storm bench check audit format lock clean
+.PHONY: help run test storm browser bench check audit format lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -19,6 +19,9 @@ test: .venv/.test ## Run the tests on SQLite and PostgreSQL (ARGS: for pytest)
 
 storm: .venv/.test ## Run the long fault and cancellation tests, with percentiles (ARGS: for pytest)
 	@$(BIN)/python -m pytest -s -p no:xdist -o "python_files=storm_*.py" --timeout=3600 tests/faults/storm $(ARGS)
+
+browser: .venv/.browser ## Run the tests in a real browser, the system's Chromium (ARGS: for pytest)
+	@$(BIN)/python -m pytest -p no:xdist tests/browser $(ARGS)
 
 bench: .bench/.made ## Measure ourselves and our peers in one run, into benchmarks/RESULTS.md (ARGS: names of works, --help)
 	@$(BIN)/python -m benchmarks $(ARGS)
@@ -44,6 +47,7 @@ lock: .venv/.tools ## Resolve requirements/*.txt anew, with hashes and without a
 	@$(UV) pip compile --quiet --upgrade $(LOCK) requirements/bench.in -c requirements/run.txt -o requirements/bench.txt
 	@$(UV) pip compile --quiet --upgrade $(LOCK) requirements/bench-sqla.in -o requirements/bench-sqla.txt
 	@$(UV) pip compile --quiet --upgrade $(LOCK) pyproject.toml --group test --group check -c requirements/run.txt -o requirements/test.txt
+	@$(UV) pip compile --quiet --upgrade $(LOCK) requirements/browser.in -c requirements/test.txt -o requirements/browser.txt
 
 clean: ## Remove the environment and what tests and tools left; keeps var/
 	rm -rf .venv .bench build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
@@ -66,4 +70,8 @@ LOCK := --universal --generate-hashes --no-annotate --python-version 3.11 --cust
 
 .bench/.made: .venv/.test requirements/bench.txt requirements/bench-sqla.txt
 	@sh requirements/bench.sh
+	@touch $@
+
+.venv/.browser: .venv/.test requirements/browser.txt
+	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/browser.txt
 	@touch $@

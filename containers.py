@@ -13,6 +13,7 @@ from database import TransactionProvider
 from database.engine import open_engine
 from database.leased_ids import LeasedIds
 from database.lifetime import Lifetime
+from database.monitor.metrics import Exposition
 from database.monitor.monitor import SqlMonitor
 from database.schema import Schema
 from database.server import DatabaseServer
@@ -57,6 +58,7 @@ class Container(containers.DeclarativeContainer):
     id_generator = providers.Singleton(LeasedIds, settings.provided.node_id, lifetime)
     audit_trail = providers.Singleton(AuditTrail)
     sql_monitor = providers.Singleton(SqlMonitor, settings.provided.database)
+    sql_metrics = providers.Singleton(Exposition, sql_monitor, settings.provided.metrics_dir)
     session_factory = providers.Singleton(
         SessionFactory, engine.provider, lifetime, id_generator, sql_monitor, audit_trail
     )

@@ -28,6 +28,8 @@ class Drain:
         self._since: float | None = None
         self._closing = False
         self._hurried = False
+        self.announced = asyncio.Event()
+        """Set from then on: what would go on without end ends by itself."""
 
     def admit(self, unit: Unit) -> None:
         """The unit begins. Raises `ContainerClosed` once the drain has begun, unless the running task has a unit open
@@ -43,6 +45,7 @@ class Drain:
 
     def announce(self) -> None:
         """The end is near: the drain's time runs from here. Units may begin until it starts."""
+        self.announced.set()
         if self._since is None:
             self._since = asyncio.get_running_loop().time()
 

@@ -93,6 +93,9 @@ class Settings(BaseSettings):
     """Where processes count their rate limits together: `redis://` or `rediss://`. Without it each counts
     in its memory.
     """
+    metrics_dir: Path | None = None
+    """Where processes that serve one port leave their metrics for each other, so that any of them can answer for all;
+    emptied by whoever starts them."""
     database: DatabaseSettings = Field(default_factory=DatabaseSettings)
     tokens: TokenSettings = Field(default_factory=TokenSettings)
     outbox: OutboxSettings = Field(default_factory=OutboxSettings)

@@ -54,6 +54,10 @@ TABLE: Final[Mapping[str, Access]] = {
     "GET /health/ready": Access.ANYONE,
     "GET /metrics": Access.ADMIN_OR_LOOPBACK,
     "GET /monitor": Access.ANYONE,
+    "GET /monitor/{name}": Access.ANYONE,
+    "GET /v1/monitor": Access.ADMIN,
+    "GET /v1/monitor/feed": Access.ADMIN,
+    "PATCH /v1/monitor/thresholds": Access.ADMIN,
     "GET /docs": Access.ANYONE,
     "GET /openapi.json": Access.ANYONE,
 }

@@ -7,7 +7,7 @@ from fastapi import Depends, FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from app.api import auth, health, jobs, own_account, user_csv, users
+from app.api import auth, health, jobs, monitor, own_account, user_csv, users
 from app.api.access import PREFIX, AccessTable, listed_only
 from app.api.authentication import Authentication
 from app.api.body_limit import BodyLimit, BodyLimits
@@ -31,6 +31,7 @@ def create_app(container: Container | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with running(container) as running_container, BackgroundTasks.of(settings) as background:
             app.state.container, app.state.background = running_container, background
+            running_container.sql_metrics()  # writes for the other processes from now on, asked or not
             yield
 
     app = FastAPI(
@@ -60,6 +61,7 @@ def create_app(container: Container | None = None) -> FastAPI:
     app.include_router(jobs.router, prefix=PREFIX)
     app.include_router(users.router, prefix=PREFIX, dependencies=[Depends(json_body_only)])
     app.include_router(health.router)
+    app.include_router(monitor.router)
     return app
 
 

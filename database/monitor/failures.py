@@ -81,7 +81,7 @@ def deadlock(told: Findings, shapes: Shapes, open: dict[Unit, Record | None], co
             sides.append(
                 {
                     "victim": unit is victim,
-                    "statement": shapes.of(unit.statement, context.dialect.name).fingerprint.text,
+                    "statement": shapes.text(unit.statement),
                     "place": shown(place or unit.place),
                     "before": []
                     if record is None

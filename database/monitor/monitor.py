@@ -56,6 +56,8 @@ class SqlMonitor:
         """The monitor's own, which reach nobody."""
         self.tracer_provider: Any = None
         """OpenTelemetry's, from where it is first used; None is the process's."""
+        self.each_second: list[Callable[[], object]] = []
+        self.at_close: list[Callable[[], object]] = []
         self._settings = settings
         self._spans: Spans | None = None
         self._watch = Watch(self, self._sample)
@@ -84,6 +86,7 @@ class SqlMonitor:
         for target, name, listener in self._listening:
             event.remove(target, name, listener)
         self._listening.clear()
+        self._call(self.at_close)
 
     def opened(self, unit: Unit) -> None:
         """A unit begins."""
@@ -207,6 +210,14 @@ class SqlMonitor:
 
     def _sample(self) -> None:
         self.history.sample(self.shapes.kinds.values(), self.transactions, self.pools.state())
+        self._call(self.each_second)
+
+    def _call(self, hooks: list[Callable[[], object]]) -> None:
+        for hook in hooks:
+            try:
+                hook()
+            except Exception as error:  # noqa: BLE001 - a monitor breaks nothing
+                self._failed(error)
 
     def _failed(self, error: Exception) -> None:
         name = type(error).__name__

@@ -73,6 +73,7 @@ class Shapes:
         self.kinds: dict[str, Kind] = {OTHER: Kind(OTHER)}
         self._texts: dict[str, Shape] = {}
         self._shapes: dict[str, Shape] = {}
+        self._dialect = ""
 
     def __iter__(self) -> Iterator[Shape]:
         return iter(tuple(self._shapes.values()))
@@ -92,7 +93,12 @@ class Shapes:
                 return shape
         return self._new(cut, dialect)
 
+    def text(self, statement: str) -> str:
+        """The text of a statement that has not ended, without its literals."""
+        return self.of(statement, self._dialect).fingerprint.text
+
     def _new(self, cut: str, dialect: str) -> Shape:
+        self._dialect = dialect
         found = fingerprint(cut, dialect)
         shape = self._shapes.get(found.id)
         if shape is None:

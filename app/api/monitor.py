@@ -1,0 +1,150 @@
+"""`/monitor`, its feed, and `/metrics`: what the sessions of this process do.
+
+The page is static and tells nothing; what it shows comes from the feed, which an admin's token opens. The feed holds no
+connection, ends when the server is told to stop, and by itself after `LONGEST`: the page then asks again, so that a
+revoked token doesn't go on for ever.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping
+from http import HTTPStatus
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends, Query, Response
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+
+from app.api.dependencies import ContainerDep, admin
+from app.api.media_type import json_body_only
+from containers import Container
+from database.errors import DatabaseError
+from database.monitor.feed import picture
+from database.monitor.metrics import CONTENT_TYPE
+
+router = APIRouter(include_in_schema=False)
+
+EVERY: Final = 1.0
+"""Seconds between two pictures."""
+LONGEST: Final = 60.0
+"""Seconds that one feed lasts."""
+LAG_EVERY: Final = 5.0
+LAG_WITHIN: Final = 0.3
+"""Seconds between two looks at the outbox, and how long one may take."""
+PAGES: Final = Path(__file__).parent / "pages"
+TYPES: Final[Mapping[str, str]] = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+}
+POLICY: Final[Mapping[str, str]] = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "Cache-Control": "no-cache",
+}
+
+
+class ThresholdChanges(BaseModel):
+    """What is absent is left as it is; null has nothing of the kind reported."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    slow_sql: float | None = Field(default=None, gt=0)
+    session_leak: float | None = Field(default=None, gt=0)
+    idle_in_transaction: float | None = Field(default=None, gt=0)
+    lock_wait: float | None = Field(default=None, gt=0)
+    repeated_sql: int | None = Field(default=None, ge=2)
+
+
+@router.get("/metrics")
+async def metrics(container: ContainerDep) -> Response:
+    """For Prometheus; of all processes that share `GATEHOUSE_METRICS_DIR`."""
+    gauges = await _outbox_gauges(container)
+    return Response(container.sql_metrics().text(gauges), media_type=CONTENT_TYPE)
+
+
+@router.get("/monitor")
+async def monitor() -> Response:
+    """The page."""
+    return _file("monitor.html")
+
+
+@router.get("/monitor/{name}")
+async def monitor_file(name: str) -> Response:
+    """What the page is made of."""
+    return _file(name)
+
+
+@router.get("/v1/monitor", dependencies=[Depends(admin)])
+async def monitor_picture(container: ContainerDep) -> dict[str, Any]:
+    """One picture, with the samples of the latest minutes."""
+    return picture(container.sql_monitor(), history=True) | {"outbox": await _outbox(container)}
+
+
+@router.get("/v1/monitor/feed", dependencies=[Depends(admin)], response_class=EventSourceResponse)
+async def monitor_feed(
+    container: ContainerDep, every: Annotated[float, Query(ge=0.1, le=60)] = EVERY
+) -> AsyncIterator[ServerSentEvent]:
+    """A picture each second; the first one has the samples of the latest minutes."""
+    ending = container.lifetime().drain.announced
+    until = time.monotonic() + LONGEST
+    outbox: dict[str, Any] | None = None
+    asked = first = 0.0
+    while not ending.is_set() and time.monotonic() < until:
+        if time.monotonic() - asked >= LAG_EVERY:
+            outbox, asked = await _outbox(container), time.monotonic()
+        yield ServerSentEvent(data=picture(container.sql_monitor(), history=not first) | {"outbox": outbox})
+        first = 1.0
+        try:
+            async with asyncio.timeout(every):
+                await ending.wait()
+        except TimeoutError:
+            continue
+
+
+@router.patch("/v1/monitor/thresholds", dependencies=[Depends(admin), Depends(json_body_only)])
+async def change_thresholds(changes: ThresholdChanges, container: ContainerDep) -> dict[str, Any]:
+    """Change thresholds of this process until it ends. Gives all of them."""
+    thresholds = container.sql_monitor().thresholds
+    for name in changes.model_fields_set:
+        setattr(thresholds, name, getattr(changes, name))
+    return vars(thresholds)
+
+
+def _file(name: str) -> Response:
+    if name not in _names() or Path(name).suffix not in TYPES:
+        raise HTTPException(HTTPStatus.NOT_FOUND)
+    return Response((PAGES / name).read_bytes(), media_type=TYPES[Path(name).suffix], headers=POLICY)
+
+
+def _names() -> set[str]:
+    return {path.name for path in PAGES.iterdir()}
+
+
+async def _outbox(container: Container) -> dict[str, Any] | None:
+    """How far the outbox is behind; None when the database has something better to do, or can't tell."""
+    pool = container.sql_monitor().pools.state()
+    if pool.capacity and pool.in_use >= pool.capacity:
+        return None
+    try:
+        async with asyncio.timeout(LAG_WITHIN):
+            lag = await container.outbox_service().lag()
+    except (DatabaseError, TimeoutError):
+        return None
+    oldest = None if lag.oldest is None else max(time.time() - lag.oldest.timestamp(), 0.0)
+    return {"waiting": lag.waiting, "parked": lag.parked, "lag": None if oldest is None else round(oldest, 2)}
+
+
+async def _outbox_gauges(container: Container) -> dict[str, tuple[str, float]]:
+    outbox = await _outbox(container)
+    if outbox is None:
+        return {}
+    return {
+        "gatehouse_outbox_waiting": ("Messages that wait for their relay", outbox["waiting"]),
+        "gatehouse_outbox_parked": ("Messages that were given up", outbox["parked"]),
+        "gatehouse_outbox_lag_seconds": ("Age of the oldest message that waits", outbox["lag"] or 0.0),
+    }

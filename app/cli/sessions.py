@@ -1,0 +1,117 @@
+"""`gatehouse sessions top`: what the sessions of a running server do, as `/monitor` shows it, in the terminal."""
+
+import json as json_text
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from getpass import getpass
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from app.cli.command import JsonFlag
+from app.cli.exit_codes import ExitCode
+from app.cli.output import print_json, say
+from containers import Container
+
+application = typer.Typer(no_args_is_help=True, help="Sessions of a running server.")
+
+WAIT = 10.0
+"""Seconds that the server may be silent."""
+
+
+@application.callback()
+def group() -> None:
+    """Sessions of a running server."""
+
+
+@application.command("top")
+def top(
+    context: typer.Context,
+    url: Annotated[str | None, typer.Option(help="The server; else host and port as configured.")] = None,
+    once: Annotated[bool, typer.Option("--once", help="Show one picture, and stop.")] = False,
+    json: JsonFlag = False,
+) -> int:
+    """Show what the sessions of a server do, until interrupted. Reads an admin's access token from stdin."""
+    settings = (Container() if context.obj is None else context.obj).settings()
+    base = (url or f"http://{settings.host}:{settings.port}").rstrip("/")
+    if not base.startswith(("http://", "https://")):
+        msg = "--url begins with http:// or https://"
+        raise typer.BadParameter(msg)
+    token = getpass("access token: ", stream=sys.stderr) if sys.stdin.isatty() else sys.stdin.readline()
+    try:
+        if once or json:
+            seen = json_text.loads(_ask(base, "/v1/monitor", token).read())
+            if json:
+                print_json(seen)
+            else:
+                Console().print(_drawn(seen))
+            return ExitCode.DONE
+        with Live(console=Console(), auto_refresh=False, screen=True) as live:
+            for seen in _pictures(base, token):
+                live.update(_drawn(seen), refresh=True)
+    except urllib.error.HTTPError as error:
+        reason = {401: "the token doesn't count", 403: "the account is no admin's"}.get(
+            error.code, f"status {error.code}"
+        )
+        say(f"error: {base} refused: {reason}")
+        return ExitCode.FAILED
+    except (OSError, ValueError) as error:
+        say(f"error: {base} doesn't answer as a server of ours: {type(error).__name__}; say where it is with --url")
+        return ExitCode.FAILED
+    return ExitCode.DONE
+
+
+def _ask(base: str, path: str, token: str) -> Any:
+    asked = urllib.request.Request(base + path, headers={"Authorization": f"Bearer {token.strip()}"})  # noqa: S310 - checked
+    return urllib.request.urlopen(asked, timeout=WAIT)  # noqa: S310 - as above
+
+
+def _pictures(base: str, token: str) -> Iterator[dict[str, Any]]:
+    """One after the other. A feed that ends is asked for again."""
+    while True:
+        with _ask(base, "/v1/monitor/feed", token) as feed:
+            for line in feed:
+                if line.startswith(b"data:"):
+                    yield json_text.loads(line[5:])
+
+
+def _drawn(seen: dict[str, Any]) -> Group:
+    pool, totals = seen["pool"], seen["totals"]
+    now = seen["history"][-1] if seen["history"] else {"statements": 0, "p95": 0}
+    found = totals["findings"]
+    head = Text(
+        f"process {seen['process']}   {now['statements']:g} statements/s   p95 {now['p95']:g} ms   "
+        f"pool {pool['in_use']}/{pool['capacity']}, {pool['waiting']} wait   {len(seen['open'])} open\n"
+        f"slow {found['slow_sql']}   N+1 {found['repeated_sql']}   leaks {found['session_leak']}   "
+        f"idle {found['idle_in_transaction']}   deadlocks {found['deadlock']}   failed {totals['failed']}",
+        style="bold",
+    )
+    units = Table(
+        "unit", "state", "age s", "statements", "opened at", "awaits at", title="Open units", title_justify="left"
+    )
+    for unit in seen["open"]:
+        units.add_row(*_cells(unit, "name", "state", "age", "statements", "opened_at", "awaits_at"))
+    trouble = Table("what", "where", "text", title="Needs a look", title_justify="left")
+    for finding in (*seen["trouble"], *seen["repeated"], *seen["slow"]):
+        trouble.add_row(*_cells(finding, "kind", "place", "text"))
+    statements = Table(
+        "statement", "count", "seconds", "mean ms", "line", title="Where the time goes", title_justify="left"
+    )
+    for shape in seen["statements"][:10]:
+        statements.add_row(*_cells(shape, "statement", "count", "seconds", "mean_ms", "place"))
+    return Group(head, units, trouble, statements)
+
+
+def _cells(line: dict[str, Any], *names: str) -> Iterator[Text]:
+    """Text as it is, never markup; long ones cut."""
+    for name in names:
+        value = line.get(name)
+        text = Text("" if value is None else str(value), no_wrap=True, overflow="ellipsis")
+        text.truncate(90)
+        yield text
