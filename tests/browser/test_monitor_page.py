@@ -10,6 +10,7 @@ import shutil
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -81,7 +82,7 @@ def served(databases: Databases, tmp_path: Path) -> Iterator[Served]:
 @contextmanager
 def page_of(served: Served, **options: Any) -> Iterator[Any]:
     """The page, with the token given; nothing may be written to its console, and nothing fetched from elsewhere."""
-    playwright = __import__("playwright.sync_api").sync_api
+    playwright = import_module("playwright.sync_api")
     said: list[str] = []
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
@@ -131,7 +132,7 @@ def test_a_planted_slow_query_a_leak_and_a_repetition_appear_while_counters_move
 
 
 def test_a_token_that_does_not_count_is_asked_for_again(served: Served) -> None:
-    playwright = __import__("playwright.sync_api").sync_api
+    playwright = import_module("playwright.sync_api")
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         try:

@@ -195,4 +195,4 @@ def test_a_threshold_that_is_none_is_refused() -> None:
     with pytest.raises(ValueError, match="slow_sql is above 0"):
         thresholds.slow_sql = 0
     with pytest.raises(AttributeError, match="no threshold slow"):
-        thresholds.slow = 1  # type: ignore[attr-defined]  # that is the test
+        thresholds.slow = 1
