@@ -66,6 +66,13 @@ class SessionFactory:
 
     def __call__(self, engine: AsyncEngine, unit: Unit, *, autoflush: bool) -> ProvidedSession:
         """A session for the unit on this engine, not connected yet; `left` must follow. Raises `ContainerClosed`."""
+        bind, options = self.admit(engine, unit)
+        return guarded_session(unit, bind, options, autoflush=autoflush, recorder=self._recorder)
+
+    def admit(self, engine: AsyncEngine, unit: Unit) -> tuple[AsyncEngine, dict[str, Any]]:
+        """The unit begins: what it connects through, and the execution options it is known by. `left` must follow.
+        Raises `ContainerClosed`.
+        """
         self._lifetime.drain.admit(unit)
         seen = self._seen[engine]
         unit.holders = seen.holders
@@ -73,9 +80,7 @@ class SessionFactory:
         self.monitor.opened(unit)
         for watch in self.watchers:
             watch(unit)
-        options = {UNIT: unit, ID_GENERATOR: self.ids}
-        bind = seen.bind(engine, unit)
-        return guarded_session(unit, bind, options, autoflush=autoflush, recorder=self._recorder)
+        return seen.bind(engine, unit), {UNIT: unit, ID_GENERATOR: self.ids}
 
     def left(self, unit: Unit) -> None:
         """The unit has ended, and so have its hooks."""

@@ -2,22 +2,27 @@
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from contextvars import Token
 from types import TracebackType
+from typing import Any, TypeVar
 
+from sqlalchemy import CursorResult, Executable
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from database import ending
 from database import read_only as reading
 from database.errors import SecondWriterImpossible, TransactionTimeout
 from database.isolation import isolation_level
+from database.lone_statement import send_alone
 from database.place import calling_place
 from database.session import SessionProvider, flushing
 from database.session_factory import SessionFactory
 from database.transaction import Transaction, ambient, leave, own_block
 from database.unit import Unit
+
+T = TypeVar("T")
 
 
 class EngineSessionProvider:
@@ -42,6 +47,24 @@ class EngineSessionProvider:
         else:
             async with joined(block, autoflush=autoflush, read_only=read_only):
                 yield block.session
+
+    @property
+    def dialect(self) -> str:
+        """The name of the database's dialect."""
+        return self.factory.engine().dialect.name
+
+    @property
+    def alone(self) -> bool:
+        """Whether nothing is around a statement that were sent now, not even a block that has ended."""
+        return ambient.get() is None
+
+    async def send_alone(
+        self, statement: Executable, parameters: Mapping[str, Any], take: Callable[[CursorResult[Any]], T]
+    ) -> T:
+        """What `take` makes of the result of one statement, which commits by itself; see `database.lone_statement`.
+        Where there is nothing around it.
+        """
+        return await send_alone(self.factory, statement, parameters, take)
 
     def unit(
         self,

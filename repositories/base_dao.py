@@ -18,7 +18,9 @@ from repositories.count import Count
 from repositories.cursor import Cursors
 from repositories.delete import Delete
 from repositories.errors import NotFound
+from repositories.instances import instance_plan
 from repositories.query import Query
+from repositories.selection import by_id
 from repositories.sessions import Sessions
 from repositories.update import Update
 from repositories.upsert import Upsert
@@ -80,6 +82,12 @@ class BaseDao(Generic[T]):
         """The row, or None when there is none or it is soft-deleted."""
         if not _possible(id):
             return None
+        alone, plan = self._sessions.alone(), instance_plan(self.model)
+        if alone is not None and plan is not None and type(self).query is BaseDao.query:
+            found = await alone.send_alone(
+                by_id(self.model, alone.dialect, include_deleted), {"p0": id}, plan.instances
+            )
+            return found[0] if found else None
         return await self.query(include_deleted=include_deleted).eq("id", id).first()
 
     async def get_locked(self, id: int) -> T:

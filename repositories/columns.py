@@ -21,6 +21,11 @@ def column(model: type[Any], name: ColumnName) -> InstrumentedAttribute[Any]:
     return attribute
 
 
+def column_keys(model: type[Any]) -> tuple[str, ...]:
+    """The attributes of all columns, in the order of the mapping."""
+    return tuple(inspect(model).column_attrs.keys())
+
+
 def check_columns(model: type[Any], names: Any) -> None:
     """Raises `UnknownColumn` for the first name that the model doesn't have."""
     for name in names:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeVar
 
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import ColumnElement, Result, Select, func, select
 
 from domain.soft_delete import INCLUDE_DELETED, NOT_DELETED
 from repositories.columns import ColumnName, column, soft_deletable
@@ -50,8 +50,12 @@ class Count(Conditions[T]):
         return await self._run(column(self.model, name).key, distinct=True)
 
     async def _run(self, counted: str | None, *, distinct: bool = False) -> int:
+        shapes, alone = self.shapes, self.sessions.alone()
+        if alone is not None and shapes is not None:
+            shape = CountShape(self.model, self.spoken(alone.dialect), shapes, self.include_deleted, counted, distinct)
+            return int(await alone.send_alone(_counting(shape), self.parameters(), _counted) or 0)
         async with self.sessions.reading() as session:
-            dialect, shapes = self.spoken(self.sessions.dialect_of(session).name), self.shapes
+            dialect = self.spoken(self.sessions.dialect_of(session).name)
             if shapes is None:
                 return int(await session.scalar(self._with_values(counted, distinct=distinct, dialect=dialect)) or 0)
             shape = CountShape(self.model, dialect, shapes, self.include_deleted, counted, distinct)
@@ -64,6 +68,10 @@ class Count(Conditions[T]):
         elif not self.include_deleted and soft_deletable(self.model):
             statement = statement.options(NOT_DELETED)
         return statement.execution_options(**{INCLUDE_DELETED: True})
+
+
+def _counted(result: Result[Any]) -> Any:
+    return result.scalar()
 
 
 @lru_cache(maxsize=KEPT)

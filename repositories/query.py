@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.sql.base import ExecutableOption
 
+from database.session_provider import EngineSessionProvider
 from domain.soft_delete import INCLUDE_DELETED, NOT_DELETED
 from repositories.alias import alias_of, over_alias
 from repositories.columns import ColumnName, column, soft_deletable
@@ -17,9 +18,10 @@ from repositories.conditions import Conditions
 from repositories.cursor import Cursors
 from repositories.eager import loads_beside, loads_collections
 from repositories.errors import NotFound, TooManyRows
+from repositories.instances import instance_plan
 from repositories.pagination import Page, Position, Slice, sliced
 from repositories.row_lock import RowLock
-from repositories.selection import EXISTS, ROWS, TOTAL, Bounds, Parts, SelectionShape, selection
+from repositories.selection import COLUMNS, EXISTS, ROWS, TOTAL, Bounds, Parts, SelectionShape, selection
 from repositories.sessions import Sessions
 from repositories.sort_order import SortColumn, SortKey, total_order
 
@@ -98,6 +100,9 @@ class Query(Conditions[T]):
 
     async def all(self) -> list[T]:
         """Every row."""
+        alone, plan = self._alone(), instance_plan(self.model)
+        if alone is not None and plan is not None and not self._several:
+            return await alone.send_alone(*self._said(COLUMNS, alone.dialect), plan.instances)
         async with self.sessions.reading(several=self._several) as session:
             return list((await self.run(session)).scalars().all())
 
@@ -133,6 +138,8 @@ class Query(Conditions[T]):
     async def scalars(self, name: ColumnName) -> list[Any]:
         """One column of every row."""
         key = column(self.model, name).key
+        if (alone := self._alone()) is not None and not self._bounded:
+            return await alone.send_alone(*self._said(key, alone.dialect), _values)
         async with self.sessions.reading(several=self._bounded) as session:
             return list((await self.run(session, key)).scalars().all())
 
@@ -193,8 +200,17 @@ class Query(Conditions[T]):
             return (await replace(self, row_limit=limit, row_offset=offset).run(session, TOTAL)).all()
 
     async def _any(self, limit: int) -> bool:
+        limited = replace(self, row_limit=limit)
+        if (alone := self._alone()) is not None:
+            return bool(await alone.send_alone(*limited._said(EXISTS, alone.dialect), _first_value))  # noqa: SLF001
         async with self.sessions.reading() as session:
-            return bool((await replace(self, row_limit=limit).run(session, EXISTS)).scalar())
+            return bool((await limited.run(session, EXISTS)).scalar())
+
+    def _alone(self) -> EngineSessionProvider | None:
+        """What sends the statement of the query's shape without a session; None where it takes a session."""
+        if self.lock is not None or self.loading or self.alias is not None or self.shapes is None:
+            return None
+        return self.sessions.alone()
 
     async def run(self, session: AsyncSession, end: str = ROWS) -> Result[Any]:
         """For a DAO's own statements: the query in this session, for an end."""
@@ -281,6 +297,14 @@ class Query(Conditions[T]):
         if self.row_limit is not None or self.row_offset is not None:
             msg = f"{word}() has a size of its own; leave out limit() and offset()"
             raise ValueError(msg)
+
+
+def _values(result: Result[Any]) -> list[Any]:
+    return list(result.scalars())
+
+
+def _first_value(result: Result[Any]) -> Any:
+    return result.scalar()
 
 
 def _not_negative(what: str, rows: int) -> int:

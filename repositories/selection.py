@@ -12,7 +12,7 @@ from sqlalchemy.orm import LoaderCriteriaOption
 from sqlalchemy.sql.base import ExecutableOption
 
 from domain.soft_delete import INCLUDE_DELETED
-from repositories.columns import soft_deletable
+from repositories.columns import column_keys, soft_deletable
 from repositories.comparison import Expression, Shape
 from repositories.conditions import conditions_of, named
 from repositories.row_lock import RowLock
@@ -20,8 +20,9 @@ from repositories.sort_order import Order, SortKey, beyond_row, order_by, total_
 
 KEPT: Final = 512
 """How many shapes are kept, the least recently used leaving first."""
-ROWS, EXISTS, TOTAL = "rows", "exists", "total"
-"""What a selection is for: the rows, whether there are any, the rows and how many there would be without limits."""
+ROWS, COLUMNS, EXISTS, TOTAL = "rows", "columns", "exists", "total"
+"""What a selection is for: the rows, their columns in the order of the mapping, whether there are any, the rows and
+how many there would be without limits."""
 
 
 class Bounds(NamedTuple):
@@ -51,7 +52,7 @@ class SelectionShape(NamedTuple):
     backward: bool
     inclusive: bool
     end: str
-    """`ROWS`, `EXISTS`, `TOTAL` or the column whose values are wanted."""
+    """`ROWS`, `COLUMNS`, `EXISTS`, `TOTAL` or the column whose values are wanted."""
 
 
 @lru_cache(maxsize=KEPT)
@@ -75,6 +76,27 @@ def selection(shape: SelectionShape) -> Select[Any]:
     return parts.select(shape.end, shape.dialect).execution_options(**{INCLUDE_DELETED: True})
 
 
+@lru_cache(maxsize=KEPT)
+def by_id(model: type[Any], dialect: str, include_deleted: bool) -> Select[Any]:
+    """The columns of the row whose `id` is the parameter `p0`."""
+    shape = SelectionShape(
+        model=model,
+        dialect=dialect,
+        conditions=(Shape("eq", "id"),),
+        include_deleted=include_deleted,
+        order=(),
+        distinct=False,
+        lock=None,
+        limited=False,
+        skipping=False,
+        beyond=None,
+        backward=False,
+        inclusive=False,
+        end=COLUMNS,
+    )
+    return selection(shape).order_by(None)
+
+
 class Parts(NamedTuple):
     """What a SELECT is made of."""
 
@@ -89,7 +111,7 @@ class Parts(NamedTuple):
     def select(self, end: str, dialect: str | None) -> Select[Any]:
         """The rows in order, within bounds, for their end."""
         bounds, entity = self.bounds, self.entity
-        values = end not in {ROWS, EXISTS, TOTAL}
+        values = end not in {ROWS, COLUMNS, EXISTS, TOTAL}
         every = self._each_once() if self.distinct and not values else select(entity).where(*self.criteria)
         statement = every
         if bounds.beyond is not None:
@@ -118,6 +140,9 @@ class Parts(NamedTuple):
             statement = self.lock.locking(statement, entity, dialect)
         if end == EXISTS:
             statement = statement.with_only_columns(literal_column("1"), maintain_column_froms=True)
+        elif end == COLUMNS:
+            columns = [getattr(entity, key) for key in column_keys(_model(entity))]
+            statement = statement.with_only_columns(*columns, maintain_column_froms=True)
         elif end == TOTAL:
             counted = every.with_only_columns(*self._key()).subquery()
             statement = statement.add_columns(select(func.count()).select_from(counted).scalar_subquery())

@@ -26,6 +26,11 @@ class Sessions:
         """For a change."""
         return session_of(self._provider, lone=not several)
 
+    def alone(self) -> EngineSessionProvider | None:
+        """What sends a statement without a session; None inside a block, and where the sessions come from elsewhere."""
+        provider = self._provider
+        return provider if isinstance(provider, EngineSessionProvider) and provider.alone else None
+
     def dialect(self) -> Dialect | None:
         """Of the engine in force; None where the sessions come from elsewhere, and their own bind tells."""
         provider = self._provider

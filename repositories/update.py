@@ -11,7 +11,9 @@ from sqlalchemy.sql.dml import Update as UpdateStatement
 
 from domain.soft_delete import INCLUDE_DELETED
 from repositories.columns import ColumnName, column
+from repositories.comparison import is_sql
 from repositories.errors import UnconditionalUpdate, UnconditionalWrite, VersionIsCounted
+from repositories.lone_write import LoneChanges
 from repositories.write import Write
 
 T = TypeVar("T")
@@ -50,6 +52,12 @@ class Update(Write[T]):
             name: getattr(self.model, name) + value.by if isinstance(value, Increment) else value
             for name, value in self.values.items()
         }
+
+    @property
+    def lone_changes(self) -> LoneChanges | None:
+        said = [(name, isinstance(value, Increment)) for name, value in self.values.items()]
+        values = [value.by if isinstance(value, Increment) else value for value in self.values.values()]
+        return None if any(map(is_sql, values)) else LoneChanges(tuple(said), values)
 
     def check(self) -> None:
         super().check()

@@ -10,10 +10,13 @@ from sqlalchemy.sql.dml import Delete as DeleteStatement
 from sqlalchemy.sql.dml import Update as UpdateStatement
 
 from database.errors import StaleVersion
+from domain.audit_entry import Audited
 from domain.soft_delete import INCLUDE_DELETED, NOT_DELETED
 from repositories.conditions import Conditions
 from repositories.eager import loads_beside, loads_collections
 from repositories.errors import UnconditionalWrite
+from repositories.instances import instance_plan
+from repositories.lone_write import LoneChanges, LoneWrite, WriteShape, lone_write
 from repositories.selection import primary_key
 from repositories.sessions import Sessions
 
@@ -57,9 +60,16 @@ class Write(Conditions[T]):
         if not self.conditions and not self.every_row:
             raise self.unconditional(self.model.__name__)
 
+    @property
+    def lone_changes(self) -> LoneChanges | None:
+        """For a write that is sent without a session; None when some values are expressions."""
+        return LoneChanges(None, [])
+
     async def execute(self) -> int:
         """Run it; the number of rows matched. Raises `StaleVersion`."""
         self.check()
+        if (lone := self._lone(returning=False)) is not None:
+            return self._matched(await lone.provider.send_alone(lone.statement, lone.parameters, _row_count))
         async with self.sessions.writing() as session:
             statement = self._spoken(self.sessions.dialect_of(session).name)
             result = cast("CursorResult[Any]", await session.execute(statement, execution_options=_in_step(session)))
@@ -73,13 +83,16 @@ class Write(Conditions[T]):
         self.check()
         dialect, loads = self.sessions.dialect(), loads_beside(self.model) or loads_collections(self.model)
         alone = not loads and (dialect is None or self.returns(dialect))
+        if dialect is not None and self.returns(dialect) and (lone := self._lone(returning=True)) is not None:
+            rows = await lone.provider.send_alone(lone.statement, lone.parameters, lone.plan.instances)
+            self._matched(len(rows))
+            return self._in_order(rows)
         async with self.sessions.writing(several=not alone) as session:
             dialect = self.sessions.dialect_of(session)
             if self.returns(dialect) and not loads:
                 options = _in_step(session) | {"populate_existing": True}
                 statement = self._spoken(dialect.name).returning(self.model)
-                rows = list((await session.scalars(statement, execution_options=options)).all())
-                rows.sort(key=lambda row: [getattr(row, name) for name in primary_key(self.model)])
+                rows = self._in_order(list((await session.scalars(statement, execution_options=options)).all()))
             else:
                 rows = await self.locked(session, self.asked(self.spoken(dialect.name)) + self.kept())
             self._matched(len(rows))
@@ -91,6 +104,22 @@ class Write(Conditions[T]):
 
     async def ran(self, session: AsyncSession) -> None:
         """The statement has run."""
+
+    def _in_order(self, rows: list[T]) -> list[T]:
+        rows.sort(key=lambda row: [getattr(row, name) for name in primary_key(self.model)])
+        return rows
+
+    def _lone(self, *, returning: bool) -> LoneWrite | None:
+        """None where it takes a session: in a block, for expressions, for audited models."""
+        alone, plan = self.sessions.alone(), instance_plan(self.model)
+        shapes, changes = self.shapes, self.lone_changes
+        if alone is None or plan is None or shapes is None or changes is None or issubclass(self.model, Audited):
+            return None
+        shape = WriteShape(
+            self.model, self.spoken(alone.dialect), shapes, self.include_deleted, changes.said, returning
+        )
+        parameters = self.parameters() | {f"v{place}": value for place, value in enumerate(changes.values)}
+        return LoneWrite(alone, lone_write(shape), parameters, plan)
 
     def _spoken(self, dialect: str | None) -> Any:
         statement = self.changing(self.asked(dialect and self.spoken(dialect)) + self.kept())
@@ -116,6 +145,10 @@ class Write(Conditions[T]):
 
     def _key(self) -> list[Any]:
         return [getattr(self.model, name) for name in primary_key(self.model)]
+
+
+def _row_count(result: CursorResult[Any]) -> int:
+    return result.rowcount
 
 
 def _in_step(session: AsyncSession) -> dict[str, Any]:

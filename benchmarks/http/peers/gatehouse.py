@@ -44,8 +44,8 @@ class AccountService:
         return await query.all(), await self._accounts.count().rows()
 
     async def rename(self, id: int, name: str) -> Account | None:
-        matched = await self._accounts.update().eq("id", id).set(display_name=name).execute()
-        return await self._accounts.get(id) if matched else None
+        changed = await self._accounts.update().eq("id", id).set(display_name=name).returning()
+        return changed[0] if changed else None
 
     async def pair(self, first: str, second: str) -> list[Account]:
         async with self._transaction(name="pair"):

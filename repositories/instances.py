@@ -1,0 +1,64 @@
+"""Instances: models made of the rows of a lone SELECT, as a session that has ended would leave them.
+
+Loading by a session costs several times as much as the columns themselves. What a plan can't do (inheritance, deferred
+columns, composites, relationships that load along, listeners to loads) is left to a session.
+"""
+
+from collections.abc import Iterable, Sequence
+from functools import cache
+from typing import Any
+
+from sqlalchemy import inspect
+from sqlalchemy.orm import ColumnProperty, Mapper
+from sqlalchemy.orm.attributes import instance_state
+
+from repositories.columns import column_keys
+
+LOADED_BY_SESSIONS = frozenset({"joined", "selectin", "subquery", "immediate"})
+
+
+class InstancePlan:
+    """How rows of one model become instances. `keys` are its attributes, in the order that a row has them."""
+
+    def __init__(self, mapper: Mapper[Any]) -> None:
+        self.keys = column_keys(mapper.class_)
+        self._mapper = mapper
+        self._manager = mapper.class_manager
+        primary = [self.keys.index(mapper.get_property_by_column(column).key) for column in mapper.primary_key]
+        self._primary = primary
+
+    def instances(self, rows: Iterable[Sequence[Any]]) -> list[Any]:
+        """One for each row."""
+        return [self.instance(row) for row in rows]
+
+    def instance(self, row: Sequence[Any]) -> Any:
+        """A model that has been read and belongs to no session."""
+        made = self._manager.new_instance()
+        state = instance_state(made)
+        state.dict.update(zip(self.keys, row, strict=True))
+        state.key = self._mapper.identity_key_from_primary_key(tuple(row[place] for place in self._primary))
+        return made
+
+
+def instance_plan(model: type[Any]) -> InstancePlan | None:
+    """None for a model that only a session can load."""
+    hashable: Any = model
+    plan: InstancePlan | None = _plan(hashable)
+    return None if plan is None or inspect(model).class_manager.dispatch.load else plan
+
+
+@cache
+def _plan(model: type[Any]) -> InstancePlan | None:
+    mapper: Mapper[Any] = inspect(model)
+    plain = (
+        mapper.inherits is None
+        and mapper.polymorphic_on is None
+        and not mapper.composites
+        and all(_plain(attribute) for attribute in mapper.column_attrs)
+        and not any(relationship.lazy in LOADED_BY_SESSIONS for relationship in mapper.relationships)
+    )
+    return InstancePlan(mapper) if plain else None
+
+
+def _plain(attribute: ColumnProperty[Any]) -> bool:
+    return len(attribute.columns) == 1 and attribute.columns[0].table is not None and not attribute.deferred
