@@ -5,12 +5,16 @@ from typing import Any, Final
 
 from sqlalchemy import URL
 
-from benchmarks import peers_over_http
+from benchmarks import keyset, lone_read, peers_over_http, start_up, streams
 from benchmarks.effort import Effort
 from benchmarks.results import Section
 
 WORKS: Final[Mapping[str, Callable[[URL, Effort], Coroutine[Any, Any, Section]]]] = {
     "http": peers_over_http.measure,
     "processes": peers_over_http.processes,
+    "lone-read": lone_read.measure,
+    "keyset": keyset.measure,
+    "streams": streams.measure,
+    "start-up": start_up.measure,
 }
 """Each is given a database of PostgreSQL, to use as it likes."""

@@ -154,8 +154,9 @@ class Query(Conditions[T]):
             statement, parameters = self._said(ROWS, dialect.name)
             rows = await session.stream_scalars(statement.execution_options(yield_per=chunk), parameters)
             try:
-                async for row in rows:
-                    yield row
+                async for part in rows.partitions(chunk):  # one crossing for each, not for each row
+                    for row in part:
+                        yield row
             finally:
                 await rows.close()
 
