@@ -4,12 +4,13 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeVar
 
-from sqlalchemy import ColumnElement, Result, Select, func, select
+from sqlalchemy import ColumnElement, Select, func, select
 
 from domain.soft_delete import INCLUDE_DELETED, NOT_DELETED
 from repositories.columns import ColumnName, column, soft_deletable
 from repositories.comparison import Shape
 from repositories.conditions import Conditions, conditions_of
+from repositories.results import first_value
 from repositories.selection import KEPT
 from repositories.sessions import Sessions
 
@@ -53,7 +54,7 @@ class Count(Conditions[T]):
         shapes, alone = self.shapes, self.sessions.alone()
         if alone is not None and shapes is not None:
             shape = CountShape(self.model, self.spoken(alone.dialect), shapes, self.include_deleted, counted, distinct)
-            return int(await alone.send_alone(_counting(shape), self.parameters(), _counted) or 0)
+            return int(await alone.send_alone(_counting(shape), self.parameters(), first_value) or 0)
         async with self.sessions.reading() as session:
             dialect = self.spoken(self.sessions.dialect_of(session).name)
             if shapes is None:
@@ -68,10 +69,6 @@ class Count(Conditions[T]):
         elif not self.include_deleted and soft_deletable(self.model):
             statement = statement.options(NOT_DELETED)
         return statement.execution_options(**{INCLUDE_DELETED: True})
-
-
-def _counted(result: Result[Any]) -> Any:
-    return result.scalar()
 
 
 @lru_cache(maxsize=KEPT)

@@ -92,3 +92,13 @@ def sliced(
         turned = position.turned()
         behind = at(turned.values, inclusive=turned.inclusive)
     return Slice(items, behind, onward, more) if backward else Slice(items, onward, behind, more)
+
+
+def check_size(word: str, size: int, limit: int | None, offset: int | None) -> None:
+    """Raises ValueError for a size below 1, and beside limits of the query's own."""
+    if size < 1:
+        msg = f"{word}(…, {size}): give a size of 1 or more"
+        raise ValueError(msg)
+    if limit is not None or offset is not None:
+        msg = f"{word}() has a size of its own; leave out limit() and offset()"
+        raise ValueError(msg)

@@ -19,9 +19,10 @@ from repositories.cursor import Cursors
 from repositories.eager import loads_beside, loads_collections
 from repositories.errors import NotFound, TooManyRows
 from repositories.instances import instance_plan
-from repositories.pagination import Page, Position, Slice, sliced
+from repositories.pagination import Page, Position, Slice, check_size, sliced
+from repositories.results import first_value, values
 from repositories.row_lock import RowLock
-from repositories.selection import COLUMNS, EXISTS, ROWS, TOTAL, Bounds, Parts, SelectionShape, selection
+from repositories.selection import COLUMNS, EXISTS, ROWS, TOTAL, Bounds, Parts, SelectionShape, not_negative, selection
 from repositories.sessions import Sessions
 from repositories.sort_order import SortColumn, SortKey, total_order
 
@@ -62,11 +63,11 @@ class Query(Conditions[T]):
 
     def limit(self, rows: int) -> Self:
         """At most so many rows. Raises ValueError below 0."""
-        return replace(self, row_limit=_not_negative("limit", rows))
+        return replace(self, row_limit=not_negative("limit", rows))
 
     def offset(self, rows: int) -> Self:
         """Leave out the first rows. Raises ValueError below 0."""
-        return replace(self, row_offset=_not_negative("offset", rows))
+        return replace(self, row_offset=not_negative("offset", rows))
 
     def distinct(self) -> Self:
         """Each row once, where a condition over other tables finds it more often. With `scalars`, each value once, in
@@ -139,7 +140,7 @@ class Query(Conditions[T]):
         """One column of every row."""
         key = column(self.model, name).key
         if (alone := self._alone()) is not None and not self._bounded:
-            return await alone.send_alone(*self._said(key, alone.dialect), _values)
+            return await alone.send_alone(*self._said(key, alone.dialect), values)
         async with self.sessions.reading(several=self._bounded) as session:
             return list((await self.run(session, key)).scalars().all())
 
@@ -164,7 +165,7 @@ class Query(Conditions[T]):
         """The rows of page number `page`, from 1, and the number of rows on all of them, both of one moment. Raises
         ValueError below 1, and beside `limit` or `offset`.
         """
-        self._check_size("page", size)
+        check_size("page", size, self.row_limit, self.row_offset)
         if page < 1:
             msg = f"page({page}, …): the first page is 1"
             raise ValueError(msg)
@@ -185,7 +186,7 @@ class Query(Conditions[T]):
         return await self._slice("before", cursor, size, backward=True)
 
     async def _slice(self, word: str, cursor: str | None, size: int, *, backward: bool) -> Slice[T]:
-        self._check_size(word, size)
+        check_size(word, size, self.row_limit, self.row_offset)
         keys, model = self._order(), self.model
         query = replace(self, keys=keys, position=Position((), backward=backward, inclusive=False))
         position = None
@@ -203,7 +204,7 @@ class Query(Conditions[T]):
     async def _any(self, limit: int) -> bool:
         limited = replace(self, row_limit=limit)
         if (alone := self._alone()) is not None:
-            return bool(await alone.send_alone(*limited._said(EXISTS, alone.dialect), _first_value))  # noqa: SLF001
+            return bool(await alone.send_alone(*limited._said(EXISTS, alone.dialect), first_value))  # noqa: SLF001 - itself
         async with self.sessions.reading() as session:
             return bool((await limited.run(session, EXISTS)).scalar())
 
@@ -290,26 +291,3 @@ class Query(Conditions[T]):
 
     def _order(self) -> tuple[SortKey, ...]:
         return self.keys or total_order(self.model, ())
-
-    def _check_size(self, word: str, size: int) -> None:
-        if size < 1:
-            msg = f"{word}(…, {size}): give a size of 1 or more"
-            raise ValueError(msg)
-        if self.row_limit is not None or self.row_offset is not None:
-            msg = f"{word}() has a size of its own; leave out limit() and offset()"
-            raise ValueError(msg)
-
-
-def _values(result: Result[Any]) -> list[Any]:
-    return list(result.scalars())
-
-
-def _first_value(result: Result[Any]) -> Any:
-    return result.scalar()
-
-
-def _not_negative(what: str, rows: int) -> int:
-    if rows < 0:
-        msg = f"{what}({rows}): give 0 or more"
-        raise ValueError(msg)
-    return rows

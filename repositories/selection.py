@@ -178,3 +178,11 @@ def primary_key(model: type[Any]) -> tuple[str, ...]:
 def _primary_key(model: type[Any]) -> tuple[str, ...]:
     mapper = inspect(model)
     return tuple(mapper.get_property_by_column(key).key for key in mapper.primary_key)
+
+
+def not_negative(what: str, rows: int) -> int:
+    """Raises ValueError below 0."""
+    if rows < 0:
+        msg = f"{what}({rows}): give 0 or more"
+        raise ValueError(msg)
+    return rows

@@ -17,6 +17,7 @@ from repositories.eager import loads_beside, loads_collections
 from repositories.errors import UnconditionalWrite
 from repositories.instances import instance_plan
 from repositories.lone_write import LoneChanges, LoneWrite, WriteShape, lone_write
+from repositories.results import row_count
 from repositories.selection import primary_key
 from repositories.sessions import Sessions
 
@@ -69,7 +70,7 @@ class Write(Conditions[T]):
         """Run it; the number of rows matched. Raises `StaleVersion`."""
         self.check()
         if (lone := self._lone(returning=False)) is not None:
-            return self._matched(await lone.provider.send_alone(lone.statement, lone.parameters, _row_count))
+            return self._matched(await lone.provider.send_alone(lone.statement, lone.parameters, row_count))
         async with self.sessions.writing() as session:
             statement = self._spoken(self.sessions.dialect_of(session).name)
             result = cast("CursorResult[Any]", await session.execute(statement, execution_options=_in_step(session)))
@@ -145,10 +146,6 @@ class Write(Conditions[T]):
 
     def _key(self) -> list[Any]:
         return [getattr(self.model, name) for name in primary_key(self.model)]
-
-
-def _row_count(result: CursorResult[Any]) -> int:
-    return result.rowcount
 
 
 def _in_step(session: AsyncSession) -> dict[str, Any]:
