@@ -11,7 +11,7 @@ async def test_no_message_is_lost_or_done_twice_when_workers_and_relays_are_kill
 ) -> None:
     kills = WorkerKills(container, tmp_path, DATABASE_URL=database_url, GATEHOUSE_VAR_DIR=str(tmp_path))
     print("seed", kills.seed)
-    await kills.run(5)
+    await kills.run(3)
     print(kills)
     assert await kills.problems() == []
     assert kills.committed

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Final
 
@@ -92,7 +92,7 @@ class WorkerKills:
                     self.rolled_back.add(name)
                 else:
                     self.committed.add(name)
-                await asyncio.sleep(0.01)
+                await asyncio.sleep(0.1)
 
     async def _nothing_waits(self) -> bool:
         return (await self._container.outbox_service().lag()).waiting == 0
@@ -101,12 +101,13 @@ class WorkerKills:
         """A process of the pool, mostly; the relay; the whole worker."""
         assert self._worker is not None
         assert self._relay is not None
-        what = self._random.choices(("pool processes", "relays", "workers"), (6, 3, 1))[0]
+        what = self._random.choices(("pool processes", "relays", "workers"), (12, 7, 1))[0]
         if what == "pool processes":
             children = self._worker.children()
             if not children:
                 return
-            os.kill(self._random.choice(children), signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.kill(self._random.choice(children), signal.SIGKILL)
         elif what == "relays":
             self._relay.kill()
             self._relay.wait(10)
