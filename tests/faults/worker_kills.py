@@ -18,7 +18,10 @@ from tests.app.worker.processes import WorkerProcess, kill_group, worker
 from tests.flows.server import environment
 from tests.patience import until
 
-DRAINED_WITHIN: Final = 180.0
+DRAINED_WITHIN: Final = 400.0
+"""Seconds. A message that was published again and again is so after two minutes only."""
+PAUSE: Final = 0.3
+"""Seconds between two messages: a backlog is not what is looked at."""
 
 
 class _RolledBackError(Exception):
@@ -59,7 +62,11 @@ class WorkerKills:
             finally:
                 over.set()
                 await writer
-            await until(self._nothing_waits, within=DRAINED_WITHIN, pause=0.2)
+            try:
+                await until(self._nothing_waits, within=DRAINED_WITHIN, pause=0.2)
+            except TimeoutError:
+                waiting = (await self._container.outbox_service().list(limit=10)).items
+                raise AssertionError([message.why_not_done() for message in waiting]) from None
 
     async def problems(self) -> list[str]:
         """What was lost, done twice, or done though it was rolled back."""
@@ -92,7 +99,7 @@ class WorkerKills:
                     self.rolled_back.add(name)
                 else:
                     self.committed.add(name)
-                await asyncio.sleep(0.1)
+                await asyncio.sleep(self._random.uniform(0, 2 * PAUSE))
 
     async def _nothing_waits(self) -> bool:
         return (await self._container.outbox_service().lag()).waiting == 0

@@ -93,6 +93,40 @@ def _until_ready(worker: WorkerProcess) -> None:
     raise AssertionError(worker.log.read_text())
 
 
+@contextmanager
+def gatehouse_worker(folder: Path, *arguments: str, **variables: str) -> Iterator[WorkerProcess]:
+    """`gatehouse worker`, which has its Celery worker in a session of its own. Nothing is left of either."""
+    log = folder / "gatehouse.log"
+    with (
+        log.open("w") as output,
+        subprocess.Popen(
+            [sys.executable, "-m", "app", "worker", *arguments],
+            env=environment(**variables),
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        ) as process,
+    ):
+        running = WorkerProcess(process, log)
+        workers: list[int] = []
+        try:
+            yield running
+        finally:
+            if process.poll() is None:
+                workers = running.children()
+            kill_group(process)
+            for pid in workers:
+                if exists(pid):
+                    os.killpg(pid, signal.SIGKILL)
+
+
+def exists(pid: int) -> bool:
+    """Whether there is such a process."""
+    return Path(f"/proc/{pid}").exists()
+
+
 def kill_group(process: "subprocess.Popen[bytes]") -> None:
     """SIGKILL to all that it started."""
     try:

@@ -1,0 +1,62 @@
+"""`gatehouse outbox`: what isn't done, why, once more, and to the broker."""
+
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from containers import Container
+from domain import SYSTEM, acting_as
+from domain.utc_datetime import utc_now
+from tests.app.cli.conftest import Done, Gatehouse
+from tests.services.messages import welcomed
+
+
+async def test_messages_are_listed_with_the_reason_and_tried_again(gatehouse: Gatehouse, container: Container) -> None:
+    await welcomed(container)
+    (message,) = (await container.outbox_service().list()).items
+    with acting_as(SYSTEM):
+        now = utc_now()
+        await container.outbox_dao().begin(message.id, at=now)
+        await container.outbox_dao().failed(message.id, at=now, due_at=now, error="TypeError", park=True)
+    listed = _in_thread(gatehouse, "outbox", "list", "--json").json()
+    assert (listed["waiting"], listed["parked"]) == (0, 1)
+    assert [item["why"] for item in listed["items"]] == ["parked after once begun: TypeError"]
+    assert _in_thread(gatehouse, "outbox", "list", "--waiting", "--json").json()["items"] == []
+    table = _in_thread(gatehouse, "outbox", "list", "--parked")
+    assert "parked after once begun: TypeError" in table.out
+    assert "tried again: 1" in _in_thread(gatehouse, "outbox", "retry", str(message.id)).err
+    assert "tried again: 0" in _in_thread(gatehouse, "outbox", "retry", "--parked").err
+    _in_thread(gatehouse, "outbox", "retry", "1").assert_error(1, "no message with id 1 waits")
+    _in_thread(gatehouse, "outbox", "retry").assert_error(2, "--parked")
+
+
+async def test_what_is_due_is_taken_to_the_embedded_broker(
+    gatehouse: Gatehouse, container: Container, tmp_path: Path
+) -> None:
+    await welcomed(container)
+    assert "relayed: 1" in _in_thread(gatehouse, "outbox", "relay", "--once").err
+    (message,) = (await container.outbox_service().list()).items
+    with sqlite3.connect(tmp_path / "broker.db") as broker:
+        (payload,) = broker.execute("SELECT payload FROM kombu_message").fetchone()
+    broker.close()
+    assert str(message.id) in payload
+    assert "ada@example.com" not in payload
+    assert "relayed: 0" in _in_thread(gatehouse, "outbox", "relay", "--once").err
+
+
+async def test_a_broker_that_cannot_be_reached_is_named(
+    gatehouse: Gatehouse, container: Container, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GATEHOUSE_WORKER__BROKER_URL", "redis://:canary@127.0.0.1:1/0")
+    await welcomed(container)
+    failed = _in_thread(gatehouse, "outbox", "relay", "--once")
+    failed.assert_error(1, "the broker can't be reached")
+    assert "canary" not in failed.err
+
+
+def _in_thread(gatehouse: Gatehouse, *arguments: str) -> Done:
+    """A command runs a loop of its own."""
+    with ThreadPoolExecutor(1) as threads:
+        return threads.submit(gatehouse, *arguments).result(60)
