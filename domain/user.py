@@ -97,8 +97,9 @@ class User(Audited, ModelMixin, Base):
         email, phone, name = changes.get("email"), changes.get("phone"), changes.get("display_name")
         values: dict[str, object] = {}
         if "email" in changes:
-            values["email"] = None if email is None else email_address(email)
-            values["email_key"] = None if email is None else email_key(email_address(email))
+            address = None if email is None else email_address(email)
+            values["email"] = address
+            values["email_key"] = None if address is None else email_key(address)
         if "phone" in changes:
             values["phone"] = None if phone is None else phone_number(phone, region=region)
         if "display_name" in changes:
