@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -49,8 +50,9 @@ class Server(uvicorn.Server):
         self._container.lifetime().drain.announce()
         await super().shutdown(sockets)
 
-    async def until_told(self) -> bool:
+    async def until_told(self, sockets: list[socket.socket] | None = None) -> bool:
         """Serve inside `running()` until SIGINT or SIGTERM; False when the server can't start, and has said why.
+        `sockets` are bound already; else it binds one itself.
 
         Opened here too, the container raises in one line what the server would log with a stack, such as a driver that
         isn't installed.
@@ -58,7 +60,7 @@ class Server(uvicorn.Server):
         with told_by_signals(self.handle_exit):
             async with running(self._container):
                 try:
-                    await self.serve()
+                    await self.serve(sockets=sockets)
                 except SystemExit:
                     return False
         return True

@@ -1,7 +1,7 @@
 """A file of many rows in, out, and in again, in a process whose memory is watched.
 
 Run as a program: `DATABASE_URL=… OTHER_URL=… python -m tests.flows.large_csv ROWS FOLDER`. The file's last row but one
-is bad. Prints one JSON object: what was imported, bytes of memory it took, seconds to the first piece of the export, and
+is bad. Prints one JSON object: what was imported, bytes of memory it took, seconds to the first piece of the export,
 whether the round trip kept everything.
 """
 

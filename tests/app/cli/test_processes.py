@@ -78,10 +78,55 @@ def test_serve_answers_and_ends_cleanly_when_told_to_stop(database_url: str, num
     assert "GET /health/ready 200" in err
 
 
-def test_serve_on_a_taken_port_fails_with_1() -> None:
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+def test_several_processes_share_a_port_and_one_that_dies_is_replaced(database_url: str) -> None:
+    port = free_port()
+    variables = {"DATABASE_URL": database_url, "GATEHOUSE_NODE_ID": "7"}
+    with process("serve", "--port", str(port), "--workers", "2", **variables) as server:
+        assert wait_for(f"http://127.0.0.1:{port}/health/ready", server) == 200
+        for _ in range(400):
+            children = children_of(server.pid)
+            nodes = {
+                Path(f"/proc/{child}/environ").read_bytes().split(b"GATEHOUSE_NODE_ID=")[1][:1] for child in children
+            }
+            if len(nodes) == 2:
+                break
+            time.sleep(0.05)
+        assert nodes == {b"7", b"8"}, "no two processes make the same ids"
+        os.kill(children[0], signal.SIGKILL)
+        for _ in range(400):
+            if len(now := children_of(server.pid)) == 2 and children[0] not in now:
+                break
+            time.sleep(0.05)
+        for _ in range(20):  # none of them is lost with the process
+            assert wait_for(f"http://127.0.0.1:{port}/health/live", server) == 200
+        server.send_signal(signal.SIGTERM)
+        out, err = server.communicate(timeout=60)
+    assert (server.returncode, out) == (0, "")
+    assert "another one takes its place" in err
+    assert "Traceback" not in err
+    assert [child for child in {*children, *now} if Path(f"/proc/{child}").exists()] == []
+
+
+def test_processes_that_cannot_start_end_with_1() -> None:
+    with process("serve", "--port", "0", "--workers", "2", DATABASE_URL="oracle://x:canary@h/d") as server:
+        out, err = server.communicate(timeout=60)
+    assert (server.returncode, out) == (1, "")
+    assert "pip install 'gatehouse[oracle]'" in err
+    assert "canary" not in err
+    assert "Traceback" not in err
+
+
+def children_of(parent: int) -> list[int]:
+    """The processes that this one started."""
+    return list(map(int, Path(f"/proc/{parent}/task/{parent}/children").read_text().split()))
+
+
+@pytest.mark.parametrize("options", [[], ["--workers", "2"]], ids=["one", "several"])
+def test_serve_on_a_taken_port_fails_with_1(options: list[str]) -> None:
     with (
         socket.create_server(("127.0.0.1", 0)) as listener,
-        process("serve", "--port", str(listener.getsockname()[1])) as server,
+        process("serve", "--port", str(listener.getsockname()[1]), *options) as server,
     ):
         out, err = server.communicate(timeout=60)
     assert server.returncode == 1, "3 would say: some rows were rejected"
