@@ -10,6 +10,7 @@ from typing import Final
 from urllib.parse import quote
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.body_limit import BodyLimits
@@ -20,6 +21,8 @@ from domain import bound_request_id
 log = logging.getLogger("gatehouse.access")
 
 HEADER: Final = "X-Request-ID"
+MAX_HEADERS: Final = 100
+MAX_HEADER_BYTES: Final = 32_768
 SUMMARY: Final = "X-SQL-Summary"
 """How much SQL the answer took, sent with debug on."""
 _ACCEPTABLE: Final = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
@@ -28,8 +31,8 @@ _ACCEPTABLE: Final = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 class RequestContext:
     """Takes X-Request-ID over when it is harmless text of at most 128 characters, else makes one; echoes it.
 
-    A body whose declared length is above the limit is answered 413 unread, an error that reached nobody 500, and a
-    request that is cancelled, as by a server that stops, 503.
+    Too many headers, or too large ones, are answered 431. A body whose declared length is above the limit is answered
+    413 unread, an error that reached nobody 500, and a request that is cancelled, as by a server that stops, 503.
     """
 
     def __init__(self, app: ASGIApp, limits: BodyLimits, *, debug: bool = False) -> None:
@@ -62,13 +65,9 @@ class RequestContext:
             await send(message)
 
         with bound_request_id(request_id), work("request") as done:
-            length = headers.get("content-length", "0")
-            limit = self._limits.of(scope)
-            # Python refuses to read an int of some thousand digits.
-            if length.isdecimal() and (len(length) > 18 or int(length) > limit):
-                detail = f"the body is larger than {limit} bytes"
-                response = problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "content_too_large", detail, scope["path"])
-                await response(scope, receive, send_named)
+            refusal = self._refusal(scope, headers) if scope["type"] == "http" else None
+            if refusal is not None:
+                await refusal(scope, receive, send_named)
                 return
             try:
                 await self._app(scope, receive, send_named)
@@ -79,3 +78,17 @@ class RequestContext:
                 await response(scope, receive, send_named)
                 if isinstance(error, asyncio.CancelledError):
                     raise
+
+    def _refusal(self, scope: Scope, headers: Headers) -> Response | None:
+        """What is too large to be looked at."""
+        sizes = [len(name) + len(value) for name, value in headers.raw]
+        if len(sizes) > MAX_HEADERS or sum(sizes) > MAX_HEADER_BYTES:
+            detail = f"send at most {MAX_HEADERS} headers of {MAX_HEADER_BYTES} bytes together"
+            return problem(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "headers_too_large", detail, scope["path"])
+        length = headers.get("content-length", "0")
+        limit = self._limits.of(scope)
+        # Python refuses to read an int of some thousand digits.
+        if length.isdecimal() and (len(length) > 18 or int(length) > limit):
+            detail = f"the body is larger than {limit} bytes"
+            return problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "content_too_large", detail, scope["path"])
+        return None

@@ -172,3 +172,10 @@ async def test_a_body_as_large_as_allowed_is_read(client: httpx2.AsyncClient, co
     limit = container.settings().max_body_bytes
     body = b'{"email": "a@example.com"}'.ljust(limit)
     assert (await client.post("/v1/users", content=body, headers=JSON)).status_code == 201
+
+
+@one_backend
+async def test_headers_beyond_measure_are_431(client: httpx2.AsyncClient) -> None:
+    for headers in ({f"X-{number}": "x" for number in range(100)}, {"X-Long": "x" * 32_768}):
+        assert_problem(await client.get("/v1/users", headers=headers), 431, "headers_too_large")
+    assert (await client.get("/v1/users", headers={"X-Long": "x" * 16_000})).status_code == 200
