@@ -92,7 +92,7 @@ class Keepsake(ModelMixin, ShelfBase):
 
     __tablename__ = "keepsakes"
 
-    document: Mapped[Any] = mapped_column(JSON, default=None)
+    document: Mapped[Any] = mapped_column(JSON, nullable=True)
     amount: Mapped[Decimal | None] = mapped_column(Numeric(24, 6))
     moment: Mapped[datetime | None] = mapped_column(UTCDateTime)
     genre: Mapped[Genre | None] = mapped_column(EnumType(Genre, native_enum=False))

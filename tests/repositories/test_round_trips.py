@@ -37,17 +37,18 @@ moments = st.datetimes(
 rows = st.fixed_dictionaries(
     {
         "document": documents,
-        "amount": st.none() | st.decimals(-(10**17), 10**17, places=6),
+        # SQLite has no decimal numbers: what it keeps is a float, good for 15 digits.
+        "amount": st.none() | st.decimals(-(10**8), 10**8, places=6),
         "moment": st.none() | moments,
         "genre": st.none() | st.sampled_from(Genre),
-        "token": st.none() | st.uuids(),
+        "token": st.none() | st.uuids(version=4),  # MariaDB refuses what no version and variant is of
         "data": st.none() | st.binary(max_size=40),
         "words": st.none() | texts,
     }
 )
 AWKWARD: list[dict[str, Any]] = [
     {"document": {"a": [1, {"ü": "\U0001f600\\'\""}], "n": 10**25, "d": Decimal("1.10"), "x": math.nan}},
-    {"document": 0.0, "amount": Decimal("-99999999999999999.999999"), "data": bytes(range(256))},
+    {"document": 0.0, "amount": Decimal("-99999999.999999"), "data": bytes(range(256))},
     {"document": [], "moment": datetime(2024, 2, 29, 23, 59, 59, 999_999, timezone(timedelta(hours=-9.5)))},
     {"genre": Genre.POETRY, "token": UUID(int=2**128 - 1), "words": "a\\b'c\"d%s%(x)s :y ?\n\t "},
     {"data": b"\0\\'\xff" * 40_000, "words": "é" * 70_000, "document": "\\"},
@@ -66,6 +67,8 @@ def same(stored: Any, given_: Any) -> bool:
         return isinstance(stored, list) and len(stored) == len(given_) and all(map(same, stored, given_))
     if isinstance(given_, float) and math.isnan(given_):
         return isinstance(stored, float) and math.isnan(stored)
+    if isinstance(given_, UUID):
+        return isinstance(stored, UUID) and stored == given_  # asyncpg has a class of its own
     return type(stored) is type(given_) and bool(stored == given_)
 
 
@@ -83,7 +86,7 @@ async def dao(container: Container, backend: str) -> BaseDao[Keepsake]:
     return subject.dao(Keepsake)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(values=rows)
 async def test_any_value_comes_back_by_every_way_it_was_written(dao: BaseDao[Keepsake], values: dict[str, Any]) -> None:
     flushed = await dao.add(Keepsake(**values))
@@ -112,5 +115,14 @@ async def test_awkward_values_come_back_from_copies_and_statements(dao: BaseDao[
     assert len(found) == 4 + 1_200
     for row in found:
         check(row, AWKWARD[(row.id - 1) % 5 if row.id < 1_000 else (row.id - 1_001) % 5])
-    (long,) = [await dao.add(Keepsake(**AWKWARD[4]))]
+    long = await dao.add(Keepsake(**AWKWARD[4]))
     check(await dao.get(long.id), AWKWARD[4])
+
+
+async def test_a_decimal_of_any_length_comes_back_where_the_database_has_them(
+    dao: BaseDao[Keepsake], backend: str
+) -> None:
+    amount = Decimal("-123456789012345678.123456")
+    await dao.add_many([{"amount": amount}, {"amount": -amount}])
+    if backend != "sqlite":
+        assert await dao.query().scalars("amount") == [amount, -amount]
