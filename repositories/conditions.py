@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Generic, Self, TypeVar
 
-from sqlalchemy import BindParameter, bindparam, inspect, or_
+from sqlalchemy import BindParameter, Select, bindparam, inspect, or_
 from sqlalchemy.types import TypeEngine
 
 from repositories.columns import ColumnName, column, soft_deletable
@@ -73,11 +73,11 @@ class Conditions(Generic[T]):
         """Both ends included."""
         return self.ge(name, low).le(name, high)
 
-    def in_(self, name: ColumnName, values: Iterable[Any]) -> Self:
-        """Any number of values. An empty collection matches nothing; a None among them raises `NullComparison`."""
+    def in_(self, name: ColumnName, values: Iterable[Any] | Select[Any]) -> Self:
+        """Any number of values, or a SELECT. An empty collection matches nothing; a None among them raises `NullComparison`."""
         return self._compare("in_", name, values)
 
-    def not_in(self, name: ColumnName, values: Iterable[Any]) -> Self:
+    def not_in(self, name: ColumnName, values: Iterable[Any] | Select[Any]) -> Self:
         """An empty collection leaves nothing out."""
         return self._compare("not_in", name, values)
 
