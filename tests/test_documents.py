@@ -73,9 +73,14 @@ def _inline_code(document: Path) -> list[str]:
 
 
 PYTHON: Final = [
-    block for document in RUN for block in _blocks(document, "python") if not re.match(r"# \S+\.py\n", block.code)
+    block
+    for document in RUN
+    for block in _blocks(document, "python")
+    if not re.match(r"# (in )?\S+\.py(, before: .+)?\n", block.code)
 ]
-"""But those that begin with the name of a file: they are no programs by themselves (test_testing_guide.py)."""
+"""But those that begin with the name of a file: they are no programs by themselves (test_testing_guide.py and
+test_resource_guide.py).
+"""
 
 
 @pytest.fixture

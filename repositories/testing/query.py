@@ -54,9 +54,8 @@ class InMemoryQuery(InMemoryBuilder[T], Query[T]):
     async def _counted(self, limit: int, offset: int) -> Sequence[Sequence[Any]]:
         async with self.sessions.reading() as session:
             memory = fake(session)
-            total = len(await self._found(memory))
-            found = await replace(self, row_limit=limit, row_offset=offset).rows(memory)
-            return [(row, total) for row in found]
+            found = await replace(self, row_limit=None, row_offset=None).rows(memory)
+            return [(row, len(found)) for row in found[offset : offset + limit]]
 
     async def _any(self, limit: int) -> bool:
         async with self.sessions.reading() as session:
