@@ -74,7 +74,7 @@ class Conditions(Generic[T]):
         return self.ge(name, low).le(name, high)
 
     def in_(self, name: ColumnName, values: Iterable[Any] | Select[Any]) -> Self:
-        """Any number of values, or a SELECT. An empty collection matches nothing; a None among them raises `NullComparison`."""
+        """Any number of values, or a SELECT. None at all match nothing; a None among them raises `NullComparison`."""
         return self._compare("in_", name, values)
 
     def not_in(self, name: ColumnName, values: Iterable[Any] | Select[Any]) -> Self:

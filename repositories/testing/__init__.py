@@ -13,9 +13,9 @@ can't answer as a database would raises `NotFaked`. Where databases differ, it i
     ------------  -----------------------------------------------  -----------------------------------------------
     DAO           every method of BaseDao, and a DAO's own where   SQL of a DAO's own; override that method with
                   they ask through builders                        one that asks through builders
-    builders      every word and end of query, count and update;   a word whose field is not in the fake's
-                  rows are live models, one object for a row in    `answered`; an end that asks the session itself
-                  a transaction
+    builders      every word and end of query, count, update and   options, from_subquery; locks that skip, don't
+                  delete, but those beside; rows are live models,  wait, or wait for a time; a word whose field is
+                  one object for a row in a transaction            not in the fake's `answered`
     conditions    comparisons, IN, BETWEEN, LIKE, IS (NOT) NULL,   functions, subqueries, CASE, CAST, text, other
                   IS DISTINCT, tuples, + - *, joined texts; AND,   tables' columns, division, ILIKE, regular
                   OR, NOT over true, false and unknown             expressions; values of two kinds compared
@@ -29,7 +29,7 @@ can't answer as a database would raises `NotFaked`. Where databases differ, it i
                   unique indexes (partial ones too), foreign       SQL SQLite doesn't know is not checked; deferred
                   keys with CASCADE and SET NULL                   keys are checked at once; a model that no DAO
                                                                    was built for is referred to freely)
-    models        one row of one table                             inheritance; relationships, read or stored; a
+    models        one row of one table                             inheritance; relationships that are stored; a
                                                                    new primary key; versions the database counts
     transactions  the real ones: modes, savepoints, hooks,         (isolation is accepted and changes nothing: a
                   deadlines, read-only blocks, whose session it    statement sees what is committed)
@@ -41,7 +41,7 @@ can't answer as a database would raises `NotFaked`. Where databases differ, it i
                   begin_nested, info                               connection
 
 A builder is added by a class over it and `InMemoryBuilder`: it names its fields in `answered`, and its ends ask the
-`FakeSession` (`found`, `change`). A construct is added by one registered function in `expressions`.
+`FakeSession` (`found`, `change`, `remove`). A construct is added by one registered function in `expressions`.
 
 Not here: isolated tests on a real database (`database.testing`). No part of the program imports this package.
 """
