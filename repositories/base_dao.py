@@ -80,7 +80,7 @@ class BaseDao(Generic[T]):
 
     async def get_or_none(self, id: int, *, include_deleted: bool = False) -> T | None:
         """The row, or None when there is none or it is soft-deleted."""
-        if not _possible(id):
+        if not possible_id(id):
             return None
         alone, plan = self._sessions.alone(), instance_plan(self.model)
         if alone is not None and plan is not None and type(self).query is BaseDao.query:
@@ -104,7 +104,7 @@ class BaseDao(Generic[T]):
 
     async def get_many(self, ids: Iterable[int]) -> list[T]:
         """The rows that exist, in the order of the ids; an id twice gives its row twice."""
-        wanted = [id_ for id_ in ids if _possible(id_)]
+        wanted = [id_ for id_ in ids if possible_id(id_)]
         rows = {cast("Any", row).id: row for row in await self.query().in_("id", set(wanted)).all()}
         return [rows[id_] for id_ in wanted if id_ in rows]
 
@@ -175,7 +175,7 @@ class BaseDao(Generic[T]):
             return row
 
     async def _load(self, session: AsyncSession, id: int, *, version: int | None, include_deleted: bool) -> T:
-        if not _possible(id):
+        if not possible_id(id):
             raise self._no_row(id)
         statement = self.query(include_deleted=include_deleted).eq("id", id).limit(1).statement
         if version is None:
@@ -200,7 +200,7 @@ class BaseDao(Generic[T]):
         return NotFound(self.model.__name__.lower(), id) if make is None else make(id)
 
 
-def _possible(id: int) -> bool:
+def possible_id(id: int) -> bool:
     """Whether a row can have this id: a driver raises OverflowError for a larger one."""
     return -LARGEST <= id <= LARGEST
 

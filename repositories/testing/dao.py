@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from database import SessionProvider
 from domain.model import ID_GENERATOR, Base
-from repositories.base_dao import BaseDao, check_version
+from repositories.base_dao import BaseDao, check_version, possible_id
 from repositories.columns import ColumnName, check_columns, column
 from repositories.cursor import Cursors
 from repositories.new_rows import NewRows
@@ -96,6 +96,8 @@ class InMemoryDao(BaseDao[T]):
 
     async def _load(self, session: AsyncSession, id: int, *, version: int | None, include_deleted: bool) -> T:
         memory = fake(session)
+        if not possible_id(id):
+            raise self._no_row(id)
         if version is None:
             # Any version will do: the next one to write is this unit.
             await memory.take_turn()
