@@ -8,9 +8,9 @@ from typing import Annotated, Final
 
 import typer
 
-from app.cli.command import container_command
+from app.cli.command import JsonFlag, container_command
 from app.cli.exit_codes import ExitCode
-from app.cli.output import say
+from app.cli.output import print_json, say
 from app.cli.server import Server, told_by_signals
 from containers import Container
 from domain import Role, UserChanges
@@ -34,9 +34,10 @@ PEOPLE: Final = (
 
 
 @container_command(application, "seed")
-async def seed(container: Container) -> None:
+async def seed(container: Container, json: JsonFlag = False) -> None:
     """Create the demonstration accounts that aren't there yet."""
-    say(f"demonstration accounts created: {await _seed(container)}")
+    created = await _seed(container)
+    print_json({"created": created}) if json else say(f"demonstration accounts created: {created}")
 
 
 @container_command(application, "run")

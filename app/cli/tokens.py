@@ -35,12 +35,12 @@ async def issue(
 
 
 @container_command(application, "revoke")
-async def revoke(container: Container) -> int:
+async def revoke(container: Container, json: JsonFlag = False) -> int:
     """Refuse a token from now on. The token is read from stdin, as arguments are visible to others."""
     if sys.stdin.isatty():
         say("paste the token:")
     if await container.auth_service().revoke(sys.stdin.readline().strip()):
-        say("revoked")
+        print_json({"revoked": True}) if json else say("revoked")
         return ExitCode.DONE
     say("error: no such token, or it was revoked before")
     return ExitCode.FAILED

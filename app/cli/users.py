@@ -90,11 +90,14 @@ async def show(
 
 
 @container_command(application, "set-password")
-async def set_password(container: Container, user: AnyUser) -> None:
+async def set_password(container: Container, user: AnyUser, json: JsonFlag = False) -> None:
     """Set a new password and end every login of the account. Asks for it; not on a terminal, reads a line of stdin."""
     account = await container.user_service().find(user)
     await container.auth_service().set_password(account.id, _password())
-    say(f"password of {account.id} set; every login has ended")
+    if json:
+        print_json({"password_set": str(account.id)})
+    else:
+        say(f"password of {account.id} set; every login has ended")
 
 
 @container_command(application, "delete")

@@ -37,6 +37,8 @@ def test_a_token_is_printed_once_and_revoked_by_stdin(gatehouse: Gatehouse) -> N
     assert (revoked.code, revoked.out) == (0, "")
     gatehouse("tokens", "revoke", stdin=issued.out).assert_error(1, "no such token, or it was revoked before")
     gatehouse("tokens", "revoke", stdin="").assert_error(1, "no such token")
+    third = gatehouse("tokens", "issue", "ada@example.com").out
+    assert gatehouse("tokens", "revoke", "--json", stdin=third).json() == {"revoked": True}
     gatehouse("tokens", "revoke", issued.out.strip()).assert_error(2, "unexpected extra argument")
 
 
@@ -116,6 +118,7 @@ def test_db_check_tells_where_database_and_models_differ(gatehouse: Gatehouse, d
 
 def test_demo_seed_twice_seeds_once(gatehouse: Gatehouse) -> None:
     assert "created: 11" in gatehouse("demo", "seed").err
+    assert gatehouse("demo", "seed", "--json").json() == {"created": 0}
     again = gatehouse("demo", "seed")
     assert (again.code, again.out) == (0, "")
     assert "created: 0" in again.err
