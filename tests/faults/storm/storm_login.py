@@ -16,8 +16,10 @@ from settings import Settings
 from settings.passwords import PasswordSettings
 
 TRIES = 200
-WITHIN = 0.10
-"""The part of a refusal by which the medians may differ; that of a machine with other work is larger."""
+WITHIN = 0.25
+"""The part of a refusal by which the medians may differ: what a machine with other work makes of equal work. A refusal
+without its hash would be a fiftieth of the others.
+"""
 PASSWORD = "correct horse battery"
 
 
