@@ -21,7 +21,18 @@ from database.session_factory import SessionFactory
 from database.session_provider import EngineSessionProvider
 from database.wake_up import WakeUp
 from migrations import LOCATION
-from repositories import AdvisoryLocks, AuditDao, AuditTrail, Cursors, InboxDao, JobDao, OutboxDao, TokenDao, UserDao
+from repositories import (
+    AdvisoryLocks,
+    AuditDao,
+    AuditTrail,
+    Cursors,
+    IdempotencyDao,
+    InboxDao,
+    JobDao,
+    OutboxDao,
+    TokenDao,
+    UserDao,
+)
 from services import (
     AuditService,
     AuthService,
@@ -34,6 +45,7 @@ from services import (
 )
 from services.broker import Broker
 from services.celery_publisher import CeleryPublisher
+from services.idempotency import Idempotency
 from services.inbox_service import InboxService
 from services.notification_service import WELCOME, NotificationService
 from services.notifier import FileNotifier
@@ -72,6 +84,7 @@ class Container(containers.DeclarativeContainer):
     user_dao = providers.Factory(UserDao, session_provider, cursors=cursors)
     token_dao = providers.Factory(TokenDao, session_provider, cursors=cursors)
     audit_dao = providers.Factory(AuditDao, session_provider, cursors=cursors)
+    idempotency_dao = providers.Factory(IdempotencyDao, session_provider, cursors=cursors)
     outbox_dao = providers.Factory(OutboxDao, session_provider, cursors=cursors)
     inbox_dao = providers.Factory(InboxDao, session_provider, cursors=cursors)
     job_dao = providers.Factory(JobDao, session_provider, cursors=cursors)
@@ -94,6 +107,7 @@ class Container(containers.DeclarativeContainer):
     )
     outbox_service = providers.Factory(OutboxService, transaction, outbox_dao)
     user_service = providers.Factory(UserService, transaction, user_dao, token_dao, passwords, outbox_service)
+    idempotency = providers.Factory(Idempotency, transaction, idempotency_dao, signing_key.provider)
     audit_service = providers.Factory(AuditService, audit_dao, user_dao)
     user_csv_service = providers.Factory(UserCsvService, transaction, user_dao, max_rows=settings.provided.csv.max_rows)
     auth_service = providers.Factory(
@@ -160,6 +174,7 @@ class Container(containers.DeclarativeContainer):
         inbox_dao,
         job_dao,
         audit_dao,
+        idempotency_dao,
         settings.provided.worker.retain_deleted_users,
         settings.provided.worker.retain_tokens,
         settings.provided.worker.retain_inbox,

@@ -1,6 +1,6 @@
 """WriteRecorder: who is told what sessions write, in the transaction that writes it."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -17,6 +17,9 @@ class WriteRecorder(Protocol):
         """So many rows of a model were stored past the ORM: new ones, or (`changed` names the columns) ones that may
         have been there.
         """
+
+    def executed(self, session: Session, statement: Any, parameters: Any, send: Callable[[Any], Any]) -> Any:
+        """An INSERT, UPDATE or DELETE construct is to be executed, by `send`, whose result is returned."""
 
 
 def after_flush(session: Session, _context: Any) -> None:

@@ -7,6 +7,7 @@ normally commits, one left by any exception rolls back, and nothing inside it ca
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
+from functools import partial
 from types import TracebackType
 from typing import Any, Final, NoReturn, Protocol, TypeVar
 
@@ -65,10 +66,15 @@ class GuardedSession(Session):
                 read_only.engage(self, unit)
         return self.bind if self.bind is not None else super().get_bind(mapper, clause=clause, **options)
 
-    def execute(self, statement: Any, *arguments: Any, **options: Any) -> Any:
-        return self._read_again(super().execute, statement, *arguments, **options)
+    def execute(self, statement: Any, params: Any = None, **options: Any) -> Any:
+        if self.recorder is not None and getattr(statement, "is_dml", False):
+            send = partial(super().execute, params=params, **options)
+            return self.recorder.executed(self, statement, params, send)
+        return self._read_again(super().execute, statement, params, **options)
 
     def scalar(self, statement: Any, *arguments: Any, **options: Any) -> Any:
+        if getattr(statement, "is_dml", False):
+            return self.execute(statement, *arguments, **options).scalar()
         return self._read_again(super().scalar, statement, *arguments, **options)
 
     def _read_again(self, send: Callable[..., Any], statement: Any, *arguments: Any, **options: Any) -> Any:

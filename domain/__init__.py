@@ -7,6 +7,7 @@ what (`services`).
 
 from domain.acting_user import SYSTEM, acting_as, acting_user_id
 from domain.audit_entry import AuditAction, Audited, AuditEntry
+from domain.idempotency_key import IdempotencyKey
 from domain.inbox_message import InboxMessage
 from domain.job import Job, JobStatus
 from domain.model import Base, ModelMixin
@@ -23,6 +24,7 @@ __all__ = [
     "AuditEntry",
     "Audited",
     "Base",
+    "IdempotencyKey",
     "InboxMessage",
     "Job",
     "JobStatus",

@@ -13,6 +13,7 @@
     │   ├── WrongPassword           the current password isn't this one
     │   ├── UnknownField            a change names a field that isn't there
     │   └── ContactMissing          an account needs an e-mail address or a phone number
+    ├── IdempotencyKeyReused        the same key came with another body
     ├── AlreadyTaken                another account has the value; .field names it
     │   ├── EmailTaken
     │   └── PhoneTaken
@@ -130,6 +131,13 @@ class ContactMissing(Unacceptable):
 
     def __init__(self) -> None:
         super().__init__("email", "an account needs an e-mail address or a phone number; give one of them")
+
+
+class IdempotencyKeyReused(DomainError):
+    """The key came before, with another body."""
+
+    def __str__(self) -> str:
+        return "this Idempotency-Key came before with another body; send a new key with a new request"
 
 
 class AlreadyTaken(DomainError):

@@ -11,6 +11,7 @@ from repositories.base_dao import BaseDao
 from repositories.count import Count
 from repositories.cursor import Cursors
 from repositories.delete import Delete
+from repositories.idempotency_dao import IdempotencyDao
 from repositories.inbox_dao import InboxDao
 from repositories.job_dao import JobDao
 from repositories.outbox_dao import OutboxDao, OutboxLag
@@ -28,6 +29,7 @@ __all__ = [
     "Count",
     "Cursors",
     "Delete",
+    "IdempotencyDao",
     "InboxDao",
     "JobDao",
     "OutboxDao",

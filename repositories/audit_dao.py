@@ -17,15 +17,15 @@ class AuditDao(BaseDao[AuditEntry]):
         """One page of what happened to a record, newest first. Raises `InvalidCursor`."""
         return await self.query().eq("record_id", record_id).order_by("-id").after(cursor, size)
 
-    async def forget_values(self, record_id: int) -> int:
-        """Forget what the record's fields held; who changed which of them, and when, stays. The number of entries.
+    async def forget_values(self, *record_ids: int) -> int:
+        """Forget what the records' fields held; who changed which of them, and when, stays. The number of entries.
 
         For a purge, in the same transaction and after it, as the purge is recorded too.
         """
         forgotten, last = 0, 0
         async with self._session() as session:
             while True:
-                query = self.query().eq("record_id", record_id).gt("id", last).order_by("id").limit(BATCH)
+                query = self.query().in_("record_id", record_ids).gt("id", last).order_by("id").limit(BATCH)
                 entries = list((await session.scalars(query.statement)).all())
                 for entry in entries:
                     entry.changes = without_values(entry.changes)

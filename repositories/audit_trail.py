@@ -1,16 +1,20 @@
 """AuditTrail: records what sessions write to audited models, in the transaction that writes it."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any, Final, cast
 
-from sqlalchemy import ClauseElement, Table, insert, inspect
+from sqlalchemy import ClauseElement, Table, insert, inspect, select
 from sqlalchemy.orm import Mapper, Session
 
 from domain.audit_entry import CONFIDENTIAL, AuditAction, Audited, AuditEntry, Changes, recordable
+from domain.model import Base
+from domain.soft_delete import INCLUDE_DELETED
 
 STAMPS: Final = frozenset({"id", "version", "created_at", "created_by", "updated_at", "updated_by"})
 """What an entry tells in columns of its own."""
+ROWS: Final = 1000
+"""Rows of one UPDATE or DELETE that are told one by one."""
 _ENTRIES: Final = cast("Table", AuditEntry.__table__)
 
 
@@ -35,6 +39,84 @@ class AuditTrail:
             "changes": {field: {} for field in changed or () if field not in STAMPS},
         }
         session.connection().execute(insert(_ENTRIES), [entry])
+
+    def executed(self, session: Session, statement: Any, parameters: Any, send: Callable[[Any], Any]) -> Any:
+        """An INSERT is told by one entry for all its rows, without values. So is an UPDATE or DELETE of more than
+        `ROWS` rows, or of rows that its parameters name; of fewer, each row is locked, and has an entry of its own.
+        """
+        mapper = _audited(statement.table)
+        if mapper is None:
+            return send(statement)
+        if statement.is_insert:
+            return self._counted(session, mapper, AuditAction.CREATED, parameters, send(statement))
+        action = AuditAction.PURGED if statement.is_delete else AuditAction.CHANGED
+        before = {} if isinstance(parameters, list) else _rows(session, mapper, statement.whereclause)
+        if isinstance(parameters, list) or len(before) > ROWS:
+            return self._counted(session, mapper, action, parameters, send(statement))
+        key = mapper.class_.id
+        result = send(statement.where(key.in_(before)))
+        if before:
+            after = _rows(session, mapper, key.in_(before))
+            entries = list(_differences(mapper, before, after))
+            if entries:
+                session.connection().execute(insert(_ENTRIES), entries)
+        return result
+
+    def _counted(self, session: Session, mapper: Mapper[Any], action: AuditAction, parameters: Any, result: Any) -> Any:
+        rows = len(parameters) if isinstance(parameters, list) else result.rowcount
+        if rows > 0 or not isinstance(parameters, list):
+            entry = {
+                "action": action,
+                "record_type": mapper.class_.__tablename__,
+                "row_count": max(rows, 1),
+                "changes": {},
+            }
+            session.connection().execute(insert(_ENTRIES), [entry])
+        return result
+
+
+def _rows(session: Session, mapper: Mapper[Any], criterion: Any) -> dict[int, Any]:
+    """The rows that meet the criterion, locked, as mappings by id; one more than `ROWS` at most."""
+    columns = [mapper.attrs[field].class_attribute for field, _ in _fields(mapper)]
+    statement = select(mapper.class_.id, *_version(mapper), *columns).limit(ROWS + 1)
+    if criterion is not None:
+        statement = statement.where(criterion)
+    statement = statement.with_for_update(of=mapper.class_)
+    found = session.execute(statement, execution_options={INCLUDE_DELETED: True}).mappings()
+    return {row["id"]: row for row in found}
+
+
+def _differences(mapper: Mapper[Any], before: Mapping[int, Any], after: Mapping[int, Any]) -> Iterator[dict[str, Any]]:
+    for id_, old in before.items():
+        new = after.get(id_)
+        changes: dict[str, dict[str, Any]] = {}
+        for field, secret in _fields(mapper):
+            if new is None and old[field] is not None:
+                changes[field] = {} if secret else {"before": recordable(old[field])}
+            elif new is not None and old[field] != new[field]:
+                values = {"before": recordable(old[field]), "after": recordable(new[field])}
+                changes[field] = {} if secret else values
+        if new is None or changes:
+            yield {
+                "action": AuditAction.PURGED if new is None else _action(changes),
+                "record_type": mapper.class_.__tablename__,
+                "record_id": id_,
+                "record_version": (new or old).get("version"),
+                "changes": changes,
+            }
+
+
+def _version(mapper: Mapper[Any]) -> list[Any]:
+    return [mapper.class_.version] if "version" in mapper.column_attrs else []
+
+
+@cache
+def _audited(table: Any) -> Mapper[Any] | None:
+    """The audited model of a table."""
+    for mapper in Base.registry.mappers:
+        if mapper.local_table is table and issubclass(mapper.class_, Audited):
+            return mapper
+    return None
 
 
 def _entries(session: Session) -> Iterator[dict[str, Any]]:

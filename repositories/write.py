@@ -71,7 +71,7 @@ class Write(Conditions[T]):
         self.check()
         if (lone := self._lone(returning=False)) is not None:
             return self._matched(await lone.provider.send_alone(lone.statement, lone.parameters, row_count))
-        async with self.sessions.writing() as session:
+        async with self.sessions.writing(several=issubclass(self.model, Audited)) as session:
             statement = self._spoken(self.sessions.dialect_of(session).name)
             result = cast("CursorResult[Any]", await session.execute(statement, execution_options=_in_step(session)))
             await self.ran(session)
@@ -83,7 +83,7 @@ class Write(Conditions[T]):
         """
         self.check()
         dialect, loads = self.sessions.dialect(), loads_beside(self.model) or loads_collections(self.model)
-        alone = not loads and (dialect is None or self.returns(dialect))
+        alone = not loads and not issubclass(self.model, Audited) and (dialect is None or self.returns(dialect))
         if dialect is not None and self.returns(dialect) and (lone := self._lone(returning=True)) is not None:
             rows = await lone.provider.send_alone(lone.statement, lone.parameters, lone.plan.instances)
             self._matched(len(rows))

@@ -7,10 +7,12 @@ from typing import Final
 from database import TransactionProvider
 from domain.utc_datetime import utc_now
 from repositories.audit_dao import AuditDao
+from repositories.idempotency_dao import IdempotencyDao
 from repositories.inbox_dao import InboxDao
 from repositories.job_dao import JobDao
 from repositories.token_dao import TokenDao
 from repositories.user_dao import UserDao
+from services.idempotency import KEPT
 
 BATCH: Final = 200
 """Rows of one transaction."""
@@ -31,6 +33,7 @@ class RetentionService:
         inbox: InboxDao,
         jobs: JobDao,
         audit: AuditDao,
+        keys: IdempotencyDao,
         retain_deleted_users: timedelta,
         retain_tokens: timedelta,
         retain_inbox: timedelta,
@@ -42,6 +45,7 @@ class RetentionService:
         self._inbox = inbox
         self._jobs = jobs
         self._audit = audit
+        self._keys = keys
         self._retain_deleted_users = retain_deleted_users
         self._retain_tokens = retain_tokens
         self._retain_inbox = retain_inbox
@@ -66,6 +70,11 @@ class RetentionService:
         """Tokens that expired so long ago."""
         before = utc_now() - self._retain_tokens
         return await self._in_batches("purge tokens", lambda: self._tokens.forget(BATCH, expired_before=before))
+
+    async def purge_idempotency_keys(self) -> int:
+        """Answers that are no longer given again."""
+        before = utc_now() - KEPT
+        return await self._in_batches("purge idempotency keys", lambda: self._keys.forget(BATCH, before=before))
 
     async def purge_inbox(self) -> int:
         """Proofs of messages that were done so long ago."""

@@ -60,19 +60,27 @@ class UserService:
 
         Raises `Unacceptable` leaves, `EmailTaken`, `PhoneTaken`.
         """
-        user = await self._draft(changes, password, region)
-        with contacts_taken():
-            async with self._transaction(name="create user"):
-                return await self._users.add(user)
+        return await self.store(await self.draft(changes, password=password, region=region))
 
     async def register(self, changes: UserChanges, *, password: str | None = None, region: str | None = None) -> User:
         """An account that a person creates: as `create`, and the person is welcomed once it is committed."""
-        user = await self._draft(changes, password, region)
-        with contacts_taken():
-            async with self._transaction(name="register user"):
-                await self._users.add(user)
-                await self._outbox.append(WELCOME, {"user_id": str(user.id)})
+        return await self.store(await self.draft(changes, password=password, region=region), welcome=True)
+
+    async def draft(self, changes: UserChanges, *, password: str | None = None, region: str | None = None) -> User:
+        """What `store` takes: the part of `create` that belongs before a transaction. Raises `Unacceptable` leaves."""
+        user = User.create(changes, region=region)
+        if password is not None:
+            user.password_hash = await self._passwords.hash(password)
         return user
+
+    async def store(self, draft: User, *, welcome: bool = False) -> User:
+        """The other part of `create`, and of `register` with `welcome`. Raises `EmailTaken`, `PhoneTaken`."""
+        with contacts_taken():
+            async with self._transaction(name="register user" if welcome else "create user"):
+                await self._users.add(draft)
+                if welcome:
+                    await self._outbox.append(WELCOME, {"user_id": str(draft.id)})
+        return draft
 
     async def get(self, user_id: int, *, include_deleted: bool = False) -> User:
         """The account. Raises `UserNotFound` when there is none, or it is deleted and `include_deleted` isn't said."""
@@ -164,10 +172,3 @@ class UserService:
         other at once.
         """
         return await self._users.lock_active_admins() == [user_id]
-
-    async def _draft(self, changes: UserChanges, password: str | None, region: str | None) -> User:
-        """Before any transaction, as hashing takes long."""
-        user = User.create(changes, region=region)
-        if password is not None:
-            user.password_hash = await self._passwords.hash(password)
-        return user

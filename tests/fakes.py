@@ -1,8 +1,8 @@
 """A container over memory: the kit's fakes of this project's DAOs, and one that fails."""
 
 from containers import Container
-from domain import AuditEntry, Role, Token, User, UserStatus
-from repositories import AuditDao, TokenDao, UserDao
+from domain import AuditEntry, IdempotencyKey, Role, Token, User, UserStatus
+from repositories import AuditDao, IdempotencyDao, TokenDao, UserDao
 from repositories.testing import FakeSessionProvider, InMemoryDao
 from settings import Settings
 
@@ -30,6 +30,10 @@ class InMemoryAudit(InMemoryDao[AuditEntry], AuditDao):
     """Entries that a test has stored itself: no session here records any."""
 
 
+class InMemoryIdempotency(InMemoryDao[IdempotencyKey], IdempotencyDao):
+    """Answers to requests that named themselves."""
+
+
 class FailingUsers(InMemoryUsers):
     """Every question about an account raises the same error."""
 
@@ -51,5 +55,6 @@ def over_fakes(sessions: FakeSessionProvider | None = None) -> tuple[Container, 
     container.session_provider.override(sessions)
     container.user_dao.override(InMemoryUsers(sessions, cursors=container.cursors()))
     container.token_dao.override(InMemoryTokens(sessions, cursors=container.cursors()))
+    container.idempotency_dao.override(InMemoryIdempotency(sessions, cursors=container.cursors()))
     container.audit_dao.override(InMemoryAudit(sessions, cursors=container.cursors()))
     return container, sessions

@@ -2,12 +2,12 @@
 
 from http import HTTPStatus
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Response
 
 from app.api.auth_schemas import Login, Refresh, Registration, Tokens
-from app.api.dependencies import ActingUserDep, AuthServiceDep, ClientAddressDep, RateLimitsDep, UserServiceDep
+from app.api.dependencies import ActingUserDep, AuthServiceDep, ClientAddressDep, RateLimitsDep
+from app.api.idempotency import UserCreationDep
 from app.api.user_schemas import UserBody
-from app.api.users import user_body
 
 router = APIRouter(prefix="/auth", tags=["auth"])
 
@@ -15,17 +15,13 @@ router = APIRouter(prefix="/auth", tags=["auth"])
 @router.post("/register", status_code=HTTPStatus.CREATED)
 async def register(
     body: Registration,
-    users: UserServiceDep,
+    create: UserCreationDep,
     limits: RateLimitsDep,
     address: ClientAddressDep,
-    request: Request,
-    response: Response,
 ) -> UserBody:
     """Create an account of one's own. 409 when another one has the e-mail address or phone number."""
     await limits.hit("register", account=body.account, address=address)
-    user = await users.register(body.changes(), password=body.password.get_secret_value())
-    response.headers["Location"] = request.url_for("get_user", user_id=str(user.id)).path
-    return user_body(user, response)
+    return await create(body.changes(), body.password.get_secret_value(), welcome=True)
 
 
 @router.post("/login")

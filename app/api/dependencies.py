@@ -15,7 +15,7 @@ from app.background import BackgroundTasks
 from containers import Container
 from domain import User
 from domain.errors import NotAllowed, NotAuthenticated
-from services import AuthService, RateLimits, UserCsvService, UserService
+from services import AuditService, AuthService, RateLimits, UserCsvService, UserService
 from services.user_import_job import UserImportJob
 from settings import Settings
 
@@ -96,6 +96,12 @@ async def user_csv_service(container: ContainerDep) -> UserCsvService:
     return container.user_csv_service()
 
 
+async def audit_service(container: ContainerDep) -> AuditService:
+    """Who changed what."""
+    return container.audit_service()
+
+
+AuditServiceDep = Annotated[AuditService, Depends(audit_service)]
 AuthServiceDep = Annotated[AuthService, Depends(auth_service)]
 RateLimitsDep = Annotated[RateLimits, Depends(rate_limits)]
 ClientAddressDep = Annotated[str | None, Depends(client_address)]

@@ -37,6 +37,7 @@ from domain import current_request_id
 from domain.errors import (
     DomainError,
     EmailTaken,
+    IdempotencyKeyReused,
     LastAdmin,
     LoginRefused,
     NotAllowed,
@@ -93,6 +94,7 @@ TABLE: Final[Sequence[tuple[type[BaseException], HTTPStatus, str]]] = (
     (UnsupportedMediaType, HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type"),
     (MalformedHeader, HTTPStatus.BAD_REQUEST, "malformed_header"),
     (Unacceptable, HTTPStatus.UNPROCESSABLE_ENTITY, "unacceptable"),
+    (IdempotencyKeyReused, HTTPStatus.UNPROCESSABLE_ENTITY, "idempotency_key_reused"),
     (InvalidCursor, HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_cursor"),
     (UnknownColumn, HTTPStatus.UNPROCESSABLE_ENTITY, "unknown_column"),
     (CsvTooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "content_too_large"),

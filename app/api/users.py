@@ -5,8 +5,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from app.api.dependencies import ActingUserDep, UserServiceDep
+from app.api.dependencies import ActingUserDep, AuditServiceDep, UserServiceDep
 from app.api.etag import ExpectedVersionDep, etag
+from app.api.history import HistoryBody, HistoryQuery
+from app.api.idempotency import UserCreationDep
 from app.api.identifiers import UserId
 from app.api.user_schemas import NewUser, UserBody, UserList, UserPageBody, UserPatch
 from domain import User
@@ -17,12 +19,10 @@ router = APIRouter(prefix="/users", tags=["users"])
 
 
 @router.post("", status_code=HTTPStatus.CREATED)
-async def create_user(body: NewUser, users: UserServiceDep, request: Request, response: Response) -> UserBody:
+async def create_user(body: NewUser, create: UserCreationDep) -> UserBody:
     """Create an account. 409 when another one has the e-mail address or phone number."""
     password = None if body.password is None else body.password.get_secret_value()
-    user = await users.create(body.changes(), password=password)
-    response.headers["Location"] = request.url_for("get_user", user_id=str(user.id)).path
-    return user_body(user, response)
+    return await create(body.changes(), password)
 
 
 @router.get("")
@@ -52,6 +52,13 @@ async def get_user(
     if include_deleted and not acting.admin:
         raise NotAllowed
     return user_body(await users.get(user_id, include_deleted=include_deleted), response)
+
+
+@router.get("/{user_id}/history")
+async def get_history(user_id: UserId, query: Annotated[HistoryQuery, Query()], audit: AuditServiceDep) -> HistoryBody:
+    """Who changed what of an account, newest first. Values of secrets, and of purged accounts, are not kept."""
+    page = await audit.history(user_id, limit=query.limit, cursor=query.cursor)
+    return HistoryBody.of(page.items, page.next_cursor)
 
 
 @router.patch("/{user_id}")

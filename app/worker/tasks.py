@@ -28,6 +28,12 @@ async def purge_tokens(container: Container) -> int:
     return await container.retention_service().purge_tokens()
 
 
+@task("gatehouse.purge_idempotency_keys")
+async def purge_idempotency_keys(container: Container) -> int:
+    """Delete answers that are no longer given again."""
+    return await container.retention_service().purge_idempotency_keys()
+
+
 @task("gatehouse.purge_inbox")
 async def purge_inbox(container: Container) -> int:
     """Delete old proofs that messages are done."""
@@ -42,7 +48,7 @@ async def purge_jobs(container: Container) -> int:
 
 SCHEDULE: Final[dict[str, dict[str, Any]]] = {
     name: {"task": f"gatehouse.{name}", "schedule": HOUR, "options": {"expires": HOUR.total_seconds()}}
-    for name in ("purge_users", "purge_tokens", "purge_inbox", "purge_jobs")
+    for name in ("purge_users", "purge_tokens", "purge_idempotency_keys", "purge_inbox", "purge_jobs")
 }
 """Celery beat sends these; an hour that no worker was there for is left out."""
 celery_app.add_defaults(lambda: {"beat_schedule": SCHEDULE})

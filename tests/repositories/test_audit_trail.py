@@ -4,10 +4,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from sqlalchemy import delete, insert, text
 
 from containers import Container
 from database import Propagation
-from domain import SYSTEM, AuditEntry, User, acting_as, bound_request_id
+from domain import SYSTEM, AuditEntry, Token, User, acting_as, bound_request_id
 from domain.audit_entry import CONFIDENTIAL, Audited
 from domain.model import Base
 from repositories import AuditDao
@@ -154,3 +155,79 @@ async def test_a_purge_can_forget_a_persons_values_and_keeps_who_when_and_which(
     assert "ann@" not in repr([entry.changes for entry in after])
     assert after[0].record_id == bob.id
     assert after[0].changes["display_name"] == {"after": "Bob"}
+
+
+async def test_a_builders_update_is_told_row_by_row_with_both_values(container: Container) -> None:
+    users = container.user_dao()
+    with acting_as(SYSTEM):
+        ann, bob, eve = await users.add_many([account(f"{name}@example.com", display_name=name) for name in "abe"])
+        await users.update().in_("id", [ann.id, bob.id]).set(display_name="x").execute()
+        await users.update().eq("id", eve.id).set(display_name=User.display_name + "!").returning()
+        await users.update().eq("id", eve.id).set(display_name="e!").execute()
+    told = {entry.record_id: entry for entry in await entries(container) if entry.action == "changed"}
+    assert {id_: entry.changes for id_, entry in told.items()} == {
+        ann.id: {"display_name": {"before": "a", "after": "x"}},
+        bob.id: {"display_name": {"before": "b", "after": "x"}},
+        eve.id: {"display_name": {"before": "e", "after": "e!"}},
+    }
+    assert {entry.record_version for entry in told.values()} == {2}
+
+
+async def test_a_builders_update_keeps_secrets_out(container: Container) -> None:
+    with acting_as(SYSTEM):
+        user = await container.user_dao().add(account(password_hash="$argon2id$old"))
+        await container.user_dao().update().eq("id", user.id).set(password_hash="$argon2id$new").execute()
+    _, entry = await entries(container)
+    assert entry.changes == {"password_hash": {}}
+
+
+async def test_a_builders_delete_is_told_row_by_row(container: Container) -> None:
+    users = container.user_dao()
+    with acting_as(SYSTEM):
+        ann, bob = await users.add_many([account("ann@example.com"), account("bob@example.com")])
+        await users.soft_delete(bob.id)
+        await users.delete().eq("id", ann.id).execute()
+    told = [(entry.action, entry.record_id) for entry in await entries(container)]
+    assert told[-1] == ("purged", ann.id)
+    assert ("purged", bob.id) not in told
+
+
+async def test_a_builders_write_that_rolls_back_is_not_told(container: Container) -> None:
+    with acting_as(SYSTEM):
+        user = await container.user_dao().add(account(display_name="Ann"))
+        with pytest.raises(ZeroDivisionError):
+            async with container.transaction()():
+                await container.user_dao().update().eq("id", user.id).set(display_name="x").execute()
+                raise ZeroDivisionError
+    assert [entry.action for entry in await entries(container)] == ["created"]
+
+
+async def test_a_write_of_very_many_rows_is_told_by_one_entry_with_their_number(
+    container: Container, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("repositories.audit_trail.ROWS", 2)
+    users = container.user_dao()
+    with acting_as(7):
+        await users.add_many([account(f"user{number}@example.com") for number in range(3)])
+        assert await users.update().all_rows().set(display_name="x").execute() == 3
+    *_, entry = await entries(container)
+    assert (entry.action, entry.record_id, entry.row_count, entry.created_by) == ("changed", None, 3, 7)
+    assert entry.changes == {}
+
+
+async def test_a_bulk_insert_is_told_by_one_entry_with_the_number_of_its_rows(container: Container) -> None:
+    rows = [{"email": f"{name}@example.com", "email_key": f"{name}@example.com"} for name in "abc"]
+    with acting_as(SYSTEM):
+        async with container.transaction()() as transaction:
+            await transaction.session.execute(insert(User), rows)
+    (entry,) = await entries(container)
+    assert (entry.action, entry.record_type, entry.record_id, entry.row_count) == ("created", "users", None, 3)
+
+
+async def test_textual_sql_and_unaudited_tables_are_not_told(container: Container) -> None:
+    with acting_as(SYSTEM):
+        user = await container.user_dao().add(account())
+        async with container.transaction()() as transaction:
+            await transaction.session.execute(text("UPDATE users SET display_name = 'x'"))
+            await transaction.session.execute(delete(Token).where(Token.user_id == user.id))
+    assert [entry.action for entry in await entries(container)] == ["created"]

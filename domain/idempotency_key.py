@@ -1,0 +1,25 @@
+"""IdempotencyKey: what a request with the header `Idempotency-Key` was answered, for whoever sends it again."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from domain.audit_entry import CONFIDENTIAL
+from domain.model import Base, IdMixin
+from domain.utc_datetime import UTCDateTime, utc_now
+
+
+class IdempotencyKey(IdMixin, Base):
+    """Stored in the transaction of the work it answers: there is none of a request that failed."""
+
+    __tablename__ = "idempotency_keys"
+    __table_args__ = (UniqueConstraint("scope"),)
+
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utc_now, index=True)
+    scope: Mapped[str] = mapped_column(String(64))
+    """A digest of the acting user, the method, the path and the key."""
+    request_digest: Mapped[str] = mapped_column(String(64), info={CONFIDENTIAL: True})
+    """A keyed digest of the body, which may hold a password."""
+    answer: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)

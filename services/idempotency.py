@@ -1,0 +1,106 @@
+"""Idempotency: work that is done once for each key, however often it is asked for."""
+
+import hashlib
+import hmac
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final, TypeVar
+
+from database import TransactionProvider
+from database.errors import UniqueViolation
+from domain.acting_user import acting_user_id
+from domain.errors import IdempotencyKeyReused
+from domain.idempotency_key import IdempotencyKey
+from domain.utc_datetime import utc_now
+from repositories.errors import NotFound
+from repositories.idempotency_dao import IdempotencyDao
+
+KEPT: Final = timedelta(hours=24)
+"""How long an answer is given again."""
+TRIES: Final = 3
+
+P = TypeVar("P")
+Answer = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A request that names itself: its key, what it is sent to (`"POST /v1/users"`), and its body."""
+
+    key: str
+    target: str
+    body: bytes
+
+
+class Idempotency:
+    """Stores an answer in the transaction of its work, so that both are there or neither."""
+
+    def __init__(self, transaction: TransactionProvider, keys: IdempotencyDao, signing_key: Callable[[], str]) -> None:
+        self._transaction = transaction
+        self._keys = keys
+        self._signing_key = signing_key
+
+    async def once(
+        self,
+        claim: Claim | None,
+        prepare: Callable[[], Awaitable[P]],
+        work: Callable[[P], Awaitable[Answer]],
+    ) -> Answer:
+        """The answer of `work`, or the one that was stored for the claim before. `prepare` is what belongs before a
+        transaction; `work` joins it, and gives what JSON can hold. Without a claim it is simply done.
+
+        Who asks while the first one is at it waits for its end. Raises `IdempotencyKeyReused` for a key that came with
+        another body, and whatever `prepare` and `work` raise: nothing is stored then.
+        """
+        if claim is None:
+            return await work(await prepare())
+        scope, digest = self._scope(claim), self._digest(claim)
+        stored = await self._keys.of_scope(scope)
+        if stored is not None and not _expired(stored):
+            return _answer_of(stored, digest)
+        prepared = await prepare()
+        for attempt in range(TRIES):
+            try:
+                return await self._claimed(scope, digest, stored, lambda: work(prepared))
+            except UniqueViolation as violation:
+                if not _ours(violation) or attempt == TRIES - 1:
+                    raise
+            stored = await self._keys.of_scope(scope)  # whoever was first has committed
+            if stored is not None and not _expired(stored):
+                return _answer_of(stored, digest)
+        raise AssertionError
+
+    async def _claimed(
+        self, scope: str, digest: str, expired: IdempotencyKey | None, work: Callable[[], Awaitable[Answer]]
+    ) -> Answer:
+        async with self._transaction(name="idempotent request"):
+            if expired is not None:
+                with suppress(NotFound):
+                    await self._keys.purge(expired.id)
+            row = await self._keys.add(IdempotencyKey(scope=scope, request_digest=digest))
+            answer = await work()
+            row.answer = answer
+        return answer
+
+    def _scope(self, claim: Claim) -> str:
+        parts = (str(acting_user_id()), claim.target, claim.key)
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+    def _digest(self, claim: Claim) -> str:
+        return hmac.digest(self._signing_key().encode(), claim.body, "sha256").hex()
+
+
+def _expired(stored: IdempotencyKey) -> bool:
+    return utc_now() - stored.created_at >= KEPT
+
+
+def _answer_of(stored: IdempotencyKey, digest: str) -> Answer:
+    if not hmac.compare_digest(stored.request_digest, digest):
+        raise IdempotencyKeyReused
+    return stored.answer
+
+
+def _ours(violation: UniqueViolation) -> bool:
+    return "scope" in violation.columns or violation.constraint == "uq_idempotency_keys_scope"
