@@ -112,9 +112,9 @@ def _version(mapper: Mapper[Any]) -> list[Any]:
 
 @cache
 def _audited(table: Any) -> Mapper[Any] | None:
-    """The audited model of a table."""
+    """The audited model of a table, which in an ORM's construct is an annotated copy, equal and not the same."""
     for mapper in Base.registry.mappers:
-        if mapper.local_table is table and issubclass(mapper.class_, Audited):
+        if table == mapper.local_table and issubclass(mapper.class_, Audited):
             return mapper
     return None
 

@@ -12,6 +12,7 @@ from app.api.access import PREFIX, AccessTable, listed_only
 from app.api.authentication import Authentication
 from app.api.body_limit import BodyLimit, BodyLimits
 from app.api.media_type import json_body_only
+from app.api.openapi import document_problems
 from app.api.problems import Problem, install_problems
 from app.api.request_context import RequestContext
 from app.api.security_headers import SecurityHeaders
@@ -62,6 +63,7 @@ def create_app(container: Container | None = None) -> FastAPI:
     app.include_router(users.router, prefix=PREFIX, dependencies=[Depends(json_body_only)])
     app.include_router(health.router)
     app.include_router(monitor.router)
+    document_problems(app)
     return app
 
 

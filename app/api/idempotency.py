@@ -2,6 +2,7 @@
 
 import json
 import re
+from functools import partial
 from typing import Annotated, Any, Final
 
 from fastapi import Depends, Header, Request, Response
@@ -35,12 +36,14 @@ class UserCreation:
         self._response = response
         self._key = idempotency_key
 
-    async def __call__(self, changes: UserChanges, password: str | None) -> UserBody:
-        """The new account, or the one that this key created before. Raises `MalformedHeader`,
+    async def __call__(self, changes: UserChanges, password: str | None, *, welcome: bool = False) -> UserBody:
+        """The new account, or the one that this key created before; `welcome` is for who registers. Raises `MalformedHeader`,
         `IdempotencyKeyReused`, and what `UserService.create` raises.
         """
         answer = await self._idempotency.once(
-            await self._claim(), lambda: self._users.draft(changes, password=password), self._store
+            await self._claim(),
+            lambda: self._users.draft(changes, password=password),
+            partial(self._store, welcome=welcome),
         )
         self._response.headers.update(answer["headers"])
         return UserBody.model_validate(answer["body"])
@@ -53,8 +56,8 @@ class UserCreation:
         body = json.dumps(await self._request.json(), sort_keys=True).encode()
         return Claim(self._key, f"{self._request.method} {self._request.url.path}", body)
 
-    async def _store(self, draft: User) -> dict[str, Any]:
-        user = await self._users.store(draft)
+    async def _store(self, draft: User, *, welcome: bool) -> dict[str, Any]:
+        user = await self._users.store(draft, welcome=welcome)
         location = self._request.url_for("get_user", user_id=str(user.id)).path
         body = UserBody.model_validate(user).model_dump(mode="json")
         return {"headers": {"Location": location, "ETag": etag(user.version)}, "body": body}
