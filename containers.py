@@ -45,7 +45,7 @@ from services import (
 )
 from services.broker import Broker
 from services.celery_publisher import CeleryPublisher
-from services.idempotency import Idempotency
+from services.idempotency import Idempotency, InFlight
 from services.inbox_service import InboxService
 from services.notification_service import WELCOME, NotificationService
 from services.notifier import FileNotifier
@@ -107,7 +107,8 @@ class Container(containers.DeclarativeContainer):
     )
     outbox_service = providers.Factory(OutboxService, transaction, outbox_dao)
     user_service = providers.Factory(UserService, transaction, user_dao, token_dao, passwords, outbox_service)
-    idempotency = providers.Factory(Idempotency, transaction, idempotency_dao, signing_key.provider)
+    in_flight = providers.Singleton(InFlight)
+    idempotency = providers.Factory(Idempotency, transaction, idempotency_dao, in_flight, signing_key.provider)
     audit_service = providers.Factory(AuditService, audit_dao, user_dao)
     user_csv_service = providers.Factory(UserCsvService, transaction, user_dao, max_rows=settings.provided.csv.max_rows)
     auth_service = providers.Factory(

@@ -1,12 +1,14 @@
 """Idempotency: work that is done once for each key, however often it is asked for."""
 
+import asyncio
 import hashlib
 import hmac
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, TypeVar
+from weakref import WeakValueDictionary
 
 from database import TransactionProvider
 from database.errors import UniqueViolation
@@ -34,11 +36,32 @@ class Claim:
     body: bytes
 
 
+class InFlight:
+    """Which claims this process is at. Those who ask for the same one queue here, before they take a connection."""
+
+    def __init__(self) -> None:
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    @asynccontextmanager
+    async def turn(self, scope: str) -> AsyncIterator[None]:
+        """One at a time, in the order they came."""
+        lock = self._locks.setdefault(scope, asyncio.Lock())
+        async with lock:
+            yield
+
+
 class Idempotency:
     """Stores an answer in the transaction of its work, so that both are there or neither."""
 
-    def __init__(self, transaction: TransactionProvider, keys: IdempotencyDao, signing_key: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        transaction: TransactionProvider,
+        keys: IdempotencyDao,
+        in_flight: InFlight,
+        signing_key: Callable[[], str],
+    ) -> None:
         self._transaction = transaction
+        self._in_flight = in_flight
         self._keys = keys
         self._signing_key = signing_key
 
@@ -57,6 +80,12 @@ class Idempotency:
         if claim is None:
             return await work(await prepare())
         scope, digest = self._scope(claim), self._digest(claim)
+        async with self._in_flight.turn(scope):
+            return await self._once(scope, digest, prepare, work)
+
+    async def _once(
+        self, scope: str, digest: str, prepare: Callable[[], Awaitable[P]], work: Callable[[P], Awaitable[Answer]]
+    ) -> Answer:
         stored = await self._keys.of_scope(scope)
         if stored is not None and not _expired(stored):
             return _answer_of(stored, digest)
@@ -67,7 +96,7 @@ class Idempotency:
             except UniqueViolation as violation:
                 if not _ours(violation) or attempt == TRIES - 1:
                     raise
-            stored = await self._keys.of_scope(scope)  # whoever was first has committed
+            stored = await self._keys.of_scope(scope)  # another process was first, and has committed
             if stored is not None and not _expired(stored):
                 return _answer_of(stored, digest)
         raise AssertionError

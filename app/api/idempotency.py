@@ -37,8 +37,9 @@ class UserCreation:
         self._key = idempotency_key
 
     async def __call__(self, changes: UserChanges, password: str | None, *, welcome: bool = False) -> UserBody:
-        """The new account, or the one that this key created before; `welcome` is for who registers. Raises `MalformedHeader`,
-        `IdempotencyKeyReused`, and what `UserService.create` raises.
+        """The new account, or the one that this key created before; `welcome` is for who registers.
+
+        Raises `MalformedHeader`, `IdempotencyKeyReused`, and what `UserService.create` raises.
         """
         answer = await self._idempotency.once(
             await self._claim(),

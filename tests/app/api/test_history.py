@@ -61,7 +61,7 @@ async def test_a_history_outlives_its_account_without_what_it_held(
     user = await create(email="ann@example.com", display_name="Ann Example")
     with acting_as(SYSTEM):
         async with container.transaction()():
-            await container.user_dao().purge_many([int(user["id"])])
+            await container.user_dao().purge(int(user["id"]))
             await container.audit_dao().forget_values(int(user["id"]))
     response = await client.get(f"/v1/users/{user['id']}/history")
     assert [entry["action"] for entry in response.json()["items"]] == ["purged", "created"]
