@@ -41,11 +41,14 @@ class AuditTrail:
         session.connection().execute(insert(_ENTRIES), [entry])
 
     def executed(self, session: Session, statement: Any, parameters: Any, send: Callable[[Any], Any]) -> Any:
-        """An INSERT is told by one entry for all its rows, without values. So is an UPDATE or DELETE of more than
+        """An INSERT of a model is told by one entry for all its rows, without values. (What inserts into its table, as
+        bulk writes do, tells by `stored_in_bulk`.) So is an UPDATE or DELETE of more than
         `ROWS` rows, or of rows that its parameters name; of fewer, each row is locked, and has an entry of its own.
         """
         mapper = _audited(statement.table)
         if mapper is None:
+            return send(statement)
+        if statement.is_insert and statement.table is mapper.local_table:
             return send(statement)
         if statement.is_insert:
             return self._counted(session, mapper, AuditAction.CREATED, parameters, send(statement))

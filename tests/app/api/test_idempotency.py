@@ -12,12 +12,20 @@ from containers import Container
 from domain import SYSTEM, IdempotencyKey, acting_as
 from domain.utc_datetime import utc_now
 from services.passwords import Passwords
+from settings import Settings
 from tests.app.api.conftest import SignIn
 from tests.app.api.problem_document import assert_problem
 
 KEY = {"Idempotency-Key": "3f0c7f6e"}
 PATHS = pytest.mark.parametrize("path", ["/v1/users", "/v1/auth/register"])
 ANN = {"email": "ann@example.com", "password": "correct horse"}
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """With time for a hundred requests on a pool of fifteen, however loaded the machine is."""
+    patient = settings.database.model_copy(update={"pool_timeout": 60.0})
+    return settings.model_copy(update={"database": patient})
 
 
 async def accounts(container: Container) -> int:
@@ -149,8 +157,8 @@ async def test_when_the_first_one_fails_one_of_those_who_waited_does_the_work(
     service, failing = type(container.user_service()), asyncio.Event()
     real = service.store
 
-    async def fail_once(self: Any, draft: Any) -> Any:
-        stored = await real(self, draft)
+    async def fail_once(self: Any, draft: Any, **options: Any) -> Any:
+        stored = await real(self, draft, **options)
         if not failing.is_set():
             failing.set()
             await asyncio.sleep(0.2)
