@@ -67,6 +67,15 @@ async def work(container: Container, email: str) -> dict[str, int]:
     return {"pid": os.getpid(), "created_by": user.created_by, "connections": len(_connected)}
 
 
+@task("test.pair", ignore_result=True)
+async def pair(container: Container, number: int) -> None:
+    """A unit of two parts, with a pause in between."""
+    async with container.transaction()():
+        await container.user_service().create({"email": f"{number}.first@example.com"})
+        await asyncio.sleep(0.02)
+        await container.user_service().create({"email": f"{number}.second@example.com"})
+
+
 @task("test.dawdle", soft_time_limit=1)
 async def dawdle(container: Container, email: str) -> None:
     """Half a unit, and a sleep over the limit."""

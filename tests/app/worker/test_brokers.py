@@ -31,6 +31,7 @@ MATRIX = [("embedded", pool) for pool in POOLS] + [(broker, "prefork") for broke
 
 @pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
 @pytest.mark.parametrize(("broker", "pool"), MATRIX)
+@pytest.mark.timeout(300)
 async def test_a_worker_process_runs_tasks_and_messages(
     container: Container,
     session: AsyncSession,
