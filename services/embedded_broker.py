@@ -1,6 +1,10 @@
 """EmbeddedBroker: Celery's SQLAlchemy transport on a SQLite file, made to last."""
 
+import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from queue import Empty
 from typing import Any, Final
 
 from kombu.transport import sqlalchemy as kombu_sqlalchemy
@@ -11,26 +15,61 @@ SWEEP_AFTER: Final = 1000
 
 
 class Channel(kombu_sqlalchemy.Channel):
-    """kombu keeps every message that was taken for ever. It never gives them back either, so this one deletes them."""
+    """kombu keeps every message that was taken for ever. It never gives them back either, so this one deletes them.
+
+    Its session is used by the worker's main thread, and by the pool's when a process was lost: here they take turns.
+    """
 
     _taken = 0
 
     def __init__(self, connection: Any, **options: Any) -> None:
+        self._turns = threading.RLock()
         super().__init__(connection, **options)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # its models name a loader that SQLAlchemy is about to drop
             ModelBase.registry.configure()
 
     def _get(self, queue: str, timeout: float | None = None) -> Any:
-        empty = True
-        try:
-            message = super()._get(queue)
-            empty = False
-        finally:
-            self._taken += not empty
-            if self._taken >= (1 if empty else SWEEP_AFTER):
-                self._sweep()
-        return message
+        with self._turn():
+            empty = True
+            try:
+                message = super()._get(queue)
+                empty = False
+            finally:
+                self._taken += not empty
+                if self._taken >= (1 if empty else SWEEP_AFTER):
+                    self._sweep()
+            return message
+
+    def _put(self, queue: str, payload: Any, **options: Any) -> None:  # type: ignore[override]  # kombu names it twice
+        with self._turn():
+            super()._put(queue, payload, **options)
+
+    def _new_queue(self, queue: str, **options: Any) -> None:
+        with self._turn():
+            super()._new_queue(queue, **options)
+
+    def _size(self, queue: str) -> int:
+        with self._turn():
+            size: int = super()._size(queue)
+            return size
+
+    def _purge(self, queue: str) -> int:
+        with self._turn():
+            count: int = super()._purge(queue)
+            return count
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """An error leaves the session usable."""
+        with self._turns:
+            try:
+                yield
+            except Empty:
+                raise
+            except BaseException:
+                self.session.rollback()
+                raise
 
     def _sweep(self) -> None:
         self._taken = 0

@@ -23,6 +23,7 @@ async def test_a_worker_that_stops_leaves_nothing_half_and_nothing_behind(
 ) -> None:
     url = container.settings().database.url
     users = container.user_dao()
+    assert await users.count().rows() == 0  # and this container's connection is open
     mine = await backends(url)
 
     async def gone() -> bool:
