@@ -95,12 +95,15 @@ class GuardedSession(Session):
         unit = self.unit
         unit.check_use()
         frame = unit.top
+        in_order = not (unit.lost or frame.broken) and self.is_active
+        if in_order and self._is_clean():
+            return  # as before nearly every statement
         if (unit.refuses_writes or unit.blocked_by) and self.pending():
             # What was to be flushed is still pending: the end of a block that may write would store it.
             refusal = _refusal(unit)
             unit.flush_failed(frame, refusal)
             raise refusal
-        if unit.transactional and not unit.ending and (unit.lost or unit.top.broken or not self.is_active):
+        if unit.transactional and not unit.ending and not in_order:
             raise TransactionRolledBack from unit.failure
         try:
             super().flush(objects)

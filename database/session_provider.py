@@ -38,15 +38,8 @@ class EngineSessionProvider:
         """What its transactions belong to: the engine in force."""
         return self.factory.engine()
 
-    @asynccontextmanager
-    async def __call__(self, *, autoflush: bool = True, read_only: bool = False) -> AsyncIterator[AsyncSession]:
-        block = own_block(self.owner)
-        if block is None:
-            async with self.unit(autoflush=autoflush, read_only=read_only) as transaction:
-                yield transaction.session
-        else:
-            async with joined(block, autoflush=autoflush, read_only=read_only):
-                yield block.session
+    def __call__(self, *, autoflush: bool = True, read_only: bool = False) -> AbstractAsyncContextManager[AsyncSession]:
+        return _SessionBlock(self, autoflush=autoflush, read_only=read_only)
 
     @property
     def dialect(self) -> str:
@@ -100,6 +93,31 @@ class EngineSessionProvider:
         writer = open_writer(engine, own_task_only=own_task_only) if one_writer(engine) else None
         if writer is not None:
             raise SecondWriterImpossible(writer.place)
+
+
+class _SessionBlock(AbstractAsyncContextManager[AsyncSession]):
+    """Decides on entry whether it joins. A class for the same reason as `UnitBlock`."""
+
+    def __init__(self, provider: EngineSessionProvider, *, autoflush: bool, read_only: bool) -> None:
+        self._provider = provider
+        self._autoflush = autoflush
+        self._read_only = read_only
+
+    async def __aenter__(self) -> AsyncSession:
+        block = own_block(self._provider.owner)
+        self._inside: AbstractAsyncContextManager[object]
+        if block is not None:
+            self._inside = joined(block, autoflush=self._autoflush, read_only=self._read_only)
+            await self._inside.__aenter__()
+            return block.session
+        unit = self._provider.unit(autoflush=self._autoflush, read_only=self._read_only)
+        self._inside = unit
+        return (await unit.__aenter__()).session
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._inside.__aexit__(kind, error, traceback)
 
 
 class UnitBlock(AbstractAsyncContextManager[Transaction]):
