@@ -81,3 +81,15 @@ async def test_a_transaction_of_two_rows_is_four_at_most(container: Container, t
             await books.add(Book(title="Two"))
 
     assert await trips(two) == 4
+
+
+async def test_asking_where_the_schema_stands_is_one(container: Container, trips: Trips) -> None:
+    assert await trips(container.schema().current) == 1
+
+
+async def test_a_transaction_in_which_nothing_was_done_is_none(container: Container, trips: Trips) -> None:
+    async def nothing() -> None:
+        async with container.transaction()():
+            pass
+
+    assert await trips(nothing) == 0
