@@ -34,9 +34,9 @@ class WorkerProcess(NamedTuple):
     log: Path
 
     def children(self) -> list[int]:
-        """The processes of its pool."""
-        path = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-        return [int(pid) for pid in path.read_text().split()]
+        """The processes that its threads have started."""
+        threads = Path(f"/proc/{self.process.pid}/task").glob("*/children")
+        return [int(pid) for thread in threads for pid in thread.read_text().split()]
 
     def end(self, number: signal.Signals = signal.SIGTERM, within: float = 40) -> float:
         """Tell it to stop; the seconds it took. It must end with code 0, and its log must be clean."""
