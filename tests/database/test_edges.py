@@ -19,6 +19,7 @@ from database.errors import (
     TransactionIsOurs,
     TransactionRolledBack,
 )
+from database.leased_ids import LEASE_OPTION
 from database.postgresql import HonestConnection
 from database.testing.databases import Databases
 from domain import SYSTEM, User, acting_as
@@ -180,7 +181,8 @@ async def test_an_engine_overridden_inside_a_transaction_is_not_joined_by_what_i
 
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 async def test_a_plain_engine_of_the_callers_keeps_what_runs_without_a_transaction(with_tables: Container) -> None:
-    plain = create_async_engine(with_tables.settings().database.url)
+    # No lease is taken on it, which would be given back after its end.
+    plain = create_async_engine(with_tables.settings().database.url, execution_options={LEASE_OPTION: False})
     with with_tables.engine.override(plain), pytest.raises(LookupError):
         async with with_tables.transaction()(Propagation.NOT_SUPPORTED) as tx:
             await write(tx.session, "stays")
