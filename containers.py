@@ -21,18 +21,9 @@ from database.session_factory import SessionFactory
 from database.session_provider import EngineSessionProvider
 from database.wake_up import WakeUp
 from migrations import LOCATION
-from repositories import (
-    AdvisoryLocks,
-    AuditDao,
-    AuditTrail,
-    Cursors,
-    IdempotencyDao,
-    InboxDao,
-    JobDao,
-    OutboxDao,
-    TokenDao,
-    UserDao,
-)
+from repositories import AdvisoryLocks, AuditDao, Cursors, InboxDao, JobDao, OutboxDao, TokenDao, UserDao
+from repositories.audit_trail import AuditTrail
+from repositories.idempotency_dao import IdempotencyDao
 from services import (
     AuditService,
     AuthService,
