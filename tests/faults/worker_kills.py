@@ -56,7 +56,7 @@ class WorkerKills:
             await asyncio.to_thread(self._start_worker)
             writer = asyncio.create_task(self._write(over))
             try:
-                while self.kills.total() < kills:
+                while self.kills.total() < kills or not (self.committed and self.rolled_back):
                     await asyncio.sleep(self._random.uniform(0, 0.4))
                     await asyncio.to_thread(self._kill)
             finally:
@@ -93,7 +93,7 @@ class WorkerKills:
                 try:
                     async with self._container.transaction()():
                         await self._container.outbox_service().append(EFFECT, {"name": name})
-                        if number % 5 == 0:
+                        if number % 3 == 0:
                             raise _RolledBackError
                 except _RolledBackError:
                     self.rolled_back.add(name)
