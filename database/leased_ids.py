@@ -18,6 +18,7 @@ from typing import Final
 
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.pool import Pool
 
 from database import node_leases
 from database.errors import (
@@ -93,6 +94,7 @@ class LeasedIds:
         self._ids = Snowflake(0, clock=clock, sleep=sleep) if node_id is None else Snowflake.of_node(node_id)
         self._lease: Lease | None = None
         self._engine: AsyncEngine | None = None
+        self._pool: Pool | None = None
         self._taking = asyncio.Lock()
         self._timer: asyncio.TimerHandle | None = None
         self._renewal: asyncio.Task[None] | None = None
@@ -142,7 +144,7 @@ class LeasedIds:
                 return
             if self._engine is None:
                 self._lifetime.on_close(self._close)
-            self._engine = engine
+            self._engine, self._pool = engine, engine.pool
             self._plan(self._renew_every)
 
     async def _take(self, begin: Begin) -> None:
@@ -199,6 +201,9 @@ class LeasedIds:
         lease, engine = self._lease, self._engine
         if lease is None or engine is None or lease.process != os.getpid():
             return
+        if self._disposed(engine):
+            self._lease, self._lost = None, "the engine it was leased through was disposed of"
+            return
         asked, now, pause = self._monotonic(), self._clock(), self._renew_every
         try:
             async with asyncio.timeout(self._renew_every), engine.begin() as connection:
@@ -218,13 +223,17 @@ class LeasedIds:
                 return  # the next unit that may write takes another, and plans anew
         self._plan(pause)
 
+    def _disposed(self, engine: AsyncEngine) -> bool:
+        """Whether its owner has disposed of it: what it opened now, nobody would close. The lease runs out by itself."""
+        return engine.pool is not self._pool
+
     async def _close(self) -> None:
         """Give the node back. Not in a forked child: it is the parent's."""
         lease, engine = self._lease, self._engine
         self._lease, self._lost = None, "the container is closed"
         if self._timer is not None:
             self._timer.cancel()
-        if lease is None or engine is None or lease.process != os.getpid():
+        if lease is None or engine is None or lease.process != os.getpid() or self._disposed(engine):
             return
         if self._renewal is not None and not self._renewal.done():
             self._renewal.cancel()

@@ -14,6 +14,7 @@ from settings import Settings
 from settings.passwords import PasswordSettings
 from settings.rate_limits import RateLimitSettings
 from tests.faults.fixtures import _private_server, private_postgresql, private_settings  # noqa: F401 - fixtures
+from tests.matrix import matrix
 
 ROOT = Path(__file__).parent.parent
 CHEAP_PASSWORDS = PasswordSettings(time_cost=1, memory_cost=8, parallelism=1)
@@ -22,7 +23,10 @@ FIGURE = "figure"
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    for report in terminalreporter.stats.get("passed", ()):
+    passed = terminalreporter.stats.get("passed", ())
+    for line in matrix(report.nodeid for report in passed):
+        terminalreporter.write_line(line)
+    for report in passed:
         for name, value in report.user_properties:
             if name == FIGURE:
                 terminalreporter.write_line(value)
