@@ -224,7 +224,7 @@ class LeasedIds:
         self._plan(pause)
 
     def _disposed(self, engine: AsyncEngine) -> bool:
-        """Whether its owner has disposed of it: what it opened now, nobody would close. The lease runs out by itself."""
+        """Whether its owner has disposed of it: what it opened now nobody would close. The lease runs out by itself."""
         return engine.pool is not self._pool
 
     async def _close(self) -> None:

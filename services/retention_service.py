@@ -59,9 +59,9 @@ class RetentionService:
 
         async def batch() -> int:
             ids = await self._users.claim_deleted(ACCOUNTS, before=before)
-            for user_id in ids:
-                await self._users.purge(user_id)
-                await self._audit.forget_values(user_id)
+            if ids:
+                await self._users.delete(include_deleted=True).in_("id", ids).execute()
+                await self._audit.forget_values(*ids)
             return len(ids)
 
         return await self._in_batches("purge users", batch, ACCOUNTS)

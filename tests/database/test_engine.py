@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import sys
 import threading
 from pathlib import Path
 
@@ -56,7 +57,11 @@ async def test_sessions_say_so_on_entering_and_not_on_resolving(settings: Settin
         ("oracle://db/app", "gatehouse[oracle]"),
     ],
 )
-async def test_a_missing_driver_names_the_extra_to_install(url: str, extra: str) -> None:
+async def test_a_missing_driver_names_the_extra_to_install(
+    url: str, extra: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for driver in ("asyncmy", "oracledb"):  # None: importing it fails
+        monkeypatch.setitem(sys.modules, driver, None)
     container = Container(settings=Settings(database={"url": url, "password": CANARY}))
     with pytest.raises(DriverNotInstalled) as raised:
         async with running(container):

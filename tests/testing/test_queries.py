@@ -23,17 +23,17 @@ async def test_units_savepoints_and_lone_statements_count_alike_in_both_modes(
 ) -> None:
     transaction, dao = container.transaction(), container.user_dao()
     with acting_as(SYSTEM):
-        with assert_queries(exactly=1):
+        with assert_queries(exactly=2):
             user = await dao.add(User(email="a@b.c", email_key="a@b.c"))
         with assert_queries(exactly=1):
             await dao.get(user.id)
-        with assert_queries(exactly=4) as queries:
+        with assert_queries(exactly=5) as queries:
             async with transaction() as tx:
                 await tx.session.scalars(select(User))
                 async with transaction(Propagation.NESTED):
                     await tx.session.scalars(select(User))
                 (await dao.get(user.id)).display_name = "Ann"
-        assert [query.statement.split()[0] for query in queries] == ["SELECT", "SELECT", "SELECT", "UPDATE"]
+        assert [query.statement.split()[0] for query in queries] == ["SELECT", "SELECT", "SELECT", "UPDATE", "INSERT"]
         with assert_queries(max=2):
             async with transaction(read_only=True) as tx:
                 await tx.session.scalars(select(User))
@@ -52,12 +52,14 @@ async def test_the_failure_lists_each_statement_with_its_line_and_no_value(
             await tx.session.scalars(select(User.id))
             tx.session.add(User(email="canary@b.c", email_key="canary@b.c"))
     told = str(raised.value)
-    assert told.startswith("3 statements were sent, at most 1 expected:\n  1. INSERT INTO notes (text) VALUES (")
+    assert told.startswith("4 statements were sent, at most 1 expected:\n  1. INSERT INTO notes (text) VALUES (")
     assert "canary" not in told
     places = re.findall(r"\n     \S+/(\w+\.py):(\d+)", told)
     block = test_the_failure_lists_each_statement_with_its_line_and_no_value.__code__.co_firstlineno + 5
-    assert [file for file, _ in places] == ["tables.py", "test_queries.py", "test_queries.py"]
-    assert [int(line) for _, line in places[1:]] == [block + 2, block], "what the end of a block flushed is the block's"
+    assert [file for file, _ in places] == ["tables.py", "test_queries.py", "test_queries.py", "test_queries.py"]
+    assert [int(line) for _, line in places[1:]] == [block + 2, block, block], (
+        "what the end of a block flushed is the block's"
+    )
 
 
 async def test_the_line_is_the_services_where_a_service_asked(container: Container, assert_queries: Any) -> None:
