@@ -21,8 +21,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import Pool
 
 from database import node_leases
+from database.connecting import address
 from database.errors import (
+    CommitOutcomeUnknown,
+    ConnectionLost,
     DatabaseError,
+    DatabaseUnavailable,
     DriverError,
     NodeLeaseLost,
     NodesExhausted,
@@ -135,7 +139,7 @@ class LeasedIds:
             if self.ready or self._monotonic() < self._next_try:
                 return
             try:
-                await self._take(begin)
+                await self._take(engine, begin)
             except DriverError as error:
                 if not isinstance(error, SchemaOutdated) and error.sqlstate not in {READ_ONLY, "SQLITE_READONLY"}:
                     raise
@@ -147,7 +151,7 @@ class LeasedIds:
             self._engine, self._pool = engine, engine.pool
             self._plan(self._renew_every)
 
-    async def _take(self, begin: Begin) -> None:
+    async def _take(self, engine: AsyncEngine, begin: Begin) -> None:
         until = self._monotonic() + self._wait
         while True:
             asked, now = self._monotonic(), self._clock()
@@ -158,7 +162,12 @@ class LeasedIds:
                         transaction.session, now=now, ttl=round(self._ttl * 1000), reserve=self._reserve(now)
                     )
             except UniqueViolation:
-                pass  # another process took the same unused one
+                taken = None  # another process took the same unused one
+            except (CommitOutcomeUnknown, ConnectionLost):
+                # What may have been stored runs out by itself. The unit that waits for this has not begun.
+                taken = None
+                if self._monotonic() >= until:
+                    raise DatabaseUnavailable("its connections break", address(engine.url)) from None
             if taken is not None:
                 self._ids.move(taken.node_id, used_until=taken.used_until)
                 self._lease = self._granted(taken, asked, now)

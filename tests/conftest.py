@@ -18,6 +18,7 @@ from tests.matrix import matrix
 
 ROOT = Path(__file__).parent.parent
 CHEAP_PASSWORDS = PasswordSettings(time_cost=1, memory_cost=8, parallelism=1)
+LARGEST_NODE = 4095
 FIGURE = "figure"
 """The property (`record_property`) under which a test tells what it measured, to be printed at the end of the run."""
 
@@ -48,10 +49,14 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
-    """Hashes that cost nothing and no rate limits: tests of those bring their own."""
+    """Hashes that cost nothing, no rate limits, and a node that needs no lease: tests of those bring their own."""
     off = dict.fromkeys(RateLimitSettings().rates, "off")
     return settings.model_copy(
-        update={"passwords": CHEAP_PASSWORDS, "rate_limits": RateLimitSettings.model_validate(off)}
+        update={
+            "passwords": CHEAP_PASSWORDS,
+            "rate_limits": RateLimitSettings.model_validate(off),
+            "node_id": LARGEST_NODE,  # no lease is taken of it before every smaller one
+        }
     )
 
 

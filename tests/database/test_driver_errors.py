@@ -181,6 +181,7 @@ def test_a_broken_connection_is_lost_whatever_its_code() -> None:
 
 
 def test_an_error_of_ours_stays_what_it_is() -> None:
-    assert translated(DatabaseError()) is None
+    ours = DatabaseError()
+    assert translated(ours) is ours, "SQLAlchemy would raise it wrapped"
     original = NoActingUser()
     assert translated(original, prepared=False) is original

@@ -59,6 +59,8 @@ class World:
 class Engine:
     """Nothing is sent."""
 
+    pool = None
+
     @property
     def sync_engine(self) -> "Engine":
         return self

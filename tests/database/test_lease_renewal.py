@@ -16,6 +16,12 @@ from tests.database.test_leased_ids import add, change, leases, over
 pytestmark = pytest.mark.database("own")
 
 
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """Of a process that leases its node."""
+    return settings.model_copy(update={"node_id": None})
+
+
 async def test_it_is_renewed_by_a_timer(settings: Settings) -> None:
     async with over(settings, renew_every=0.05) as container:
         await add(container)

@@ -21,6 +21,12 @@ from tests.repositories.accounts import account, stored
 pytestmark = pytest.mark.database("own")
 
 
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """Of a process that leases its node."""
+    return settings.model_copy(update={"node_id": None})
+
+
 async def leases(container: Container) -> list[dict[str, Any]]:
     rows = await stored(container, "SELECT node_id, holder, expires_at, used_until FROM node_leases ORDER BY node_id")
     return [dict(row) for row in rows]

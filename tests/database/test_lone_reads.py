@@ -26,7 +26,7 @@ def relay(database_url: str) -> Iterator[Relay]:
 @pytest.fixture
 async def container(relay: Relay, database_url: str) -> AsyncIterator[Container]:
     url = make_url(database_url).set(host="127.0.0.1", port=relay.port).render_as_string(hide_password=False)
-    async with running(Container(settings=Settings(database={"url": url}))) as container:
+    async with running(Container(settings=Settings(database={"url": url}, node_id=1))) as container:
         yield container
         assert container.schema().connections_in_use == 0
 

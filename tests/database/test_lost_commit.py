@@ -41,7 +41,7 @@ def relayed(relay: Relay, database_url: str) -> str:
 
 @pytest.fixture
 async def container(relayed: str) -> AsyncIterator[Container]:
-    async with running(Container(settings=Settings(database={"url": relayed}))) as container:
+    async with running(Container(settings=Settings(database={"url": relayed}, node_id=1))) as container:
         yield container
         assert container.schema().connections_in_use == 0
 
@@ -222,7 +222,7 @@ async def test_the_id_costs_no_round_trip_and_leaves_no_trace(with_tables: Conta
 
 
 async def test_behind_a_transaction_pooler_the_id_is_left_out(relayed: str, relay: Relay) -> None:
-    settings = Settings(database={"url": relayed, "pooler": "pgbouncer"})
+    settings = Settings(database={"url": relayed, "pooler": "pgbouncer"}, node_id=1)
     async with running(Container(settings=settings)) as container:
         await create_tables(container)
         work = Work()

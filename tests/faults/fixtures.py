@@ -37,7 +37,7 @@ def private_settings(private_postgresql: PrivatePostgresql, tmp_path: Path) -> I
 
     def settings(**database: object) -> Settings:
         section = {"url": private_postgresql.url(name), **database}
-        return Settings.model_validate({"database": section, "var_dir": tmp_path})
+        return Settings.model_validate({"database": section, "var_dir": tmp_path, "node_id": 4095})
 
     yield settings
     private_postgresql.thaw_all()

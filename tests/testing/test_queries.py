@@ -63,8 +63,8 @@ async def test_the_failure_lists_each_statement_with_its_line_and_no_value(
 
 
 async def test_the_line_is_the_services_where_a_service_asked(container: Container, assert_queries: Any) -> None:
-    told = r"1 statement was sent, exactly 2 expected:[\s\S]*services/user_service.py:\d+"
-    with pytest.raises(AssertionError, match=told), acting_as(SYSTEM), assert_queries(exactly=2):
+    told = r"2 statements were sent, exactly 3 expected:[\s\S]*services/user_service.py:\d+"
+    with pytest.raises(AssertionError, match=told), acting_as(SYSTEM), assert_queries(exactly=3):
         await container.user_service().create({"email": "a@b.c"})
 
 
