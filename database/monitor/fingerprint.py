@@ -46,7 +46,9 @@ _VERB: Final = re.compile(r"[A-Za-z]+")
 _CONTROLS: Final = frozenset(
     ("BEGIN", "START", "COMMIT", "END", "ABORT", "ROLLBACK", "SAVEPOINT", "RELEASE", "PRAGMA", "SET")
 )
-_MANY: Final = re.compile(r"\bIN \(\?, …|\bVALUES \(\?(?:, …)?\), …", re.IGNORECASE)
+_MANY: Final = re.compile(
+    r"\bIN \(\?, …|\b(?:ANY|ALL) \(\?\)|\bjson_each\(\?\)|\bVALUES \(\?(?:, …)?\), …", re.IGNORECASE
+)
 _LIMITED: Final = re.compile(r"\b(?:LIMIT|FETCH)\b", re.IGNORECASE)
 
 

@@ -43,15 +43,17 @@ async def test_a_connection_survives_its_cancelled_statement(patient: Container,
     before = await driver_of(patient)
     statement = text(SHORT_QUERY[backend])
     with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.02), patient.transaction()() as tx:
-            if way == "session":
-                await tx.session.execute(statement)
-            elif way == "connection":
-                await (await tx.session.connection()).execute(statement)
-            elif way == "stream":
-                await tx.session.stream(statement)
-            else:
-                await tx.session.run_sync(lambda session: session.execute(statement))
+        async with patient.transaction()() as tx:
+            connection = await tx.session.connection()  # what is cancelled is the statement
+            async with asyncio.timeout(0.02):
+                if way == "session":
+                    await tx.session.execute(statement)
+                elif way == "connection":
+                    await connection.execute(statement)
+                elif way == "stream":
+                    await tx.session.stream(statement)
+                else:
+                    await tx.session.run_sync(lambda session: session.execute(statement))
     assert tx.outcome is Outcome.ROLLED_BACK
     assert await driver_of(patient) is before
     assert patient.schema().connections_in_use == 0

@@ -100,7 +100,7 @@ async def test_a_lone_write_is_not_sent_again(container: Container, user: User, 
     await idle_and_dead(container)
     statements.clear()
     with acting_as(SYSTEM), pytest.raises((ConnectionLost, CommitOutcomeUnknown)):
-        await container.user_dao().update().eq("id", user.id).set(display_name="Ann").execute()
+        await container.outbox_dao().update().eq("id", user.id).set(topic="nothing").execute()
     assert statements == ["UPDATE"]
 
 
