@@ -143,7 +143,8 @@ class SqlMonitor:
             original = context.original_exception
             if execution is None or context.connection is None or isinstance(original, DatabaseError):
                 return  # it was no statement, or an error of ours
-            outcome = type(context.chained_exception or original).__name__
+            # SQLAlchemy sets it where a listener has named another error; where none has, it isn't even there.
+            outcome = type(getattr(context, "chained_exception", None) or original).__name__
             if isinstance(original, asyncio.CancelledError):
                 outcome = CANCELLED
             self._ended(context.connection, context.statement or "", execution, now, 0, outcome)

@@ -57,6 +57,12 @@ def test_values_alone_make_no_other_fingerprint() -> None:
     assert one != fingerprint("SELECT a FROM t WHERE b = 'x'", "postgresql")
 
 
+@pytest.mark.parametrize("keys", ["= ANY ($1::BIGINT[])", "<> ALL ($1::BIGINT[])", "IN ($1, $2)"])
+def test_a_list_of_keys_is_no_read_of_one_thing(keys: str) -> None:
+    assert not fingerprint(f"SELECT a FROM t WHERE id {keys}", "postgresql").reads_one
+    assert fingerprint("SELECT a FROM t WHERE id = $1::BIGINT", "postgresql").reads_one
+
+
 def test_a_very_long_text_is_cut() -> None:
     rows = ", ".join(f"(${number}, 'c4n4ry')" for number in range(10_000))
     found = fingerprint(f"INSERT INTO t (a, b) VALUES {rows}", "postgresql")
