@@ -71,6 +71,10 @@ class DatabaseSettings(BaseModel):
     """A unit that holds its connection as long is reported, with the lines that opened it."""
     idle_in_transaction_threshold: float | None = Field(default=5.0, gt=0)
     """A transaction that sends nothing for as long is reported, with the line that awaits."""
+    lock_wait_threshold: float | None = Field(default=1.0, gt=0)
+    """A statement that has run as long and waits for a lock is reported, with whoever holds it. On PostgreSQL, and not
+    through a transaction pooler, which mixes up whose process is whose.
+    """
     repeated_sql_threshold: int | None = Field(default=10, ge=2)
     """One thing read as often from one line, in one transaction or request, is reported (N+1)."""
     budgets: Literal["report", "raise"] = "report"

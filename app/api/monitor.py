@@ -56,6 +56,7 @@ class ThresholdChanges(BaseModel):
     slow_sql: float | None = Field(default=None, gt=0)
     session_leak: float | None = Field(default=None, gt=0)
     idle_in_transaction: float | None = Field(default=None, gt=0)
+    lock_wait: float | None = Field(default=None, gt=0)
     repeated_sql: int | None = Field(default=None, ge=2)
 
 

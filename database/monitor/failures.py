@@ -11,6 +11,7 @@ from sqlalchemy.engine import ExceptionContext
 from database.errors import ConstraintViolation, StaleVersion
 from database.monitor import findings
 from database.monitor.findings import Findings
+from database.monitor.lock_waits import process
 from database.monitor.record import Record
 from database.monitor.shape import Shapes
 from database.monitor.watch import facts, named
@@ -73,7 +74,7 @@ def deadlock(told: Findings, shapes: Shapes, open: dict[Unit, Record | None], co
     processes = {int(number) for link in links for number in _PROCESS.findall(getattr(link, "detail", None) or "")}
     sides: list[dict[str, Any]] = []
     for unit, record in open.items():
-        if unit is victim or (unit.executing and (not processes or _process(unit) in processes)):
+        if unit is victim or (unit.executing and (not processes or process(unit) in processes)):
             task = unit.task
             place = None if task is None or unit is victim else awaiting_place(task)
             if unit is victim:
@@ -94,16 +95,6 @@ def deadlock(told: Findings, shapes: Shapes, open: dict[Unit, Record | None], co
         f"\n  {'rolled back' if side['victim'] else 'went on'}: {side['statement']} [{side['place']}]" for side in sides
     )
     told.report(findings.DEADLOCK, f"deadlock:{lines}", {"sides": sides})
-
-
-def _process(unit: Unit) -> int | None:
-    """The server's process that works for the unit."""
-    connection = unit.connection
-    if connection is None or connection.closed or connection.invalidated:
-        return None
-    driver: Any = connection.connection.driver_connection
-    ask = getattr(driver, "get_server_pid", None)
-    return None if ask is None else ask()
 
 
 def _links(error: BaseException) -> Iterator[BaseException]:

@@ -14,11 +14,12 @@ OTHER: Final = "other"
 
 log = logging.getLogger("gatehouse.sql")
 
-SLOW, REPEATED, LEAK, IDLE, DEADLOCK, FAILED, BUDGET = KINDS = (
+SLOW, REPEATED, LEAK, IDLE, LOCK_WAIT, DEADLOCK, FAILED, BUDGET = KINDS = (
     "slow_sql",
     "repeated_sql",
     "session_leak",
     "idle_in_transaction",
+    "lock_wait",
     "deadlock",
     "failed_transaction",
     "budget_exceeded",

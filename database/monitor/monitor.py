@@ -16,6 +16,7 @@ from database.monitor import failures, findings
 from database.monitor.budget import BudgetExceeded
 from database.monitor.findings import Findings
 from database.monitor.history import History
+from database.monitor.lock_waits import LockWaits
 from database.monitor.pools import Pools
 from database.monitor.record import Event, Record
 from database.monitor.repetition import count_repetition
@@ -60,7 +61,9 @@ class SqlMonitor:
         self.at_close: list[Callable[[], object]] = []
         self._settings = settings
         self._spans: Spans | None = None
-        self._watch = Watch(self, self._sample)
+        self._locks = LockWaits(self, self._failed)
+        # Through a transaction pooler, the process that a connection began with may be somebody else's by now.
+        self._watch = Watch(self, self._sample, self._locks.look if settings.pooler == "none" else None)
         self._listening: list[tuple[Any, str, Callable[..., Any]]] = []
 
     def attach(self, engine: AsyncEngine) -> None:
@@ -83,6 +86,7 @@ class SqlMonitor:
     async def close(self) -> None:
         """Stop watching and listening. What was counted is kept."""
         self._watch.stop()
+        await self._locks.close()
         for target, name, listener in self._listening:
             event.remove(target, name, listener)
         self._listening.clear()

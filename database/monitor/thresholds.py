@@ -17,6 +17,8 @@ class Thresholds:
     """A unit holds its connection as long."""
     idle_in_transaction: float | None = 5.0
     """A transaction has been left alone as long, and nothing was sent."""
+    lock_wait: float | None = 1.0
+    """A statement has run as long, and waits for a lock. PostgreSQL alone tells."""
     repeated_sql: int | None = 10
     """Statements that differ in values alone are read as often from one line, in one transaction or request."""
 
@@ -36,11 +38,12 @@ class Thresholds:
             slow_sql=settings.slow_sql_threshold,
             session_leak=settings.session_leak_threshold,
             idle_in_transaction=settings.idle_in_transaction_threshold,
+            lock_wait=settings.lock_wait_threshold,
             repeated_sql=settings.repeated_sql_threshold,
         )
 
     @property
     def shortest(self) -> float:
         """Seconds of the shortest one that is watched by a clock."""
-        watched = (self.session_leak, self.idle_in_transaction)
+        watched = (self.session_leak, self.idle_in_transaction, self.lock_wait)
         return min((value for value in watched if value is not None), default=60.0)

@@ -33,9 +33,12 @@ class Watched(Protocol):
 class Watch:
     """Of one monitor. Runs from `start` to `stop`."""
 
-    def __init__(self, monitor: Watched, sample: Callable[[], None]) -> None:
+    def __init__(
+        self, monitor: Watched, sample: Callable[[], None], look_at_locks: Callable[[float], None] | None = None
+    ) -> None:
         self._monitor = monitor
         self._sample = sample
+        self._look_at_locks = look_at_locks
         self._timer: asyncio.TimerHandle | None = None
         self._sampled = 0.0
         self._reported: dict[Unit, list[Finding]] = {}
@@ -58,6 +61,8 @@ class Watch:
             for unit, record in tuple(self._monitor.open.items()):
                 if record is not None and unit.connected and not unit.ended:
                     self._check(unit, record, now)
+            if self._look_at_locks is not None:
+                self._look_at_locks(now)
         finally:
             pause = min(max(self._monitor.thresholds.shortest * PART, FINEST), EVERY)
             self._timer = loop.call_later(pause, self._look, loop)

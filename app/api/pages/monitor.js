@@ -134,7 +134,7 @@ function draw(picture) {
 
 const NAMES = {
   slow_sql: "slow", repeated_sql: "N+1", session_leak: "leak", idle_in_transaction: "idle in transaction",
-  deadlock: "deadlock", failed_transaction: "failed", budget_exceeded: "budget",
+  lock_wait: "lock", deadlock: "deadlock", failed_transaction: "failed", budget_exceeded: "budget",
 };
 
 function findings(id, list, none) {
