@@ -50,7 +50,8 @@ async def _units_in(kinds: Mapping[str, Unit], seconds: float) -> int:
     return max(int(seconds / each), 5)
 
 
-def _ratio(ours: list[float], theirs: list[float]) -> float:
+def ratio(ours: list[float], theirs: list[float]) -> float:
+    """The median of the ratios of slices that ran next to each other."""
     return median(our / their for our, their in zip(ours, theirs, strict=True))
 
 
@@ -59,7 +60,7 @@ def row(name: str, cost: Cost, base: Cost) -> list[str]:
     return [
         name,
         f"{median(cost.wall) * 1000:.3f}",
-        f"{_ratio(cost.wall, base.wall):.2f}",
+        f"{ratio(cost.wall, base.wall):.2f}",
         f"{median(cost.cpu) * 1000:.3f}",
-        f"{_ratio(cost.cpu, base.cpu):.2f}",
+        f"{ratio(cost.cpu, base.cpu):.2f}",
     ]

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from sqlalchemy import URL
 
-from benchmarks import keyset, lone_read, peers_over_http, provider_overhead, start_up, streams
+from benchmarks import keyset, lone_read, monitor_overhead, peers_over_http, provider_overhead, start_up, streams
 from benchmarks.effort import Effort
 from benchmarks.results import Section
 
@@ -17,5 +17,6 @@ WORKS: Final[Mapping[str, Callable[[URL, Effort], Coroutine[Any, Any, Section]]]
     "streams": streams.measure,
     "start-up": start_up.measure,
     "provider": provider_overhead.measure,
+    "monitor": monitor_overhead.measure,
 }
 """Each is given a database of PostgreSQL, to use as it likes."""
