@@ -1,7 +1,7 @@
 """What every test of ours may ask for besides the kit's fixtures (`database.testing`): an admin, and HTTP as one."""
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import httpx2
@@ -9,6 +9,7 @@ import pytest
 from fastapi import FastAPI
 
 from containers import Container
+from database.monitor.findings import REPEATED
 from domain import SYSTEM, Role, acting_as
 from settings import Settings
 from settings.passwords import PasswordSettings
@@ -19,6 +20,7 @@ from tests.matrix import matrix
 ROOT = Path(__file__).parent.parent
 CHEAP_PASSWORDS = PasswordSettings(time_cost=1, memory_cost=8, parallelism=1)
 LARGEST_NODE = 4095
+REPEATING_NOTHING = (ROOT / "tests/services", ROOT / "tests/app/api")
 FIGURE = "figure"
 """The property (`record_property`) under which a test tells what it measured, to be printed at the end of the run."""
 
@@ -31,6 +33,16 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         for name, value in report.user_properties:
             if name == FIGURE:
                 terminalreporter.write_line(value)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """Services and HTTP read nothing one by one (N+1), as far as their tests go; elsewhere tests plant that."""
+    yield
+    container = getattr(item, "funcargs", {}).get("container")
+    if container is not None and any(item.path.is_relative_to(folder) for folder in REPEATING_NOTHING):
+        found = container.sql_monitor().findings.latest(REPEATED)
+        assert not found, "\n".join(finding.text for finding in found)
 
 
 @pytest.fixture(autouse=True)
