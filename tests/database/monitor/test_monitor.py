@@ -86,7 +86,7 @@ async def test_a_deadlocks_log_holds_both_statements(container: Container, caplo
     with acting_as(SYSTEM):
         users = [await container.user_service().create({"email": f"{name}@example.com"}) for name in ("a", "b")]
 
-    async def locks(first: User, second: User, met: asyncio.Barrier) -> None:
+    async def locks(met: asyncio.Barrier, first: User, second: User) -> None:
         async with container.transaction()() as tx:
             update = f"UPDATE users SET display_name = '{CANARY}' WHERE id = :id"
             await tx.session.execute(text(update), {"id": first.id})
@@ -98,7 +98,7 @@ async def test_a_deadlocks_log_holds_both_statements(container: Container, caplo
         caplog.clear()
         met = asyncio.Barrier(2)
         with caplog.at_level(logging.WARNING, "gatehouse.sql"):
-            ended = await asyncio.gather(locks(*users, met), locks(*reversed(users), met), return_exceptions=True)
+            ended = await asyncio.gather(locks(met, *users), locks(met, *reversed(users)), return_exceptions=True)
         assert [type(error).__name__ for error in ended if error is not None] == ["DeadlockDetected"]
         finding = container.sql_monitor().findings.latest(DEADLOCK)[0]
         sides = finding.facts["sides"]
