@@ -191,7 +191,7 @@ async def test_over_a_foreign_provider_the_types_of_errors_count(with_tables: Co
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 async def test_a_busy_sqlite_is_tried_again(database_url: str) -> None:
     async with running(
-        Container(settings=Settings(database={"url": database_url, "statement_timeout": 0.1}))
+        Container(settings=Settings(database={"url": database_url, "statement_timeout": 0.1}, node_id=1))
     ) as container:
         await create_tables(container)
         other = sqlite3.connect(container.settings().database.url.database or "", isolation_level=None)
