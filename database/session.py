@@ -68,6 +68,9 @@ class GuardedSession(Session):
 
     def execute(self, statement: Any, params: Any = None, **options: Any) -> Any:
         if self.recorder is not None and getattr(statement, "is_dml", False):
+            if self.unit.refuses_writes or self.unit.blocked_by:
+                self.unit.check_use()
+                raise _refusal(self.unit)  # before the recorder asks what is there
             send = partial(super().execute, params=params, **options)
             return self.recorder.executed(self, statement, params, send)
         return self._read_again(super().execute, statement, params, **options)

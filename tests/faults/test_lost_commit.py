@@ -3,7 +3,7 @@
 import pytest
 
 from database.errors import CommitOutcomeUnknown
-from domain import SYSTEM, User, acting_as
+from domain import SYSTEM, OutboxMessage, acting_as
 from settings import Settings
 from tests.faults.ledger import Entry
 from tests.faults.lost_commit import ATTEMPTS, behind_a_relay, lose_commits
@@ -61,8 +61,8 @@ async def test_a_lone_write_whose_answer_is_lost_is_unknown_too(settings: Settin
     """It commits by itself, so its answer is that of a COMMIT."""
     async with behind_a_relay(settings) as (container, relay):
         with acting_as(SYSTEM):
-            user = await container.user_dao().add(User.create({"email": "lone@example.com"}))
-            rename = container.user_dao().update().eq("id", user.id).set(display_name="Renamed")
+            message = await container.outbox_dao().add(OutboxMessage.create("lone", {}))
+            rename = container.outbox_dao().update().eq("id", message.id).set(topic="Renamed")
             relay.cut_at(b"Renamed", Moment.AFTER)
             with pytest.raises(CommitOutcomeUnknown):
                 await rename.execute()
