@@ -11,6 +11,16 @@ from fastapi import FastAPI
 from containers import Container
 
 
+async def created(client: httpx2.AsyncClient, number: int) -> httpx2.Response:
+    """As a client does that is told to come again: a slow machine can't serve 200 at once within the pool's timeout."""
+    for _ in range(10):
+        response = await client.post("/v1/users", json={"email": f"user{number}@example.com"})
+        if response.status_code != 503:
+            break
+        await asyncio.sleep(float(response.headers["Retry-After"]))
+    return response
+
+
 async def test_two_hundred_parallel_creates_make_two_hundred_rows(
     app: FastAPI, container: Container, admin_token: str
 ) -> None:
@@ -27,9 +37,7 @@ async def test_two_hundred_parallel_creates_make_two_hundred_rows(
                 trust_env=False,
                 limits=httpx2.Limits(max_connections=200),
             ) as client:
-                responses = await asyncio.gather(
-                    *(client.post("/v1/users", json={"email": f"user{number}@example.com"}) for number in range(200))
-                )
+                responses = await asyncio.gather(*(created(client, number) for number in range(200)))
         finally:
             server.should_exit = True
             await serving
