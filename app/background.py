@@ -134,7 +134,7 @@ class BackgroundTasks(AbstractAsyncContextManager["BackgroundTasks"]):
         try:
             async with self._places:
                 await work()
-        except Exception:
+        except Exception:  # whatever it is, one task's failure ends neither the group nor the other tasks
             self.counts["failed"] += 1
             log.exception("background task %s failed", name)
         except BaseException:

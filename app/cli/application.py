@@ -75,11 +75,12 @@ def main(arguments: Sequence[str] | None = None, *, container: object | None = N
 
 def _expected(error: Exception) -> bool:
     """Whether the error says all there is to say in one line."""
-    from database.errors import DatabaseError  # noqa: PLC0415 - where one was raised its module is there already
-    from domain.errors import DomainError  # noqa: PLC0415
-    from repositories.errors import RepositoryError  # noqa: PLC0415
-    from services.csv_errors import CsvError  # noqa: PLC0415
-    from settings.errors import SettingsError  # noqa: PLC0415
+    # Imported here, as --help waits for none of it (docs/decisions/0045); where one was raised its module is there.
+    from database.errors import DatabaseError  # noqa: PLC0415 - as above
+    from domain.errors import DomainError  # noqa: PLC0415 - as above
+    from repositories.errors import RepositoryError  # noqa: PLC0415 - as above
+    from services.csv_errors import CsvError  # noqa: PLC0415 - as above
+    from settings.errors import SettingsError  # noqa: PLC0415 - as above
 
     return isinstance(error, (DatabaseError, DomainError, RepositoryError, CsvError, SettingsError))
 
