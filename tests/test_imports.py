@@ -80,7 +80,7 @@ def test_importing_every_module_reads_no_environment_and_does_no_io(tmp_path: Pa
     folder.mkdir()
     (tmp_path / "everything.py").write_text("".join(f"import {name}\n" for name in modules()))
     others = "asyncpg,aiosqlite,sqlalchemy.ext.asyncio,alembic.command,fastapi,uvicorn,typer,rich,structlog,pwdlib"
-    others += ",celery.app.task,kombu.transport.sqlalchemy"
+    others += ",celery.app.task,kombu.transport.sqlalchemy,prometheus_client"
     done = subprocess.run(
         [sys.executable, "-I", "-c", IMPORT_AND_SPY, str(ROOT), "everything", others, str(tmp_path)],
         cwd=folder,
