@@ -88,6 +88,10 @@ class Campaign:
         wrong = [told.wrong(stored[told.unit], writes=self._work.writes) for told in self._told]
         return self._wrong + [problem for problem in wrong if problem is not None]
 
+    def outlasted(self, grace: float) -> int:
+        """Cancellations that waited longer than the grace for their statement: each may have cost its connection."""
+        return sum(control_back > grace for control_back in self.cleanups)
+
     @property
     def committed(self) -> int:
         """How many units say so of themselves."""

@@ -38,4 +38,5 @@ async def test_200_units_cancelled_at_random_leak_nothing_and_lie_about_nothing(
         assert await campaign.problems() == []
         assert campaign.cancelled >= count
         if backend == "postgresql":
-            assert campaign.reconnects == 0, "a cancelled statement is shorter than the grace, so its connection lives"
+            outlasted = campaign.outlasted(pool_of_ten.database.cancel_grace)
+            assert campaign.reconnects <= outlasted, "a statement shorter than the grace keeps its connection"

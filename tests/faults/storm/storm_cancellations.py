@@ -30,5 +30,7 @@ async def test_cancelled_at_random_nothing_leaks_is_half_done_or_lied_about(
         assert not problems, "\n".join(problems[:20])
         assert campaign.cancelled >= count
         if backend == "postgresql":
-            assert campaign.reconnects == 0
+            outlasted = campaign.outlasted(settings.database.cancel_grace)
+            print(f"statements that outlasted the grace: {outlasted}")
+            assert campaign.reconnects <= outlasted
             assert percentile(campaign.cleanups, 99) < 0.05
