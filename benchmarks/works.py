@@ -5,7 +5,16 @@ from typing import Any, Final
 
 from sqlalchemy import URL
 
-from benchmarks import keyset, lone_read, monitor_overhead, peers_over_http, provider_overhead, start_up, streams
+from benchmarks import (
+    bulk_insert,
+    keyset,
+    lone_read,
+    monitor_overhead,
+    peers_over_http,
+    provider_overhead,
+    start_up,
+    streams,
+)
 from benchmarks.effort import Effort
 from benchmarks.results import Section
 
@@ -14,6 +23,7 @@ WORKS: Final[Mapping[str, Callable[[URL, Effort], Coroutine[Any, Any, Section]]]
     "processes": peers_over_http.processes,
     "lone-read": lone_read.measure,
     "keyset": keyset.measure,
+    "bulk-insert": bulk_insert.measure,
     "streams": streams.measure,
     "start-up": start_up.measure,
     "provider": provider_overhead.measure,

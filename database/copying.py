@@ -4,7 +4,7 @@ The driver's own COPY comes past SQLAlchemy: nothing begins a transaction for it
 cancellation tears it. Here it takes a statement's way: begun, carried, doomed and named like any other.
 """
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -20,11 +20,11 @@ UNFIT: Final = "a value is not of its column's type"
 
 @dataclass(frozen=True, eq=False)
 class Copy:
-    """Records for the named columns of a table, as the driver takes them."""
+    """Records for the named columns of a table, as the driver takes them; it may take them while it sends."""
 
     table: Table
     columns: Sequence[str]
-    records: Sequence[Sequence[Any]]
+    records: Iterable[Sequence[Any]] | AsyncIterable[Sequence[Any]]
 
     def send(self, cursor: Any, _statement: str, _parameters: Any, context: Any) -> None:
         """In the place of the dialect's `do_execute`."""

@@ -121,6 +121,11 @@ class LeasedIds:
         self._check()
         return self._ids.next_id()
 
+    def next_ids(self, count: int) -> list[int]:
+        """So many of them, rising. Raises as `next_id` does."""
+        self._check()
+        return self._ids.next_ids(count)
+
     def draw(self) -> None:
         """Go on without leases, as a node drawn at random: for a database that keeps nothing."""
         if self._leases:

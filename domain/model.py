@@ -4,6 +4,7 @@ The stamps are column defaults, so that every way to write a row fills them alik
 insert, an INSERT or UPDATE construct.
 """
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +14,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, declared_attr, mapped_column
 from sqlalchemy.orm.interfaces import MapperProperty
 
 from domain.acting_user import acting_user_id
+from domain.bulk_defaults import gives_many, gives_one
 from domain.errors import NoIdGenerator
 from domain.relationships import refuse_lazy_loads
 from domain.utc_datetime import UTCDateTime, utc_now
@@ -45,11 +47,29 @@ def _next_id(context: DefaultExecutionContext) -> int:
     return int(generator.next_id())
 
 
+def _next_ids(context: Any, _columns: Mapping[str, Sequence[Any]], count: int) -> Sequence[int]:
+    generator = context.execution_options.get(ID_GENERATOR)
+    if generator is None:
+        raise NoIdGenerator
+    ids: Sequence[int] = generator.next_ids(count)
+    return ids
+
+
 def _created_at(context: DefaultExecutionContext) -> datetime:
     """A new row was last updated at the moment it was created, not some microseconds later."""
     parameters: dict[str, Any] = context.get_current_parameters(isolate_multiinsert_groups=True)  # type: ignore[no-untyped-call]  # SQLAlchemy left it untyped
     created_at = parameters.get("created_at")
     return created_at if isinstance(created_at, datetime) else utc_now()
+
+
+def _all_created_at(_context: Any, columns: Mapping[str, Sequence[Any]], count: int) -> Sequence[datetime]:
+    return columns["created_at"] if "created_at" in columns else [utc_now()] * count
+
+
+gives_one(acting_user_id)
+gives_one(utc_now)
+gives_many(_next_id, _next_ids)
+gives_many(_created_at, _all_created_at)
 
 
 class IdMixin:

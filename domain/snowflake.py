@@ -18,6 +18,10 @@ PATIENCE_MS: Final = 1_000
 """How far behind the last id the clock may stand before `next_id` raises instead of waiting."""
 
 
+AHEAD_MS: Final = 20
+"""How far `next_ids` may run ahead of the clock instead of waiting. No process is dead and back within that."""
+
+
 class Snowflake:
     """Unique, strictly rising ids of one node. Safe for threads; blocks for at most `PATIENCE_MS`.
 
@@ -80,6 +84,25 @@ class Snowflake:
                 self._sequence = 0
             self._last_ms = now
             return now << (NODE_BITS + SEQUENCE_BITS) | self._node | self._sequence
+
+    def next_ids(self, count: int) -> list[int]:
+        """So many ids, rising, above every earlier one. Raises `ClockWentBack` as `next_id` does."""
+        ids: list[int] = []
+        with self._lock:
+            now = self._now()
+            if now > self._last_ms:
+                self._last_ms, self._sequence = now, -1
+            while len(ids) < count:
+                first = self._sequence + 1
+                if first >> SEQUENCE_BITS:
+                    if self._last_ms - now >= AHEAD_MS:
+                        now = self._wait_past(self._last_ms - AHEAD_MS)
+                    self._last_ms, first = self._last_ms + 1, 0
+                end = min(first + count - len(ids), 1 << SEQUENCE_BITS)
+                base = self._last_ms << (NODE_BITS + SEQUENCE_BITS) | self._node
+                ids.extend(range(base + first, base + end))
+                self._sequence = end - 1
+        return ids
 
     def _now(self) -> int:
         now = self._clock() - EPOCH_MS

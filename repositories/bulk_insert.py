@@ -1,7 +1,7 @@
 """BulkInsert: many new rows in few trips, a bounded number of them in memory at a time."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import groupby, islice
+from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
+from itertools import groupby
 from typing import Any, Final
 
 from sqlalchemy import Dialect, insert, inspect, text
@@ -11,12 +11,11 @@ from sqlalchemy.orm import InstanceState, Session
 from database.copying import Copy, copy_records
 from database.recording import recorded
 from database.unit import UNIT
-from repositories.new_rows import NewRows, Values, has_expression
+from repositories.copied_rows import Chunks, Records, copied_values
+from repositories.new_rows import NewRows, has_expression
 
 COPY_FROM: Final = 1_000
 """Rows from which on COPY is worth its set-up."""
-CHUNK: Final = 2_000
-"""Rows in memory at a time."""
 
 
 class BulkInsert:
@@ -39,10 +38,13 @@ class BulkInsert:
         """How many there were. Raises the `ConstraintViolation` they break, `UnknownColumn`, TypeError."""
         await refuse_where_reading(self._session, self._rows)
         stored = 0
-        remaining = iter(rows)
-        while chunk := list(islice(remaining, CHUNK)):
+        chunks = Chunks(rows)
+        while chunk := chunks.take():
             if stored == 0 and len(chunk) >= COPY_FROM:
                 self._dialect = await self._copying()
+            if self._dialect is not None and set(map(type, chunk)) == {dict}:
+                stored += await self._copied_mappings(chunk, chunks, self._dialect)
+                continue
             for mappings, some in groupby(chunk, self._is_mapping):
                 await (self._store_mappings if mappings else self._store_models)(list(some))
             stored += len(chunk)
@@ -68,21 +70,23 @@ class BulkInsert:
         if self._dialect is not None:
             await session.flush()
             states: list[InstanceState[Any]] = [inspect(model) for model in models]
-            if all(map(_new_and_alone, states)):
-                rows = [self._rows.of_model(model) for model in models]
-                if await self._copied(rows):
-                    for state, row in zip(states, rows, strict=True):
-                        state.dict.update({name: row[key] for key, name in self._rows.attributes.items()})
-                    await session.run_sync(_hold, models, states)
-                    return
+            copied = all(map(_new_and_alone, states))
+            columns = self._rows.columns([state.dict for state in states], of_models=True) if copied else None
+            records = None if columns is None else copied_values(self._rows.table, columns, self._dialect)
+            if columns is not None and records is not None:
+                await self._copy(records)
+                await recorded(session, self._model, len(models))
+                for key, name in self._rows.attributes.items():
+                    for state, value in zip(states, columns[key], strict=True):
+                        state.dict[name] = value
+                await session.run_sync(_hold, models, states)
+                return
         session.add_all(models)
         await session.flush()
 
     async def _store_mappings(self, mappings: Sequence[Mapping[str, Any]]) -> None:
         rows = [self._rows.of(mapping) for mapping in mappings]
         await self._session.flush()
-        if await self._copied(rows):
-            return
         for expressions, some in groupby(rows, key=has_expression):
             if expressions:
                 for row in some:
@@ -92,19 +96,25 @@ class BulkInsert:
                 await self._session.execute(insert(self._rows.table), list(alike))
         await recorded(self._session, self._model, len(rows))
 
-    async def _copied(self, rows: Sequence[Values]) -> bool:
-        """Whether COPY could take them, and has."""
-        session, table = self._session, self._rows.table
-        records = None if self._dialect is None else self._rows.records(rows, self._dialect)
-        if records is None:
-            return False
+    async def _copied_mappings(self, chunk: Sequence[Mapping[str, Any]], chunks: Chunks, dialect: Dialect) -> int:
+        """How many were stored, of this chunk and those that follow it."""
+        records = Records(self._rows, chunk, chunks, dialect)
+        await self._session.flush()
+        if not records.any:
+            await self._store_mappings(chunk)
+            return len(chunk)
+        await self._copy(records)
+        await recorded(self._session, self._model, records.count)
+        records.raise_error()
+        return records.count
+
+    async def _copy(self, records: Iterable[Sequence[Any]] | AsyncIterable[Sequence[Any]]) -> None:
+        table = self._rows.table
         if not self._begun:
             # The driver's adapter sends BEGIN with the first statement of its own; a COPY before that would commit.
-            await session.execute(text("SELECT 1"))
+            await self._session.execute(text("SELECT 1"))
             self._begun = True
-        await copy_records(session, Copy(table, [table.columns[key].name for key in rows[0]], records))
-        await recorded(session, self._model, len(rows))
-        return True
+        await copy_records(self._session, Copy(table, self._rows.names, records))
 
 
 async def refuse_where_reading(session: AsyncSession, rows: NewRows) -> None:

@@ -13,8 +13,9 @@ from sqlalchemy.orm import InstanceState
 
 from database.errors import DriverError, UniqueViolation
 from database.recording import recorded
-from repositories.bulk_insert import CHUNK, refuse_where_reading
+from repositories.bulk_insert import refuse_where_reading
 from repositories.columns import ColumnName, column
+from repositories.copied_rows import CHUNK
 from repositories.errors import NoSuchKey
 from repositories.new_rows import NewRows, Values
 
