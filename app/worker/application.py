@@ -32,7 +32,7 @@ def task(name: str, **options: Any) -> Callable[[Work[..., Any]], Any]:
 
 
 def _options() -> dict[str, Any]:
-    return worker_process.build().broker().options()
+    return worker_process.build().broker().options() | {"worker_consumer": "app.worker.consumer:Consumer"}
 
 
 def _configure_logs(**_: Any) -> None:

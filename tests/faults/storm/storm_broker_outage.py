@@ -1,8 +1,6 @@
 """The broker is down for 10 s while accounts register: nothing is lost, nobody waits, the backlog drains."""
 
 import asyncio
-import socket
-import subprocess
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -19,38 +17,18 @@ from domain import SYSTEM, InboxMessage, acting_as
 from settings import Settings
 from settings.rate_limits import RateLimitSettings
 from tests.app.worker.processes import worker
+from tests.app.worker.redis_server import RedisServer
 from tests.faults.percentiles import percentiles
 from tests.patience import until
 
 DOWN = 10.0
 
 
-class Redis:
-    """A Redis of the test's own, which keeps nothing when it is killed."""
-
-    def __init__(self, folder: Path) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            self.port = int(listener.getsockname()[1])
-        self._folder = folder
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        arguments = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-        self._process = subprocess.Popen(
-            [which("redis-server") or "redis-server", *arguments, "--dir", str(self._folder)], stdout=subprocess.DEVNULL
-        )
-
-    def kill(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait(10)
-
-
 @pytest.mark.skipif(which("redis-server") is None, reason="there is no redis-server to start")
 async def test_an_outage_of_the_broker_costs_nothing_but_time(
     settings: Settings, database_url: str, tmp_path: Path
 ) -> None:
-    redis = Redis(tmp_path)
+    redis = RedisServer(tmp_path)
     url = f"redis://127.0.0.1:{redis.port}/0"
     outbox = {"redeliver_after": 5, "poll_interval": 0.1}
     here = settings.model_copy(
