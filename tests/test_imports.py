@@ -34,8 +34,6 @@ class Spy(type(os.environ)):
             frame = frame.f_back
         return super().__iter__()
 
-os.environ.__class__ = Spy
-
 DONE = []
 
 def watch(event, arguments):
@@ -54,6 +52,7 @@ import importlib
 # What others do while they are imported is not ours to judge.
 for name in sys.argv[3].split(","):
     importlib.import_module(name)
+os.environ.__class__ = Spy
 sys.addaudithook(watch)
 importlib.import_module(sys.argv[2])
 print(READ, DONE)

@@ -15,8 +15,6 @@ from domain import SYSTEM, User
 from domain.audit_entry import AuditAction
 from domain.utc_datetime import utc_now
 from repositories import BaseDao
-from repositories.copied_rows import CHUNK, COPY_AT_MOST
-from repositories.errors import UnknownColumn
 from tests.repositories.shelves import Book, Genre, Leaf, ShelfBase
 
 ROWS = 2_500
@@ -248,43 +246,6 @@ async def test_rows_stored_in_bulk_are_recorded_by_their_number(container: Conta
     assert sum(entry.row_count or 0 for entry in entries if entry.action is AuditAction.CREATED) == ROWS
     assert [entry.row_count for entry in entries if entry.action is AuditAction.CHANGED] == [3]
     assert dict(entries[-1].changes) == {"display_name": {}, "email": {}}
-
-
-async def test_one_copy_takes_a_bounded_number_of_rows(container: Container, backend: str) -> None:
-    sent, dao = Sent(container), container.user_dao()
-    assert await dao.add_many(mappings(COPY_AT_MOST + 1_500)) == COPY_AT_MOST + 1_500
-    assert sent.copies() == (2 if backend == "postgresql" else 0)
-    assert await dao.count().distinct("id") == COPY_AT_MOST + 1_500
-
-
-async def test_rows_that_copy_cant_take_end_it_and_are_stored_all_the_same(container: Container, backend: str) -> None:
-    def some_expression() -> Iterator[dict[str, Any]]:
-        for number, row in enumerate(mappings(3 * CHUNK)):
-            yield row | ({"display_name": func.upper("upper")} if number == CHUNK + 7 else {})
-
-    sent, dao = Sent(container), container.user_dao()
-    assert await dao.add_many(some_expression()) == 3 * CHUNK
-    assert sent.copies() == (2 if backend == "postgresql" else 0)
-    assert await dao.count().rows() == 3 * CHUNK
-    assert await dao.query().eq("display_name", "UPPER").exists()
-
-
-@pytest.mark.parametrize("wrong", [{"nmae": "x"}, None, RuntimeError("no more")], ids=["name", "type", "own"])
-async def test_an_error_of_a_later_row_is_the_callers_and_nothing_is_stored(
-    container: Container, backend: str, wrong: Any
-) -> None:
-    def rows() -> Iterator[Any]:
-        yield from mappings(CHUNK + 10)
-        if isinstance(wrong, Exception):
-            raise wrong
-        yield wrong
-
-    dao = container.user_dao()
-    with pytest.raises((UnknownColumn, TypeError, RuntimeError)) as told:
-        await dao.add_many(rows())
-    assert type(told.value) in {UnknownColumn, TypeError, RuntimeError}
-    assert await dao.count().rows() == 0
-    assert await dao.add_many(mappings(CHUNK)) == CHUNK, "the connection is as good as before"
 
 
 async def test_memory_stays_the_same_however_many_rows_there_are(container: Container) -> None:

@@ -1,0 +1,51 @@
+"""Rows that are made while COPY sends them: how many one takes, what ends it, and whose errors they are."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from sqlalchemy import func
+
+from containers import Container
+from repositories.copied_rows import CHUNK, COPY_AT_MOST
+from repositories.errors import UnknownColumn
+from tests.repositories.test_bulk import Sent, mappings
+
+pytestmark = pytest.mark.usefixtures("acting")
+
+
+async def test_one_copy_takes_a_bounded_number_of_rows(container: Container, backend: str) -> None:
+    sent, dao = Sent(container), container.user_dao()
+    assert await dao.add_many(mappings(COPY_AT_MOST + 1_500)) == COPY_AT_MOST + 1_500
+    assert sent.copies() == (2 if backend == "postgresql" else 0)
+    assert await dao.count().distinct("id") == COPY_AT_MOST + 1_500
+
+
+async def test_rows_that_copy_cant_take_end_it_and_are_stored_all_the_same(container: Container, backend: str) -> None:
+    def some_expression() -> Iterator[dict[str, Any]]:
+        for number, row in enumerate(mappings(3 * CHUNK)):
+            yield row | ({"display_name": func.upper("upper")} if number == CHUNK + 7 else {})
+
+    sent, dao = Sent(container), container.user_dao()
+    assert await dao.add_many(some_expression()) == 3 * CHUNK
+    assert sent.copies() == (2 if backend == "postgresql" else 0)
+    assert await dao.count().rows() == 3 * CHUNK
+    assert await dao.query().eq("display_name", "UPPER").exists()
+
+
+@pytest.mark.parametrize("wrong", [{"nmae": "x"}, None, RuntimeError("no more")], ids=["name", "type", "own"])
+async def test_an_error_of_a_later_row_is_the_callers_and_nothing_is_stored(
+    container: Container, backend: str, wrong: Any
+) -> None:
+    def rows() -> Iterator[Any]:
+        yield from mappings(CHUNK + 10)
+        if isinstance(wrong, Exception):
+            raise wrong
+        yield wrong
+
+    dao = container.user_dao()
+    with pytest.raises((UnknownColumn, TypeError, RuntimeError)) as told:
+        await dao.add_many(rows())
+    assert type(told.value) in {UnknownColumn, TypeError, RuntimeError}
+    assert await dao.count().rows() == 0
+    assert await dao.add_many(mappings(CHUNK)) == CHUNK, "the connection is as good as before"
