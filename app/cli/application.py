@@ -4,8 +4,10 @@ Little is imported here: `gatehouse --help` and shell completion are used by peo
 needs when it is chosen.
 """
 
+import logging
 import os
 import sys
+import threading
 from collections.abc import Sequence
 
 import typer
@@ -35,6 +37,7 @@ def main(arguments: Sequence[str] | None = None, *, container: object | None = N
     is for tests and programs that override parts of the graph. Raises nothing: an error is one line on stderr.
     """
     command = get_command(application)
+    threading.excepthook = _thread_failed
     try:
         code = command.main(
             args=None if arguments is None else list(arguments),
@@ -71,6 +74,12 @@ def main(arguments: Sequence[str] | None = None, *, container: object | None = N
         _say(f"unexpected {type(error).__name__}; set GATEHOUSE_DEBUG=1 to see where it comes from")
         return ExitCode.FAILED
     return code if isinstance(code, int) else ExitCode.DONE
+
+
+def _thread_failed(failure: threading.ExceptHookArgs) -> None:
+    """A driver's thread that was given up, as its disk was slower than the command's end, finds no loop to report to."""
+    kind = failure.exc_type.__name__
+    logging.getLogger("gatehouse.cli").debug("a thread ended with %s", kind, exc_info=failure.exc_value)
 
 
 def _expected(error: Exception) -> bool:

@@ -6,6 +6,7 @@ import re
 import sqlite3
 import subprocess
 import sys
+import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -174,6 +175,25 @@ def test_a_database_that_cannot_be_used_is_one_line(
     done = shell(*command)
     done.assert_error(1, words)
     assert "canary" not in done.err
+
+
+def test_a_thread_that_fails_after_a_command_prints_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """A SQLite connection whose closing the disk held up reports to a loop that is closed."""
+
+    def report() -> None:
+        msg = "Event loop is closed"
+        raise RuntimeError(msg)
+
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
+    assert main(["--help"]) == 0
+    with caplog.at_level("DEBUG", logger="gatehouse.cli"):
+        thread = threading.Thread(target=report)
+        thread.start()
+        thread.join()
+    assert "Traceback" not in capfd.readouterr().err
+    assert "a thread ended with RuntimeError" in caplog.text
 
 
 def test_usage_is_exit_code_2_and_help_is_0(shell: Gatehouse) -> None:
