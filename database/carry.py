@@ -43,9 +43,9 @@ def carry(
         future = work.send(None)
         while True:
             # Once a cancellation is held nothing more is begun, and what still comes puts things in order.
-            in_flight = future is not None and (
-                to_its_end or unit.executing or held is not None or isinstance(future, Unbroken)
-            )
+            shielded = to_its_end or unit.executing or held is not None or isinstance(future, Unbroken)
+            # Without a future the driver lets others run, half-way through many rows, and is as busy.
+            in_flight = shielded and future is not None
             arrived: BaseException | None = None
             if held is not None and in_flight:
                 yield from held.waits_for(future)
@@ -56,7 +56,7 @@ def carry(
                     raise
                 except BaseException as error:  # noqa: BLE001 - for `work` to see, whatever it is
                     arrived = error
-                if isinstance(arrived, asyncio.CancelledError) and (in_flight or to_its_end):
+                if isinstance(arrived, asyncio.CancelledError) and shielded:
                     held = held or _Held(unit, arrived, ending=to_its_end)
                     arrived = None
                     if in_flight:

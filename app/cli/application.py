@@ -77,7 +77,7 @@ def main(arguments: Sequence[str] | None = None, *, container: object | None = N
 
 
 def _thread_failed(failure: threading.ExceptHookArgs) -> None:
-    """A driver's thread that was given up, as its disk was slower than the command's end, finds no loop to report to."""
+    """A thread of a driver that was given up, as its disk was slower than the command, finds no loop to report to."""
     kind = failure.exc_type.__name__
     logging.getLogger("gatehouse.cli").debug("a thread ended with %s", kind, exc_info=failure.exc_value)
 

@@ -1,7 +1,8 @@
-"""Work: the three kinds of unit that are cancelled, each telling afterwards what it was told.
+"""Work: the kinds of unit that are cancelled, each telling afterwards what it was told.
 
-`WRITES` is a transaction of two statements, `FLUSHES` a session provider's block that flushes two mapped rows, `READS`
-a lone read in AUTOCOMMIT.
+`WRITES` is a transaction of two statements, `FLUSHES` a session provider's block that flushes two mapped rows, `MANY`
+a transaction with so many rows in one statement that the driver lets others run half-way, `READS` a lone read in
+AUTOCOMMIT.
 """
 
 from collections.abc import Callable, Coroutine
@@ -10,7 +11,7 @@ from typing import Any, Final
 
 from containers import Container
 from database import Outcome, Transaction
-from tests.faults.ledger import Entry, write_part
+from tests.faults.ledger import Entry, write_filling, write_part
 
 
 @dataclass
@@ -86,11 +87,19 @@ async def _flushes(container: Container, told: Told) -> None:
         session.add(Entry(told.unit, 2))
 
 
+async def _many(container: Container, told: Told) -> None:
+    async with container.transaction()() as transaction:
+        told.entered(transaction)
+        await write_part(transaction.session, told.unit, 1)
+        await write_filling(transaction.session, told.unit, 2)
+
+
 async def _reads(container: Container, told: Told) -> None:
     told.seen.append(await container.user_dao().get_or_none(1))
 
 
 WRITES: Final = Work("writes", _writes)
 FLUSHES: Final = Work("flushes", _flushes)
+MANY: Final = Work("many", _many)
 READS: Final = Work("reads", _reads, writes=False)
-EVERY_WORK: Final = (WRITES, FLUSHES, READS)
+EVERY_WORK: Final = (WRITES, FLUSHES, MANY, READS)
