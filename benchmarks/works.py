@@ -7,6 +7,7 @@ from sqlalchemy import URL
 
 from benchmarks import (
     bulk_insert,
+    csv_import,
     keyset,
     lone_read,
     monitor_overhead,
@@ -24,6 +25,7 @@ WORKS: Final[Mapping[str, Callable[[URL, Effort], Coroutine[Any, Any, Section]]]
     "lone-read": lone_read.measure,
     "keyset": keyset.measure,
     "bulk-insert": bulk_insert.measure,
+    "csv-import": csv_import.measure,
     "streams": streams.measure,
     "start-up": start_up.measure,
     "provider": provider_overhead.measure,
