@@ -12,12 +12,14 @@ from benchmarks.http import table
 from benchmarks.http.peers.gatehouse import Account, Container
 from benchmarks.http.statements import GET
 from benchmarks.results import Section
+from benchmarks.shares import shares
 from containers import running
 from settings import Settings
 
 ID: Final = 77
 CALLS: Final = 1000
 RAW: Final = "asyncpg, pool.fetchrow"
+GET_MODEL: Final = "dao.get(id)"
 
 
 async def measure(url: URL, effort: Effort) -> Section:
@@ -42,12 +44,13 @@ async def measure(url: URL, effort: Effort) -> Section:
             ways = {
                 RAW: lambda: pool.fetchrow(GET, ID),
                 "dao.query().scalars(column)": lambda: accounts.query().eq("id", ID).scalars(Account.display_name),
-                "dao.get(id)": lambda: accounts.get(ID),
+                GET_MODEL: lambda: accounts.get(ID),
                 "dao.query().eq(…).one()": lambda: accounts.query().eq("id", ID).one(),
                 "dao.get(id) in a read-only transaction": in_transaction,
                 "AsyncSession, select() built for each call": by_session,
             }
             found = await costs(ways, rounds=effort.rounds * 3, calls=CALLS)
+            profile = await shares(ways[GET_MODEL], calls=CALLS)
     finally:
         await pool.close()
         await plain.dispose()
@@ -58,6 +61,7 @@ async def measure(url: URL, effort: Effort) -> Section:
         f"{effort.rounds * 3} rounds of {CALLS} calls, in turn.",
         ["way", "CPU µs", "× asyncpg", "wall µs", "× asyncpg"],
         [[name, *_cells(it, raw)] for name, it in found.items()],
+        [f"Where `{GET_MODEL}` spends its time, by Python's profiler: {profile}."],
     )
 
 
