@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from sqlalchemy import Dialect, insert, inspect, text
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import InstanceState, Session
+from sqlalchemy.orm import InstanceState, Mapper, Session
 
 from database.copying import Copy, copy_records
 from database.recording import recorded
@@ -70,15 +70,19 @@ class BulkInsert:
         if self._dialect is not None:
             await session.flush()
             states: list[InstanceState[Any]] = [inspect(model) for model in models]
-            copied = all(map(_new_and_alone, states))
-            columns = self._rows.columns([state.dict for state in states], of_models=True) if copied else None
+            dicts = [state.dict for state in states]
+            mapper: Mapper[Any] = inspect(self._model)
+            related = set(mapper.relationships.keys())
+            alone = all(state.mapper is mapper and _new_and_alone(state) for state in states)
+            copied = alone and not any(map(related.intersection, dicts))
+            columns = self._rows.columns(dicts, of_models=True) if copied else None
             records = None if columns is None else copied_values(self._rows.table, columns, self._dialect)
             if columns is not None and records is not None:
                 await self._copy(records)
                 await recorded(session, self._model, len(models))
                 for key, name in self._rows.attributes.items():
-                    for state, value in zip(states, columns[key], strict=True):
-                        state.dict[name] = value
+                    for values, value in zip(dicts, columns[key], strict=True):
+                        values[name] = value
                 await session.run_sync(_hold, models, states)
                 return
         session.add_all(models)
@@ -123,8 +127,8 @@ async def refuse_where_reading(session: AsyncSession, rows: NewRows) -> None:
 
 
 def _new_and_alone(state: InstanceState[Any]) -> bool:
-    """Whether the row is the model's columns, and no session has stored it."""
-    return state.key is None and state.session is None and not state.mapper.relationships.keys() & state.dict.keys()
+    """Whether no session has stored it, or is about to."""
+    return state.key is None and state.session is None
 
 
 def _hold(session: Session, models: Sequence[Any], states: Sequence[InstanceState[Any]]) -> None:
