@@ -61,7 +61,8 @@ async def measure(url: URL, effort: Effort) -> Section:
 
 async def main(rows: int, url: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        settings = Settings(database={"url": url} if url else {}, node_id=1, var_dir=folder, csv={"max_rows": rows})
+        database = {"url": url or f"sqlite:///{folder}/people.db"}
+        settings = Settings(database=database, node_id=1, var_dir=folder, csv={"max_rows": rows})
         async with running(Container(settings=settings)) as container:
             await container.schema().upgrade()
             with acting_as(SYSTEM):
@@ -70,7 +71,9 @@ async def main(rows: int, url: str) -> None:
                 report = await container.user_csv_service().import_file(People(WARM, rows))
                 seconds = time.perf_counter() - begun
         if report.imported != rows:
-            msg = f"{report.imported} rows of {rows} were imported"
+            msg = (
+                f"{report.imported} rows of {rows} were imported, {report.skipped} skipped, {report.rejected} rejected"
+            )
             raise RuntimeError(msg)
         print(seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - warm)
 

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
-from sqlalchemy import or_, select
+from sqlalchemy import select
 
 from domain.email_address import email_key
 from domain.user import Role, User, UserStatus
 from repositories.base_dao import BaseDao
 from repositories.conditions import Conditions
 from repositories.errors import UserNotFound
+from repositories.planning import plan_anew
 
 B = TypeVar("B", bound=Conditions[User])
 
@@ -54,9 +55,15 @@ class UserDao(BaseDao[User]):
         """Accounts, deleted ones too, that have one of these e-mail keys or phone numbers: whoever holds a
         value that must stay unique.
         """
-        keys, numbers = list(email_keys), list(phones)
-        query = self.query(include_deleted=True)
-        return await query.where(or_(User.email_key.in_(keys), User.phone.in_(numbers))).all()
+        keys, phone_numbers = list(email_keys), list(phones)
+        holders: dict[int, User] = {}
+        async with self._session() as session:
+            await plan_anew(session, self._sessions.dialect_of(session))
+            for column, values in (("email_key", keys), ("phone", phone_numbers)):
+                if values:
+                    found = await self.query(include_deleted=True).in_(column, values).all()
+                    holders |= {user.id: user for user in found}
+        return list(holders.values())
 
     async def claim_deleted(self, limit: int, *, before: datetime) -> Sequence[int]:
         """Ids of accounts that were soft-deleted before that moment, locked; those that somebody else has locked are

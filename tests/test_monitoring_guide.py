@@ -46,6 +46,11 @@ def test_an_expression_names_metrics_and_kinds_that_there_are(expression: str) -
     assert expression.count("(") == expression.count(")")
 
 
+def test_every_kind_of_finding_that_is_somebodys_fault_has_an_alert() -> None:
+    alerted = {kind for rule in alerts() for kind in re.findall(r'kind="(\w+)"', rule["expr"])}
+    assert {"slow_sql", "repeated_sql", "session_leak", "idle_in_transaction", "lock_wait", "deadlock"} <= alerted
+
+
 def test_every_alert_says_what_to_do() -> None:
     assert len(alerts()) >= 8
     for rule in alerts():
