@@ -93,6 +93,7 @@ def environment(databases: Databases, tmp_path: Path) -> dict[str, str]:
 
 @pytest.mark.parametrize("block", PYTHON, ids=str)
 def test_python_block_runs(block: Block, environment: dict[str, str], tmp_path: Path) -> None:
+    """Trap 20: documented examples did not run."""
     if "def test_" in block.code:
         (tmp_path / "test_block.py").write_text(block.code, encoding="utf-8")
         arguments = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", str(ROOT / "pyproject.toml"), str(tmp_path)]

@@ -35,6 +35,7 @@ def test_now_is_aware_and_utc() -> None:
 async def test_any_moment_of_any_zone_comes_back_as_the_same_moment_in_utc(
     container: Container, moments: list[datetime]
 ) -> None:
+    """Trap 8: moments were stripped of their zone, not converted."""
     async with container.engine().begin() as connection:
         await connection.run_sync(MOMENTS.create)
         rows = [{"id": number, "moment": moment} for number, moment in enumerate(moments)]
