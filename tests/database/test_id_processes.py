@@ -200,7 +200,8 @@ def test_four_processes_their_children_and_a_clock_set_back_make_no_id_twice(
 ) -> None:
     """Trap 32: the node was the same for all processes of a host, and cloned by fork.
 
-    Each forks a child that makes as many; the last one's clock is an hour behind."""
+    Each forks a child that makes as many; the last one's clock is an hour behind.
+    """
     url = container.settings().database.url.render_as_string(hide_password=False)
     root = Path(__file__).parents[2]
     started = [
