@@ -20,6 +20,7 @@ from database import mariadb, mariadb_errors, postgresql, sqlite
 from database.carry import carry
 from database.connecting import name_connect_failures
 from database.copying import COPY_OPTION
+from database.direct_statement import SENT_OPTION
 from database.driver_errors import LOST, translate
 from database.errors import (
     CommitOutcomeUnknown,
@@ -116,6 +117,9 @@ def _answer_lost(context: ExceptionContext, error: BaseException | None) -> bool
 
 
 def _execute(cursor: Any, statement: str, parameters: Any, context: Any) -> bool:
+    sent = context.execution_options.get(SENT_OPTION)
+    if sent is not None:
+        sent.fail(context)
     copy = context.execution_options.get(COPY_OPTION)
     execute = context.dialect.do_execute if copy is None else copy.send
     return _carried(execute, cursor, statement, parameters, context)

@@ -3,10 +3,8 @@
 import asyncio
 from typing import Any, Final
 
-from sqlalchemy import Connection
-
 from database import mariadb, postgresql, sqlite
-from database.unit import Unit
+from database.unit import HeldConnection, Unit
 
 GRACE: Final = 0.25
 """Seconds, where the engine says nothing else."""
@@ -39,6 +37,6 @@ def break_off_ending(unit: Unit) -> None:
         mariadb.abort(connection)
 
 
-def _usable(unit: Unit) -> Connection | None:
+def _usable(unit: Unit) -> HeldConnection | None:
     connection = unit.connection
     return None if connection is None or connection.closed or connection.invalidated else connection

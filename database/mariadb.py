@@ -22,7 +22,7 @@ from sqlalchemy.types import Text as TextType
 
 from database.postgresql import STATEMENT_TIMEOUT_OPTION
 from database.unbroken import close_unbroken
-from database.unit import Unit
+from database.unit import HeldConnection, Unit
 from settings import DatabaseSettings
 
 NAMES: Final = frozenset({"mysql", "mariadb"})
@@ -114,7 +114,7 @@ def _bound(connection: Connection, unit: Unit) -> None:
     connection.info[_LIMIT] = limit
 
 
-def abort(connection: Connection) -> None:
+def abort(connection: HeldConnection) -> None:
     """Close the connection at once, without a word to the server; whoever waits for an answer is told."""
     driver = connection.connection.driver_connection
     if driver is not None:

@@ -8,7 +8,7 @@ from typing import Any, Final
 import asyncpg
 from sqlalchemy import Connection
 
-from database.unit import Unit
+from database.unit import HeldConnection, Unit
 from settings import DatabaseSettings
 
 CLOSE_TIMEOUT: Final = 0.25
@@ -86,6 +86,13 @@ class TellingConnection(HonestConnection):
         return status
 
 
+def has_session(driver: object) -> bool:
+    """Whether a driver's connection is one of ours with a session of its own: not a caller's, and not a transaction
+    pooler's. (isinstance calls all connections of asyncpg's instances of all their classes.)
+    """
+    return TellingConnection in type(driver).__mro__
+
+
 def learn_xid(connection: Connection, unit: Unit) -> None:
     """Have the id of the unit's transaction told with its BEGIN, which is about to be sent.
 
@@ -94,11 +101,11 @@ def learn_xid(connection: Connection, unit: Unit) -> None:
     """
     driver = connection.connection.driver_connection
     version = connection.dialect.server_version_info or (0,)
-    if isinstance(driver, TellingConnection) and version >= (13,) and unit.isolation != "REPEATABLE READ":
-        driver.asked_by = unit
+    if has_session(driver) and version >= (13,) and unit.isolation != "REPEATABLE READ":
+        driver.asked_by = unit  # type: ignore[union-attr]  # it is a `TellingConnection`
 
 
-def abort(connection: Connection) -> None:
+def abort(connection: HeldConnection) -> None:
     """Close the connection at once, without a word to the server; whoever waits for an answer is told."""
     driver = connection.connection.driver_connection
     if driver is not None:

@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import Pool
 
 from database import mariadb, postgresql, sqlite
+from database.direct_statement import Plans
 from database.errors import EngineBelongsToAnotherProcess
 from database.events import install
 from database.holders import Holders
@@ -82,6 +83,10 @@ class SessionFactory:
             watch(unit)
         return seen.bind(engine, unit), {UNIT: unit, ID_GENERATOR: self.ids}
 
+    def plans(self, engine: AsyncEngine) -> Plans:
+        """Of an engine that has been in force."""
+        return self._seen[engine].plans
+
     def left(self, unit: Unit) -> None:
         """The unit has ended, and so have its hooks."""
         self._lifetime.drain.left(unit)
@@ -95,6 +100,7 @@ class _Seen:
         options = engine.sync_engine.get_execution_options()
         self.holders = Holders(engine.pool, _writer_turn(engine), options.get(postgresql.STATEMENT_TIMEOUT_OPTION))
         self.grace: float = options.get(GRACE_OPTION, GRACE)
+        self.plans = Plans(engine.sync_engine)
         self._binds: dict[tuple[bool, str | None, bool], AsyncEngine] = {}
 
     def bind(self, engine: AsyncEngine, unit: Unit) -> AsyncEngine:

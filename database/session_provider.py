@@ -8,11 +8,12 @@ from contextvars import Token
 from types import TracebackType
 from typing import Any, TypeVar
 
-from sqlalchemy import CursorResult, Executable
+from sqlalchemy import Executable
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from database import ending
 from database import read_only as reading
+from database.direct_statement import Answer
 from database.errors import SecondWriterImpossible, TransactionTimeout
 from database.isolation import isolation_level
 from database.lone_statement import send_alone
@@ -51,13 +52,11 @@ class EngineSessionProvider:
         """Whether nothing is around a statement that were sent now, not even a block that has ended."""
         return ambient.get() is None
 
-    async def send_alone(
-        self, statement: Executable, parameters: Mapping[str, Any], take: Callable[[CursorResult[Any]], T]
-    ) -> T:
-        """What `take` makes of the result of one statement, which commits by itself; see `database.lone_statement`.
-        Where there is nothing around it.
+    async def send_alone(self, statement: Executable, parameters: Mapping[str, Any]) -> Answer:
+        """The answer to one statement, which commits by itself, where there is nothing around it; see
+        `database.lone_statement`.
         """
-        return await send_alone(self.factory, statement, parameters, take)
+        return await send_alone(self.factory, statement, parameters)
 
     def unit(
         self,

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from database.unbroken import close_unbroken
-from database.unit import Unit
+from database.unit import HeldConnection, Unit
 from settings import DatabaseSettings
 
 CLOSE_TIMEOUT: Final = 0.25
@@ -52,7 +52,7 @@ def configure(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None
     cursor.close()
 
 
-def interrupt(connection: Connection) -> None:
+def interrupt(connection: HeldConnection) -> None:
     """Have the statement that runs in the driver's thread fail as interrupted. One that waits for a lock may not
     notice.
     """

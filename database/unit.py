@@ -10,7 +10,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Dialect, Engine
+from sqlalchemy.pool import PoolProxiedConnection
 
 from database.errors import SecondStatement, SessionBelongsToAnotherTask, SessionEnded
 from database.outcome import Outcome
@@ -19,6 +20,25 @@ UNIT: Final = "gatehouse_unit"
 """The execution option under which a connection knows its unit."""
 
 Hook = Callable[[], Awaitable[object] | object]
+
+
+class HeldConnection(Protocol):
+    """What is asked of a connection that a unit holds: SQLAlchemy's, or one that a statement took without it."""
+
+    @property
+    def closed(self) -> bool: ...
+
+    @property
+    def invalidated(self) -> bool: ...
+
+    @property
+    def engine(self) -> Engine: ...
+
+    @property
+    def dialect(self) -> Dialect: ...
+
+    @property
+    def connection(self) -> PoolProxiedConnection: ...
 
 
 class ConnectionHolders(Protocol):
@@ -81,7 +101,7 @@ class Unit:
     """The task that runs hooks for its owner."""
     grace: float = 0.25
     """Seconds that a cancelled statement, COMMIT or ROLLBACK has to come to its own end."""
-    connection: Connection | None = None
+    connection: HeldConnection | None = None
     """The connection it holds."""
     executing: float = 0.0
     """When the driver began to work on its statement, by `time.monotonic()`; 0 while it has none."""
@@ -164,7 +184,7 @@ class Unit:
         if not self.connected and self.holders is not None:
             self.holders.before_connection(self)
 
-    def begun(self, connection: Connection) -> None:
+    def begun(self, connection: HeldConnection) -> None:
         """The connection is there, and its transaction has begun."""
         self.connection = connection
         self.connected = True

@@ -10,7 +10,6 @@ from domain.soft_delete import INCLUDE_DELETED, NOT_DELETED
 from repositories.columns import ColumnName, column, soft_deletable
 from repositories.comparison import Shape
 from repositories.conditions import Conditions, conditions_of
-from repositories.results import first_value
 from repositories.selection import KEPT
 from repositories.sessions import Sessions
 
@@ -54,7 +53,7 @@ class Count(Conditions[T]):
         shapes, alone = self.shapes, self.sessions.alone()
         if alone is not None and shapes is not None:
             shape = CountShape(self.model, self.spoken(alone.dialect), shapes, self.include_deleted, counted, distinct)
-            return int(await alone.send_alone(_counting(shape), self.parameters(), first_value) or 0)
+            return int((await alone.send_alone(_counting(shape), self.parameters())).rows[0][0] or 0)
         async with self.sessions.reading() as session:
             dialect = self.spoken(self.sessions.dialect_of(session).name)
             if shapes is None:

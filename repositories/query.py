@@ -20,7 +20,6 @@ from repositories.eager import loads_beside, loads_collections
 from repositories.errors import NotFound, TooManyRows
 from repositories.instances import instance_plan
 from repositories.pagination import Page, Position, Slice, check_size, sliced
-from repositories.results import first_value, values
 from repositories.row_lock import RowLock
 from repositories.selection import COLUMNS, EXISTS, ROWS, TOTAL, Bounds, Parts, SelectionShape, not_negative, selection
 from repositories.sessions import Sessions
@@ -103,7 +102,7 @@ class Query(Conditions[T]):
         """Every row."""
         alone, plan = self._alone(), instance_plan(self.model)
         if alone is not None and plan is not None and not self._several:
-            return await alone.send_alone(*self._said(COLUMNS, alone.dialect), plan.instances)
+            return plan.instances((await alone.send_alone(*self._said(COLUMNS, alone.dialect))).rows)
         async with self.sessions.reading(several=self._several) as session:
             return list((await self.run(session)).scalars().all())
 
@@ -140,7 +139,7 @@ class Query(Conditions[T]):
         """One column of every row."""
         key = column(self.model, name).key
         if (alone := self._alone()) is not None and not self._bounded:
-            return await alone.send_alone(*self._said(key, alone.dialect), values)
+            return [row[0] for row in (await alone.send_alone(*self._said(key, alone.dialect))).rows]
         async with self.sessions.reading(several=self._bounded) as session:
             return list((await self.run(session, key)).scalars().all())
 
@@ -204,7 +203,7 @@ class Query(Conditions[T]):
     async def _any(self, limit: int) -> bool:
         limited = replace(self, row_limit=limit)
         if (alone := self._alone()) is not None:
-            return bool(await alone.send_alone(*limited._said(EXISTS, alone.dialect), first_value))  # noqa: SLF001 - itself
+            return bool((await alone.send_alone(*limited._said(EXISTS, alone.dialect))).rows)  # noqa: SLF001 - itself
         async with self.sessions.reading() as session:
             return bool((await limited.run(session, EXISTS)).scalar())
 

@@ -17,7 +17,6 @@ from repositories.eager import loads_beside, loads_collections
 from repositories.errors import UnconditionalWrite
 from repositories.instances import instance_plan
 from repositories.lone_write import LoneChanges, LoneWrite, WriteShape, lone_write
-from repositories.results import row_count
 from repositories.selection import primary_key
 from repositories.sessions import Sessions
 
@@ -70,7 +69,7 @@ class Write(Conditions[T]):
         """Run it; the number of rows matched. Raises `StaleVersion`."""
         self.check()
         if (lone := self._lone(returning=False)) is not None:
-            return self._matched(await lone.provider.send_alone(lone.statement, lone.parameters, row_count))
+            return self._matched((await lone.provider.send_alone(lone.statement, lone.parameters)).matched)
         async with self.sessions.writing(several=issubclass(self.model, Audited)) as session:
             statement = self._spoken(self.sessions.dialect_of(session).name)
             result = cast("CursorResult[Any]", await session.execute(statement, execution_options=_in_step(session)))
@@ -85,9 +84,9 @@ class Write(Conditions[T]):
         dialect, loads = self.sessions.dialect(), loads_beside(self.model) or loads_collections(self.model)
         alone = not loads and not issubclass(self.model, Audited) and (dialect is None or self.returns(dialect))
         if dialect is not None and self.returns(dialect) and (lone := self._lone(returning=True)) is not None:
-            rows = await lone.provider.send_alone(lone.statement, lone.parameters, lone.plan.instances)
-            self._matched(len(rows))
-            return self._in_order(rows)
+            answer = await lone.provider.send_alone(lone.statement, lone.parameters)
+            self._matched(len(answer.rows))
+            return self._in_order(lone.plan.instances(answer.rows))
         async with self.sessions.writing(several=not alone) as session:
             dialect = self.sessions.dialect_of(session)
             if self.returns(dialect) and not loads:

@@ -128,6 +128,15 @@ class SqlMonitor:
         if self._settings.budgets == "raise":
             raise BudgetExceeded(name, reason)
 
+    def sent_alone(self, unit: Unit, statement: str, dialect: str, sent: float, rows: int) -> None:
+        """A lone statement has ended well of which the engine has told nothing."""
+        if unit not in self.open:
+            return
+        try:
+            self._count(unit, statement, dialect, sent, time.monotonic(), rows, OK)
+        except Exception as error:  # noqa: BLE001 - a monitor breaks nothing
+            self._failed(error)
+
     def _after(
         self, connection: Connection, cursor: Any, statement: str, _parameters: Any, context: Any, _many: bool
     ) -> None:
@@ -169,6 +178,11 @@ class SqlMonitor:
         if not sent or (UNMONITORED in options if unit is None else unit not in self.open):
             return  # it was never sent, or is our own, or another container's
         context.gatehouse_sent = 0.0
+        self._count(unit, statement, connection.dialect.name, sent, now, rows, outcome)
+
+    def _count(
+        self, unit: Unit | None, statement: str, dialect: str, sent: float, now: float, rows: int, outcome: str
+    ) -> None:
         took = now - sent
         record = None
         if unit is not None and unit.lone:
@@ -179,7 +193,7 @@ class SqlMonitor:
             record = None if unit is None else self.open[unit]
         if unit is not None and unit.cancelled is not None:
             outcome = CANCELLED
-        shape = self.shapes.of(statement, connection.dialect.name)
+        shape = self.shapes.of(statement, dialect)
         shape.ended(now, took, rows, outcome)
         shape.place = place or via
         event = (now, shape, place, via, took, rows, outcome)

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from sqlalchemy import make_url, text
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 
 from containers import Container, running
 from database import Outcome, Retry, Transaction, execute_transaction, lost_commit, postgresql
@@ -230,6 +230,24 @@ async def test_behind_a_transaction_pooler_the_id_is_left_out(relayed: str, rela
         with pytest.raises(CommitOutcomeUnknown):
             await execute_transaction(container.transaction(), work, retry=SOON)
         assert work.transactions[0].unit.xid is None
+
+
+async def test_on_an_engine_of_the_callers_own_the_id_is_left_out(relayed: str) -> None:
+    """Its connections are asyncpg's, and know nothing of ids."""
+    url = make_url(relayed).set(drivername="postgresql+asyncpg")
+    engine = create_async_engine(url)
+    container = Container(settings=Settings(database={"url": relayed}, node_id=1))
+    container.engine.override(engine)
+    async with running(container):
+        seen = []
+
+        async def ask(session: AsyncSession) -> int:
+            seen.append(session.info["transaction"].unit)
+            return await session.scalar(text("SELECT 1")) or 0
+
+        assert await execute_transaction(container.transaction(), ask, retry=2) == 1
+        assert [unit.xid for unit in seen] == [None]
+    await engine.dispose()
 
 
 @pytest.mark.parametrize(

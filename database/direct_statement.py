@@ -1,0 +1,191 @@
+"""Direct statements: what SQLAlchemy has compiled and sent once, sent again by asyncpg itself.
+
+To execute a statement SQLAlchemy takes longer than asyncpg and PostgreSQL together for a read by primary key. So the
+first time a lone statement goes its way, a plan is kept of what it made of it: the text, where each parameter comes
+from, what is done with each value. An error is raised by SQLAlchemy all the same, from the driver's answer, so that it
+has its usual name and does what it does to connection and pool.
+"""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import FunctionType
+from typing import Any, Final, NamedTuple
+from weakref import WeakKeyDictionary
+
+from sqlalchemy import CursorResult, Engine, Executable
+from sqlalchemy.pool import PoolProxiedConnection
+from sqlalchemy.sql import schema
+from sqlalchemy.sql.compiler import SQLCompiler
+
+from database.pool import Pool
+from database.postgresql import has_session
+
+SENT_OPTION: Final = "gatehouse_sent"
+"""The execution option under which a statement carries its `Sent`."""
+_LISTENERS: Final = ("before_execute", "after_execute", "before_cursor_execute", "engine_connect")
+"""Events by which others follow statements; we register none of them."""
+
+_Process = Callable[[Any], Any] | None
+
+
+class Answer(NamedTuple):
+    """What a statement gave: its rows, and how many it matched."""
+
+    rows: Sequence[Sequence[Any]]
+    matched: int
+
+
+class _Parameter(NamedTuple):
+    """One parameter of the driver's: what is given under the name, or else what `default` makes."""
+
+    name: str
+    default: Callable[[None], Any] | None
+    process: _Process
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a statement is sent, and its answer read."""
+
+    text: str
+    parameters: tuple[_Parameter, ...]
+    returns: bool
+    processors: tuple[_Process, ...] | None
+    """Of each column; None where all values are as the driver gives them."""
+
+    def values(self, given: Mapping[str, Any]) -> Sequence[Any] | None:
+        """For the driver; None for values that SQLAlchemy refuses, which then says so."""
+        values = []
+        try:
+            for name, default, process in self.parameters:
+                value = given[name] if default is None else default(None)
+                values.append(value if process is None else process(value))
+        except Exception:  # noqa: BLE001 - the types and defaults are anybody's
+            return None
+        return values
+
+    async def send(self, driver: Any, values: Sequence[Any]) -> Answer:
+        """Raises what the driver does."""
+        if not self.returns:
+            status = await driver.execute(self.text, *values)
+            return Answer((), int(status.rpartition(" ")[2]))
+        rows = await driver.fetch(self.text, *values)
+        return Answer(rows if self.processors is None else self._processed(rows), len(rows))
+
+    def _processed(self, rows: Sequence[Sequence[Any]]) -> Sequence[Sequence[Any]]:
+        processors = self.processors or ()
+        return [
+            [value if process is None else process(value) for value, process in zip(row, processors, strict=True)]
+            for row in rows
+        ]
+
+
+class Taken:
+    """A connection out of the pool, as a unit holds it."""
+
+    closed: Final = False
+
+    def __init__(self, engine: Engine, connection: PoolProxiedConnection) -> None:
+        self.engine: Final = engine
+        self.dialect: Final = engine.dialect
+        self.connection: Final = connection
+
+    @property
+    def invalidated(self) -> bool:
+        return not self.connection.is_valid
+
+
+class Plans:
+    """Of one engine, for as long as their statements are kept. There are none where another driver is at work, and none
+    behind a transaction pooler: a statement that is prepared in one trip may be gone in the next.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._pool = engine.pool if isinstance(engine.pool, Pool) else None
+        self._plans: WeakKeyDictionary[Executable, Plan | None] = WeakKeyDictionary()
+
+    def of(self, statement: Executable) -> Plan | None:
+        """None for what goes SQLAlchemy's way: a statement that hasn't gone it yet, or can go no other, and any while
+        somebody listens to what SQLAlchemy sends, or has it logged.
+        """
+        plan = self._plans.get(statement)
+        return None if plan is None or self._followed() else plan
+
+    def learn(self, statement: Executable, given: Mapping[str, Any], result: CursorResult[Any]) -> None:
+        """From what SQLAlchemy has just sent with these parameters; its rows are still to be fetched."""
+        if self._pool is not None and statement not in self._plans:
+            driver = result.connection.connection.driver_connection
+            self._plans[statement] = _plan(statement, given, result) if has_session(driver) else None
+
+    def ready(self) -> bool:
+        """Whether a connection can be taken at once, with nothing to wait for."""
+        return self._pool is not None and self._pool.ready()
+
+    def keeps(self) -> bool:
+        """Whether a connection that is in order is given back at once: the pool has a place for it."""
+        return self._pool is not None and self._pool.overflow() <= 0
+
+    def _followed(self) -> bool:
+        engine: Any = self._engine
+        return engine.logger.isEnabledFor(logging.INFO) or any(len(getattr(engine.dispatch, on)) for on in _LISTENERS)
+
+
+def _plan(statement: Any, given: Mapping[str, Any], result: CursorResult[Any]) -> Plan | None:
+    """None where SQLAlchemy does more than a plan can."""
+    context: Any = result.context
+    compiled = context.compiled
+    if (
+        not isinstance(compiled, SQLCompiler)
+        or context.executemany
+        or context.isinsert
+        or context.statement != compiled.string  # parameters were written into it
+        or compiled.positiontup is None
+    ):
+        return None
+    described = result.cursor.description if result.returns_rows else ()
+    types = [column.type for column in statement.exported_columns] if described else []
+    parameters = [_parameter(name, context, given) for name in compiled.positiontup]
+    known = [parameter for parameter in parameters if parameter is not None]
+    if len(known) < len(parameters) or len(types) != len(described):
+        return None
+    processors = tuple(
+        context.get_result_processor(type_, column[0], column[1])
+        for type_, column in zip(types, described, strict=True)
+    )
+    return Plan(context.statement, tuple(known), bool(described), processors if any(processors) else None)
+
+
+def _parameter(name: str, context: Any, given: Mapping[str, Any]) -> _Parameter | None:
+    compiled: SQLCompiler = context.compiled
+    bind, dialect = compiled.binds[name], context.dialect
+    process = bind.type.dialect_impl(dialect).bind_processor(dialect)
+    stamp = next((column.onupdate for column in compiled.update_prefetch if column.key == name), None)
+    if stamp is not None:
+        make = getattr(stamp, "arg", None)
+        # SQLAlchemy's own wrapper, of a function without arguments; others want to know what is being executed.
+        wrapped = isinstance(make, FunctionType) and make.__code__.co_filename == schema.__file__
+        return _Parameter(name, make, process) if wrapped else None
+    if bind.callable is not None:
+        return None
+    if name in given:
+        return _Parameter(name, None, process)
+    constant = context.compiled_parameters[0][name]  # not the bind's: statements that differ in it alone share that
+    return _Parameter(name, lambda _: constant, process)
+
+
+@dataclass(frozen=True, eq=False)
+class Sent:
+    """A statement that the driver has failed at, for SQLAlchemy to raise."""
+
+    error: BaseException
+    at: float
+
+    def fail(self, context: Any) -> None:
+        """In the place of the dialect's `do_execute`."""
+        context.gatehouse_sent = self.at
+        if isinstance(self.error, Exception):
+            adapter = context.root_connection.connection.dbapi_connection
+            adapter._handle_exception(self.error)  # noqa: SLF001 - as its cursors do; there is no public name
+        raise self.error
