@@ -5,13 +5,14 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from types import FrameType
 from typing import Any, Final
 
 import uvicorn
 from uvicorn.importer import import_from_string
 
+from app.long_lived import long_lived
 from containers import Container, running
 
 APPLICATION: Final = "app.api:create_app"
@@ -28,6 +29,7 @@ class Server(uvicorn.Server):
 
     def __init__(self, container: Container, *, application: str = APPLICATION, **options: Any) -> None:
         self._container = container
+        self._kept = ExitStack()
         config = uvicorn.Config(
             import_from_string(application)(container),
             log_config=None,
@@ -45,9 +47,16 @@ class Server(uvicorn.Server):
         """None: uvicorn would raise them again at the end, and SIGTERM would kill the process before it has closed."""
         return nullcontext()
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """uvicorn's own; what is there then stays."""
+        await super().startup(sockets)
+        if threading.current_thread() is threading.main_thread():  # in a thread it is others' things
+            self._kept.enter_context(long_lived())
+
     async def shutdown(self, sockets: list[Any] | None = None) -> None:
         """uvicorn's own."""
         self._container.lifetime().drain.announce()
+        self._kept.close()
         await super().shutdown(sockets)
 
     async def until_told(self, sockets: list[socket.socket] | None = None) -> bool:

@@ -9,6 +9,7 @@ from fastapi import Depends, FastAPI, HTTPException, Request
 from sqlalchemy import String
 from sqlalchemy.orm import Mapped, mapped_column
 
+from app.long_lived import long_lived
 from benchmarks.http.schemas import DATABASE_URL, LIMIT, POOL_SIZE, AccountBody, AccountPage, Pair, Patch
 from containers import Container as Gatehouse
 from containers import running
@@ -61,7 +62,8 @@ class Container(Gatehouse):
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     settings = Settings(database={"url": DATABASE_URL, "pool_size": POOL_SIZE, "max_overflow": 0}, node_id=1)
     async with running(Container(settings=settings)) as app.state.container:
-        yield
+        with long_lived():  # as `gatehouse serve` does
+            yield
 
 
 async def account_service(request: Request) -> AccountService:
