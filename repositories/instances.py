@@ -22,10 +22,11 @@ class InstancePlan:
 
     def __init__(self, mapper: Mapper[Any]) -> None:
         self.keys = column_keys(mapper.class_)
-        self._mapper = mapper
         self._manager = mapper.class_manager
         primary = [self.keys.index(mapper.get_property_by_column(column).key) for column in mapper.primary_key]
         self._primary = primary
+        identity_class, _, token = mapper.identity_key_from_primary_key((0,) * len(primary))
+        self._identity_class, self._token = identity_class, token
 
     def instances(self, rows: Iterable[Sequence[Any]]) -> list[Any]:
         """One for each row."""
@@ -34,9 +35,9 @@ class InstancePlan:
     def instance(self, row: Sequence[Any]) -> Any:
         """A model that has been read and belongs to no session."""
         made = self._manager.new_instance()
-        state = instance_state(made)
-        state.dict.update(zip(self.keys, row, strict=True))
-        state.key = self._mapper.identity_key_from_primary_key(tuple(row[place] for place in self._primary))
+        made.__dict__.update(zip(self.keys, row, strict=True))
+        identity = tuple([row[place] for place in self._primary])
+        instance_state(made).key = self._identity_class, identity, self._token
         return made
 
 

@@ -5,7 +5,7 @@ Rows that come or go while somebody turns slices are neither repeated nor skippe
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Final, Generic, Self, TypeVar
 
 from repositories.cursor import Cursors
 from repositories.errors import InvalidCursor
@@ -44,6 +44,15 @@ class Position:
     backward: bool
     inclusive: bool
 
+    @property
+    def known(self) -> tuple[bool, ...] | None:
+        """For each sort value whether there is one; None at an end of the rows."""
+        return tuple(value is not None for value in self.values) or None
+
+    def parameters(self) -> dict[str, Any]:
+        """The values by the names that a selection has for them."""
+        return {f"k{at}": value for at, value in enumerate(self.values) if value is not None}
+
     @classmethod
     def read(cls, cursors: Cursors, model: type[Any], keys: Order, cursor: str, *, backward: bool) -> Self:
         """Raises `InvalidCursor` when it isn't ours, or is another order's."""
@@ -56,6 +65,10 @@ class Position:
     def turned(self) -> "Position":
         """From the same row the other way, with what this one leaves out."""
         return Position(self.values, not self.backward, not self.inclusive)
+
+
+ANYWHERE: Final = Position((), backward=False, inclusive=False)
+"""Where all rows are."""
 
 
 def order_name(model: type[Any], keys: Order) -> str:

@@ -19,9 +19,20 @@ from repositories.cursor import Cursors
 from repositories.eager import loads_beside, loads_collections
 from repositories.errors import NotFound, TooManyRows
 from repositories.instances import instance_plan
-from repositories.pagination import Page, Position, Slice, check_size, sliced
+from repositories.pagination import ANYWHERE, Page, Position, Slice, check_size, sliced
 from repositories.row_lock import RowLock
-from repositories.selection import COLUMNS, EXISTS, ROWS, TOTAL, Bounds, Parts, SelectionShape, not_negative, selection
+from repositories.selection import (
+    COLUMNS,
+    COUNTED,
+    EXISTS,
+    ROWS,
+    TOTAL,
+    Bounds,
+    Parts,
+    SelectionShape,
+    not_negative,
+    selection,
+)
 from repositories.sessions import Sessions
 from repositories.sort_order import SortColumn, SortKey, total_order
 
@@ -169,10 +180,10 @@ class Query(Conditions[T]):
             msg = f"page({page}, …): the first page is 1"
             raise ValueError(msg)
         found = await self._counted(size, (page - 1) * size)
-        if not found and page > 1:
+        if not found.items and page > 1:
             # Behind the last page there is no row to tell the total.
-            return Page([], sum(row[1] for row in await self._counted(1, 0)))
-        return Page([row[0] for row in found], found[0][1] if found else 0)
+            return Page([], (await self._counted(1, 0)).total)
+        return found
 
     async def after(self, cursor: str | None, size: int) -> Slice[T]:
         """The `size` rows that follow `cursor`; the first ones for None. Raises `InvalidCursor`, and ValueError for a
@@ -195,10 +206,16 @@ class Query(Conditions[T]):
         rows: Sequence[T] = await query.limit(size + 1).all()
         return sliced(rows, size, position, model=model, keys=keys, cursors=self.cursors, backward=backward)
 
-    async def _counted(self, limit: int, offset: int) -> Sequence[Sequence[Any]]:
-        """Rows, each with the number of all."""
+    async def _counted(self, limit: int, offset: int) -> Page[T]:
+        """So many rows, and the number of all; that is 0 without a row."""
+        bounded = replace(self, row_limit=limit, row_offset=offset)
+        alone, plan = self._alone(), instance_plan(self.model)
+        if alone is not None and plan is not None and not self._several:
+            rows = (await alone.send_alone(*bounded._said(COUNTED, alone.dialect))).rows  # noqa: SLF001 - itself
+            return Page(plan.instances(row[:-1] for row in rows), rows[0][-1] if rows else 0)
         async with self.sessions.reading(several=self._several) as session:
-            return (await replace(self, row_limit=limit, row_offset=offset).run(session, TOTAL)).all()
+            found: Sequence[Sequence[Any]] = (await bounded.run(session, TOTAL)).all()
+        return Page([row[0] for row in found], found[0][1] if found else 0)
 
     async def _any(self, limit: int) -> bool:
         limited = replace(self, row_limit=limit)
@@ -233,18 +250,12 @@ class Query(Conditions[T]):
         dialect = self.spoken(dialect)
         if shapes is None:
             return self._parts(end, dialect), {}
-        parameters = self.parameters()
-        limit, offset, position = self.row_limit, self.row_offset, self.position
+        limit, offset, position = self.row_limit, self.row_offset, self.position or ANYWHERE
+        parameters = self.parameters() | position.parameters()
         if limit is not None:
             parameters["row_limit"] = limit
         if offset is not None:
             parameters["row_offset"] = offset
-        beyond, backward, inclusive = None, False, False
-        if position is not None:
-            backward, inclusive = position.backward, position.inclusive
-            if position.values:
-                beyond = tuple(value is not None for value in position.values)
-                parameters |= {f"k{at}": value for at, value in enumerate(position.values) if value is not None}
         shape = SelectionShape(
             self.model,
             dialect,
@@ -255,21 +266,18 @@ class Query(Conditions[T]):
             self.lock,
             limit is not None,
             offset is not None,
-            beyond,
-            backward,
-            inclusive,
+            position.known,
+            position.backward,
+            position.inclusive,
             end,
         )
         return selection(shape), parameters
 
     def _parts(self, end: str, dialect: str | None) -> Select[Any]:
         """The statement with its values in it."""
-        position = self.position
-        bounds = Bounds(self.row_limit, self.row_offset)
-        if position is not None:
-            bounds = bounds._replace(
-                beyond=position.values or None, backward=position.backward, inclusive=position.inclusive
-            )
+        position = self.position or ANYWHERE
+        beyond = position.values or None
+        bounds = Bounds(self.row_limit, self.row_offset, beyond, position.backward, position.inclusive)
         criteria, options = self.asked(dialect), list(self.loading)
         if not self.include_deleted and soft_deletable(self.model):
             if self.shapes is not None and not self.loading and self.alias is None:

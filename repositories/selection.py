@@ -20,9 +20,9 @@ from repositories.sort_order import Order, SortKey, beyond_row, order_by, total_
 
 KEPT: Final = 512
 """How many shapes are kept, the least recently used leaving first."""
-ROWS, COLUMNS, EXISTS, TOTAL = "rows", "columns", "exists", "total"
+ROWS, COLUMNS, EXISTS, TOTAL, COUNTED = "rows", "columns", "exists", "total", "counted"
 """What a selection is for: the rows, their columns in the order of the mapping, whether there are any, the rows and
-how many there would be without limits."""
+how many there would be without limits, the columns and how many."""
 
 
 class Bounds(NamedTuple):
@@ -52,7 +52,7 @@ class SelectionShape(NamedTuple):
     backward: bool
     inclusive: bool
     end: str
-    """`ROWS`, `COLUMNS`, `EXISTS`, `TOTAL` or the column whose values are wanted."""
+    """`ROWS`, `COLUMNS`, `EXISTS`, `TOTAL`, `COUNTED` or the column whose values are wanted."""
 
 
 @lru_cache(maxsize=KEPT)
@@ -111,7 +111,7 @@ class Parts(NamedTuple):
     def select(self, end: str, dialect: str | None) -> Select[Any]:
         """The rows in order, within bounds, for their end."""
         bounds, entity = self.bounds, self.entity
-        values = end not in {ROWS, COLUMNS, EXISTS, TOTAL}
+        values = end not in {ROWS, COLUMNS, EXISTS, TOTAL, COUNTED}
         every = self._each_once() if self.distinct and not values else select(entity).where(*self.criteria)
         statement = every
         if bounds.beyond is not None:
@@ -140,14 +140,14 @@ class Parts(NamedTuple):
             statement = self.lock.locking(statement, entity, dialect)
         if end == EXISTS:
             statement = statement.with_only_columns(literal_column("1"), maintain_column_froms=True)
-        elif end == COLUMNS:
+        elif end in {COLUMNS, COUNTED}:
             columns = [getattr(entity, key) for key in column_keys(_model(entity))]
             statement = statement.with_only_columns(*columns, maintain_column_froms=True)
-        elif end == TOTAL:
-            counted = every.with_only_columns(*self._key()).subquery()
-            statement = statement.add_columns(select(func.count()).select_from(counted).scalar_subquery())
         elif values:
             statement = statement.with_only_columns(getattr(entity, end), maintain_column_froms=True)
+        if end in {TOTAL, COUNTED}:
+            counted = every.with_only_columns(*self._key()).subquery()
+            statement = statement.add_columns(select(func.count()).select_from(counted).scalar_subquery())
         options = self.options
         if end == EXISTS or values:  # there is no row to load anything with
             options = [option for option in options if isinstance(option, LoaderCriteriaOption)]

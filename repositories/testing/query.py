@@ -1,11 +1,12 @@
 """InMemoryQuery: a query over rows in memory."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from repositories.columns import ColumnName, column
 from repositories.comparison import Expression
+from repositories.pagination import Page
 from repositories.query import Query
 from repositories.sort_order import SortKey, beyond_row
 from repositories.testing.builder import InMemoryBuilder
@@ -51,11 +52,11 @@ class InMemoryQuery(InMemoryBuilder[T], Query[T]):
         """The models of the rows, in this session."""
         return [session.model(self.model, values) for values in await self._found(session)]
 
-    async def _counted(self, limit: int, offset: int) -> Sequence[Sequence[Any]]:
+    async def _counted(self, limit: int, offset: int) -> Page[T]:
         async with self.sessions.reading() as session:
             memory = fake(session)
             found = await replace(self, row_limit=None, row_offset=None).rows(memory)
-            return [(row, len(found)) for row in found[offset : offset + limit]]
+            return Page(found[offset : offset + limit], len(found))
 
     async def _any(self, limit: int) -> bool:
         async with self.sessions.reading() as session:

@@ -19,6 +19,7 @@ class MemoryDialect(DefaultDialect):
     """What is asked when a type depends on its database."""
 
     name = "memory"
+    driver = "memory"
     supports_native_boolean = True
     supports_native_decimal = True
     supports_native_uuid = True

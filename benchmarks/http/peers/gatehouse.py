@@ -15,7 +15,7 @@ from containers import Container as Gatehouse
 from containers import running
 from database import TransactionProvider
 from domain import SYSTEM, Base, ModelMixin, acting_as
-from repositories import BaseDao
+from repositories import BaseDao, Page
 from settings import Settings
 
 
@@ -40,9 +40,8 @@ class AccountService:
     async def get(self, id: int) -> Account | None:
         return await self._accounts.get_or_none(id)
 
-    async def page(self, limit: int) -> tuple[list[Account], int]:
-        query = self._accounts.query().order_by("-created_at", "-id").limit(limit)
-        return await query.all(), await self._accounts.count().rows()
+    async def page(self, limit: int) -> Page[Account]:
+        return await self._accounts.query().order_by("-created_at", "-id").page(1, limit)
 
     async def rename(self, id: int, name: str) -> Account | None:
         changed = await self._accounts.update().eq("id", id).set(display_name=name).returning()
@@ -85,8 +84,7 @@ async def get(id: int, accounts: ServiceDep) -> Any:
 
 @app.get("/accounts", response_model=AccountPage)
 async def page(accounts: ServiceDep, limit: int = LIMIT) -> Any:
-    items, total = await accounts.page(limit)
-    return AccountPage(items=[AccountBody.model_validate(item) for item in items], total=total)
+    return await accounts.page(limit)
 
 
 @app.patch("/accounts/{id}", response_model=AccountBody)
