@@ -23,9 +23,6 @@ from database.postgresql import has_session
 
 SENT_OPTION: Final = "gatehouse_sent"
 """The execution option under which a statement carries its `Sent`."""
-_LISTENERS: Final = ("before_execute", "after_execute", "before_cursor_execute", "engine_connect")
-"""Events by which others follow statements; we register none of them."""
-
 _Process = Callable[[Any], Any] | None
 
 
@@ -129,7 +126,7 @@ class Plans:
 
     def _followed(self) -> bool:
         engine: Any = self._engine
-        return engine.logger.isEnabledFor(logging.INFO) or any(len(getattr(engine.dispatch, on)) for on in _LISTENERS)
+        return bool(engine._has_events or engine.logger.isEnabledFor(logging.INFO))  # noqa: SLF001 - ours are none
 
 
 def _plan(statement: Any, given: Mapping[str, Any], result: CursorResult[Any]) -> Plan | None:

@@ -9,8 +9,9 @@ import re
 import time
 from collections.abc import Callable
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection, Dialect, Engine, event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -20,6 +21,7 @@ from database import mariadb, mariadb_errors, postgresql, sqlite
 from database.carry import carry
 from database.connecting import name_connect_failures
 from database.copying import COPY_OPTION
+from database.dialect_hooks import hook_savepoints, hook_transactions, info_of
 from database.direct_statement import SENT_OPTION
 from database.driver_errors import LOST, translate
 from database.errors import (
@@ -49,6 +51,10 @@ _METHODS: Final = {
     "START": "begin",
 }
 
+Follower = Callable[[Connection, Any, str, Any], None]
+"""Gets the connection, the driver's cursor, the statement and its execution context."""
+_followers: Final[WeakKeyDictionary[Dialect, list[Follower]]] = WeakKeyDictionary()
+
 WRITE_REFUSED: Final = frozenset({"25006", "SQLITE_READONLY"})
 """What databases answer to a write where only reading is allowed."""
 
@@ -62,20 +68,35 @@ def install(engine: AsyncEngine) -> None:
     name_connect_failures(engine)
     event.listen(target, "do_execute", _execute)
     event.listen(target, "do_executemany", _execute_many)
-    event.listen(target, "begin", _begin)
-    event.listen(target, "commit", _commit)
-    event.listen(target, "rollback", _rollback)
-    event.listen(target, "savepoint", _savepoint)
-    event.listen(target, "rollback_savepoint", _rollback_savepoint)
-    event.listen(target, "release_savepoint", _release_savepoint)
+    hook_savepoints(engine, begin=_savepoint, rollback=_rollback_savepoint, release=_release_savepoint)
     if target.dialect.name == "sqlite":
+        _listen(target)
         event.listen(target, "connect", sqlite.configure)
         sqlite.close_in_time(engine)
     elif mariadb.is_ours(target.dialect):
+        _listen(target)
         event.listen(target, "connect", mariadb.configure)
         mariadb.prepare(engine)
     else:
+        hook_transactions(engine, begin=_begin, commit=_commit, rollback=_rollback)
         close_unbroken(engine)
+
+
+def follow(engine: AsyncEngine, follower: Follower) -> None:
+    """Have a function told of each statement that the driver has executed. It must not raise."""
+    _followers.setdefault(engine.sync_engine.dialect, []).append(follower)
+
+
+def unfollow(engine: AsyncEngine, follower: Follower) -> None:
+    """Tell it no more."""
+    _followers[engine.sync_engine.dialect].remove(follower)
+
+
+def _listen(target: Engine) -> None:
+    """By events: here a connection without a unit has to hear of its transactions too."""
+    event.listen(target, "begin", _begin)
+    event.listen(target, "commit", _commit)
+    event.listen(target, "rollback", _rollback)
 
 
 def _unit(connection: Connection | None) -> Unit | None:
@@ -131,12 +152,17 @@ def _execute_many(cursor: Any, statement: str, parameters: Any, context: Any) ->
 
 def _carried(execute: Callable[..., None], cursor: Any, statement: str, parameters: Any, context: Any) -> bool:
     """Whatever way a statement took, it is its owner's, and ends no transaction; and a cancellation waits for it. False
-    leaves it to SQLAlchemy.
+    leaves to SQLAlchemy what it sends to get to know the database.
     """
-    unit = _unit(context.root_connection)
+    connection = context.root_connection
+    unit = _unit(connection)
     if unit is None:
+        if info_of(connection.connection) is None:
+            return False
         context.gatehouse_sent = time.monotonic()
-        return False
+        execute(cursor, statement, parameters, context)
+        _tell(connection, cursor, statement, context)
+        return True
     unit.check_use()
     if unit.transactional and unit.connected and not statement.startswith(_HARMLESS):
         # Before it is connected, the BEGIN is ours.
@@ -149,7 +175,13 @@ def _carried(execute: Callable[..., None], cursor: Any, statement: str, paramete
         _send(unit, execute, cursor, statement, parameters, context)
     else:
         await_only(carry(greenlet_spawn(_send, unit, execute, cursor, statement, parameters, context), unit))
+    _tell(connection, cursor, statement, context)
     return True
+
+
+def _tell(connection: Connection, cursor: Any, statement: str, context: Any) -> None:
+    for follower in _followers.get(context.dialect, ()):
+        follower(connection, cursor, statement, context)
 
 
 def _send(unit: Unit, execute: Callable[..., None], cursor: Any, statement: str, parameters: Any, context: Any) -> None:
@@ -201,13 +233,13 @@ def _savepoint(connection: Connection, name: str) -> None:
         unit.push(name)
 
 
-def _rollback_savepoint(connection: Connection, name: str, _context: Any) -> None:
+def _rollback_savepoint(connection: Connection, name: str) -> None:
     unit = _unit(connection)
     if unit is not None:
         unit.pop_rolled_back(name)
 
 
-def _release_savepoint(connection: Connection, _name: str, _context: Any) -> None:
+def _release_savepoint(connection: Connection, _name: str) -> None:
     unit = _unit(connection)
     if unit is None or len(unit.frames) < 2:
         return

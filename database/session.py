@@ -30,7 +30,7 @@ from database.errors import (
 )
 from database.fetches import guard_fetches
 from database.recording import WriteRecorder, after_flush
-from database.soft_delete import leave_out_deleted
+from database.soft_delete import without_deleted
 from database.unit import Frame, Unit
 
 T = TypeVar("T")
@@ -75,6 +75,9 @@ class GuardedSession(Session):
             return self.recorder.executed(self, statement, params, send)
         return self._read_again(super().execute, statement, params, **options)
 
+    def scalars(self, statement: Any, *arguments: Any, **options: Any) -> Any:
+        return self.execute(statement, *arguments, **options).scalars()
+
     def scalar(self, statement: Any, *arguments: Any, **options: Any) -> Any:
         if getattr(statement, "is_dml", False):
             return self.execute(statement, *arguments, **options).scalar()
@@ -85,6 +88,7 @@ class GuardedSession(Session):
         then dropped every connection that is as old.
         """
         unit, begun = self.unit, time.monotonic()
+        statement = without_deleted(statement, options.get("execution_options") or {}, self.execution_options)
         try:
             return send(statement, *arguments, **options)
         except (ConnectionLost, CommitOutcomeUnknown):
@@ -197,7 +201,6 @@ class GuardedSession(Session):
 
 
 event.listen(GuardedSession, "after_flush", after_flush)
-event.listen(GuardedSession, "do_orm_execute", leave_out_deleted)
 
 
 def _refusal(unit: Unit) -> TransactionError:

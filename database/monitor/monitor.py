@@ -11,6 +11,7 @@ from sqlalchemy import Connection, event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from database import events
 from database.errors import DatabaseError
 from database.monitor import failures, findings
 from database.monitor.budget import BudgetExceeded
@@ -64,7 +65,7 @@ class SqlMonitor:
         self._locks = LockWaits(self, self._failed)
         # Through a transaction pooler, the process that a connection began with may be somebody else's by now.
         self._watch = Watch(self, self._sample, self._locks.look if settings.pooler == "none" else None)
-        self._listening: list[tuple[Any, str, Callable[..., Any]]] = []
+        self._listening: list[AsyncEngine] = []
 
     def attach(self, engine: AsyncEngine) -> None:
         """Listen to an engine; from inside the event loop that it is used in."""
@@ -73,13 +74,10 @@ class SqlMonitor:
         target = engine.sync_engine
         if self._settings.traces and self._spans is None:
             self._spans = Spans(target.dialect.name, self.tracer_provider)
-        for name, listener, first in (
-            ("after_cursor_execute", self._after, False),
-            ("handle_error", self._deadlock, True),
-            ("handle_error", self._error, False),
-        ):
-            event.listen(target, name, listener, insert=first)
-            self._listening.append((target, name, listener))
+        events.follow(engine, self._after)
+        event.listen(target, "handle_error", self._deadlock, insert=True)
+        event.listen(target, "handle_error", self._error)
+        self._listening.append(engine)
         self.pools.add(engine)
         self._watch.start(asyncio.get_running_loop())
 
@@ -87,8 +85,10 @@ class SqlMonitor:
         """Stop watching and listening. What was counted is kept."""
         self._watch.stop()
         await self._locks.close()
-        for target, name, listener in self._listening:
-            event.remove(target, name, listener)
+        for engine in self._listening:
+            events.unfollow(engine, self._after)
+            event.remove(engine.sync_engine, "handle_error", self._deadlock)
+            event.remove(engine.sync_engine, "handle_error", self._error)
         self._listening.clear()
         self._call(self.at_close)
 
@@ -137,9 +137,7 @@ class SqlMonitor:
         except Exception as error:  # noqa: BLE001 - a monitor breaks nothing
             self._failed(error)
 
-    def _after(
-        self, connection: Connection, cursor: Any, statement: str, _parameters: Any, context: Any, _many: bool
-    ) -> None:
+    def _after(self, connection: Connection, cursor: Any, statement: str, context: Any) -> None:
         now = time.monotonic()
         try:
             rows = cursor.rowcount
