@@ -6,6 +6,7 @@ off. COMMIT, ROLLBACK and what gives a connection back are held to their end, an
 """
 
 import asyncio
+import sys
 import types
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import suppress
@@ -34,7 +35,7 @@ def carry(
     seconds, the driver is broken off.
     """
     held: _Held | None = None
-    outermost, unit.carried = not unit.carried, True
+    outermost, unit.carried = unit.carried is None, unit.carried or sys._getframe()  # noqa: SLF001 - as in `place`
     bound = None
     if within is not None:
         bound = asyncio.get_running_loop().call_later(within, interruption.break_off_ending, unit)
@@ -81,7 +82,7 @@ def carry(
         if held is not None:
             held.release()
         if outermost:
-            unit.carried = False
+            unit.carried = None
 
 
 class _StandIn:

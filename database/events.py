@@ -51,8 +51,8 @@ _METHODS: Final = {
     "START": "begin",
 }
 
-Follower = Callable[[Connection, Any, str, Any], None]
-"""Gets the connection, the driver's cursor, the statement and its execution context."""
+Follower = Callable[[Unit | None, Connection, Any, str, Any], None]
+"""Gets the unit, the connection, the driver's cursor, the statement and its execution context."""
 _followers: Final[WeakKeyDictionary[Dialect, list[Follower]]] = WeakKeyDictionary()
 
 WRITE_REFUSED: Final = frozenset({"25006", "SQLITE_READONLY"})
@@ -161,9 +161,10 @@ def _carried(execute: Callable[..., None], cursor: Any, statement: str, paramete
             return False
         context.gatehouse_sent = time.monotonic()
         execute(cursor, statement, parameters, context)
-        _tell(connection, cursor, statement, context)
+        _tell(None, connection, cursor, statement, context)
         return True
     unit.check_use()
+    carried = unit.carried
     if unit.transactional and unit.connected and not statement.startswith(_HARMLESS):
         # Before it is connected, the BEGIN is ours.
         end = _END.match(statement)
@@ -171,17 +172,17 @@ def _carried(execute: Callable[..., None], cursor: Any, statement: str, paramete
             raise TransactionIsOurs(_METHODS[end[1].upper()])
     if unit.cancelled is not None and not unit.ending:
         raise unit.cancelled
-    if unit.carried:
+    if carried is not None:
         _send(unit, execute, cursor, statement, parameters, context)
     else:
         await_only(carry(greenlet_spawn(_send, unit, execute, cursor, statement, parameters, context), unit))
-    _tell(connection, cursor, statement, context)
+    _tell(unit, connection, cursor, statement, context)
     return True
 
 
-def _tell(connection: Connection, cursor: Any, statement: str, context: Any) -> None:
+def _tell(unit: Unit | None, connection: Connection, cursor: Any, statement: str, context: Any) -> None:
     for follower in _followers.get(context.dialect, ()):
-        follower(connection, cursor, statement, context)
+        follower(unit, connection, cursor, statement, context)
 
 
 def _send(unit: Unit, execute: Callable[..., None], cursor: Any, statement: str, parameters: Any, context: Any) -> None:

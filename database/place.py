@@ -36,6 +36,8 @@ _kinds: dict[str, int] = {}
 MOST_FILES: Final = 10_000
 DEEPEST: Final = 8
 """Frames of an opening stack that are kept."""
+MOST_OTHERS: Final = 20
+"""Frames of machinery and frameworks in a row, after which an opening stack is looked at no further."""
 
 
 def calling_place() -> str:
@@ -65,16 +67,22 @@ def calling_place() -> str:
 def calling_stack(frame: FrameType | None = None) -> tuple[Place, ...]:
     """The frames of the running task that are neither machinery nor a framework's, innermost first."""
     stack: list[Place] = []
+    kinds, others = _kinds, 0
     frame = sys._getframe(1) if frame is None else frame  # noqa: SLF001 - as above
-    while frame is not None and len(stack) < DEEPEST:
+    while frame is not None and others < MOST_OTHERS:
         code = frame.f_code
-        kind = _kinds.get(code.co_filename)
+        kind = kinds.get(code.co_filename)
         if kind is None:
             kind = _kind(code.co_filename)
         if kind == _PLACE:
             stack.append((code.co_filename, frame.f_lineno))
+            if len(stack) == DEEPEST:
+                break
+            others = 0
         elif kind == _TASK and code.co_name in _LOOP:
             break
+        else:
+            others += 1
         frame = frame.f_back
     return tuple(stack)
 
@@ -89,14 +97,15 @@ def asking_stack() -> tuple[Place, ...]:
     return stack[:DEEPEST]
 
 
-def asking() -> tuple[Place | None, Place | None]:
+def asking(beyond: FrameType | None = None) -> tuple[Place | None, Place | None]:
     """Whom a statement that reaches us through SQLAlchemy is sent for, across greenlets: the nearest line that is
-    neither machinery nor a framework's, and, if a DAO came first, the line of the DAO. Costs some microseconds.
+    neither machinery nor a framework's, and, if a DAO came first, the line of the DAO. Costs some microseconds, and
+    fewer where it is known that it lies `beyond` a frame of the task's own.
     """
     via: Place | None = None
     kinds = _kinds
     current: greenlet.greenlet | None = None
-    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - as above
+    frame: FrameType | None = sys._getframe(1) if beyond is None else beyond.f_back  # noqa: SLF001 - as above
     while True:
         while frame is not None:
             code = frame.f_code

@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from types import FrameType
 from typing import Final, Protocol
 
 from sqlalchemy import Connection, Dialect, Engine
@@ -109,8 +110,8 @@ class Unit:
     """The text of its latest statement, literals and all: not to be shown."""
     streaming: bool = False
     """Whether its statement is one that fetches the first rows when it was executed."""
-    carried: bool = False
-    """Whether its call to the driver is carried (`database.carry`)."""
+    carried: FrameType | None = None
+    """While its call to the driver is carried (`database.carry`), the frame that carries it. Beyond it is who asked."""
     cancelled: asyncio.CancelledError | None = None
     """The cancellation that waits for its statement's end."""
     spared: asyncio.CancelledError | None = None
@@ -161,6 +162,8 @@ class Unit:
 
     def check_use(self) -> None:
         """Raises `SessionBelongsToAnotherTask`, or `SessionEnded` for the owner itself."""
+        if asyncio.current_task() is self.task and not self.ended:
+            return  # as nearly always
         if not self.mine():
             raise self.belongs_to_another()
         if self.ended:

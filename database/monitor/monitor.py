@@ -137,13 +137,16 @@ class SqlMonitor:
         except Exception as error:  # noqa: BLE001 - a monitor breaks nothing
             self._failed(error)
 
-    def _after(self, connection: Connection, cursor: Any, statement: str, context: Any) -> None:
+    def _after(self, unit: Unit | None, connection: Connection, cursor: Any, statement: str, context: Any) -> None:
         now = time.monotonic()
         try:
+            if unit not in self.open if unit is not None else UNMONITORED in connection.get_execution_options():
+                return  # another container's, or our own
             rows = cursor.rowcount
             if rows < 0:
                 rows = len(getattr(cursor, "_rows", ()))
-            self._ended(connection, statement, context, now, rows, OK)
+            self._count(unit, statement, context.dialect.name, context.gatehouse_sent, now, rows, OK)
+            context.gatehouse_sent = 0.0
         except Exception as error:  # noqa: BLE001 - a monitor breaks nothing
             self._failed(error)
 
@@ -158,7 +161,7 @@ class SqlMonitor:
             outcome = type(getattr(context, "chained_exception", None) or original).__name__
             if isinstance(original, asyncio.CancelledError):
                 outcome = CANCELLED
-            self._ended(context.connection, context.statement or "", execution, now, 0, outcome)
+            self._failed_at(context.connection, context.statement or "", execution, now, outcome)
         except Exception as error:  # noqa: BLE001 - a monitor breaks nothing
             self._failed(error)
 
@@ -169,14 +172,14 @@ class SqlMonitor:
         except Exception as error:  # noqa: BLE001 - a monitor breaks nothing
             self._failed(error)
 
-    def _ended(self, connection: Connection, statement: str, context: Any, now: float, rows: int, outcome: str) -> None:
+    def _failed_at(self, connection: Connection, statement: str, context: Any, now: float, outcome: str) -> None:
         options = connection.get_execution_options()
         unit: Unit | None = options.get(UNIT)
         sent: float = getattr(context, "gatehouse_sent", 0.0)
         if not sent or (UNMONITORED in options if unit is None else unit not in self.open):
             return  # it was never sent, or is our own, or another container's
         context.gatehouse_sent = 0.0
-        self._count(unit, statement, connection.dialect.name, sent, now, rows, outcome)
+        self._count(unit, statement, connection.dialect.name, sent, now, 0, outcome)
 
     def _count(
         self, unit: Unit | None, statement: str, dialect: str, sent: float, now: float, rows: int, outcome: str
@@ -187,7 +190,7 @@ class SqlMonitor:
             place: Place | str | None = unit.place
             via = None
         else:
-            place, via = asking()
+            place, via = asking(None if unit is None else unit.carried)
             record = None if unit is None else self.open[unit]
         if unit is not None and unit.cancelled is not None:
             outcome = CANCELLED
