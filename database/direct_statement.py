@@ -100,8 +100,13 @@ class Plans:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._pool = engine.pool if isinstance(engine.pool, Pool) else None
+        self._pool = engine.pool if isinstance(engine.pool, Pool) and engine.dialect.driver == "asyncpg" else None
         self._plans: WeakKeyDictionary[Executable, Plan | None] = WeakKeyDictionary()
+
+    @property
+    def any(self) -> bool:
+        """Whether there can be any."""
+        return self._pool is not None
 
     def of(self, statement: Executable) -> Plan | None:
         """None for what goes SQLAlchemy's way: a statement that hasn't gone it yet, or can go no other, and any while
@@ -136,7 +141,7 @@ def _plan(statement: Any, given: Mapping[str, Any], result: CursorResult[Any]) -
     if (
         not isinstance(compiled, SQLCompiler)
         or context.executemany
-        or context.isinsert
+        or compiled.insert_prefetch
         or context.statement != compiled.string  # parameters were written into it
         or compiled.positiontup is None
     ):

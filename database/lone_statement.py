@@ -108,7 +108,7 @@ class _Sending:
             unit.executing = 0.0
             await greenlet_spawn(self._fail, taken, plan.text, Sent(error, sent))
             raise  # it has, by another name
-        self._monitor.sent_alone(unit, plan.text, engine.dialect.name, sent, answer.matched)
+        self._monitor.sent_directly(unit, plan.text, engine.dialect.name, sent, answer.matched)
         if self._plans.keeps():
             taken.close()
         else:

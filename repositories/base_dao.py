@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from database import SessionProvider
 from database.errors import StaleVersion
-from database.session_provider import session_of
+from database.session_provider import EngineSessionProvider, session_of
 from domain.model import Base
 from domain.utc_datetime import utc_now
 from repositories.bulk_insert import BulkInsert
@@ -19,6 +19,7 @@ from repositories.cursor import Cursors
 from repositories.delete import Delete
 from repositories.errors import NotFound
 from repositories.instances import instance_plan
+from repositories.one_row import store_one
 from repositories.query import Query
 from repositories.selection import by_id
 from repositories.sessions import Sessions
@@ -108,9 +109,11 @@ class BaseDao(Generic[T]):
 
     async def add(self, row: T) -> T:
         """Store a new row; it has its id and stamps afterwards. Raises the `ConstraintViolation` it breaks."""
+        provider = self._session_provider
         async with self._session() as session:
-            session.add(row)
-            await session.flush()
+            if not (isinstance(provider, EngineSessionProvider) and await store_one(provider, session, row)):
+                session.add(row)
+                await session.flush()
         return row
 
     @overload

@@ -6,13 +6,14 @@ from typing import Any, Final
 
 from sqlalchemy import Dialect, insert, inspect, text
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import InstanceState, Mapper, Session
+from sqlalchemy.orm import InstanceState, Mapper
 
 from database.copying import Copy, copy_records
 from database.recording import recorded
 from database.unit import UNIT
 from repositories.copied_rows import Chunks, Records, copied_values
 from repositories.new_rows import NewRows, has_expression
+from repositories.one_row import hold
 
 COPY_FROM: Final = 1_000
 """Rows from which on COPY is worth its set-up."""
@@ -83,7 +84,7 @@ class BulkInsert:
                 for key, name in self._rows.attributes.items():
                     for values, value in zip(dicts, columns[key], strict=True):
                         values[name] = value
-                await session.run_sync(_hold, models, states)
+                await session.run_sync(hold, models)
                 return
         session.add_all(models)
         await session.flush()
@@ -129,11 +130,3 @@ async def refuse_where_reading(session: AsyncSession, rows: NewRows) -> None:
 def _new_and_alone(state: InstanceState[Any]) -> bool:
     """Whether no session has stored it, or is about to."""
     return state.key is None and state.session is None
-
-
-def _hold(session: Session, models: Sequence[Any], states: Sequence[InstanceState[Any]]) -> None:
-    """Have the session hold the models as rows that it has stored, to be forgotten when that is rolled back. It is how
-    SQLAlchemy's own flush ends, which has no public name (`test_models_stored_by_copy_…` pin it).
-    """
-    session.add_all(models)
-    session._register_persistent(set(states))  # noqa: SLF001 - see the docstring

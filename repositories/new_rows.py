@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from operator import itemgetter
 from types import NoneType
 from typing import Any, Final
@@ -42,25 +43,49 @@ class _Source:
     by_database: bool
 
 
+@dataclass(frozen=True)
+class _Shape:
+    """What is the same for all rows of a model."""
+
+    simple: bool
+    table: Any
+    attributes: dict[str, str]
+    attribute_names: frozenset[str]
+    sources: Sequence[_Source]
+    names: Sequence[str]
+
+
+@cache
+def _shape(model: type[Any]) -> _Shape:
+    mapper: Mapper[Any] = inspect(model)
+    table: Any = mapper.local_table
+    attributes = {one.columns[0].key: one.key for one in mapper.column_attrs if one.columns[0].table is table}
+    sources = [_source(one, attributes[one.key]) for one in table.columns if one.key in attributes]
+    return _Shape(
+        simple=isinstance(table, Table) and not mapper.inherits and mapper.polymorphic_on is None,
+        table=table,
+        attributes=attributes,
+        attribute_names=frozenset(attributes.values()),
+        sources=sources,
+        names=[table.columns[source.key].name for source in sources],
+    )
+
+
 class NewRows:
     """Of one model, for one session. None counts as not given, as in a model, and gets the column's default."""
 
     def __init__(self, model: type[Any], execution_options: Mapping[str, Any]) -> None:
-        mapper: Mapper[Any] = inspect(model)
-        table = mapper.local_table
+        hashable: Any = model
+        shape = _shape(hashable)
         self.model: Final = model
-        self.simple: Final = isinstance(table, Table) and not mapper.inherits and mapper.polymorphic_on is None
+        self.simple: Final = shape.simple
         """Whether a row is one of one table."""
-        self.table: Final[Any] = table
-        self.attributes: Final = {
-            one.columns[0].key: one.key for one in mapper.column_attrs if one.columns[0].table is table
-        }
+        self.table: Final[Any] = shape.table
+        self.attributes: Final = shape.attributes
         """Attribute by column key."""
-        self._names: Final = set(self.attributes.values())
-        self._sources: Final = [
-            _source(one, self.attributes[one.key]) for one in table.columns if one.key in self.attributes
-        ]
-        self.names: Final = [table.columns[source.key].name for source in self._sources]
+        self._names: Final = shape.attribute_names
+        self._sources: Final = shape.sources
+        self.names: Final = shape.names
         """Of the columns, in the order of `columns`."""
         self._context: Final = DefaultContext(execution_options)
 
@@ -74,6 +99,11 @@ class NewRows:
         if not given.keys() <= self._names:
             for name in given:
                 column(self.model, name)
+
+    def of_model(self, given: Mapping[str, Any]) -> Values | None:
+        """The row of a model's dictionary; None when the database gives some of it. Raises what a default raises."""
+        row = self._row(given)
+        return row if len(row) == len(self._sources) else None
 
     def columns(self, given: Sequence[Mapping[str, Any]], *, of_models: bool = False) -> Columns | None:
         """The rows of mappings by attribute, or of models' dictionaries, column by column, which takes a fraction of

@@ -128,8 +128,8 @@ class SqlMonitor:
         if self._settings.budgets == "raise":
             raise BudgetExceeded(name, reason)
 
-    def sent_alone(self, unit: Unit, statement: str, dialect: str, sent: float, rows: int) -> None:
-        """A lone statement has ended well of which the engine has told nothing."""
+    def sent_directly(self, unit: Unit, statement: str, dialect: str, sent: float, rows: int) -> None:
+        """A statement has ended well of which the engine has told nothing."""
         if unit not in self.open:
             return
         try:

@@ -33,7 +33,9 @@ class AccountDao:
 
     async def save(self, *accounts: Account) -> None:
         async with maker.begin() as session:
-            session.add_all(accounts)
+            for account in accounts:
+                session.add(account)
+                await session.flush()  # as DAOs do, whose callers want the id
 
 
 dao = AccountDao()

@@ -1,0 +1,78 @@
+"""Inside statements: one statement of a block's own transaction, sent by the driver where there is a plan for it."""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Executable
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.util import greenlet_spawn
+
+from database.carry import carry
+from database.direct_statement import SENT_OPTION, Answer, Plan, Sent
+from database.session import ProvidedSession
+from database.session_factory import SessionFactory
+from database.unit import UNIT, Unit
+
+
+class InsideStatements:
+    """Of one session, which must have nothing to flush: what is sent past it would come before that."""
+
+    def __init__(self, factory: SessionFactory, engine: AsyncEngine, session: ProvidedSession, unit: Unit) -> None:
+        self._plans = factory.plans(engine)
+        self._monitor = factory.monitor
+        self._session = session
+        self._unit = unit
+
+    async def send(self, statement: Executable, parameters: Mapping[str, Any]) -> Answer:
+        """The answer. Raises what the session would raise for it."""
+        plan = self._plans.of(statement)
+        connection = self._unit.connection
+        if plan is not None and isinstance(connection, Connection) and self._begun(connection):
+            values = plan.values(parameters)
+            if values is not None:
+                self._unit.before_statement()
+                return await carry(self._directly(plan, values, connection), self._unit)
+        result = await self._session.execute(statement, parameters)
+        self._plans.learn(statement, parameters, result)
+        return Answer(result.all() if result.returns_rows else (), result.rowcount)
+
+    def _begun(self, connection: Connection) -> bool:
+        """Whether the transaction has begun; that is what SQLAlchemy's adapter does with a statement of its own."""
+        if connection.closed or connection.invalidated:
+            return False
+        driver: Any = connection.connection.driver_connection
+        return bool(driver.is_in_transaction())
+
+    async def _directly(self, plan: Plan, values: Sequence[Any], connection: Connection) -> Answer:
+        unit = self._unit
+        unit.statement = plan.text
+        sent = unit.executing = time.monotonic()
+        try:
+            answer = await plan.send(connection.connection.driver_connection, values)
+        except GeneratorExit:
+            raise
+        except BaseException as error:
+            unit.executing = 0.0
+            await greenlet_spawn(_fail, connection, plan.text, Sent(error, sent))
+            raise  # it has, by another name
+        unit.executing = 0.0
+        self._monitor.sent_directly(unit, plan.text, connection.dialect.name, sent, answer.matched)
+        return answer
+
+
+def inside(factory: SessionFactory, engine: AsyncEngine, session: AsyncSession) -> InsideStatements | None:
+    """None for a session that is no transaction of this factory's, is of a driver that gets no plans, or would refuse a
+    write.
+    """
+    unit: Unit | None = session.sync_session.execution_options.get(UNIT)
+    if not isinstance(session, ProvidedSession) or unit is None or not unit.transactional:
+        return None
+    if unit.lost or unit.top.broken or unit.refuses_writes or unit.blocked_by:
+        return None
+    return InsideStatements(factory, engine, session, unit) if factory.plans(engine).any else None
+
+
+def _fail(connection: Connection, statement: str, sent: Sent) -> None:
+    """Raises the driver's error by its name."""
+    connection.exec_driver_sql(statement, execution_options={SENT_OPTION: sent})
