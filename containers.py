@@ -34,6 +34,7 @@ from services import (
     UserCsvService,
     UserService,
 )
+from services.auth_service import TokenLifetimes
 from services.broker import Broker
 from services.celery_publisher import CeleryPublisher
 from services.idempotency import Idempotency, InFlight
@@ -71,7 +72,7 @@ class Container(containers.DeclarativeContainer):
     wake_up = providers.Factory(WakeUp, engine.provider)
 
     # DAOs.
-    cursors = providers.Factory(Cursors, signing_key.provider)
+    cursors = providers.Singleton(Cursors, signing_key.provider)
     user_dao = providers.Factory(UserDao, session_provider, cursors=cursors)
     token_dao = providers.Factory(TokenDao, session_provider, cursors=cursors)
     audit_dao = providers.Factory(AuditDao, session_provider, cursors=cursors)
@@ -102,6 +103,12 @@ class Container(containers.DeclarativeContainer):
     idempotency = providers.Factory(Idempotency, transaction, idempotency_dao, in_flight, signing_key.provider)
     audit_service = providers.Factory(AuditService, audit_dao, user_dao)
     user_csv_service = providers.Factory(UserCsvService, transaction, user_dao, max_rows=settings.provided.csv.max_rows)
+    token_lifetimes = providers.Singleton(
+        TokenLifetimes,
+        settings.provided.tokens.lifetime,
+        settings.provided.tokens.access_lifetime,
+        settings.provided.tokens.refresh_lifetime,
+    )
     auth_service = providers.Factory(
         AuthService,
         transaction,
@@ -109,9 +116,7 @@ class Container(containers.DeclarativeContainer):
         token_dao,
         passwords,
         rate_limits,
-        token_lifetime=settings.provided.tokens.lifetime,
-        access_lifetime=settings.provided.tokens.access_lifetime,
-        refresh_lifetime=settings.provided.tokens.refresh_lifetime,
+        token_lifetimes,
     )
 
     # Messages: stored with the work that causes them, relayed to the broker, handled by the workers.

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from functools import cached_property
 from typing import Any, Generic, TypeVar, cast, get_args, overload
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -51,10 +52,14 @@ class BaseDao(Generic[T]):
         self, session_provider: SessionProvider, model: type[T] | None = None, *, cursors: Cursors | None = None
     ) -> None:
         self._session_provider = session_provider
-        self._sessions = Sessions(session_provider)
-        self._cursors = cursors or Cursors()
+        self._cursors = Cursors() if cursors is None else cursors
         if model is not None:
             self.model = model
+
+    @cached_property
+    def _sessions(self) -> Sessions:
+        # Most of a service's DAOs are asked for nothing in most requests.
+        return Sessions(self._session_provider)
 
     def query(self, *, include_deleted: bool = False) -> Query[T]:
         """A SELECT to build, in the order of the primary key unless told otherwise."""

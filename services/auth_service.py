@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from datetime import timedelta
+from typing import NamedTuple
 
 from database import TransactionProvider
 from domain.acting_user import acting_as
@@ -25,6 +26,14 @@ from services.passwords import Passwords
 from services.rate_limits import RateLimits
 
 
+class TokenLifetimes(NamedTuple):
+    """How long tokens are accepted: one that a command issues, and a login's two."""
+
+    issued: timedelta
+    access: timedelta
+    refresh: timedelta
+
+
 class AuthService:
     """Logs in and out, and issues, checks and revokes tokens. Only a token's SHA-256 is ever stored.
 
@@ -40,25 +49,20 @@ class AuthService:
         tokens: TokenDao,
         passwords: Passwords,
         limits: RateLimits,
-        *,
-        token_lifetime: timedelta,
-        access_lifetime: timedelta,
-        refresh_lifetime: timedelta,
+        lifetimes: TokenLifetimes,
     ) -> None:
         self._transaction = transaction
         self._users = users
         self._tokens = tokens
         self._passwords = passwords
         self._limits = limits
-        self._token_lifetime = token_lifetime
-        self._access_lifetime = access_lifetime
-        self._refresh_lifetime = refresh_lifetime
+        self._lifetimes = lifetimes
 
     async def issue(self, user_id: int, *, lifetime: timedelta | None = None) -> tuple[Token, str]:
         """An access token for the account, and its secret, which can't be had again. Raises `UserNotFound`."""
         async with self._transaction(name="issue token"):
             user = await self._users.get_locked(user_id)
-            token, secret = Token.issue(user.id, lifetime=self._token_lifetime if lifetime is None else lifetime)
+            token, secret = Token.issue(user.id, lifetime=self._lifetimes.issued if lifetime is None else lifetime)
             await self._tokens.add(token)
         return token, secret
 
@@ -195,12 +199,12 @@ class AuthService:
         return found
 
     async def _pair(self, user_id: int, family: str) -> TokenPair:
-        access, access_secret = Token.issue(user_id, lifetime=self._access_lifetime, family=family)
+        access, access_secret = Token.issue(user_id, lifetime=self._lifetimes.access, family=family)
         refresh, refresh_secret = Token.issue(
-            user_id, lifetime=self._refresh_lifetime, kind=TokenKind.REFRESH, family=family
+            user_id, lifetime=self._lifetimes.refresh, kind=TokenKind.REFRESH, family=family
         )
         await self._tokens.add_many([access, refresh])
-        return TokenPair(access_secret, refresh_secret, self._access_lifetime)
+        return TokenPair(access_secret, refresh_secret, self._lifetimes.access)
 
 
 def _login(login: str) -> tuple[UserFilter, str]:
