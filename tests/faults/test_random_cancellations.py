@@ -9,9 +9,9 @@ from settings import Settings
 from tests.faults.campaign import Campaign, How
 from tests.faults.leaks import no_leaks
 from tests.faults.ledger import create_ledger
-from tests.faults.work import FLUSHES, READS, WRITES, Work
+from tests.faults.work import ADDS, FLUSHES, READS, WRITES, Work
 
-SHARES = [(WRITES, 120), (FLUSHES, 40), (READS, 40)]
+SHARES = [(WRITES, 80), (FLUSHES, 40), (ADDS, 40), (READS, 40)]
 
 
 @pytest.fixture

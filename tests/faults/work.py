@@ -1,16 +1,18 @@
 """Work: the kinds of unit that are cancelled, each telling afterwards what it was told.
 
 `WRITES` is a transaction of two statements, `FLUSHES` a session provider's block that flushes two mapped rows, `MANY`
-a transaction with so many rows in one statement that the driver lets others run half-way, `READS` a lone read in
-AUTOCOMMIT.
+a transaction with so many rows in one statement that the driver lets others run half-way, `ADDS` a transaction in which
+a DAO adds two rows, `READS` a lone read in AUTOCOMMIT.
 """
 
+import itertools
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from containers import Container
 from database import Outcome, Transaction
+from repositories import BaseDao
 from tests.faults.ledger import Entry, write_filling, write_part
 
 
@@ -94,6 +96,20 @@ async def _many(container: Container, told: Told) -> None:
         await write_filling(transaction.session, told.unit, 2)
 
 
+_IDS: Final = itertools.count(1_000_000_000)
+"""Above those that the databases make."""
+
+
+async def _adds(container: Container, told: Told) -> None:
+    entries: BaseDao[Any] = BaseDao(container.session_provider(), Entry)
+    async with container.transaction()() as transaction:
+        told.entered(transaction)
+        for part in (1, 2):
+            entry = Entry(told.unit, part)
+            entry.id = next(_IDS)  # else the database makes it, and a flush has to ask
+            await entries.add(entry)
+
+
 async def _reads(container: Container, told: Told) -> None:
     told.seen.append(await container.user_dao().get_or_none(1))
 
@@ -101,5 +117,6 @@ async def _reads(container: Container, told: Told) -> None:
 WRITES: Final = Work("writes", _writes)
 FLUSHES: Final = Work("flushes", _flushes)
 MANY: Final = Work("many", _many)
+ADDS: Final = Work("adds", _adds)
 READS: Final = Work("reads", _reads, writes=False)
-EVERY_WORK: Final = (WRITES, FLUSHES, MANY, READS)
+EVERY_WORK: Final = (WRITES, FLUSHES, ADDS, MANY, READS)

@@ -8,21 +8,22 @@ from tests.faults.campaign import Campaign, How
 from tests.faults.leaks import no_leaks
 from tests.faults.ledger import create_ledger
 from tests.faults.percentiles import percentile
-from tests.faults.work import WRITES
+from tests.faults.work import ADDS, READS, WRITES, Work
 
 COUNTS = {How.NATIVE: 10_000, How.DOUBLE: 10_000, How.TIMEOUT: 10_000, How.ANYIO: 10_000, How.GROUP: 1_000}
 
 
 @pytest.mark.timeout(3600)
+@pytest.mark.parametrize("work", [WRITES, ADDS, READS], ids=str)
 @pytest.mark.parametrize("how", How)
 async def test_cancelled_at_random_nothing_leaks_is_half_done_or_lied_about(
-    settings: Settings, backend: str, how: How, seed: int, share: float
+    settings: Settings, backend: str, how: How, work: Work, seed: int, share: float
 ) -> None:
     count = max(int(COUNTS[how] * share), 1)
     database = settings.database.model_copy(update={"pool_size": 10, "max_overflow": 0, "pool_timeout": 30.0})
     async with running(Container(settings=settings.model_copy(update={"database": database}))) as container:
         await create_ledger(container)
-        campaign = Campaign(container, WRITES, (how,), seed=seed)
+        campaign = Campaign(container, work, (how,), seed=seed)
         async with no_leaks(container.engine()):
             await campaign.run(count)
             print(f"\n{campaign}")
