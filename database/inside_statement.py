@@ -27,29 +27,29 @@ class InsideStatements:
     async def send(self, statement: Executable, parameters: Mapping[str, Any]) -> Answer:
         """The answer. Raises what the session would raise for it."""
         plan = self._plans.of(statement)
-        connection = self._unit.connection
-        if plan is not None and isinstance(connection, Connection) and self._begun(connection):
-            values = plan.values(parameters)
-            if values is not None:
-                self._unit.before_statement()
-                return await carry(self._directly(plan, values, connection), self._unit)
+        values = None if plan is None else plan.values(parameters)
+        if plan is not None and values is not None:
+            unit = self._unit
+            unit.before_statement()
+            if unit.connection is None:
+                await carry(greenlet_spawn(self._session.sync_session.connection), unit)
+            if isinstance(unit.connection, Connection) and not unit.connection.closed:
+                return await carry(self._directly(plan, values, unit.connection), unit)
         result = await self._session.execute(statement, parameters)
         self._plans.learn(statement, parameters, result)
         return Answer(result.all() if result.returns_rows else (), result.rowcount)
 
-    def _begun(self, connection: Connection) -> bool:
-        """Whether the transaction has begun; that is what SQLAlchemy's adapter does with a statement of its own."""
-        if connection.closed or connection.invalidated:
-            return False
-        driver: Any = connection.connection.driver_connection
-        return bool(driver.is_in_transaction())
-
     async def _directly(self, plan: Plan, values: Sequence[Any], connection: Connection) -> Answer:
-        unit = self._unit
+        unit, pooled = self._unit, connection.connection
+        driver: Any = pooled.driver_connection
+        adapter: Any = pooled.dbapi_connection
         unit.statement = plan.text
         sent = unit.executing = time.monotonic()
         try:
-            answer = await plan.send(connection.connection.driver_connection, values)
+            if not driver.is_in_transaction():
+                await adapter._start_transaction()  # noqa: SLF001 - as it does before a statement of its own
+                sent = time.monotonic()
+            answer = await plan.send(driver, values)
         except GeneratorExit:
             raise
         except BaseException as error:

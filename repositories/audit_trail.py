@@ -27,13 +27,11 @@ class AuditTrail:
         if entries:
             session.connection().execute(insert(_ENTRIES), entries)
 
-    def records(self, model: type[Any]) -> bool:
-        """Models opt in."""
-        return issubclass(model, Audited)
-
-    def stored(self, session: Session, row: Any) -> None:
-        """As a flush tells of a new row."""
-        session.connection().execute(insert(_ENTRIES), [_entry(row, AuditAction.CREATED, _all_fields(row, "after"))])
+    def entry(self, row: Any) -> tuple[type[Any], Mapping[str, Any]] | None:
+        """As a flush would tell of a new row."""
+        if not isinstance(row, Audited):
+            return None
+        return AuditEntry, _entry(row, AuditAction.CREATED, _all_fields(row, "after"))
 
     def stored_in_bulk(self, session: Session, model: type[Any], rows: int, *, changed: Iterable[str] | None) -> None:
         """One entry for all of them: how many there were and which fields were set, and none of their values."""

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstanceState, Mapper, Session
 
 from database.inside_statement import inside
-from database.recording import recorded_row
+from database.recording import entry_of
 from database.session_provider import EngineSessionProvider
 from repositories.instances import instance_plan
 from repositories.new_rows import NewRows, has_expression
@@ -42,7 +42,11 @@ async def store_one(provider: EngineSessionProvider, session: AsyncSession, row:
     for key, name in rows.attributes.items():
         state.dict[name] = values[key]
     hold(sync, [row])
-    await recorded_row(session, row)
+    entry = entry_of(session, row)
+    if entry is not None:
+        told, given = entry
+        rows = NewRows(told, sync.execution_options)
+        await statements.send(_insert(rows.table), rows.of(given))
     return True
 
 
