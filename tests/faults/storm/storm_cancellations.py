@@ -14,8 +14,12 @@ COUNTS = {How.NATIVE: 10_000, How.DOUBLE: 10_000, How.TIMEOUT: 10_000, How.ANYIO
 
 
 @pytest.mark.timeout(3600)
-@pytest.mark.parametrize("work", [WRITES, ADDS, READS], ids=str)
-@pytest.mark.parametrize("how", How)
+@pytest.mark.parametrize(
+    ("how", "work"),
+    # A lone read is over before most of a group have begun theirs.
+    [(how, work) for how in How for work in (WRITES, ADDS, READS) if (how, work) != (How.GROUP, READS)],
+    ids=str,
+)
 async def test_cancelled_at_random_nothing_leaks_is_half_done_or_lied_about(
     settings: Settings, backend: str, how: How, work: Work, seed: int, share: float
 ) -> None:
