@@ -69,7 +69,7 @@ class Pool(AsyncAdaptedQueuePool):
     def connect(self) -> PoolProxiedConnection:
         dialect: Any = self._dialect
         begun = 0.0
-        if self.checkedout() >= self.capacity:
+        if not self._pool.qsize() and self.checkedout() >= self.capacity:
             begun = time.monotonic()
             self.waits.waiting += 1
         try:

@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any, Final
 
@@ -47,13 +48,18 @@ class HonestConnection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg has
             # A task of its own: its timeout cancels the task it runs in, and `carry` would take that for the caller's.
             await asyncio.get_running_loop().create_task(super().close(timeout=within))
 
-    async def execute(self, query: str, *args: Any, timeout: float | None = None) -> str:  # noqa: ASYNC109 - its signature
+    def execute(self, query: str, *args: Any, timeout: float | None = None) -> Coroutine[Any, Any, str]:
         """asyncpg's own; raises its `InFailedSQLTransactionError` when an aborted transaction was to be committed."""
-        status: str = await super().execute(query, *args, timeout=timeout)
-        if query == "COMMIT;" and status == "ROLLBACK":
-            msg = "COMMIT was answered ROLLBACK: an error had aborted the transaction"
-            raise asyncpg.InFailedSQLTransactionError(msg)
-        return status
+        sent: Coroutine[Any, Any, str] = super().execute(query, *args, timeout=timeout)
+        return _committed(sent) if query == "COMMIT;" else sent
+
+
+async def _committed(sent: Coroutine[Any, Any, str]) -> str:
+    status = await sent
+    if status == "ROLLBACK":
+        msg = "COMMIT was answered ROLLBACK: an error had aborted the transaction"
+        raise asyncpg.InFailedSQLTransactionError(msg)
+    return status
 
 
 TELL_XID: Final = """
@@ -68,11 +74,14 @@ class TellingConnection(HonestConnection):
     asked_by: Unit | None = None
     """Whose BEGIN comes next, if that unit wants to know."""
 
-    async def execute(self, query: str, *args: Any, timeout: float | None = None) -> str:  # noqa: ASYNC109 - its signature
+    def execute(self, query: str, *args: Any, timeout: float | None = None) -> Coroutine[Any, Any, str]:
         unit = self.asked_by
         if unit is None or not query.startswith("BEGIN"):
-            return await super().execute(query, *args, timeout=timeout)
+            return super().execute(query, *args, timeout=timeout)
         self.asked_by = None
+        return self._begin(unit, query, timeout)
+
+    async def _begin(self, unit: Unit, query: str, timeout: float | None) -> str:  # noqa: ASYNC109 - as above
         nonce = secrets.token_hex(4)
         try:
             status = await super().execute(query + TELL_XID.format(nonce=nonce), timeout=timeout)

@@ -5,8 +5,8 @@ normally commits, one left by any exception rolls back, and nothing inside it ca
 """
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractAsyncContextManager, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 from types import TracebackType
 from typing import Any, Final, NoReturn, Protocol, TypeVar
@@ -57,9 +57,9 @@ class GuardedSession(Session):
     def get_bind(self, mapper: Any = None, *, clause: Any = None, **options: Any) -> Any:
         unit = self.unit
         unit.before_statement()
-        if unit.lost or unit.top.broken or not self.is_active:
+        if unit.lost or unit.frames[-1].broken or not self.is_active:
             self._go_on_or_refuse(unit)
-        if clause is not None and (unit.refuses_writes or unit.blocked_by):
+        if clause is not None and (unit.read_only or unit.read_only_blocks or unit.blocked_by):
             if read_only.writes(clause):
                 raise _refusal(unit)
             if (unit.read_only_blocks or not unit.transactional) and read_only.opaque(clause):
@@ -100,11 +100,11 @@ class GuardedSession(Session):
 
     def flush(self, objects: Any = None) -> None:
         unit = self.unit
-        unit.check_use()
-        frame = unit.top
+        frame = unit.frames[-1]
         in_order = not (unit.lost or frame.broken) and self.is_active
         if in_order and self._is_clean():
-            return  # as before nearly every statement
+            return  # as before nearly every statement, which asks whose it is
+        unit.check_use()
         if (unit.refuses_writes or unit.blocked_by) and self.pending():
             # What was to be flushed is still pending: the end of a block that may write would store it.
             refusal = _refusal(unit)
@@ -219,7 +219,9 @@ class ProvidedSession(AsyncSession):
         return await carry(super().scalar(*arguments, **options), self._unit)
 
     async def flush(self, objects: Any = None) -> None:
-        await carry(super().flush(objects), self._unit)
+        unit = self._unit
+        unit.check_use()
+        await carry(super().flush(objects), unit)
 
     async def commit(self) -> None:
         self._only_the_block("commit")
@@ -289,14 +291,3 @@ def guarded_session(
     guarded: GuardedSession = session.sync_session  # type: ignore[assignment]  # `sync_session_class` says so
     guarded.unit, guarded.recorder = unit, recorder
     return session
-
-
-@contextmanager
-def flushing(session: AsyncSession, *, autoflush: bool) -> Iterator[None]:
-    """`autoflush=False` holds for the block; True leaves the session as it is."""
-    before = session.sync_session.autoflush
-    session.sync_session.autoflush = before and autoflush
-    try:
-        yield
-    finally:
-        session.sync_session.autoflush = before

@@ -13,12 +13,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from database import ending
 from database import read_only as reading
+from database.autoflush import flushing
 from database.direct_statement import Answer
 from database.errors import SecondWriterImpossible, TransactionTimeout
 from database.isolation import isolation_level
 from database.lone_statement import send_alone
 from database.place import calling_place
-from database.session import SessionProvider, flushing
+from database.session import SessionProvider
 from database.session_factory import SessionFactory
 from database.transaction import Transaction, ambient, leave, own_block
 from database.unit import Unit

@@ -51,6 +51,8 @@ class ConnectionHolders(Protocol):
 
     def released(self, unit: "Unit") -> None: ...
 
+    def bounds(self, seconds: float) -> bool: ...
+
 
 @dataclass(eq=False)
 class Frame:

@@ -12,7 +12,7 @@ from database.copying import Copy, copy_records
 from database.recording import recorded
 from database.unit import UNIT
 from repositories.copied_rows import Chunks, Records, copied_values
-from repositories.new_rows import NewRows, has_expression
+from repositories.new_rows import UNSET, NewRows, has_expression
 from repositories.one_row import hold
 
 COPY_FROM: Final = 1_000
@@ -83,7 +83,7 @@ class BulkInsert:
                 await recorded(session, self._model, len(models))
                 for key, name in self._rows.attributes.items():
                     for values, value in zip(dicts, columns[key], strict=True):
-                        values[name] = value
+                        values[name] = None if value is UNSET else value
                 await session.run_sync(hold, models)
                 return
         session.add_all(models)

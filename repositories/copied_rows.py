@@ -8,7 +8,7 @@ from typing import Any, Final
 from sqlalchemy import Dialect, Enum, Table
 from sqlalchemy.types import TypeEngine
 
-from repositories.new_rows import Columns, NewRows
+from repositories.new_rows import UNSET, Columns, NewRows
 
 CHUNK: Final = 2_000
 """Rows in memory at a time."""
@@ -101,6 +101,8 @@ def copied_values(table: Table, columns: Columns, dialect: Dialect) -> list[tupl
 
 def _processed(type_: TypeEngine[Any], values: Sequence[Any], dialect: Dialect) -> Sequence[Any]:
     process = type_.dialect_impl(dialect).bind_processor(dialect)
+    if type_.should_evaluate_none and any(value is UNSET for value in values):
+        return [None if value is UNSET else value if process is None else process(value) for value in values]
     if process is None:
         return values
     if len(set(map(id, values))) == 1:  # a stamp, or a scalar default

@@ -14,9 +14,13 @@ from domain.bulk_defaults import ForMany, for_many
 from repositories.columns import column
 
 Values = dict[str, Any]
-"""By column key. What isn't in it, the database gives."""
+"""By column key. What isn't in it, the database gives, or is NULL."""
 Columns = dict[str, Sequence[Any]]
 """The values of many rows, by column key."""
+
+
+UNSET: Final = object()
+"""Among the values of columns: not given, and so NULL, where a given None is a value of its own."""
 
 
 class DefaultContext:
@@ -41,6 +45,11 @@ class _Source:
     make: Callable[[DefaultContext], Any] | None
     make_many: ForMany | None
     by_database: bool
+
+    @property
+    def unset(self) -> Any:
+        """Stands for a value that isn't given."""
+        return UNSET if self.keeps_none and self.make is None and not self.by_database else None
 
 
 @dataclass(frozen=True)
@@ -118,8 +127,8 @@ class NewRows:
                 self.check(one)
         context, columns = self._context, Columns()
         for source in self._sources:
-            values = _values(source.attribute, given) if source.attribute in names else [None] * len(given)
-            types = set(map(type, values)) if source.attribute in names else {NoneType}
+            values = _values(source, given) if source.attribute in names else [source.unset] * len(given)
+            types = set(map(type, values)) if source.attribute in names else {type(source.unset)}
             if any(issubclass(one, ClauseElement) for one in types):
                 return None
             if NoneType in types and (source.make is not None or source.by_database):
@@ -149,17 +158,17 @@ class NewRows:
             if value is None and not (source.keeps_none and source.attribute in given):
                 if source.make is not None:
                     value = source.make(context)
-                elif source.by_database:
+                elif source.by_database or source.keeps_none:
                     continue
             row[source.key] = value
         return row
 
 
-def _values(name: str, given: Sequence[Mapping[str, Any]]) -> Sequence[Any]:
+def _values(source: _Source, given: Sequence[Mapping[str, Any]]) -> Sequence[Any]:
     try:
-        return list(map(itemgetter(name), given))
+        return list(map(itemgetter(source.attribute), given))
     except KeyError:
-        return [one.get(name) for one in given]
+        return [one.get(source.attribute, source.unset) for one in given]
 
 
 def has_expression(row: Values) -> bool:

@@ -4,11 +4,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from sqlalchemy import func
+from sqlalchemy import func, text
 
 from containers import Container
+from repositories import BaseDao
+from repositories.bulk_insert import COPY_FROM
 from repositories.copied_rows import CHUNK, COPY_AT_MOST
 from repositories.errors import UnknownColumn
+from tests.repositories.shelves import Keepsake, ShelfBase
 from tests.repositories.test_bulk import Sent, mappings
 
 pytestmark = pytest.mark.usefixtures("acting")
@@ -49,3 +52,26 @@ async def test_an_error_of_a_later_row_is_the_callers_and_nothing_is_stored(
     assert type(told.value) in {UnknownColumn, TypeError, RuntimeError}
     assert await dao.count().rows() == 0
     assert await dao.add_many(mappings(CHUNK)) == CHUNK, "the connection is as good as before"
+
+
+async def test_json_that_is_not_given_is_null_by_every_way_and_a_given_none_is_jsons(container: Container) -> None:
+    async with container.engine().begin() as connection:
+        await connection.run_sync(ShelfBase.metadata.create_all)
+    dao = BaseDao(container.session_provider(), Keepsake)
+    cases: list[tuple[dict[str, Any], bool]] = [({}, True), ({"document": None}, False)]
+    for given, null in cases:
+        async with container.transaction()():
+            await dao.delete().all_rows().execute()
+            for _ in range(2):  # the second one by the driver itself
+                await dao.add(Keepsake(words="added", **given))
+            await dao.add_many([Keepsake(words="model", **given)])
+            await dao.add_many([{"words": "mapping", **given}])
+            await dao.add_many([{"words": "copied", **given} for _ in range(COPY_FROM)])
+            await dao.add_many([Keepsake(words="copied model", **given) for _ in range(COPY_FROM)])
+        async with container.session_provider()(read_only=True) as session:
+            counted = await session.execute(
+                text("SELECT count(*), count(CASE WHEN document IS NULL THEN 1 END) FROM keepsakes")
+            )
+            rows, nulls = counted.one()
+        assert rows == 2 * COPY_FROM + 4
+        assert nulls == (rows if null else 0)
