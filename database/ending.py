@@ -48,7 +48,8 @@ async def commit(session: ProvidedSession, unit: Unit) -> None:
     instead, or raises `ConnectionLost`.
     """
     try:
-        if not (unit.transactional and unit.root.doomed) and (session.new or session.dirty or session.deleted):
+        clean = session.sync_session._is_clean()  # noqa: SLF001 - as a flush asks first; it has no public name
+        if not clean and not (unit.transactional and unit.root.doomed):
             # A step of its own: a connection lost in here is no unknown outcome.
             await session.flush()
         if unit.transactional and unit.root.doomed:

@@ -34,7 +34,7 @@ from database.errors import (
     TransactionRolledBack,
 )
 from database.unbroken import close_unbroken
-from database.unit import UNIT, Unit
+from database.unit import UNIT, Follower, Unit
 
 _END: Final = re.compile(
     r"(?:\s|;|\(|--[^\n]*(?:\n|$)|/\*.*?\*/)*(COMMIT|END|ROLLBACK(?!(?:\s+(?:WORK|TRANSACTION))?\s+TO\b)|ABORT|BEGIN|START)\b",
@@ -51,8 +51,6 @@ _METHODS: Final = {
     "START": "begin",
 }
 
-Follower = Callable[[Unit | None, Connection, Any, str, Any], None]
-"""Gets the unit, the connection, the driver's cursor, the statement and its execution context."""
 _followers: Final[WeakKeyDictionary[Dialect, list[Follower]]] = WeakKeyDictionary()
 
 WRITE_REFUSED: Final = frozenset({"25006", "SQLITE_READONLY"})
@@ -84,12 +82,17 @@ def install(engine: AsyncEngine) -> None:
 
 def follow(engine: AsyncEngine, follower: Follower) -> None:
     """Have a function told of each statement that the driver has executed. It must not raise."""
-    _followers.setdefault(engine.sync_engine.dialect, []).append(follower)
+    followers(engine).append(follower)
+
+
+def followers(engine: AsyncEngine) -> list[Follower]:
+    """Those of now and later."""
+    return _followers.setdefault(engine.sync_engine.dialect, [])
 
 
 def unfollow(engine: AsyncEngine, follower: Follower) -> None:
     """Tell it no more."""
-    _followers[engine.sync_engine.dialect].remove(follower)
+    followers(engine).remove(follower)
 
 
 def _listen(target: Engine) -> None:
@@ -161,7 +164,8 @@ def _carried(execute: Callable[..., None], cursor: Any, statement: str, paramete
             return False
         context.gatehouse_sent = time.monotonic()
         execute(cursor, statement, parameters, context)
-        _tell(None, connection, cursor, statement, context)
+        for follower in _followers.get(context.dialect, ()):
+            follower(None, connection, cursor, statement, context)
         return True
     unit.check_use()
     carried = unit.carried
@@ -176,13 +180,9 @@ def _carried(execute: Callable[..., None], cursor: Any, statement: str, paramete
         _send(unit, execute, cursor, statement, parameters, context)
     else:
         await_only(carry(greenlet_spawn(_send, unit, execute, cursor, statement, parameters, context), unit))
-    _tell(unit, connection, cursor, statement, context)
-    return True
-
-
-def _tell(unit: Unit | None, connection: Connection, cursor: Any, statement: str, context: Any) -> None:
-    for follower in _followers.get(context.dialect, ()):
+    for follower in unit.followers:
         follower(unit, connection, cursor, statement, context)
+    return True
 
 
 def _send(unit: Unit, execute: Callable[..., None], cursor: Any, statement: str, parameters: Any, context: Any) -> None:

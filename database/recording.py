@@ -21,6 +21,9 @@ class WriteRecorder(Protocol):
     def entry(self, row: Any) -> tuple[type[Any], Mapping[str, Any]] | None:
         """What is to be stored, a model and its values, after a new row was stored past the ORM."""
 
+    def concerns(self, table: Any) -> bool:
+        """Whether it wants to be told what is written to the table."""
+
     def executed(self, session: Session, statement: Any, parameters: Any, send: Callable[[Any], Any]) -> Any:
         """An INSERT, UPDATE or DELETE construct is to be executed, by `send`, whose result is returned."""
 

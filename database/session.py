@@ -67,7 +67,9 @@ class GuardedSession(Session):
         return self.bind if self.bind is not None else super().get_bind(mapper, clause=clause, **options)
 
     def execute(self, statement: Any, params: Any = None, **options: Any) -> Any:
-        if self.recorder is not None and getattr(statement, "is_dml", False):
+        if getattr(statement, "is_dml", False):
+            if self.recorder is None or not self.recorder.concerns(statement.table):
+                return super().execute(statement, params, **options)
             if self.unit.refuses_writes or self.unit.blocked_by:
                 self.unit.check_use()
                 raise _refusal(self.unit)  # before the recorder asks what is there

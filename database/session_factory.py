@@ -9,7 +9,7 @@ from sqlalchemy.pool import Pool
 from database import mariadb, postgresql, sqlite
 from database.direct_statement import Plans
 from database.errors import EngineBelongsToAnotherProcess
-from database.events import install
+from database.events import followers, install
 from database.holders import Holders
 from database.interruption import GRACE, GRACE_OPTION
 from database.leased_ids import LeasedIds
@@ -40,7 +40,8 @@ class SessionFactory:
         self._lifetime = lifetime
         self.ids: Final = ids
         self._recorder = recorder
-        self._seen: dict[AsyncEngine, _Seen] = {}
+        self._seen: dict[int, _Seen] = {}
+        """By the id of SQLAlchemy's own engine, as an AsyncEngine's hash takes a while."""
         self._inherited: list[Pool] = []
         self.watchers: list[Callable[[Unit], object]] = []
         """Called with each unit that is opened."""
@@ -57,12 +58,12 @@ class SessionFactory:
             self._inherited.append(engine.pool)
             engine.sync_engine.dispose(close=False)
             raise
-        if engine not in self._seen:
+        if id(engine.sync_engine) not in self._seen:
             install(engine)
             if not self._seen:
                 self._lifetime.on_close(self.monitor.close)
             self.monitor.attach(engine)
-            self._seen[engine] = _Seen(engine)
+            self._seen[id(engine.sync_engine)] = _Seen(engine)
         return engine
 
     def __call__(self, engine: AsyncEngine, unit: Unit, *, autoflush: bool) -> ProvidedSession:
@@ -75,7 +76,8 @@ class SessionFactory:
         Raises `ContainerClosed`.
         """
         self._lifetime.drain.admit(unit)
-        seen = self._seen[engine]
+        seen = self._seen[id(engine.sync_engine)]
+        unit.followers = seen.followers
         unit.holders = seen.holders
         unit.grace = seen.grace
         self.monitor.opened(unit)
@@ -85,7 +87,7 @@ class SessionFactory:
 
     def plans(self, engine: AsyncEngine) -> Plans:
         """Of an engine that has been in force."""
-        return self._seen[engine].plans
+        return self._seen[id(engine.sync_engine)].plans
 
     def left(self, unit: Unit) -> None:
         """The unit has ended, and so have its hooks."""
@@ -97,6 +99,8 @@ class _Seen:
     """What is kept for an engine as long as its container."""
 
     def __init__(self, engine: AsyncEngine) -> None:
+        self.engine: Final = engine
+        self.followers: Final = followers(engine)
         options = engine.sync_engine.get_execution_options()
         self.holders = Holders(engine.pool, _writer_turn(engine), options.get(postgresql.STATEMENT_TIMEOUT_OPTION))
         self.grace: float = options.get(GRACE_OPTION, GRACE)

@@ -18,7 +18,7 @@ from database.direct_statement import Answer
 from database.errors import SecondWriterImpossible, TransactionTimeout
 from database.isolation import isolation_level
 from database.lone_statement import send_alone
-from database.place import calling_place
+from database.place import calling_place, calling_stack
 from database.session import SessionProvider
 from database.session_factory import SessionFactory
 from database.transaction import Transaction, ambient, leave, own_block
@@ -150,7 +150,8 @@ class UnitBlock(AbstractAsyncContextManager[Transaction]):
         engine = self._factory.engine()
         if self._with_ids and not unit.read_only and not unit.lone and not self._factory.ids.ready:
             await self._factory.ids.lease(engine, self._lease_block)
-        unit.enter(calling_place(), parent=_holder(outer, engine))
+        unit.stack = stack = calling_stack()
+        unit.enter(f"{stack[0][0]}:{stack[0][1]}" if stack else calling_place(), parent=_holder(outer, engine))
         if not unit.transactional and one_writer(engine):
             writer = open_writer(engine, own_task_only=False)
             unit.blocked_by = None if writer is None else writer.place
@@ -161,8 +162,7 @@ class UnitBlock(AbstractAsyncContextManager[Transaction]):
             self._bound = bounded(timeout, unit)
             await self._bound.__aenter__()
         self._outer = outer
-        transaction = Transaction(unit, unit.root, session, owner=engine, outer=outer)
-        session.info["transaction"] = transaction
+        session.info["transaction"] = transaction = Transaction(unit, unit.root, session, owner=engine, outer=outer)
         if self._ambiently:
             self._token = ambient.set(transaction)
         return transaction

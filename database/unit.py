@@ -6,10 +6,10 @@ whether an end was asked for by the block (only then commit and rollback are let
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from types import FrameType
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from sqlalchemy import Connection, Dialect, Engine
 from sqlalchemy.pool import PoolProxiedConnection
@@ -52,6 +52,10 @@ class ConnectionHolders(Protocol):
     def released(self, unit: "Unit") -> None: ...
 
     def bounds(self, seconds: float) -> bool: ...
+
+
+Follower = Callable[["Unit | None", Connection, Any, str, Any], None]
+"""Gets the unit, the connection, the driver's cursor, the statement and its execution context."""
 
 
 @dataclass(eq=False)
@@ -99,6 +103,10 @@ class Unit:
     parent: "Unit | None" = None
     """The unit around it in the same task, which waits while this one works."""
     holders: ConnectionHolders | None = None
+    followers: Sequence[Follower] = ()
+    """Who is told of each statement that the driver has executed."""
+    stack: tuple[tuple[str, int], ...] = ()
+    """The lines that opened it, innermost first."""
     task: "asyncio.Task[object] | None" = None
     helper: "asyncio.Task[object] | None" = None
     """The task that runs hooks for its owner."""

@@ -46,6 +46,10 @@ class AuditTrail:
         }
         session.connection().execute(insert(_ENTRIES), [entry])
 
+    def concerns(self, table: Any) -> bool:
+        """An audited model's."""
+        return _audited(table) is not None
+
     def executed(self, session: Session, statement: Any, parameters: Any, send: Callable[[Any], Any]) -> Any:
         """An INSERT of a model is told by one entry for all its rows, without values. (What inserts into its table, as
         bulk writes do, tells by `stored_in_bulk`.) So is an UPDATE or DELETE of more than

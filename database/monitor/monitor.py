@@ -27,7 +27,7 @@ from database.monitor.thresholds import Thresholds
 from database.monitor.transactions import Transactions
 from database.monitor.watch import Watch
 from database.monitor.work import current_work
-from database.place import Place, asking, calling_stack
+from database.place import Place, asking
 from database.unit import UNIT, Unit
 from domain.request_id import current_request_id
 from settings import DatabaseSettings
@@ -99,7 +99,7 @@ class SqlMonitor:
         if unit.lone:  # it is the machinery that gives its connection back: it can't be forgotten
             self.open[unit] = None
             return
-        record = self.open[unit] = Record(current_request_id(), calling_stack())
+        record = self.open[unit] = Record(current_request_id(), unit.stack)
         if self._spans is not None:
             self._spans.opened(unit, record)
 
