@@ -84,7 +84,11 @@ class Pool(AsyncAdaptedQueuePool):
                 self.waits.ended(begun)
 
     def ready(self) -> bool:
-        """Whether the next connection is there, in order, and used a moment ago: it is taken without a wait."""
+        """Whether the next connection is there, in order, and used a moment ago: it is taken without a wait, outside
+        SQLAlchemy's greenlet too. Not where others listen: they may have something to wait for.
+        """
+        if len(self.dispatch.checkout) > 1:
+            return False
         try:
             entry: Any = self._pool.get_nowait()
         except Empty:

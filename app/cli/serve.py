@@ -10,6 +10,7 @@ from app.cli.exit_codes import ExitCode
 from app.cli.server import Server
 from app.cli.server_processes import ServerProcesses, listeners
 from app.logs import configure_logs
+from app.with_parent import end_with_parent
 from containers import Container
 from settings import Settings
 
@@ -23,6 +24,7 @@ def serve(
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = None,
     workers: Annotated[int, typer.Option(min=1, max=256, help="Processes, each with a pool of its own.")] = 1,
     listener: Annotated[int | None, typer.Option(hidden=True, help="An open socket to take over.")] = None,
+    watcher: Annotated[int | None, typer.Option(hidden=True, help="The process to end with.")] = None,
 ) -> int:
     """Serve the HTTP API until interrupted or terminated."""
     container = Container() if context.obj is None else context.obj
@@ -35,6 +37,8 @@ def serve(
             msg = "a container can't be in several processes: each builds its own from the environment"
             raise typer.BadParameter(msg, param_hint="--workers")
         return _serve_by(workers, host, port, settings)
+    if watcher is not None:
+        end_with_parent(watcher)  # nobody else would tell it to stop
     server = Server(container, host=host, port=port)
     sockets = None if listener is None else [socket.socket(fileno=listener)]
     with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:

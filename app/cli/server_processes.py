@@ -75,7 +75,7 @@ class ServerProcesses:
         own = {} if node_id is None else {"GATEHOUSE_NODE_ID": str(node_id + number)}
         # A session of its own: Ctrl-C reaches this process alone, which then tells each once.
         return await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "app", "serve", "--listener", str(descriptor)),
+            *(sys.executable, "-m", "app", "serve", "--listener", str(descriptor), "--watcher", str(os.getpid())),
             env={**os.environ, **own},
             pass_fds=[descriptor],
             start_new_session=True,

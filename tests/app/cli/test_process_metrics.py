@@ -51,6 +51,8 @@ def test_metrics_add_up_over_processes_also_over_one_that_was_killed(database_ur
         for _ in range(40):
             ask(address)
         capacity = value_of(counted(address, 40), "gatehouse_pool_capacity")
+        owners = {file.name.rpartition("_")[2].partition("-")[0] for file in (tmp_path / "metrics").glob("counter_*")}
+        assert set(map(str, children)) <= owners, "each counts in files of its own"
         os.kill(children[0], signal.SIGKILL)
         while len(now := children_of(server.pid)) < 2 or children[0] in now:
             time.sleep(0.05)

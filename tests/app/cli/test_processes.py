@@ -108,6 +108,23 @@ def test_several_processes_share_a_port_and_one_that_dies_is_replaced(database_u
     assert [child for child in {*children, *now} if Path(f"/proc/{child}").exists()] == []
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the system tells nobody")
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+def test_processes_end_with_the_one_that_watches_over_them(database_url: str) -> None:
+    port = free_port()
+    with process("serve", "--port", str(port), "--workers", "2", DATABASE_URL=database_url) as server:
+        assert wait_for(f"http://127.0.0.1:{port}/health/ready", server) == 200
+        children = children_of(server.pid)
+        assert children
+        server.kill()
+        server.wait(timeout=10)
+        for _ in range(400):
+            if not (left := [child for child in children if Path(f"/proc/{child}").exists()]):
+                break
+            time.sleep(0.05)
+        assert left == []
+
+
 def test_processes_that_cannot_start_end_with_1() -> None:
     with process("serve", "--port", "0", "--workers", "2", DATABASE_URL="oracle://x:canary@h/d") as server:
         out, err = server.communicate(timeout=60)
