@@ -1,5 +1,6 @@
 """Columns by name or mapped attribute: an unknown one is an error, never a dropped condition."""
 
+from functools import cache
 from typing import Any
 
 from sqlalchemy import inspect
@@ -13,12 +14,26 @@ ColumnName = str | InstrumentedAttribute[Any]
 
 def column(model: type[Any], name: ColumnName) -> InstrumentedAttribute[Any]:
     """The model's mapped column. Raises `UnknownColumn`, with a suggestion."""
-    key = name if isinstance(name, str) else name.key
-    mapper: Mapper[Any] = inspect(model)
-    if key not in mapper.column_attrs or (not isinstance(name, str) and not issubclass(model, name.parent.class_)):
-        raise UnknownColumn(model.__name__, str(name), mapper.column_attrs.keys())
-    attribute: InstrumentedAttribute[Any] = getattr(model, key)
+    hashable: Any = model
+    known = _attributes(hashable)
+    attribute = known.get(name if isinstance(name, str) else name.key)
+    if attribute is None or (not isinstance(name, str) and not issubclass(model, name.parent.class_)):
+        raise UnknownColumn(model.__name__, str(name), known)
     return attribute
+
+
+@cache
+def _attributes(model: type[Any]) -> dict[str, InstrumentedAttribute[Any]]:
+    mapper: Mapper[Any] = inspect(model)
+    return {key: getattr(model, key) for key in mapper.column_attrs.keys()}  # noqa: SIM118 - it is no dict
+
+
+@cache
+def version_key(model: type[Any]) -> str | None:
+    """The attribute of the version that each change counts up."""
+    mapper: Mapper[Any] = inspect(model)
+    counted = mapper.version_id_col
+    return None if counted is None else mapper.get_property_by_column(counted).key
 
 
 def column_keys(model: type[Any]) -> tuple[str, ...]:

@@ -1,12 +1,13 @@
 """Conditions: what every builder narrows its rows by."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Generic, Self, TypeVar
 
 from sqlalchemy import BindParameter, Select, bindparam, inspect, or_
 from sqlalchemy.types import TypeEngine
 
+from repositories.changed import changed
 from repositories.columns import ColumnName, column, soft_deletable
 from repositories.comparison import (
     MEMBERSHIP,
@@ -42,7 +43,7 @@ class Conditions(Generic[T]):
 
     def where(self, *expressions: Expression) -> Self:
         """Any SQLAlchemy expressions."""
-        return replace(self, conditions=self.conditions + expressions)
+        return changed(self, conditions=self.conditions + expressions)
 
     def filter_by(self, **columns: Any) -> Self:
         """Each named column equals its value."""
@@ -152,7 +153,7 @@ class Conditions(Generic[T]):
 
     def _compare(self, operator: str, name: ColumnName, value: Any = None) -> Self:
         attribute = getattr(self.entity, column(self.model, name).key)
-        return replace(self, conditions=(*self.conditions, compared(operator, attribute, value)))
+        return changed(self, conditions=(*self.conditions, compared(operator, attribute, value)))
 
 
 def conditions_of(shapes: Iterable[Shape], entity: Any, dialect: str) -> list[Expression]:

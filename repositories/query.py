@@ -1,7 +1,7 @@
 """Query: a SELECT over one model, built step by step, run by its last word."""
 
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Self, TypeVar, overload
 
 from sqlalchemy import FromClause, Result, Select
@@ -12,6 +12,7 @@ from sqlalchemy.sql.base import ExecutableOption
 from database.session_provider import EngineSessionProvider
 from domain.soft_delete import INCLUDE_DELETED, NOT_DELETED
 from repositories.alias import alias_of, over_alias
+from repositories.changed import changed
 from repositories.columns import ColumnName, column, soft_deletable
 from repositories.comparison import Expression
 from repositories.conditions import Conditions
@@ -69,40 +70,40 @@ class Query(Conditions[T]):
         """`"name"`, `User.name`, or descending: `"-name"`, `User.name.desc()`. Replaces an earlier order; the primary
         key is always last. NULL comes last, either way.
         """
-        return replace(self, keys=total_order(self.model, order))
+        return changed(self, keys=total_order(self.model, order))
 
     def limit(self, rows: int) -> Self:
         """At most so many rows. Raises ValueError below 0."""
-        return replace(self, row_limit=not_negative("limit", rows))
+        return changed(self, row_limit=not_negative("limit", rows))
 
     def offset(self, rows: int) -> Self:
         """Leave out the first rows. Raises ValueError below 0."""
-        return replace(self, row_offset=not_negative("offset", rows))
+        return changed(self, row_offset=not_negative("offset", rows))
 
     def distinct(self) -> Self:
         """Each row once, where a condition over other tables finds it more often. With `scalars`, each value once, in
         the order of the values.
         """
-        return replace(self, each_once=True)
+        return changed(self, each_once=True)
 
     def with_for_update(self, *, skip_locked: bool = False, nowait: bool = False, timeout: float | None = None) -> Self:
         """Lock the rows until the transaction ends; without one, running it raises `NoActiveTransaction`. A locked row
         is waited for, or left out (`skip_locked`), or raises `LockNotAvailable`: at once (`nowait`), or after `timeout`
         seconds (MariaDB: whole ones). SQLite has no locked rows, and raises `NotSupported` for the first two.
         """
-        return replace(self, lock=RowLock(skip_locked, nowait, timeout))
+        return changed(self, lock=RowLock(skip_locked, nowait, timeout))
 
     def options(self, *options: ExecutableOption) -> Self:
         """SQLAlchemy's options, such as `selectinload(User.orders)`. A query with options is a unit of its own."""
-        return replace(self, loading=self.loading + options)
+        return changed(self, loading=self.loading + options)
 
     def from_subquery(self, subquery: FromClause | Select[Any]) -> Self:
         """Rows of the subquery, which has every column of the model, instead of the table's. Conditions are about them,
         those that were said before too; expressions of your own are best written over `.entity`.
         """
-        builder = replace(self, alias=alias_of(self.model, subquery), conditions=())
+        builder = changed(self, alias=alias_of(self.model, subquery), conditions=())
         for one in self.conditions:
-            builder = replace(builder, conditions=(*builder.conditions, over_alias(one, self.model, builder.alias)))
+            builder = changed(builder, conditions=(*builder.conditions, over_alias(one, self.model, builder.alias)))
         return builder
 
     @property
@@ -198,17 +199,17 @@ class Query(Conditions[T]):
     async def _slice(self, word: str, cursor: str | None, size: int, *, backward: bool) -> Slice[T]:
         check_size(word, size, self.row_limit, self.row_offset)
         keys, model = self._order(), self.model
-        query = replace(self, keys=keys, position=Position((), backward=backward, inclusive=False))
+        query = changed(self, keys=keys, position=Position((), backward=backward, inclusive=False))
         position = None
         if cursor is not None:
             position = Position.read(self.cursors, model, keys, cursor, backward=backward)
-            query = replace(query, position=position)
+            query = changed(query, position=position)
         rows: Sequence[T] = await query.limit(size + 1).all()
         return sliced(rows, size, position, model=model, keys=keys, cursors=self.cursors, backward=backward)
 
     async def _counted(self, limit: int, offset: int) -> Page[T]:
         """So many rows, and the number of all; that is 0 without a row."""
-        bounded = replace(self, row_limit=limit, row_offset=offset)
+        bounded = changed(self, row_limit=limit, row_offset=offset)
         alone, plan = self._alone(), instance_plan(self.model)
         if alone is not None and plan is not None and not self._several:
             rows = (await alone.send_alone(*bounded._said(COUNTED, alone.dialect))).rows  # noqa: SLF001 - itself
@@ -218,7 +219,7 @@ class Query(Conditions[T]):
         return Page([row[0] for row in found], found[0][1] if found else 0)
 
     async def _any(self, limit: int) -> bool:
-        limited = replace(self, row_limit=limit)
+        limited = changed(self, row_limit=limit)
         if (alone := self._alone()) is not None:
             return bool((await alone.send_alone(*limited._said(EXISTS, alone.dialect))).rows)  # noqa: SLF001 - itself
         async with self.sessions.reading() as session:

@@ -1,7 +1,7 @@
 """Update: an UPDATE over one model. Stamps `updated_at`, `updated_by` and `version` as a flush does."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 
 from sqlalchemy import ColumnElement, Dialect, inspect, select, update
@@ -10,7 +10,8 @@ from sqlalchemy.orm import InstanceState
 from sqlalchemy.sql.dml import Update as UpdateStatement
 
 from domain.soft_delete import INCLUDE_DELETED
-from repositories.columns import ColumnName, column
+from repositories.changed import changed
+from repositories.columns import ColumnName, column, version_key
 from repositories.comparison import is_sql
 from repositories.errors import UnconditionalUpdate, UnconditionalWrite, VersionIsCounted
 from repositories.lone_write import LoneChanges
@@ -39,11 +40,11 @@ class Update(Write[T]):
         """
         for name in values:
             self._check_settable(name)
-        return replace(self, values={**self.values, **values})
+        return changed(self, values={**self.values, **values})
 
     def increment(self, name: ColumnName, by: Any = 1) -> Self:
         """Add to a column in the database, where two increments at once both count. Raises as `set` does."""
-        return replace(self, values={**self.values, self._check_settable(name): Increment(by)})
+        return changed(self, values={**self.values, self._check_settable(name): Increment(by)})
 
     @property
     def changes(self) -> dict[str, Any]:
@@ -96,7 +97,7 @@ class Update(Write[T]):
 
     def _check_settable(self, name: ColumnName) -> str:
         attribute = column(self.model, name)
-        counted = inspect(self.model).version_id_col
-        if counted is not None and inspect(self.model).get_property_by_column(counted).key == attribute.key:
+        model: Any = self.model
+        if attribute.key == version_key(model):
             raise VersionIsCounted(self.model.__name__)
         return attribute.key

@@ -1,7 +1,7 @@
 """Write: what an update and a delete share. Neither runs without a condition unless told `.all_rows()`."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self, TypeVar, cast
 
 from sqlalchemy import ColumnElement, CursorResult, Dialect, Select, select, tuple_
@@ -12,6 +12,7 @@ from sqlalchemy.sql.dml import Update as UpdateStatement
 from database.errors import StaleVersion
 from domain.audit_entry import Audited
 from domain.soft_delete import INCLUDE_DELETED, NOT_DELETED
+from repositories.changed import changed
 from repositories.conditions import Conditions
 from repositories.eager import loads_beside, loads_collections
 from repositories.errors import UnconditionalWrite
@@ -38,7 +39,7 @@ class Write(Conditions[T]):
 
     def all_rows(self) -> Self:
         """Every row is meant."""
-        return replace(self, every_row=True)
+        return changed(self, every_row=True)
 
     def changing(self, criteria: Sequence[ColumnElement[bool]]) -> UpdateStatement | DeleteStatement:
         """The statement for the rows that meet these criteria."""

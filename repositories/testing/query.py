@@ -1,9 +1,10 @@
 """InMemoryQuery: a query over rows in memory."""
 
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from repositories.changed import changed
 from repositories.columns import ColumnName, column
 from repositories.comparison import Expression
 from repositories.pagination import Page
@@ -55,12 +56,12 @@ class InMemoryQuery(InMemoryBuilder[T], Query[T]):
     async def _counted(self, limit: int, offset: int) -> Page[T]:
         async with self.sessions.reading() as session:
             memory = fake(session)
-            found = await replace(self, row_limit=None, row_offset=None).rows(memory)
+            found = await changed(self, row_limit=None, row_offset=None).rows(memory)
             return Page(found[offset : offset + limit], len(found))
 
     async def _any(self, limit: int) -> bool:
         async with self.sessions.reading() as session:
-            return bool(await replace(self, row_limit=limit).rows(fake(session)))
+            return bool(await changed(self, row_limit=limit).rows(fake(session)))
 
     async def _found(self, session: FakeSession, each: str | None = None) -> list[Values]:
         """The rows; with `each`, one for each value of this attribute, in the order of the values."""

@@ -1,5 +1,6 @@
 """Ourselves: a DAO and a service over the container, every guard on."""
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
@@ -59,7 +60,7 @@ class Container(Gatehouse):
 
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-    settings = Settings(database={"url": DATABASE_URL, "pool_size": POOL_SIZE, "max_overflow": 0}, node_id=1)
+    settings = Settings(database={"url": DATABASE_URL, "pool_size": POOL_SIZE, "max_overflow": 0}, node_id=os.getpid() % 1024)
     async with running(Container(settings=settings)) as app.state.container:
         with long_lived():  # as `gatehouse serve` does
             yield
