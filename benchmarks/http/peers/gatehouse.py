@@ -60,7 +60,8 @@ class Container(Gatehouse):
 
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-    settings = Settings(database={"url": DATABASE_URL, "pool_size": POOL_SIZE, "max_overflow": 0}, node_id=os.getpid() % 1024)
+    database = {"url": DATABASE_URL, "pool_size": POOL_SIZE, "max_overflow": 0}
+    settings = Settings(database=database, node_id=os.getpid() % 1024)  # two processes make no two ids alike
     async with running(Container(settings=settings)) as app.state.container:
         with long_lived():  # as `gatehouse serve` does
             yield
