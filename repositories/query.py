@@ -215,7 +215,7 @@ class Query(Conditions[T]):
             rows = (await alone.send_alone(*bounded._said(COUNTED, alone.dialect))).rows  # noqa: SLF001 - itself
             return Page(plan.instances(row[:-1] for row in rows), rows[0][-1] if rows else 0)
         async with self.sessions.reading(several=self._several) as session:
-            found: Sequence[Sequence[Any]] = (await bounded.run(session, TOTAL)).all()
+            found: Sequence[Any] = (await bounded.run(session, TOTAL)).all()
         return Page([row[0] for row in found], found[0][1] if found else 0)
 
     async def _any(self, limit: int) -> bool:
@@ -277,8 +277,7 @@ class Query(Conditions[T]):
     def _parts(self, end: str, dialect: str | None) -> Select[Any]:
         """The statement with its values in it."""
         position = self.position or ANYWHERE
-        beyond = position.values or None
-        bounds = Bounds(self.row_limit, self.row_offset, beyond, position.backward, position.inclusive)
+        bounds = Bounds(self.row_limit, self.row_offset, position.values or None, position.backward, position.inclusive)
         criteria, options = self.asked(dialect), list(self.loading)
         if not self.include_deleted and soft_deletable(self.model):
             if self.shapes is not None and not self.loading and self.alias is None:
