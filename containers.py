@@ -34,7 +34,6 @@ from services import (
     UserCsvService,
     UserService,
 )
-from services.auth_service import TokenLifetimes
 from services.broker import Broker
 from services.celery_publisher import CeleryPublisher
 from services.idempotency import Idempotency, InFlight
@@ -103,20 +102,8 @@ class Container(containers.DeclarativeContainer):
     idempotency = providers.Factory(Idempotency, transaction, idempotency_dao, in_flight, signing_key.provider)
     audit_service = providers.Factory(AuditService, audit_dao, user_dao)
     user_csv_service = providers.Factory(UserCsvService, transaction, user_dao, max_rows=settings.provided.csv.max_rows)
-    token_lifetimes = providers.Singleton(
-        TokenLifetimes,
-        settings.provided.tokens.lifetime,
-        settings.provided.tokens.access_lifetime,
-        settings.provided.tokens.refresh_lifetime,
-    )
     auth_service = providers.Factory(
-        AuthService,
-        transaction,
-        user_dao,
-        token_dao,
-        passwords,
-        rate_limits,
-        token_lifetimes,
+        AuthService, transaction, user_dao, token_dao, passwords, rate_limits, settings.provided.tokens
     )
 
     # Messages: stored with the work that causes them, relayed to the broker, handled by the workers.

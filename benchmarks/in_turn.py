@@ -1,12 +1,12 @@
 """Kinds of work of one process, measured in turn: what each costs beside the first."""
 
-import gc
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Final
 
+from app.long_lived import long_lived
 from benchmarks.effort import Effort
 
 SLICES: Final = 20
@@ -27,16 +27,14 @@ async def in_turn(kinds: Mapping[str, Unit], effort: Effort) -> dict[str, Cost]:
     """Warmed up, and without the garbage collector's pauses, which hit whoever is on."""
     costs = {name: Cost() for name in kinds}
     per_slice = await _units_in(kinds, effort.seconds / SLICES / len(kinds))
-    gc.collect()
-    gc.freeze()
-    for _ in range(effort.rounds * SLICES):
-        for name, unit in kinds.items():
-            wall, cpu = time.perf_counter(), time.process_time()
-            for _ in range(per_slice):
-                await unit()
-            costs[name].wall.append((time.perf_counter() - wall) / per_slice)
-            costs[name].cpu.append((time.process_time() - cpu) / per_slice)
-    gc.unfreeze()
+    with long_lived():
+        for _ in range(effort.rounds * SLICES):
+            for name, unit in kinds.items():
+                wall, cpu = time.perf_counter(), time.process_time()
+                for _ in range(per_slice):
+                    await unit()
+                costs[name].wall.append((time.perf_counter() - wall) / per_slice)
+                costs[name].cpu.append((time.process_time() - cpu) / per_slice)
     return costs
 
 

@@ -6,7 +6,6 @@ off. COMMIT, ROLLBACK and what gives a connection back are held to their end, an
 """
 
 import asyncio
-import sys
 import types
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import suppress
@@ -35,7 +34,7 @@ def carry(
     seconds, the driver is broken off.
     """
     held: _Held | None = None
-    outermost, unit.carried = unit.carried is None, unit.carried or sys._getframe()  # noqa: SLF001 - as in `place`
+    outermost, unit.carried = not unit.carried, True
     bound = None
     if within is not None:
         bound = asyncio.get_running_loop().call_later(within, interruption.break_off_ending, unit)
@@ -82,7 +81,7 @@ def carry(
         if held is not None:
             held.release()
         if outermost:
-            unit.carried = None
+            unit.carried = False
 
 
 class _StandIn:

@@ -11,6 +11,8 @@ from typing import Any, Final
 from sqlalchemy import Table
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from database.driver_errors import raise_adapted
+
 COPY_OPTION: Final = "gatehouse_copy"
 """The execution option under which a statement carries its `Copy`."""
 
@@ -34,7 +36,7 @@ class Copy:
         except (TypeError, OverflowError):  # of the driver's encoders, with the value in it
             raise context.dialect.loaded_dbapi.Error(UNFIT) from None
         except Exception as error:  # noqa: BLE001 - the adapter knows which are the driver's
-            adapter._handle_exception(error)  # noqa: SLF001 - as its cursors do; there is no public name
+            raise_adapted(adapter, error)
 
     async def _copy(self, driver: Any) -> None:
         await driver.copy_records_to_table(

@@ -45,31 +45,31 @@ def hook_transactions(engine: AsyncEngine, *, begin: Listener, commit: Listener,
     event.listen(engine.sync_engine, "checkin", _forget)
 
 
-def _over_pool(do: Callable[[Any], None], tell: Listener) -> Callable[[Any], None]:
+def _over_pool(method: Callable[[Any], None], tell: Listener) -> Callable[[Any], None]:
     def told(pooled: Any) -> None:
-        info = info_of(pooled)
-        if info is not None and HELD in info:
-            tell(info[HELD])
-        do(pooled)
+        notes = notes_at(pooled)
+        if notes is not None and HELD in notes:
+            tell(notes[HELD])
+        method(pooled)
 
     return told
 
 
-def _named(do: OfSavepoint, tell: OfSavepoint) -> OfSavepoint:
+def _named(method: OfSavepoint, tell: OfSavepoint) -> OfSavepoint:
     def told(connection: Connection, name: str) -> None:
         tell(connection, name)
-        do(connection, name)
+        method(connection, name)
 
     return told
 
 
-def info_of(pooled: Any) -> Mapping[str, Any] | None:
+def notes_at(pooled: Any) -> Mapping[str, Any] | None:
     """What is noted at a connection of the pool; None while SQLAlchemy gets to know the database over it."""
     try:
-        info: Mapping[str, Any] = pooled.info
-    except NotImplementedError:
+        notes: Mapping[str, Any] = pooled.info
+    except NotImplementedError:  # what SQLAlchemy stands in for a pool's connection then has no place for notes
         return None
-    return info
+    return notes
 
 
 def _forget(_connection: object, entry: Any) -> None:

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import FunctionType
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, NoReturn
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import CursorResult, Engine, Executable
@@ -18,6 +18,7 @@ from sqlalchemy.pool import PoolProxiedConnection
 from sqlalchemy.sql import schema
 from sqlalchemy.sql.compiler import SQLCompiler
 
+from database.driver_errors import raise_adapted
 from database.pool import Pool
 from database.postgresql import has_session
 
@@ -58,7 +59,7 @@ class Plan:
             for name, default, process in self.parameters:
                 value = given[name] if default is None else default(None)
                 values.append(value if process is None else process(value))
-        except Exception:  # noqa: BLE001 - the types and defaults are anybody's
+        except Exception:  # noqa: BLE001 - a type or default may raise anything, and SQLAlchemy is to raise it, not we
             return None
         return values
 
@@ -104,7 +105,7 @@ class Plans:
         self._plans: WeakKeyDictionary[Executable, Plan | None] = WeakKeyDictionary()
 
     @property
-    def any(self) -> bool:
+    def possible(self) -> bool:
         """Whether there can be any."""
         return self._pool is not None
 
@@ -131,7 +132,8 @@ class Plans:
 
     def _followed(self) -> bool:
         engine: Any = self._engine
-        return bool(engine._has_events or engine.logger.isEnabledFor(logging.INFO))  # noqa: SLF001 - ours are none
+        # What SQLAlchemy itself asks before it tells anybody; on PostgreSQL we listen to no event of an engine (0060).
+        return bool(engine._has_events or engine.logger.isEnabledFor(logging.INFO))  # noqa: SLF001 - see above
 
 
 def _plan(statement: Any, given: Mapping[str, Any], result: CursorResult[Any]) -> Plan | None:
@@ -147,7 +149,8 @@ def _plan(statement: Any, given: Mapping[str, Any], result: CursorResult[Any]) -
     ):
         return None
     described = result.cursor.description if result.returns_rows else ()
-    types = [column.type for column in statement.exported_columns] if described else []
+    columns = getattr(statement, "exported_columns", ())  # a text has none
+    types = [column.type for column in columns] if described else []
     parameters = [_parameter(name, context, given) for name in compiled.positiontup]
     known = [parameter for parameter in parameters if parameter is not None]
     if len(known) < len(parameters) or len(types) != len(described):
@@ -184,10 +187,9 @@ class Sent:
     error: BaseException
     at: float
 
-    def fail(self, context: Any) -> None:
+    def fail(self, context: Any) -> NoReturn:
         """In the place of the dialect's `do_execute`."""
         context.gatehouse_sent = self.at
         if isinstance(self.error, Exception):
-            adapter = context.root_connection.connection.dbapi_connection
-            adapter._handle_exception(self.error)  # noqa: SLF001 - as its cursors do; there is no public name
+            raise_adapted(context.root_connection.connection.dbapi_connection, self.error)
         raise self.error

@@ -7,7 +7,7 @@ appendix A (SQLSTATE), sqlite.org/rescode.html; MariaDB's numbers are in `databa
 import re
 import sqlite3
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final, NoReturn
 
 from sqlalchemy import Table
 from sqlalchemy.engine import ExceptionContext
@@ -86,6 +86,14 @@ def translate(context: ExceptionContext) -> BaseException | None:
         context.is_disconnect = True
         return ConnectionLost(_words([context.original_exception], LOST), sqlstate=LOST)
     return None
+
+
+def raise_adapted(adapter: Any, error: Exception) -> NoReturn:
+    """Raise a driver's error as SQLAlchemy's adapter of the driver raises those of its own cursors: for what was sent
+    past these.
+    """
+    adapter._handle_exception(error)  # noqa: SLF001 - only the adapter knows which are the driver's, and it has no public name for it
+    raise error
 
 
 def _broken_io(context: ExceptionContext) -> bool:

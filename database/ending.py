@@ -6,7 +6,6 @@ Carried to its end (`database.carry`), so that no cancellation leaves it half do
 import asyncio
 import inspect
 import logging
-import time
 from collections.abc import Sequence
 from typing import Final
 
@@ -48,8 +47,7 @@ async def commit(session: ProvidedSession, unit: Unit) -> None:
     instead, or raises `ConnectionLost`.
     """
     try:
-        clean = session.sync_session._is_clean()  # noqa: SLF001 - as a flush asks first; it has no public name
-        if not clean and not (unit.transactional and unit.root.doomed):
+        if not session.clean and not (unit.transactional and unit.root.doomed):
             # A step of its own: a connection lost in here is no unknown outcome.
             await session.flush()
         if unit.transactional and unit.root.doomed:
@@ -63,9 +61,7 @@ async def commit(session: ProvidedSession, unit: Unit) -> None:
         session.sync_session.close()  # asks no driver
         unit.end()
         return
-    within: float | None = _time_left(unit, COMMIT_TIMEOUT)
-    if unit.deadline is None and unit.holders is not None and unit.holders.bounds(COMMIT_TIMEOUT):
-        within, unit.executing = None, time.monotonic()  # watched like a statement, without a timer of its own
+    within = _time_left(unit, COMMIT_TIMEOUT)
     work = greenlet_spawn(_commit_and_close, session.sync_session, unit)
     try:
         await carry(work, unit, to_its_end=True, within=within)
@@ -75,8 +71,6 @@ async def commit(session: ProvidedSession, unit: Unit) -> None:
             raise
         if unit.outcome is Outcome.ROLLED_BACK:
             raise ConnectionLost(lost_commit.UNDONE, sqlstate=lost_commit.FAILED) from lost.__cause__
-    finally:
-        unit.executing = 0.0
 
 
 async def roll_back(session: ProvidedSession, unit: Unit, error: BaseException) -> None:

@@ -21,7 +21,7 @@ from database import mariadb, mariadb_errors, postgresql, sqlite
 from database.carry import carry
 from database.connecting import name_connect_failures
 from database.copying import COPY_OPTION
-from database.dialect_hooks import hook_savepoints, hook_transactions, info_of
+from database.dialect_hooks import hook_savepoints, hook_transactions, notes_at
 from database.direct_statement import SENT_OPTION
 from database.driver_errors import LOST, translate
 from database.errors import (
@@ -160,7 +160,7 @@ def _carried(execute: Callable[..., None], cursor: Any, statement: str, paramete
     connection = context.root_connection
     unit = _unit(connection)
     if unit is None:
-        if info_of(connection.connection) is None:
+        if notes_at(connection.connection) is None:
             return False
         context.gatehouse_sent = time.monotonic()
         execute(cursor, statement, parameters, context)
@@ -168,7 +168,6 @@ def _carried(execute: Callable[..., None], cursor: Any, statement: str, paramete
             follower(None, connection, cursor, statement, context)
         return True
     unit.check_use()
-    carried = unit.carried
     if unit.transactional and unit.connected and not statement.startswith(_HARMLESS):
         # Before it is connected, the BEGIN is ours.
         end = _END.match(statement)
@@ -176,7 +175,7 @@ def _carried(execute: Callable[..., None], cursor: Any, statement: str, paramete
             raise TransactionIsOurs(_METHODS[end[1].upper()])
     if unit.cancelled is not None and not unit.ending:
         raise unit.cancelled
-    if carried is not None:
+    if unit.carried:
         _send(unit, execute, cursor, statement, parameters, context)
     else:
         await_only(carry(greenlet_spawn(_send, unit, execute, cursor, statement, parameters, context), unit))

@@ -60,10 +60,6 @@ class Holders:
             self._writer_turn.give_back(unit)
         self._waiting -= _ancestors(unit)
 
-    def bounds(self, seconds: float) -> bool:
-        """Whether what a unit has the driver execute is broken off after about so many seconds, or sooner."""
-        return self._statement_timeout is not None and self._statement_timeout <= seconds
-
     def _capacity(self) -> int | None:
         """How many connections there can be, if the pool is full of connections in use; None while one is to be had."""
         pool = self._pool

@@ -16,7 +16,7 @@ from database.unit import UNIT, Unit
 
 
 class InsideStatements:
-    """Of one session, which must have nothing to flush: what is sent past it would come before that."""
+    """Of one session, which has nothing to flush."""
 
     def __init__(self, factory: SessionFactory, engine: AsyncEngine, session: ProvidedSession, unit: Unit) -> None:
         self._plans = factory.plans(engine)
@@ -47,30 +47,30 @@ class InsideStatements:
         sent = unit.executing = time.monotonic()
         try:
             if not driver.is_in_transaction():
-                await adapter._start_transaction()  # noqa: SLF001 - as it does before a statement of its own
+                await adapter._start_transaction()  # noqa: SLF001 - it begins with a statement of its own only
                 sent = time.monotonic()
             answer = await plan.send(driver, values)
-        except GeneratorExit:
+        except GeneratorExit:  # the event loop has ended: there is nothing to wait with
             raise
         except BaseException as error:
             unit.executing = 0.0
             await greenlet_spawn(_fail, connection, plan.text, Sent(error, sent))
-            raise  # it has, by another name
+            raise  # not reached: `_fail` has raised
         unit.executing = 0.0
         self._monitor.sent_directly(unit, plan.text, connection.dialect.name, sent, answer.matched)
         return answer
 
 
 def inside(factory: SessionFactory, engine: AsyncEngine, session: AsyncSession) -> InsideStatements | None:
-    """None for a session that is no transaction of this factory's, is of a driver that gets no plans, or would refuse a
-    write.
+    """None for a session that is no transaction of this factory's, is of a driver that gets no plans, would refuse a
+    write, or has something to flush, which must be stored first.
     """
     unit: Unit | None = session.sync_session.execution_options.get(UNIT)
     if not isinstance(session, ProvidedSession) or unit is None or not unit.transactional:
         return None
-    if unit.lost or unit.top.broken or unit.refuses_writes or unit.blocked_by:
+    if unit.lost or unit.top.broken or unit.refuses_writes or unit.blocked_by or not session.clean:
         return None
-    return InsideStatements(factory, engine, session, unit) if factory.plans(engine).any else None
+    return InsideStatements(factory, engine, session, unit) if factory.plans(engine).possible else None
 
 
 def _fail(connection: Connection, statement: str, sent: Sent) -> None:

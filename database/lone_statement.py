@@ -6,7 +6,7 @@ Guards, cancellation, drain and errors are those of every other unit.
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import Connection, Executable, Select
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -17,11 +17,9 @@ from database.carry import carry
 from database.direct_statement import SENT_OPTION, Answer, Plan, Sent, Taken
 from database.errors import CommitOutcomeUnknown, ConnectionLost
 from database.place import calling_place
+from database.session import DEAD_AT_ONCE
 from database.session_factory import SessionFactory
 from database.unit import Unit
-
-DEAD_AT_ONCE: Final = 1.0
-"""Seconds within which a connection that died while it idled says so; one that says it later was at work."""
 
 
 async def send_alone(factory: SessionFactory, statement: Executable, parameters: Mapping[str, Any]) -> Answer:
@@ -107,7 +105,7 @@ class _Sending:
         except BaseException as error:
             unit.executing = 0.0
             await greenlet_spawn(self._fail, taken, plan.text, Sent(error, sent))
-            raise  # it has, by another name
+            raise  # not reached: `_fail` has raised
         self._monitor.sent_directly(unit, plan.text, engine.dialect.name, sent, answer.matched)
         if self._plans.keeps():
             taken.close()

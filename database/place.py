@@ -97,15 +97,15 @@ def asking_stack() -> tuple[Place, ...]:
     return stack[:DEEPEST]
 
 
-def asking(beyond: FrameType | None = None) -> tuple[Place | None, Place | None]:
+def asking(*, beyond_greenlet: bool = False) -> tuple[Place | None, Place | None]:
     """Whom a statement that reaches us through SQLAlchemy is sent for, across greenlets: the nearest line that is
     neither machinery nor a framework's, and, if a DAO came first, the line of the DAO. Costs some microseconds, and
-    fewer where it is known that it lies `beyond` a frame of the task's own.
+    fewer `beyond_greenlet`: where the running greenlet is SQLAlchemy's own, and so are its frames.
     """
     via: Place | None = None
     kinds = _kinds
-    current: greenlet.greenlet | None = None
-    frame: FrameType | None = sys._getframe(1) if beyond is None else beyond.f_back  # noqa: SLF001 - as above
+    current: greenlet.greenlet | None = greenlet.getcurrent().parent if beyond_greenlet else None
+    frame: FrameType | None = sys._getframe(1) if current is None else current.gr_frame  # noqa: SLF001 - as above
     while True:
         while frame is not None:
             code = frame.f_code

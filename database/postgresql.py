@@ -4,7 +4,7 @@ import asyncio
 import secrets
 from collections.abc import Coroutine
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 import asyncpg
 from sqlalchemy import Connection
@@ -79,23 +79,23 @@ class TellingConnection(HonestConnection):
         if unit is None or not query.startswith("BEGIN"):
             return super().execute(query, *args, timeout=timeout)
         self.asked_by = None
-        return self._begin(unit, query, timeout)
+        return self._begin(unit, query, within=timeout)
 
-    async def _begin(self, unit: Unit, query: str, timeout: float | None) -> str:  # noqa: ASYNC109 - as above
+    async def _begin(self, unit: Unit, query: str, *, within: float | None) -> str:
         nonce = secrets.token_hex(4)
         try:
-            status = await super().execute(query + TELL_XID.format(nonce=nonce), timeout=timeout)
+            status = await super().execute(query + TELL_XID.format(nonce=nonce), timeout=within)
         except asyncpg.PostgresError:
             # asyncpg forgets no transaction whose BEGIN failed: begin it without the question.
             await super().execute("ROLLBACK;")
-            return await super().execute(query, timeout=timeout)
+            return await super().execute(query, timeout=within)
         # The nonce tells the report from an earlier one, should somebody between us and the server keep reports back.
         *_, echo, xid = self.get_settings().application_name.split(" ")
         unit.xid = int(xid) if echo == nonce and xid.isdigit() else None
         return status
 
 
-def has_session(driver: object) -> bool:
+def has_session(driver: object) -> TypeGuard[TellingConnection]:
     """Whether a driver's connection is one of ours with a session of its own: not a caller's, and not a transaction
     pooler's. (isinstance calls all connections of asyncpg's instances of all their classes.)
     """
@@ -111,7 +111,7 @@ def learn_xid(connection: Connection, unit: Unit) -> None:
     driver = connection.connection.driver_connection
     version = connection.dialect.server_version_info or (0,)
     if has_session(driver) and version >= (13,) and unit.isolation != "REPEATABLE READ":
-        driver.asked_by = unit  # type: ignore[union-attr]  # it is a `TellingConnection`
+        driver.asked_by = unit
 
 
 def abort(connection: HeldConnection) -> None:

@@ -1,10 +1,11 @@
 """WriteRecorder: who is told what sessions write, in the transaction that writes it."""
 
 from collections.abc import Callable, Iterable, Mapping
+from copy import copy
 from typing import Any, Protocol
 
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import FromStatement, Session
 
 
 class WriteRecorder(Protocol):
@@ -46,3 +47,18 @@ def entry_of(session: AsyncSession, row: Any) -> tuple[type[Any], Mapping[str, A
     """What the session's recorder, where it has one, wants stored after a new row that was stored past the ORM."""
     recorder: WriteRecorder | None = getattr(session.sync_session, "recorder", None)
     return None if recorder is None else recorder.entry(row)
+
+
+def dml_in(statement: Any) -> tuple[Any, Callable[[Any], Any]]:
+    """The INSERT, UPDATE or DELETE that a recorder is told of, and what makes the statement of one to be sent: in
+    `select(User).from_statement(update(User)…)` it is wrapped.
+    """
+    if not isinstance(statement, FromStatement):
+        return statement, lambda dml: dml
+
+    def wrapped(dml: Any) -> Any:
+        whole = copy(statement)
+        whole.element = dml
+        return whole
+
+    return statement.element, wrapped

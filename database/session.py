@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from types import TracebackType
-from typing import Any, Final, NoReturn, Protocol, TypeVar
+from typing import Any, Final, NoReturn, Protocol
 
 from sqlalchemy import CompoundSelect, Select, event
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncResult, AsyncSession, AsyncSessionTransaction
@@ -29,11 +29,10 @@ from database.errors import (
     TransactionRolledBack,
 )
 from database.fetches import guard_fetches
-from database.recording import WriteRecorder, after_flush
+from database.recording import WriteRecorder, after_flush, dml_in
 from database.soft_delete import without_deleted
 from database.unit import Frame, Unit
 
-T = TypeVar("T")
 DEAD_AT_ONCE: Final = 1.0
 """Seconds within which a connection that died while it idled says so; one that says it later was at work."""
 
@@ -67,15 +66,16 @@ class GuardedSession(Session):
         return self.bind if self.bind is not None else super().get_bind(mapper, clause=clause, **options)
 
     def execute(self, statement: Any, params: Any = None, **options: Any) -> Any:
-        if getattr(statement, "is_dml", False):
-            if self.recorder is None or not self.recorder.concerns(statement.table):
-                return super().execute(statement, params, **options)
-            if self.unit.refuses_writes or self.unit.blocked_by:
-                self.unit.check_use()
-                raise _refusal(self.unit)  # before the recorder asks what is there
-            send = partial(super().execute, params=params, **options)
-            return self.recorder.executed(self, statement, params, send)
-        return self._read_again(super().execute, statement, params, **options)
+        if not getattr(statement, "is_dml", False):
+            return self._read(super().execute, statement, params, **options)
+        dml, around = dml_in(statement)
+        if self.recorder is None or not self.recorder.concerns(dml.table):
+            return super().execute(statement, params, **options)
+        if self.unit.refuses_writes or self.unit.blocked_by:
+            self.unit.check_use()
+            raise _refusal(self.unit)  # before the recorder asks what is there
+        execute = partial(super().execute, params=params, **options)
+        return self.recorder.executed(self, dml, params, lambda written: execute(around(written)))
 
     def scalars(self, statement: Any, *arguments: Any, **options: Any) -> Any:
         return self.execute(statement, *arguments, **options).scalars()
@@ -83,11 +83,11 @@ class GuardedSession(Session):
     def scalar(self, statement: Any, *arguments: Any, **options: Any) -> Any:
         if getattr(statement, "is_dml", False):
             return self.execute(statement, *arguments, **options).scalar()
-        return self._read_again(super().scalar, statement, *arguments, **options)
+        return self._read(super().scalar, statement, *arguments, **options)
 
-    def _read_again(self, send: Callable[..., Any], statement: Any, *arguments: Any, **options: Any) -> Any:
-        """A lone read that meets a connection which died in the pool is sent once more, on another: SQLAlchemy has by
-        then dropped every connection that is as old.
+    def _read(self, send: Callable[..., Any], statement: Any, *arguments: Any, **options: Any) -> Any:
+        """Without soft-deleted rows. A lone read that meets a connection which died in the pool is sent once more, on
+        another: SQLAlchemy has by then dropped every connection that is as old.
         """
         unit, begun = self.unit, time.monotonic()
         statement = without_deleted(statement, options.get("execution_options") or {}, self.execution_options)
@@ -257,6 +257,11 @@ class ProvidedSession(AsyncSession):
     def _unit(self) -> Unit:
         unit: Unit = self.sync_session.unit  # type: ignore[attr-defined]  # a GuardedSession
         return unit
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing was added, changed or deleted since the last flush."""
+        return self.sync_session._is_clean()  # noqa: SLF001 - what a flush asks first; it has no public name
 
     def _only_the_block(self, method: str) -> None:
         if not self._unit.ending:

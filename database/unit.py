@@ -8,7 +8,6 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from types import FrameType
 from typing import Any, Final, Protocol
 
 from sqlalchemy import Connection, Dialect, Engine
@@ -50,8 +49,6 @@ class ConnectionHolders(Protocol):
     def connected(self, unit: "Unit") -> None: ...
 
     def released(self, unit: "Unit") -> None: ...
-
-    def bounds(self, seconds: float) -> bool: ...
 
 
 Follower = Callable[["Unit | None", Connection, Any, str, Any], None]
@@ -120,8 +117,8 @@ class Unit:
     """The text of its latest statement, literals and all: not to be shown."""
     streaming: bool = False
     """Whether its statement is one that fetches the first rows when it was executed."""
-    carried: FrameType | None = None
-    """While its call to the driver is carried (`database.carry`), the frame that carries it. Beyond it is who asked."""
+    carried: bool = False
+    """Whether its call to the driver is carried (`database.carry`)."""
     cancelled: asyncio.CancelledError | None = None
     """The cancellation that waits for its statement's end."""
     spared: asyncio.CancelledError | None = None

@@ -76,7 +76,8 @@ class AuditTrail:
         return result
 
     def _counted(self, session: Session, mapper: Mapper[Any], action: AuditAction, parameters: Any, result: Any) -> Any:
-        rows = len(parameters) if isinstance(parameters, list) else result.rowcount
+        # Where models are returned, the driver's result is inside SQLAlchemy's.
+        rows = len(parameters) if isinstance(parameters, list) else getattr(result, "raw", result).rowcount
         if rows > 0 or not isinstance(parameters, list):
             entry = {
                 "action": action,

@@ -24,8 +24,7 @@ def column(model: type[Any], name: ColumnName) -> InstrumentedAttribute[Any]:
 
 @cache
 def _attributes(model: type[Any]) -> dict[str, InstrumentedAttribute[Any]]:
-    mapper: Mapper[Any] = inspect(model)
-    return {key: getattr(model, key) for key in mapper.column_attrs.keys()}  # noqa: SIM118 - it is no dict
+    return {key: getattr(model, key) for key in column_keys(model)}
 
 
 @cache

@@ -51,12 +51,11 @@ async def store_one(provider: EngineSessionProvider, session: AsyncSession, row:
 
 
 def _alone(state: InstanceState[Any], session: Session) -> bool:
-    """Whether the row is new, nothing else waits to be flushed, and nobody listens."""
+    """Whether the row is new, belongs to nothing else, and nobody listens."""
     mapper: Mapper[Any] = state.mapper
     return (
         state.key is None
         and state.session is None
-        and session._is_clean()  # noqa: SLF001 - as a flush asks first; it has no public name
         and mapper.version_id_generator is not False  # the database counts
         and _related(mapper).isdisjoint(state.dict)
         and not any(len(getattr(session.dispatch, event)) for event in LISTENED)

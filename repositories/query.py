@@ -212,7 +212,7 @@ class Query(Conditions[T]):
         bounded = changed(self, row_limit=limit, row_offset=offset)
         alone, plan = self._alone(), instance_plan(self.model)
         if alone is not None and plan is not None and not self._several:
-            rows = (await alone.send_alone(*bounded._said(COUNTED, alone.dialect))).rows  # noqa: SLF001 - itself
+            rows = (await alone.send_alone(*bounded._said(COUNTED, alone.dialect))).rows  # noqa: SLF001 - another of its class
             return Page(plan.instances(row[:-1] for row in rows), rows[0][-1] if rows else 0)
         async with self.sessions.reading(several=self._several) as session:
             found: Sequence[Any] = (await bounded.run(session, TOTAL)).all()
@@ -221,7 +221,7 @@ class Query(Conditions[T]):
     async def _any(self, limit: int) -> bool:
         limited = changed(self, row_limit=limit)
         if (alone := self._alone()) is not None:
-            return bool((await alone.send_alone(*limited._said(EXISTS, alone.dialect))).rows)  # noqa: SLF001 - itself
+            return bool((await alone.send_alone(*limited._said(EXISTS, alone.dialect))).rows)  # noqa: SLF001 - another of its class
         async with self.sessions.reading() as session:
             return bool((await limited.run(session, EXISTS)).scalar())
 

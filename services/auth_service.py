@@ -2,7 +2,7 @@
 
 from contextlib import suppress
 from datetime import timedelta
-from typing import NamedTuple
+from typing import Protocol
 
 from database import TransactionProvider
 from domain.acting_user import acting_as
@@ -26,12 +26,17 @@ from services.passwords import Passwords
 from services.rate_limits import RateLimits
 
 
-class TokenLifetimes(NamedTuple):
-    """How long tokens are accepted: one that a command issues, and a login's two."""
+class TokenLifetimes(Protocol):
+    """How long tokens are accepted: one that a command issues, and a login's two. The settings' section is one."""
 
-    issued: timedelta
-    access: timedelta
-    refresh: timedelta
+    @property
+    def lifetime(self) -> timedelta: ...
+
+    @property
+    def access_lifetime(self) -> timedelta: ...
+
+    @property
+    def refresh_lifetime(self) -> timedelta: ...
 
 
 class AuthService:
@@ -62,7 +67,7 @@ class AuthService:
         """An access token for the account, and its secret, which can't be had again. Raises `UserNotFound`."""
         async with self._transaction(name="issue token"):
             user = await self._users.get_locked(user_id)
-            token, secret = Token.issue(user.id, lifetime=self._lifetimes.issued if lifetime is None else lifetime)
+            token, secret = Token.issue(user.id, lifetime=self._lifetimes.lifetime if lifetime is None else lifetime)
             await self._tokens.add(token)
         return token, secret
 
@@ -199,12 +204,12 @@ class AuthService:
         return found
 
     async def _pair(self, user_id: int, family: str) -> TokenPair:
-        access, access_secret = Token.issue(user_id, lifetime=self._lifetimes.access, family=family)
+        access, access_secret = Token.issue(user_id, lifetime=self._lifetimes.access_lifetime, family=family)
         refresh, refresh_secret = Token.issue(
-            user_id, lifetime=self._lifetimes.refresh, kind=TokenKind.REFRESH, family=family
+            user_id, lifetime=self._lifetimes.refresh_lifetime, kind=TokenKind.REFRESH, family=family
         )
         await self._tokens.add_many([access, refresh])
-        return TokenPair(access_secret, refresh_secret, self._lifetimes.access)
+        return TokenPair(access_secret, refresh_secret, self._lifetimes.access_lifetime)
 
 
 def _login(login: str) -> tuple[UserFilter, str]:

@@ -24,7 +24,7 @@ def test_every_provider_is_a_node() -> None:
 
 def test_what_is_given_by_attribute_or_as_a_provider_is_drawn_as_such() -> None:
     diagram = graph.mermaid()
-    assert 'settings -->|"tokens.lifetime"| token_lifetimes' in diagram
+    assert 'settings -->|"tokens"| auth_service' in diagram
     assert "engine -.-> session_factory" in diagram
     assert "engine --> session_factory" not in diagram
 

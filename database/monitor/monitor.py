@@ -140,13 +140,12 @@ class SqlMonitor:
     def _after(self, unit: Unit | None, connection: Connection, cursor: Any, statement: str, context: Any) -> None:
         now = time.monotonic()
         try:
-            if unit not in self.open if unit is not None else UNMONITORED in connection.get_execution_options():
-                return  # another container's, or our own
-            rows = cursor.rowcount
-            if rows < 0:
-                rows = len(getattr(cursor, "_rows", ()))
-            self._count(unit, statement, context.dialect.name, context.gatehouse_sent, now, rows, OK)
-            context.gatehouse_sent = 0.0
+            if self._follows(unit, connection):
+                rows = cursor.rowcount
+                if rows < 0:
+                    rows = len(getattr(cursor, "_rows", ()))
+                self._count(unit, statement, context.dialect.name, context.gatehouse_sent, now, rows, OK)
+                context.gatehouse_sent = 0.0
         except Exception as error:  # noqa: BLE001 - a monitor breaks nothing
             self._failed(error)
 
@@ -161,7 +160,7 @@ class SqlMonitor:
             outcome = type(getattr(context, "chained_exception", None) or original).__name__
             if isinstance(original, asyncio.CancelledError):
                 outcome = CANCELLED
-            self._failed_at(context.connection, context.statement or "", execution, now, outcome)
+            self._statement_failed(context.connection, context.statement or "", execution, now, outcome)
         except Exception as error:  # noqa: BLE001 - a monitor breaks nothing
             self._failed(error)
 
@@ -172,14 +171,16 @@ class SqlMonitor:
         except Exception as error:  # noqa: BLE001 - a monitor breaks nothing
             self._failed(error)
 
-    def _failed_at(self, connection: Connection, statement: str, context: Any, now: float, outcome: str) -> None:
-        options = connection.get_execution_options()
-        unit: Unit | None = options.get(UNIT)
+    def _statement_failed(self, connection: Connection, statement: str, context: Any, now: float, outcome: str) -> None:
+        unit: Unit | None = connection.get_execution_options().get(UNIT)
         sent: float = getattr(context, "gatehouse_sent", 0.0)
-        if not sent or (UNMONITORED in options if unit is None else unit not in self.open):
-            return  # it was never sent, or is our own, or another container's
-        context.gatehouse_sent = 0.0
-        self._count(unit, statement, connection.dialect.name, sent, now, 0, outcome)
+        if sent and self._follows(unit, connection):
+            context.gatehouse_sent = 0.0
+            self._count(unit, statement, connection.dialect.name, sent, now, 0, outcome)
+
+    def _follows(self, unit: Unit | None, connection: Connection) -> bool:
+        """Not what the monitor itself sends, nor another container's."""
+        return unit in self.open if unit is not None else UNMONITORED not in connection.get_execution_options()
 
     def _count(
         self, unit: Unit | None, statement: str, dialect: str, sent: float, now: float, rows: int, outcome: str
@@ -190,7 +191,7 @@ class SqlMonitor:
             place: Place | str | None = unit.place
             via = None
         else:
-            place, via = asking(None if unit is None else unit.carried)
+            place, via = asking(beyond_greenlet=unit is not None and unit.carried)
             record = None if unit is None else self.open[unit]
         if unit is not None and unit.cancelled is not None:
             outcome = CANCELLED

@@ -93,6 +93,20 @@ async def test_raised_out_of_a_bare_savepoint_it_dooms_nothing(
     assert await stored(with_tables) == {"outer"}
 
 
+async def test_a_bare_savepoint_is_told_from_the_one_inside_it_that_was_rolled_back(
+    transaction: TransactionProvider, with_tables: Container
+) -> None:
+    async with transaction() as tx:
+        await write(tx.session, "outer")
+        with pytest.raises(UniqueViolation):
+            async with tx.session.begin_nested():
+                with pytest.raises(ZeroDivisionError):
+                    async with tx.session.begin_nested():
+                        _ = 1 / 0
+                await write(tx.session, "outer")
+    assert await stored(with_tables) == {"outer"}
+
+
 async def test_an_exception_that_leaves_a_joined_transaction_dooms_it(
     transaction: TransactionProvider, with_tables: Container
 ) -> None:

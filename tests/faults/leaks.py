@@ -120,17 +120,6 @@ async def no_leaks(engine: AsyncEngine, *, settle: float = SETTLE) -> AsyncItera
         raise LeaksFound("\n".join(left))
 
 
-@contextmanager
-def frozen_heap() -> Iterator[None]:
-    """Keep the garbage collector from looking at what there is already, so that a collection costs next to nothing."""
-    gc.collect()
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
-
-
 def in_use(engine: AsyncEngine) -> int:
     """Connections that are out of the pool."""
     pool: Any = engine.pool

@@ -13,9 +13,10 @@ from typing import Any, Final
 
 from sqlalchemy import text
 
+from app.long_lived import long_lived
 from containers import Container, running
 from settings import Settings
-from tests.faults.leaks import LeaksFound, frozen_heap, no_leaks
+from tests.faults.leaks import LeaksFound, no_leaks
 from tests.faults.ledger import create_ledger, parts_stored
 from tests.faults.percentiles import percentiles
 from tests.faults.stepper import Ended, Style, step
@@ -72,7 +73,7 @@ async def walk(
         update={"database": settings.database.model_copy(update={"pool_size": 1, "max_overflow": 0})}
     )
     async with AsyncExitStack() as stack:
-        stack.enter_context(frozen_heap())
+        stack.enter_context(long_lived())
         observer = await stack.enter_async_context(running(Container(settings=settings)))
         await create_ledger(observer)
         shared: Container | None = None

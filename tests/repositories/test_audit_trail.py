@@ -4,12 +4,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, insert, text
+from sqlalchemy import delete, insert, select, text, update
 
 from containers import Container
 from database import Propagation
 from domain import SYSTEM, AuditEntry, Token, User, acting_as, bound_request_id
-from domain.audit_entry import CONFIDENTIAL, Audited
+from domain.audit_entry import CONFIDENTIAL, AuditAction, Audited
 from domain.model import Base
 from repositories import AuditDao
 from tests.repositories.accounts import account
@@ -231,3 +231,23 @@ async def test_textual_sql_and_unaudited_tables_are_not_told(container: Containe
             await transaction.session.execute(text("UPDATE users SET display_name = 'x'"))
             await transaction.session.execute(delete(Token).where(Token.user_id == user.id))
     assert [entry.action for entry in await entries(container)] == ["created"]
+
+
+async def test_what_returns_models_is_told_however_it_is_said(container: Container) -> None:
+    values = {"id": 1, "email": "ann@example.com", "email_key": "ann@example.com"}
+    stored = insert(User).values(values).returning(User)
+    changed = update(User).where(User.id == 1).values(display_name="Ann").returning(User)
+    purged = delete(User).where(User.id == 1).returning(User)
+    if not container.engine().dialect.update_returning:
+        pytest.skip("this database returns no models")
+    with acting_as(SYSTEM):
+        async with container.transaction()() as tx:
+            await tx.session.run_sync(lambda session: session.scalars(stored).one())
+            whole = select(User).from_statement(changed)
+            assert (await tx.session.scalars(whole)).one().display_name == "Ann"
+            await tx.session.run_sync(lambda session: session.scalars(select(User).from_statement(purged)).one())
+    assert [entry.action for entry in await entries(container)] == [
+        AuditAction.CREATED,
+        AuditAction.CHANGED,
+        AuditAction.PURGED,
+    ]
