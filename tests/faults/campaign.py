@@ -176,6 +176,7 @@ class Campaign:
         if cut.delivered:
             self.cancelled += 1
             self.cleanups.append(max(cut.ended_at - cut.at, 0.0))
+        told.ended()
         error = None if task.cancelled() else task.exception()
         if cut.cancelled and not task.cancelled():
             self._wrong.append(f"{told.unit}: the cancellation was swallowed, {error!r} came back")

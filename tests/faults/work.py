@@ -7,7 +7,7 @@ a DAO adds two rows, `READS` a lone read in AUTOCOMMIT.
 
 import itertools
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 from containers import Container
@@ -24,16 +24,23 @@ class Told:
     transaction: Transaction | None = None
     committed_hooks: int = 0
     rolled_back_hooks: int = 0
-    seen: list[object] = field(default_factory=list)
+    began: bool = False
+    _outcome: Outcome | None = None
 
     @property
     def outcome(self) -> Outcome | None:
-        return None if self.transaction is None else self.transaction.outcome
+        return self._outcome if self.transaction is None else self.transaction.outcome
 
     def entered(self, transaction: Transaction) -> None:
-        self.transaction = transaction
+        self.transaction, self.began = transaction, True
         transaction.after_commit(self._committed)
         transaction.after_rollback(self._rolled_back)
+
+    def ended(self) -> None:
+        """Keep what it was told, and let go of the transaction: through it each of thousands of tasks, with its frames,
+        would stay, for the garbage collector to walk through.
+        """
+        self._outcome, self.transaction = self.outcome, None
 
     def wrong(self, parts: int, *, writes: bool) -> str | None:
         """What is wrong, with so many rows stored: half a unit, an outcome that isn't the table's, a hook too many or
@@ -44,11 +51,11 @@ class Told:
             return f"{self.unit}: half of it is stored ({parts} rows), outcome {self.outcome}"
         if writes and committed is not (parts == 2):
             return f"{self.unit}: outcome {self.outcome}, and {parts} rows are stored"
-        if self.transaction is not None and self.outcome not in {Outcome.COMMITTED, Outcome.ROLLED_BACK}:
+        if self.began and self.outcome not in {Outcome.COMMITTED, Outcome.ROLLED_BACK}:
             return f"{self.unit}: outcome {self.outcome}"
         if (self.committed_hooks, self.rolled_back_hooks) != (
             int(committed),
-            int(self.transaction is not None and not committed),
+            int(self.began and not committed),
         ):
             hooks = f"{self.committed_hooks} commit and {self.rolled_back_hooks} rollback hooks"
             return f"{self.unit}: outcome {self.outcome}, and {hooks} ran"
@@ -110,8 +117,8 @@ async def _adds(container: Container, told: Told) -> None:
             await entries.add(entry)
 
 
-async def _reads(container: Container, told: Told) -> None:
-    told.seen.append(await container.user_dao().get_or_none(1))
+async def _reads(container: Container, _told: Told) -> None:
+    await container.user_dao().get_or_none(1)
 
 
 WRITES: Final = Work("writes", _writes)
