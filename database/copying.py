@@ -11,7 +11,7 @@ from typing import Any, Final
 from sqlalchemy import Table
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from database.driver_errors import raise_adapted
+from database.driver_errors import raise_sent
 
 COPY_OPTION: Final = "gatehouse_copy"
 """The execution option under which a statement carries its `Copy`."""
@@ -36,7 +36,7 @@ class Copy:
         except (TypeError, OverflowError):  # of the driver's encoders, with the value in it
             raise context.dialect.loaded_dbapi.Error(UNFIT) from None
         except Exception as error:  # noqa: BLE001 - the adapter knows which are the driver's
-            raise_adapted(adapter, error)
+            raise_sent(context.root_connection, error)
 
     async def _copy(self, driver: Any) -> None:
         await driver.copy_records_to_table(

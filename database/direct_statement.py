@@ -18,7 +18,7 @@ from sqlalchemy.pool import PoolProxiedConnection
 from sqlalchemy.sql import schema
 from sqlalchemy.sql.compiler import SQLCompiler
 
-from database.driver_errors import raise_adapted
+from database.driver_errors import raise_sent
 from database.pool import Pool
 from database.postgresql import has_session
 
@@ -114,7 +114,7 @@ class Plans:
         somebody listens to what SQLAlchemy sends, or has it logged.
         """
         plan = self._plans.get(statement)
-        return None if plan is None or self._followed() else plan
+        return None if plan is None or self.followed() else plan
 
     def learn(self, statement: Executable, given: Mapping[str, Any], result: CursorResult[Any]) -> None:
         """From what SQLAlchemy has just sent with these parameters; its rows are still to be fetched."""
@@ -127,10 +127,11 @@ class Plans:
         return self._pool is not None and self._pool.ready()
 
     def keeps(self) -> bool:
-        """Whether a connection that is in order is given back at once: the pool has a place for it."""
-        return self._pool is not None and self._pool.overflow() <= 0
+        """Whether a connection that is in order is given back at once, with nothing to wait for."""
+        return self._pool is not None and self._pool.keeps()
 
-    def _followed(self) -> bool:
+    def followed(self) -> bool:
+        """Whether somebody listens to what SQLAlchemy sends, or has it logged."""
         engine: Any = self._engine
         # What SQLAlchemy itself asks before it tells anybody; on PostgreSQL we listen to no event of an engine (0060).
         return bool(engine._has_events or engine.logger.isEnabledFor(logging.INFO))  # noqa: SLF001 - see above
@@ -190,6 +191,4 @@ class Sent:
     def fail(self, context: Any) -> NoReturn:
         """In the place of the dialect's `do_execute`."""
         context.gatehouse_sent = self.at
-        if isinstance(self.error, Exception):
-            raise_adapted(context.root_connection.connection.dbapi_connection, self.error)
-        raise self.error
+        raise_sent(context.root_connection, self.error)

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-from contextlib import suppress
 from typing import Any, Final
 from weakref import WeakSet
 
@@ -11,6 +10,8 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.util import greenlet_spawn
+
+from database import sqlite
 
 CLOSE_WITHIN: Final = 0.4
 """Seconds that the goodbyes of all connections have together."""
@@ -59,8 +60,6 @@ class Disposal:
         connection = entry.dbapi_connection
         if connection is None or not dialect.has_terminate:
             return
-        driver: Any = entry.driver_connection
         if dialect.name == "sqlite":
-            with suppress(StopIteration, ValueError):  # ValueError: it is closed already
-                driver.interrupt().send(None)  # awaits nothing
+            sqlite.interrupt_driver(entry.driver_connection)
         dialect.do_terminate(connection)

@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Iterator
 from typing import Any, Final, NoReturn
 
-from sqlalchemy import Table
+from sqlalchemy import Connection, Table
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError, StatementError
 
@@ -88,11 +88,13 @@ def translate(context: ExceptionContext) -> BaseException | None:
     return None
 
 
-def raise_adapted(adapter: Any, error: Exception) -> NoReturn:
-    """Raise a driver's error as SQLAlchemy's adapter of the driver raises those of its own cursors: for what was sent
-    past these.
+def raise_sent(connection: Connection, error: BaseException) -> NoReturn:
+    """Raise what a driver has raised for what was sent past SQLAlchemy, as SQLAlchemy's adapter of the driver raises it
+    for its own cursors.
     """
-    adapter._handle_exception(error)  # noqa: SLF001 - only the adapter knows which are the driver's, and it has no public name for it
+    if isinstance(error, Exception):
+        adapter: Any = connection.connection.dbapi_connection
+        adapter._handle_exception(error)  # noqa: SLF001 - only the adapter knows which are the driver's, and it has no public name for it
     raise error
 
 

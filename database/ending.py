@@ -9,13 +9,15 @@ import logging
 from collections.abc import Sequence
 from typing import Final
 
+from sqlalchemy import Connection
 from sqlalchemy.exc import ResourceClosedError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSessionTransaction
 from sqlalchemy.orm import Session
 from sqlalchemy.util import greenlet_spawn
 
-from database import lost_commit, read_only
+from database import direct_commit, lost_commit, read_only
 from database.carry import carry, carry_in_task
+from database.direct_statement import Plans
 from database.errors import (
     CommitOutcomeUnknown,
     ConnectionLost,
@@ -39,8 +41,8 @@ ROLLBACK_TIMEOUT: Final = 3.0
 log = logging.getLogger("gatehouse.database")
 
 
-async def commit(session: ProvidedSession, unit: Unit) -> None:
-    """End a unit whose block ended normally.
+async def commit(session: ProvidedSession, unit: Unit, plans: Plans) -> None:
+    """End a unit whose block ended normally; `plans` are its engine's.
 
     Raises `TransactionRolledBack` for a doomed one, the database's error when it refuses the COMMIT (rolled back),
     `CommitOutcomeUnknown` when its answer was lost; where the unit can find out (`database.lost_commit`), it returns
@@ -62,7 +64,12 @@ async def commit(session: ProvidedSession, unit: Unit) -> None:
         unit.end()
         return
     within = _time_left(unit, COMMIT_TIMEOUT)
-    work = greenlet_spawn(_commit_and_close, session.sync_session, unit)
+    inside = session.sync_session
+    connection = direct_commit.ready(inside, unit, plans)
+    if connection is None:
+        work = greenlet_spawn(_commit_and_close, inside, unit)
+    else:
+        work = _commit_directly(inside, unit, connection, plans)
     try:
         await carry(work, unit, to_its_end=True, within=within)
     except CommitOutcomeUnknown as lost:  # a cancelled unit doesn't wait for more
@@ -153,12 +160,39 @@ async def _roll_back_to(savepoint: AsyncSessionTransaction, unit: Unit, frame: F
     frame.gone = True
 
 
+async def _commit_directly(session: Session, unit: Unit, connection: Connection, plans: Plans) -> None:
+    """COMMIT by the driver, and the connection back to the pool; by SQLAlchemy what can't be done at once."""
+    try:
+        await direct_commit.send(connection)
+    except GeneratorExit:  # the event loop has ended: there is nothing to wait with
+        raise
+    except BaseException as error:
+        unit.commit_error = error
+        await greenlet_spawn(_commit_and_close, session, unit)
+        raise  # not reached: `_commit_and_close` has raised
+    unit.outcome = Outcome.COMMITTED
+    if plans.keeps():
+        _close_committed(session, unit, connection)
+    else:
+        await greenlet_spawn(_close_committed, session, unit, connection)
+
+
+def _close_committed(session: Session, unit: Unit, connection: Connection) -> None:
+    """There is nothing to send any more."""
+    try:
+        transaction = connection.get_transaction()
+        if transaction is not None:
+            transaction.commit()
+    finally:
+        _give_back(session, unit)
+
+
 def _commit_and_close(session: Session, unit: Unit) -> None:
     """In one crossing to the driver: COMMIT, and the connection back to the pool."""
     sent = False
     try:
         _take_writes_again(session, unit)
-        if unit.connected and unit.transactional:
+        if unit.connected and unit.transactional and unit.commit_error is None:
             _check_alive(unit)
         sent = True
         session.commit()

@@ -23,7 +23,7 @@ from database.connecting import name_connect_failures
 from database.copying import COPY_OPTION
 from database.dialect_hooks import hook_savepoints, hook_transactions, notes_at
 from database.direct_statement import SENT_OPTION
-from database.driver_errors import LOST, translate
+from database.driver_errors import LOST, raise_sent, translate
 from database.errors import (
     CommitOutcomeUnknown,
     ConnectionLost,
@@ -211,7 +211,11 @@ def _begin(connection: Connection) -> None:
 
 def _commit(connection: Connection) -> None:
     unit = _unit(connection)
-    if unit is None or unit.ending or not unit.transactional:
+    if unit is None:
+        return
+    if unit.commit_error is not None:
+        raise_sent(connection, unit.commit_error)
+    if unit.ending or not unit.transactional:
         return
     refusal = TransactionIsOurs("commit")
     unit.root.doom(refusal)

@@ -32,12 +32,22 @@ class InsideStatements:
             unit = self._unit
             unit.before_statement()
             if unit.connection is None:
-                await carry(greenlet_spawn(self._session.sync_session.connection), unit)
+                await self._connect()
             if isinstance(unit.connection, Connection) and not unit.connection.closed:
                 return await carry(self._directly(plan, values, unit.connection), unit)
         result = await self._session.execute(statement, parameters)
         self._plans.learn(statement, parameters, result)
         return Answer(result.all() if result.returns_rows else (), result.rowcount)
+
+    async def _connect(self) -> None:
+        """BEGIN goes with the first statement: where the pool has a connection at hand there is nothing to wait for,
+        unless the server is to be told of the deadline, or somebody listens.
+        """
+        session: Any = self._session.sync_session
+        if self._plans.ready() and self._unit.deadline is None and not session.dispatch.after_begin:
+            session.connection()
+        else:
+            await carry(greenlet_spawn(session.connection), self._unit)
 
     async def _directly(self, plan: Plan, values: Sequence[Any], connection: Connection) -> Answer:
         unit, pooled = self._unit, connection.connection

@@ -22,6 +22,8 @@ from database.unbroken import Unbroken
 
 PING_TIMEOUT: Final = 1.0
 """Seconds after which a connection that doesn't answer is taken for dead."""
+OWN_CHECKIN: Final = 2
+"""Listeners to a connection's return that we have ourselves: here, and in `database.dialect_hooks`."""
 IDLE_SINCE = "gatehouse_idle_since"
 
 
@@ -102,6 +104,12 @@ class Pool(AsyncAdaptedQueuePool):
             and time.monotonic() - entry.info.get(IDLE_SINCE, 0.0) < self.checks_after_idle
             and not has_ended(entry.driver_connection)
         )
+
+    def keeps(self) -> bool:
+        """Whether there is a place for a connection that comes back, and only ours listen: it is given back without a
+        wait, outside SQLAlchemy's greenlet too.
+        """
+        return self.overflow() <= 0 and len(self.dispatch.checkin) <= OWN_CHECKIN and not self.dispatch.reset
 
     def recreate(self) -> QueuePool:
         pool = super().recreate()

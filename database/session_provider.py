@@ -161,7 +161,7 @@ class UnitBlock(AbstractAsyncContextManager[Transaction]):
             unit.deadline = asyncio.get_running_loop().time() + timeout
             self._bound = bounded(timeout, unit)
             await self._bound.__aenter__()
-        self._outer = outer
+        self._outer, self._plans = outer, self._factory.plans(engine)
         session.info["transaction"] = transaction = Transaction(unit, unit.root, session, owner=engine, outer=outer)
         if self._ambiently:
             self._token = ambient.set(transaction)
@@ -185,7 +185,7 @@ class UnitBlock(AbstractAsyncContextManager[Transaction]):
         try:
             try:
                 if failure is None:
-                    await ending.commit(self._session, unit)
+                    await ending.commit(self._session, unit, self._plans)
                 else:
                     await ending.roll_back(self._session, unit, failure)
             finally:

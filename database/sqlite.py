@@ -5,6 +5,7 @@ is off, and BEGIN is ours: IMMEDIATE for a unit that may write.
 """
 
 import asyncio
+import sqlite3
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -58,8 +59,13 @@ def interrupt(connection: HeldConnection) -> None:
     """
     driver = connection.connection.driver_connection
     if driver is not None:
-        with suppress(StopIteration, ValueError):  # ValueError: it is closed already
-            driver.interrupt().send(None)  # awaits nothing
+        interrupt_driver(driver)
+
+
+def interrupt_driver(driver: Any) -> None:
+    """Likewise. A driver's connection that is closed, or about to hear that it is, has none."""
+    with suppress(StopIteration, ValueError, sqlite3.ProgrammingError):
+        driver.interrupt().send(None)  # awaits nothing
 
 
 def abandon(connection: Connection) -> None:

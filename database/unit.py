@@ -125,6 +125,8 @@ class Unit:
     """The latest cancellation that left the connection in order."""
     failure: BaseException | None = None
     """The latest error from the database, or of a flush."""
+    commit_error: BaseException | None = None
+    """What the driver has raised for its COMMIT, which SQLAlchemy has yet to hear of."""
     lost: bool = False
     """Its connection broke, or was dropped under a cancelled statement."""
     root: Frame = field(default_factory=Frame)

@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from typing import Any, Final, TypeVar, cast
 
+from sqlalchemy import Engine
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.orm import make_transient_to_detached
 
+from database.direct_statement import Plans
 from database.leased_ids import LeasedIds
 from database.lifetime import Lifetime
 from database.outcome import Outcome
@@ -23,9 +25,10 @@ T = TypeVar("T")
 
 
 class NoEngine:
-    """Stands where an engine would: transactions belong to it, and it is asked for its dialect alone."""
+    """Stands where an engine would: transactions belong to it, and it is asked for its dialect and its pool alone."""
 
     dialect: Final[MemoryDialect] = MEMORY
+    pool: Final = None
 
 
 class FakeSessionFactory(SessionFactory):
@@ -41,10 +44,15 @@ class FakeSessionFactory(SessionFactory):
         self.outcomes: Final[list[Outcome]] = []
         self.open = 0
         self._generators = Generators(ids, self.store.next_number)
+        self._plans = Plans(cast("Engine", NoEngine()))
 
     def engine(self) -> AsyncEngine:
         """What the transactions of these sessions belong to."""
         return self._place
+
+    def plans(self, engine: AsyncEngine) -> Plans:
+        """For a driver, which there isn't."""
+        return self._plans
 
     def __call__(self, engine: AsyncEngine, unit: Unit, *, autoflush: bool) -> ProvidedSession:
         session = FakeSession(autoflush=autoflush, expire_on_commit=False)

@@ -147,3 +147,15 @@ async def test_a_sqlite_connection_whose_thread_hangs_does_not_hold_up_the_other
     finally:
         release.set()
     await until(lambda: not drivers[0]._thread.is_alive())
+
+
+async def test_a_sqlite_connection_that_closes_at_this_moment_does_not_hold_up_the_container(tmp_path: Any) -> None:
+    """Its thread has closed it, and the loop hasn't heard of it."""
+    settings = Settings(database={"url": f"sqlite:///{tmp_path}/closed.db"}, var_dir=tmp_path)
+    entered = running(Container(settings=settings))
+    container = await entered.__aenter__()
+    connection = await container.engine().connect()
+    driver: Any = (await connection.get_raw_connection()).driver_connection
+    await driver._execute(driver._conn.close)
+    await entered.__aexit__(None, None, None)
+    await connection.invalidate()

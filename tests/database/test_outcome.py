@@ -9,8 +9,6 @@ import anyio.lowlevel
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import Session
-from sqlalchemy.util import await_only
 
 from containers import Container
 from database import Outcome, Propagation, Transaction, TransactionProvider, current_transaction, execute_transaction
@@ -20,6 +18,7 @@ from database.errors import (
     DriverError,
     ForeignKeyViolation,
 )
+from tests.database.commits import put_before_commit
 from tests.database.tables import replies, stored, write
 
 
@@ -142,14 +141,11 @@ async def test_a_commit_the_database_refuses_is_an_error_and_rolled_back(with_ta
 async def test_an_anyio_scope_that_is_cancelled_during_commit_sees_it_carried_to_its_end(
     with_tables: Container, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = Session.commit
-
-    def slow(session: Session) -> None:
+    async def slow() -> None:
         scope.cancel()
-        await_only(asyncio.sleep(0.05))
-        original(session)
+        await asyncio.sleep(0.05)
 
-    monkeypatch.setattr(Session, "commit", slow)
+    put_before_commit(monkeypatch, slow)
     with anyio.CancelScope() as scope:
         async with with_tables.transaction()() as tx:
             await write(tx.session, "kept")
@@ -197,10 +193,10 @@ async def test_a_commit_whose_answer_is_lost_has_an_unknown_outcome_and_runs_no_
 ) -> None:
     seen: list[str] = []
 
-    def lost(_session: object) -> None:
+    async def lost() -> None:
         raise error
 
-    monkeypatch.setattr("sqlalchemy.orm.Session.commit", lost)
+    put_before_commit(monkeypatch, lost)
     with pytest.raises(CommitOutcomeUnknown):
         async with transaction() as tx:
             tx.after_commit(lambda: seen.append("committed"))
@@ -233,14 +229,12 @@ async def test_cancelled_during_commit_the_commit_is_carried_to_its_end(
 ) -> None:
     seen: list[str] = []
     committing = asyncio.Event()
-    original = Session.commit
 
-    def slow(session: Session) -> None:
+    async def slow() -> None:
         committing.set()
-        await_only(asyncio.sleep(0.05))
-        original(session)
+        await asyncio.sleep(0.05)
 
-    monkeypatch.setattr(Session, "commit", slow)
+    put_before_commit(monkeypatch, slow)
 
     async def unit() -> None:
         async with with_tables.transaction()() as tx:
