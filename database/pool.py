@@ -13,7 +13,6 @@ from sqlalchemy.exc import TimeoutError as QueueTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry, PoolProxiedConnection, QueuePool
 from sqlalchemy.util import await_only, greenlet_spawn
-from sqlalchemy.util.queue import Empty
 
 from database import mariadb
 from database.connecting import set_up_errors, unavailable
@@ -91,11 +90,11 @@ class Pool(AsyncAdaptedQueuePool):
         """
         if len(self.dispatch.checkout) > 1:
             return False
-        try:
-            entry: Any = self._pool.get_nowait()
-        except Empty:
+        queue: Any = self._pool
+        entries = queue._queue._queue  # noqa: SLF001 - asyncio's inside SQLAlchemy's: no queue has a public way to look
+        if not entries:
             return False
-        self._pool.put_nowait(entry)  # the last to come is the first to go
+        entry: Any = entries[-1]  # the last to come is the first to go
         return bool(
             self._pool.use_lifo
             and entry.dbapi_connection is not None

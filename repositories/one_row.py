@@ -6,20 +6,19 @@ expressions, values that the database makes, others who listen) is left to a flu
 
 from collections.abc import Sequence
 from functools import cache
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import Insert, Table, insert, inspect
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import InstanceState, Mapper, Session
+from sqlalchemy.orm.attributes import instance_state
 
 from database.inside_statement import inside
 from database.recording import entry_of
 from database.session_provider import EngineSessionProvider
+from database.transaction import Transaction
 from repositories.instances import instance_plan
 from repositories.new_rows import NewRows, has_expression
-
-LISTENED: Final = ("before_flush", "after_flush_postexec", "pending_to_persistent")
-"""Events of a session that a flush would send."""
 
 
 async def store_one(provider: EngineSessionProvider, session: AsyncSession, row: Any) -> bool:
@@ -27,12 +26,16 @@ async def store_one(provider: EngineSessionProvider, session: AsyncSession, row:
     `ConstraintViolation` it breaks.
     """
     sync, model = session.sync_session, type(row)
-    statements = inside(provider.factory, provider.owner(), session)
-    state: InstanceState[Any] = inspect(row)
+    block: Transaction | None = sync.info.get("transaction")
+    if block is None or not isinstance(block.owner, AsyncEngine):
+        return False
+    statements = inside(provider.factory, block.owner, session)
+    state: InstanceState[Any] = instance_state(row)
     if statements is None or not _alone(state, sync) or instance_plan(model) is None:
         return False
     rows = NewRows(model, sync.execution_options)
-    values = rows.of_model(state.dict) if rows.simple else None
+    attributes = state.dict
+    values = rows.of_model(attributes) if rows.simple else None
     if values is None or has_expression(values):
         return False
     counted, first = _version(state.mapper)
@@ -40,8 +43,8 @@ async def store_one(provider: EngineSessionProvider, session: AsyncSession, row:
         values[counted] = first
     await statements.send(_insert(rows.table), values)
     for key, name in rows.attributes.items():
-        state.dict[name] = values[key]
-    hold(sync, [row])
+        attributes[name] = values[key]
+    _hold(sync, state)
     entry = entry_of(session, row)
     if entry is not None:
         told, given = entry
@@ -53,13 +56,14 @@ async def store_one(provider: EngineSessionProvider, session: AsyncSession, row:
 def _alone(state: InstanceState[Any], session: Session) -> bool:
     """Whether the row is new, belongs to nothing else, and nobody listens."""
     mapper: Mapper[Any] = state.mapper
+    told: Any = session.dispatch
     return (
         state.key is None
         and state.session is None
         and mapper.version_id_generator is not False  # the database counts
         and _related(mapper).isdisjoint(state.dict)
-        and not any(len(getattr(session.dispatch, event)) for event in LISTENED)
-        and len(session.dispatch.after_flush) == 1  # ours
+        and not (told.before_flush or told.after_flush_postexec or told.pending_to_persistent)
+        and len(told.after_flush) == 1  # ours
         and not (mapper.dispatch.before_insert or mapper.dispatch.after_insert)
     )
 
@@ -70,6 +74,12 @@ def hold(session: Session, models: Sequence[Any]) -> None:
     """
     session.add_all(models)
     session._register_persistent({inspect(model) for model in models})  # noqa: SLF001 - see the docstring
+
+
+def _hold(session: Session, state: InstanceState[Any]) -> None:
+    """`hold`, of a row that nothing hangs on."""
+    session._save_impl(state)  # noqa: SLF001 - what `add` does with each row it finds
+    session._register_persistent({state})  # noqa: SLF001 - as above
 
 
 @cache
