@@ -17,11 +17,13 @@ class Cost:
     wall: float
 
 
-async def costs(pieces: Mapping[str, Callable[[], Awaitable[object]]], *, rounds: int, calls: int) -> dict[str, Cost]:
+async def costs(
+    pieces: Mapping[str, Callable[[], Awaitable[object]]], *, rounds: int, calls: int, warm: int = WARM
+) -> dict[str, Cost]:
     """Each piece's cost for one call. The garbage that a piece makes is its own."""
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in pieces}
     for piece in pieces.values():
-        for _ in range(WARM):
+        for _ in range(warm):
             await piece()
     for _ in range(rounds):
         for name, piece in pieces.items():

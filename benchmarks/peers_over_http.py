@@ -35,17 +35,19 @@ async def processes(url: URL, effort: Effort) -> Section:
     """Ours in two processes beside one."""
     rows = []
     for work in WORKS:
-        rates: dict[int, list[float]] = {1: [], 2: []}
+        found: dict[int, list[tuple[float, float]]] = {1: [], 2: []}
         for _ in range(effort.rounds):
-            for count, found in rates.items():
-                found.append(await scaled(url, OURS, work, processes=count, seconds=effort.seconds))
-        one, two = median(rates[1]), median(rates[2])
-        rows.append([work.name, f"{one:.0f}", f"{two:.0f}", f"{two / one:.2f}"])
+            for count, runs in found.items():
+                runs.append(await scaled(url, OURS, work, processes=count, seconds=effort.seconds))
+        one, two = (median(rate for rate, _ in runs) for runs in found.values())
+        busy = [f"{median(share for _, share in runs):.0%}" for runs in found.values()]
+        rows.append([work.name, f"{one:.0f}", f"{two:.0f}", f"{two / one:.2f}", *busy])
     return Section(
         "Two processes",
         "Gatehouse in one process and in two, on this machine's cores, which the database and the load share.",
-        ["work", "requests/s of one", "of two", "×"],
+        ["work", "requests/s of one", "of two", "×", "cores busy with one", "with two"],
         rows,
+        ["Cores that are busy with one process leave the second one nothing to run on."],
     )
 
 

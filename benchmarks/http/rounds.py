@@ -9,6 +9,7 @@ from typing import Final
 from sqlalchemy import URL
 
 from benchmarks.http import load, table
+from benchmarks.http.cores import Cores
 from benchmarks.http.peer import Peer
 from benchmarks.http.server import Server
 from benchmarks.http.work import WORKS, Work
@@ -65,13 +66,15 @@ async def measured(url: URL, peers: Sequence[Peer], *, rounds: int, seconds: flo
     return figures
 
 
-async def scaled(url: URL, peer: Peer, work: Work, *, processes: int, seconds: float) -> float:
-    """Requests per second of so many processes of one peer."""
+async def scaled(url: URL, peer: Peer, work: Work, *, processes: int, seconds: float) -> tuple[float, float]:
+    """Requests per second of so many processes of one peer, and how busy the machine's cores were."""
     await table.trim(_text(url))
     with Server(peer.python, peer.path, _text(url), pool_size=CONNECTIONS, processes=processes) as server:
         await asyncio.sleep(3)  # each process opens the port when it is ready
         await _run(server, work, seconds / 4)
-        return (await _run(server, work, seconds)).per_second
+        cores = Cores()
+        done = await _run(server, work, seconds)
+        return done.per_second, cores.busy()
 
 
 async def _trips(url: URL, peer: Peer) -> list[float]:
