@@ -1,6 +1,7 @@
 """Disposal: closing everything an engine has opened, in bounded time, with a server that doesn't answer too."""
 
 import asyncio
+import logging
 import os
 from typing import Any, Final
 from weakref import WeakSet
@@ -15,6 +16,8 @@ from database import sqlite
 
 CLOSE_WITHIN: Final = 0.4
 """Seconds that the goodbyes of all connections have together."""
+
+log = logging.getLogger("gatehouse.database")
 
 
 class Disposal:
@@ -38,18 +41,35 @@ class Disposal:
         for entry in entries:
             if entry.in_use:
                 self._drop(entry)
-        goodbyes = [asyncio.create_task(greenlet_spawn(entry.close)) for entry in entries if not entry.in_use]
+        goodbyes = {
+            asyncio.create_task(greenlet_spawn(self._say_goodbye, entry)): entry
+            for entry in entries
+            if not entry.in_use
+        }
         try:
             if goodbyes:
                 await asyncio.wait(goodbyes, timeout=CLOSE_WITHIN)
         finally:
-            for goodbye in goodbyes:
-                goodbye.cancel()
-            for entry in entries:
-                if not entry.in_use:
+            for goodbye, entry in goodbyes.items():
+                if not goodbye.done():
+                    goodbye.cancel()
                     self._drop(entry)
             # Nothing is left to be closed.
             self._engine.sync_engine.dispose(close=False)
+
+    def _say_goodbye(self, entry: ConnectionPoolEntry) -> None:
+        """Not by the entry's own `close`, which logs a traceback for one that comes too late and is dropped."""
+        dialect, connection = self._engine.sync_engine.dialect, entry.dbapi_connection
+        if connection is None:
+            return
+        told = self._engine.pool.dispatch.close
+        try:
+            if told:
+                told(connection, entry)
+            dialect.do_close(connection)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the connection is of no more use
+            log.debug("a connection could not be closed in order, it is dropped: %s", type(error).__name__)
+            self._drop(entry)
 
     def _opened(self, _connection: DBAPIConnection, entry: ConnectionPoolEntry) -> None:
         self._entries.add(entry)
