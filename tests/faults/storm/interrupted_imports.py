@@ -1,6 +1,6 @@
 """`gatehouse users import` again and again in one process, each time interrupted by a SIGINT at a random moment.
 
-Run as a program: `DATABASE_URL=… python -m tests.faults.storm.interrupted_imports ROUNDS SEED FOLDER`. Each round is
+Run as a program: `DATABASE_URL=… python -m tests.faults.storm.interrupted_imports COUNT SEED FOLDER`. Each round is
 the whole command, from its arguments to its exit code, in an event loop of its own; only the interpreter's start is
 shared, which would be most of the time. Prints one JSON object a round: exit code, seconds from the signal to the end.
 """
@@ -19,23 +19,33 @@ from pathlib import Path
 from app.cli import main
 
 ROWS = 1500
+WARM = 3
+INTERRUPTED = 130
 
 
 def rounds(count: int, seed: int, folder: Path) -> None:
+    """Until so many were interrupted, or twice as many rounds are over."""
     chance = random.Random(seed)
-    usual = 0.0
-    for number in range(count + 1):
-        file = folder / f"people{number}.csv"
-        people = (f"round{number}x{row}@example.com" for row in range(ROWS))
-        file.write_text("email\n" + "\n".join(people) + "\n", encoding="utf-8")
-        if number == 0:  # undisturbed: how long one takes
-            begun = time.perf_counter()
-            code, _ = interrupted(file, None)
-            usual = time.perf_counter() - begun
-        else:
-            code, took = interrupted(file, chance.uniform(0.02, 1.05 * usual))
-            print(json.dumps({"round": number, "code": code, "took": took}), flush=True)
-        file.unlink()
+    for number in range(WARM):  # undisturbed: how long one takes, once everything has been imported
+        _, took = imported(folder, -number, None)
+    usual, left = took, count
+    for number in range(1, 2 * count + 1):
+        code, took = imported(folder, number, chance.uniform(0, usual))
+        left -= code == INTERRUPTED
+        print(json.dumps({"round": number, "code": code, "took": took}), flush=True)
+        if not left:
+            break
+
+
+def imported(folder: Path, number: int, delay: float | None) -> tuple[int, float]:
+    """One round: the exit code, and the seconds that it took, from its signal where it got one."""
+    file = folder / f"people{number}.csv"
+    people = (f"round{number}x{row}@example.com" for row in range(ROWS))
+    file.write_text("email\n" + "\n".join(people) + "\n", encoding="utf-8")
+    begun = time.perf_counter()
+    code, took = interrupted(file, delay)
+    file.unlink()
+    return code, time.perf_counter() - begun if delay is None else took
 
 
 def interrupted(file: Path, delay: float | None) -> tuple[int, float]:
@@ -58,7 +68,7 @@ def interrupted(file: Path, delay: float | None) -> tuple[int, float]:
             sys.argv = ["gatehouse", "users", "import", str(file), "--json"]
             code = main()
     except KeyboardInterrupt:
-        code = 130  # it came before the command had begun, or after it had ended
+        code = INTERRUPTED  # it came before the command had begun, or after it had ended
     ended = time.perf_counter()
     over.set()
     with contextlib.suppress(KeyboardInterrupt):
