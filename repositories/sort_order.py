@@ -3,9 +3,10 @@
 NULL comes last, whatever the direction. The primary key is always the last column, so that no two rows are level.
 """
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import cache
 from typing import Any, Final, Self
 
 from sqlalchemy import ColumnElement, UnaryExpression, and_, false, inspect, or_, tuple_
@@ -46,6 +47,11 @@ class SortKey:
     @property
     def name(self) -> str:
         return ("-" if self.descending else "") + str(self.attribute.key)
+
+    @property
+    def type(self) -> Any:
+        """The column's. An attribute searches for it each time."""
+        return _type(self.attribute.class_, self.attribute.key)
 
     @property
     def nullable(self) -> bool:
@@ -139,12 +145,17 @@ def sort_values(keys: Order, row: Any) -> list[Any]:
 
 def written_values(keys: Order, values: Sequence[Any]) -> list[Any]:
     """Sort values as a cursor can hold them."""
-    return [_written(key.attribute.type, value) for key, value in zip(keys, values, strict=True)]
+    return [_written(key.type, value) for key, value in zip(keys, values, strict=True)]
 
 
 def read_values(keys: Order, values: Sequence[Any]) -> list[Any]:
     """What a cursor holds, as the columns have it. Raises `ValueError` or `LookupError` where it doesn't fit."""
-    return [_read(key.attribute.type, value) for key, value in zip(keys, values, strict=True)]
+    return [_read(key.type, value) for key, value in zip(keys, values, strict=True)]
+
+
+@cache
+def _type(model: Hashable, name: str) -> Any:
+    return getattr(model, name).type
 
 
 def _written(type_: Any, value: Any) -> Any:
