@@ -15,6 +15,7 @@ from typer.main import get_command
 
 from app.cli.errors import Terminated
 from app.cli.exit_codes import ExitCode
+from app.cli.interrupts import interrupts_kept
 from app.cli.menu import Menu
 
 application = typer.Typer(
@@ -39,12 +40,13 @@ def main(arguments: Sequence[str] | None = None, *, container: object | None = N
     command = get_command(application)
     threading.excepthook = _thread_failed
     try:
-        code = command.main(
-            args=None if arguments is None else list(arguments),
-            prog_name="gatehouse",
-            standalone_mode=False,
-            obj=container,
-        )
+        with interrupts_kept():
+            code = command.main(
+                args=None if arguments is None else list(arguments),
+                prog_name="gatehouse",
+                standalone_mode=False,
+                obj=container,
+            )
     except typer.TyperException as error:
         show = getattr(error, "show", None)
         if show is None:

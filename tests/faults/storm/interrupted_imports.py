@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 from app.cli import main
 
@@ -77,5 +78,15 @@ def interrupted(file: Path, delay: float | None) -> tuple[int, float]:
     return code, max(ended - sent, 0.0) if sent else 0.0
 
 
+def _unraisable(failure: Any) -> None:
+    """An interrupt between two commands is nobody's."""
+    if failure.exc_type is not KeyboardInterrupt:
+        sys.__unraisablehook__(failure)
+
+
 if __name__ == "__main__":
+    # Between two commands it is nobody's.
+    sys.unraisablehook = lambda failure: (
+        None if failure.exc_type is KeyboardInterrupt else sys.__unraisablehook__(failure)
+    )
     rounds(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]))
