@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError, InvalidRequestError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.util import await_only, greenlet_spawn
 
-from database import sqlite
+from database import sqlite, sqlite_thread
 from database.errors import DatabaseUnavailable, DriverError
 
 GRACE: Final = 0.1
@@ -31,6 +31,7 @@ def name_connect_failures(engine: AsyncEngine) -> None:
     def connect(dialect: Any, _record: Any, arguments: list[Any], options: dict[str, Any]) -> Any:
         if dialect.name == "sqlite":
             sqlite.make_folder(arguments)
+            options = {"async_creator_fn": sqlite_thread.connect} | options
         connecting = greenlet_spawn(dialect.loaded_dbapi.connect, *arguments, **options)
         try:
             return await_only(_or_not_at_all(connecting, unwanted))

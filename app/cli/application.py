@@ -79,7 +79,9 @@ def main(arguments: Sequence[str] | None = None, *, container: object | None = N
 
 
 def _thread_failed(failure: threading.ExceptHookArgs) -> None:
-    """A thread of a driver that was given up, as its disk was slower than the command, finds no loop to report to."""
+    """A library's thread that was given up, as what it waits for was slower than the command, finds nobody to report
+    to. A thread of SQLite's driver says nothing by itself (`database.sqlite_thread`).
+    """
     kind = failure.exc_type.__name__
     logging.getLogger("gatehouse.cli").debug("a thread ended with %s", kind, exc_info=failure.exc_value)
 

@@ -1,9 +1,7 @@
 """The engine: opened by `running()` alone, named when it can't be reached."""
 
-import asyncio
 import socket
 import sys
-import threading
 from pathlib import Path
 
 import pytest
@@ -109,10 +107,6 @@ async def test_a_file_that_can_not_be_a_database_is_unavailable(tmp_path: Path) 
     async with running(Container(settings=settings)) as container:
         with pytest.raises(DatabaseUnavailable, match=tmp_path.name):
             await container.user_dao().get(1)
-        # The driver's thread ends by telling this loop, which must still be there to hear it.
-        for thread in threading.enumerate():
-            if "_connection_worker_thread" in thread.name:
-                await asyncio.to_thread(thread.join, 5)
 
 
 async def test_the_folder_of_a_sqlite_file_is_made_on_connecting_and_not_before(tmp_path: Path) -> None:

@@ -180,7 +180,7 @@ def test_a_database_that_cannot_be_used_is_one_line(
 def test_a_thread_that_fails_after_a_command_prints_no_traceback(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A SQLite connection whose closing the disk held up reports to a loop that is closed."""
+    """One that was given up, and reports to a loop that is closed."""
 
     def report() -> None:
         msg = "Event loop is closed"
