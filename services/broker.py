@@ -3,8 +3,6 @@
 from pathlib import Path
 from typing import Any, Final
 
-from celery import Celery
-
 DELIVER: Final = "gatehouse.deliver"
 """The task that handles a message of the outbox; its argument is the message's id."""
 ACTING_USER: Final = "gatehouse_acting_user"
@@ -84,10 +82,8 @@ class Broker:
             "beat_schedule_filename": str(self._folder / "beat"),
         }
 
-    def for_publishing(self) -> Celery:
-        """A Celery application that sends tasks by name, waits for no broker longer than `SOCKET_TIMEOUT`, and is
-        nobody's current one.
-        """
+    def options_for_publishing(self) -> dict[str, Any]:
+        """Those of a Celery application that only sends, and waits for no broker longer than `SOCKET_TIMEOUT`."""
         options = self.options()
         if self.redis:
             options["broker_transport_options"] |= {
@@ -102,9 +98,7 @@ class Broker:
             }
         options["result_backend"] = None
         options["task_publish_retry_policy"] = {"max_retries": 1, "interval_start": 0}
-        application = Celery("gatehouse.publisher", set_as_current=False)
-        application.conf.update(options)
-        return application
+        return options
 
     def _transport_options(self) -> dict[str, Any]:
         if self.embedded:

@@ -1,12 +1,9 @@
-"""CeleryPublisher: messages as Celery tasks."""
+"""CeleryPublisher: messages as Celery tasks. Celery itself is imported by whoever sends (docs/decisions/0045)."""
 
 import asyncio
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
-
-from celery import Celery
-from kombu.exceptions import KombuError
 
 from domain.outbox_message import OutboxMessage
 from services.broker import ACTING_USER, DELIVER, REQUEST_ID, TRACE_PARENT, Broker
@@ -24,10 +21,17 @@ class CeleryPublisher:
         await asyncio.to_thread(self._publish, messages)
 
     @cached_property
-    def _celery(self) -> Celery:
-        return self._broker.for_publishing()
+    def _celery(self) -> Any:
+        """An application that is nobody's current one."""
+        from celery import Celery  # noqa: PLC0415 - as above
+
+        application = Celery("gatehouse.publisher", set_as_current=False)
+        application.conf.update(self._broker.options_for_publishing())
+        return application
 
     def _publish(self, messages: Sequence[OutboxMessage]) -> None:
+        from kombu.exceptions import KombuError  # noqa: PLC0415 - as above
+
         try:
             with self._celery.producer_or_acquire() as producer:
                 for message in messages:

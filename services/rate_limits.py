@@ -8,20 +8,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from limits import RateLimitItem, parse_many
-from limits.aio.storage import RedisStorage
 from limits.aio.strategies import FixedWindowRateLimiter
-from redis.asyncio import ConnectionPool
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from limits.errors import StorageError
 
 from domain.errors import TooManyAttempts
 from services.attempts import Attempts
 
 log = logging.getLogger("gatehouse.rate_limits")
 
-ANSWERS_WITHIN: Final = 0.25
-"""Seconds that Redis has to take a connection, and for each answer."""
 ASK_AGAIN_AFTER: Final = 5.0
 """Seconds for which a Redis that didn't answer isn't asked again."""
 
@@ -46,9 +40,11 @@ class RateLimits:
         self._redis: FixedWindowRateLimiter | None = None
         self._ask_redis_at = 0.0
         if redis_url is not None:
-            pool = redis_pool(redis_url.get_secret_value())
+            from services import redis_attempts  # noqa: PLC0415 - for those who have one (docs/decisions/0045)
+
+            pool = redis_attempts.redis_pool(redis_url.get_secret_value())
             on_close(pool.aclose)
-            self._redis = FixedWindowRateLimiter(_redis_storage(pool))
+            self._redis = FixedWindowRateLimiter(redis_attempts.redis_storage(pool))
 
     async def hit(self, purpose: str, *, account: str | None = None, address: str | None = None) -> None:
         """Count one attempt: first on the address, and where that has any left on the account, so that one address
@@ -72,9 +68,10 @@ class RateLimits:
         if self._redis is not None and time.monotonic() >= self._ask_redis_at:
             try:
                 return await _hit(self._redis, rate, *key)
-            except (RedisError, OSError) as error:
+            except (StorageError, OSError) as error:
                 self._ask_redis_at = time.monotonic() + ASK_AGAIN_AFTER
-                log.warning("Redis doesn't answer (%s): attempts are counted in memory", type(error).__name__)
+                what = type(error.storage_error if isinstance(error, StorageError) else error).__name__
+                log.warning("Redis doesn't answer (%s): attempts are counted in memory", what)
         return await _hit(self._memory, rate, *key)
 
 
@@ -83,14 +80,3 @@ async def _hit(limiter: FixedWindowRateLimiter, rate: RateLimitItem, *key: str) 
         return None
     ends, _ = await limiter.get_window_stats(rate, *key)
     return max(1, math.ceil(ends - time.time()))
-
-
-def redis_pool(url: str) -> ConnectionPool:
-    """Tries once: who waits is a request. Its own timeouts, as a cancellation would leave a connection half made."""
-    patience = {"socket_timeout": ANSWERS_WITHIN, "socket_connect_timeout": ANSWERS_WITHIN}
-    return ConnectionPool.from_url(url, retry=Retry(NoBackoff(), 0), **patience)
-
-
-def _redis_storage(pool: ConnectionPool) -> RedisStorage:
-    options: Any = {"connection_pool": pool}
-    return RedisStorage("redis://", implementation="redispy", key_prefix="gatehouse", **options)

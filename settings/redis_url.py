@@ -1,11 +1,12 @@
 """The address of Redis, which may hold a password: never shown."""
 
 from pydantic import SecretStr
-from redis import ConnectionPool
 
 
 def accepted_redis_url(value: SecretStr) -> SecretStr:
     """The URL as it is. Raises ValueError, which never repeats it, for what is no URL of Redis."""
+    from redis import ConnectionPool  # noqa: PLC0415 - for those who have one (docs/decisions/0045)
+
     text = value.get_secret_value()
     try:
         if not text.startswith(("redis://", "rediss://")):

@@ -115,3 +115,10 @@ def test_each_door_opens_alone(name: str, tmp_path: Path) -> None:
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["containers", "app.api"])
+def test_what_few_processes_need_is_not_imported_by_all(name: str) -> None:
+    program = f"import sys, {name}; print([it for it in ('alembic', 'celery', 'kombu', 'redis') if it in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "[]\n", "")

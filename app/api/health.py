@@ -99,6 +99,7 @@ async def _ask(schema: Schema) -> tuple[Database, Migrations]:
         asking.cancel()  # what that takes need not be waited for
         return "unreachable", "unknown"
     try:
-        return "ok", "ok" if asking.result() == schema.head else "behind"
+        # In a thread, as it reads files.
+        return "ok", "ok" if asking.result() == await asyncio.to_thread(lambda: schema.head) else "behind"
     except DatabaseError:
         return "unreachable", "unknown"

@@ -17,7 +17,7 @@ from pydantic import SecretStr
 
 from containers import Container, running
 from domain.errors import TooManyAttempts
-from services import RateLimits, rate_limits
+from services import RateLimits, redis_attempts
 from services.attempts import Attempts
 from settings import Settings, SettingsError
 
@@ -118,7 +118,7 @@ def redis_url(monkeypatch: pytest.MonkeyPatch) -> str:
     def pool(_: str) -> Any:
         return fakeredis.FakeAsyncRedis(server=server).connection_pool
 
-    monkeypatch.setattr("services.rate_limits.redis_pool", pool)
+    monkeypatch.setattr("services.redis_attempts.redis_pool", pool)
     return "redis://127.0.0.1:1/0"
 
 
@@ -138,7 +138,7 @@ async def test_redis_is_not_told_whose_attempts_it_counts(redis_url: str) -> Non
     settings = Settings(redis_url=redis_url, rate_limits={"login_account": "5/minute"})
     async with running(Container(settings=settings)) as container:
         await container.rate_limits().hit("login", account=who)
-    pool = rate_limits.redis_pool(redis_url)
+    pool = redis_attempts.redis_pool(redis_url)
     keys = [key async for key in redis.asyncio.Redis(connection_pool=pool).scan_iter("*login_account*")]
     await pool.aclose()
     assert keys
