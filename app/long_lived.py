@@ -1,4 +1,4 @@
-"""What a server has when it has started, it keeps: the garbage collector needn't look at it again and again."""
+"""What a process has imported, it keeps: the garbage collector needn't look at it again and again."""
 
 import gc
 from collections.abc import Iterator
@@ -16,3 +16,17 @@ def long_lived() -> Iterator[None]:
         yield
     finally:
         gc.unfreeze()
+
+
+@contextmanager
+def collected_later() -> Iterator[None]:
+    """For the length of the block nothing is collected: imports make a hundred thousand objects and no garbage, and the
+    collector would be a sixth of their time.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()

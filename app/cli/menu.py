@@ -8,6 +8,8 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_group_from_info
 from typer.models import TyperInfo
 
+from app.long_lived import collected_later
+
 
 class Entry(NamedTuple):
     """A line of the menu: the module whose `application` is the command, and what it is for."""
@@ -47,7 +49,8 @@ class Menu(TyperGroup):
         return name, command if name is None else self._command(name), rest
 
     def _command(self, name: str) -> Any:
-        application: typer.Typer = import_module(ENTRIES[name].module).application
+        with collected_later():
+            application: typer.Typer = import_module(ENTRIES[name].module).application
         group = get_group_from_info(
             TyperInfo(application), pretty_exceptions_short=False, rich_markup_mode=None, suggest_commands=True
         )

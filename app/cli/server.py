@@ -12,7 +12,7 @@ from typing import Any, Final
 import uvicorn
 from uvicorn.importer import import_from_string
 
-from app.long_lived import long_lived
+from app.long_lived import collected_later, long_lived
 from containers import Container, running
 
 APPLICATION: Final = "app.api:create_app"
@@ -30,8 +30,10 @@ class Server(uvicorn.Server):
     def __init__(self, container: Container, *, application: str = APPLICATION, **options: Any) -> None:
         self._container = container
         self._kept = ExitStack()
+        with collected_later():
+            create = import_from_string(application)
         config = uvicorn.Config(
-            import_from_string(application)(container),
+            create(container),
             log_config=None,
             # Ours names no query, as that holds e-mail addresses.
             access_log=False,

@@ -5,7 +5,7 @@ import gc
 from pathlib import Path
 
 from app.cli.server import Server
-from app.long_lived import long_lived
+from app.long_lived import collected_later, long_lived
 from containers import Container
 from settings import Settings
 
@@ -14,6 +14,15 @@ def test_for_the_length_of_a_block() -> None:
     with long_lived():
         assert gc.get_freeze_count() > 10_000
     assert gc.get_freeze_count() == 0
+
+
+def test_imports_are_not_interrupted_by_the_collector_which_is_left_as_it_was() -> None:
+    with collected_later():
+        assert not gc.isenabled()
+        with collected_later():
+            pass
+        assert not gc.isenabled()
+    assert gc.isenabled()
 
 
 def test_while_a_server_serves(tmp_path: Path) -> None:
