@@ -82,6 +82,9 @@ PYTHON: Final = [
 test_resource_guide.py).
 """
 
+TESTS: Final = [block for block in PYTHON if "def test_" in block.code]
+PROGRAMS: Final = [block for block in PYTHON if block not in TESTS]
+
 
 @pytest.fixture
 def environment(databases: Databases, tmp_path: Path) -> dict[str, str]:
@@ -91,14 +94,20 @@ def environment(databases: Databases, tmp_path: Path) -> dict[str, str]:
     return inherited | own
 
 
-@pytest.mark.parametrize("block", PYTHON, ids=str)
+@pytest.mark.parametrize("block", PROGRAMS, ids=str)
 def test_python_block_runs(block: Block, environment: dict[str, str], tmp_path: Path) -> None:
     """Trap 20: documented examples did not run."""
-    if "def test_" in block.code:
-        (tmp_path / "test_block.py").write_text(block.code, encoding="utf-8")
-        arguments = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", str(ROOT / "pyproject.toml"), str(tmp_path)]
-    else:
-        arguments = ["-W", "error", "-c", RUNNER, _name(block.document), str(block.line), block.code]
+    arguments = ["-W", "error", "-c", RUNNER, _name(block.document), str(block.line), block.code]
+    _run([sys.executable, *arguments], environment, tmp_path)
+
+
+@pytest.mark.parametrize("document", sorted({block.document for block in TESTS}), ids=_name)
+def test_python_blocks_that_are_tests_pass(document: Path, environment: dict[str, str], tmp_path: Path) -> None:
+    """A document's in one run, as a run takes ten times what a block does."""
+    for block in TESTS:
+        if block.document == document:
+            (tmp_path / f"test_line_{block.line}.py").write_text(block.code, encoding="utf-8")
+    arguments = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", str(ROOT / "pyproject.toml"), str(tmp_path)]
     _run([sys.executable, *arguments], environment, tmp_path)
 
 
