@@ -5,6 +5,7 @@ from statistics import median
 from sqlalchemy import URL
 
 from benchmarks.effort import Effort
+from benchmarks.http.counting import turns_per_second
 from benchmarks.http.peer import OURS, PEERS, Peer
 from benchmarks.http.rounds import CONNECTIONS, Figures, Table, measured, scaled
 from benchmarks.http.work import WORKS, Work
@@ -32,8 +33,9 @@ async def measure(url: URL, effort: Effort) -> Section:
 
 
 async def processes(url: URL, effort: Effort) -> Section:
-    """Ours in two processes beside one."""
+    """Ours in two processes beside one, and what the machine has for two processes at all."""
     rows = []
+    alone: dict[int, list[float]] = {1: [], 2: []}
     for work in WORKS:
         found: dict[int, list[tuple[float, float]]] = {1: [], 2: []}
         for _ in range(effort.rounds):
@@ -42,12 +44,18 @@ async def processes(url: URL, effort: Effort) -> Section:
         one, two = (median(rate for rate, _ in runs) for runs in found.values())
         busy = [f"{median(share for _, share in runs):.0%}" for runs in found.values()]
         rows.append([work.name, f"{one:.0f}", f"{two:.0f}", f"{two / one:.2f}", *busy])
+        for count, turns in alone.items():
+            turns += [turns_per_second(count, effort.seconds / 2) for _ in range(effort.rounds)]
+    gain = median(alone[2]) / median(alone[1])
     return Section(
         "Two processes",
         "Gatehouse in one process and in two, on this machine's cores, which the database and the load share.",
         ["work", "requests/s of one", "of two", "×", "cores busy with one", "with two"],
         rows,
-        ["Cores that are busy with one process leave the second one nothing to run on."],
+        [
+            "Cores that are busy with one process leave the second one nothing to run on.",
+            f"Two processes that only compute, with nothing beside them, do {gain:.2f} times what one does.",
+        ],
     )
 
 

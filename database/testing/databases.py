@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from sqlalchemy import make_url
 
-from database.testing import mariadb_server, server
+from database.testing import mariadb_server, renewal, server
 from database.testing.given_settings import GivenSettings
 from database.testing.isolated_container import CONTAINERS
 
@@ -61,7 +61,7 @@ class Databases:
         self._numbers = itertools.count(1)
         self._shared: dict[str, str] = {}
         self._untouched: dict[str, int] = {}
-        self._emptied: list[str] = []
+        self._emptied: dict[str, list[str]] = {backend: [] for backend in BACKENDS}
 
     def shared(self, backend: str) -> str:
         """The URL of the one that the isolated tests of this worker have in common. Nothing is ever stored in it:
@@ -81,8 +81,8 @@ class Databases:
 
     def create(self, backend: str, *, migrated: bool = True) -> str:
         """The URL of a new one, of one of the `BACKENDS`."""
-        if backend == "mariadb" and migrated and self._emptied:
-            return self._emptied.pop()
+        if migrated and self._emptied[backend]:
+            return self._emptied[backend].pop()
         return self._copy(backend, f"{self._worker}_{next(self._numbers)}", migrated=migrated)
 
     def drop(self, url: str) -> None:
@@ -96,9 +96,11 @@ class Databases:
                 Path(f"{name}{suffix}").unlink(missing_ok=True)
         elif parsed.get_backend_name() == "mariadb":
             if mariadb_server.restore(name, self._template("mariadb")):
-                self._emptied.append(url)
+                self._emptied["mariadb"].append(url)
             else:
                 mariadb_server.drop(name)
+        elif renewal.renew(name, self._portrait()):
+            self._emptied["postgresql"].append(url)
         else:
             server.drop(name)
 
@@ -124,8 +126,15 @@ class Databases:
                 name = make_url(url).database or ""
                 if backend == "sqlite":
                     _fold(name)
+                elif backend == "postgresql":
+                    made.with_suffix(".portrait").write_text(renewal.portrait(name), encoding="utf-8")
                 made.write_text(name, encoding="utf-8")
             return made.read_text(encoding="utf-8")
+
+    def _portrait(self) -> str:
+        """Of PostgreSQL's template; empty before there is one."""
+        made = self._run.folder / "postgresql.template"
+        return made.with_suffix(".portrait").read_text(encoding="utf-8") if made.exists() else ""
 
 
 @contextmanager
