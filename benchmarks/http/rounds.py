@@ -1,6 +1,5 @@
 """Rounds: every peer once in each, one after the other, so that what the machine does meanwhile meets them alike."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import median
@@ -68,9 +67,8 @@ async def measured(url: URL, peers: Sequence[Peer], *, rounds: int, seconds: flo
 
 async def scaled(url: URL, peer: Peer, work: Work, *, processes: int, seconds: float) -> tuple[float, float]:
     """Requests per second of so many processes of one peer, and how busy the machine's cores were."""
-    await table.trim(_text(url))
+    await table.create(_text(url))
     with Server(peer.python, peer.path, _text(url), pool_size=CONNECTIONS, processes=processes) as server:
-        await asyncio.sleep(3)  # each process opens the port when it is ready
         await _run(server, work, seconds / 4)
         cores = Cores()
         done = await _run(server, work, seconds)
