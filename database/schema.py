@@ -84,7 +84,7 @@ class Schema:
     @cached_property
     def _steps(self) -> Any:
         """`MigrationSteps`. Alembic would be a tenth of the start of every process (docs/decisions/0045)."""
-        from database.migration_steps import MigrationSteps  # noqa: PLC0415 - as above
+        from database.migration_steps import MigrationSteps  # noqa: PLC0415 - Alembic is slow to import
 
         return MigrationSteps(self._location)
 

@@ -5,25 +5,24 @@ then ends by raising "Event loop is closed", which Python prints with a tracebac
 whichever test runs by then; and the connection's file is closed by the garbage collector, whenever that comes.
 """
 
-from collections.abc import Awaitable
 from threading import Thread
 from typing import Any
 
+from aiosqlite import Connection, core
 
-def connect(*arguments: Any, **options: Any) -> Awaitable[Any]:
+
+def connect(*arguments: Any, **options: Any) -> Connection:
     """What `aiosqlite.connect` returns, with a thread that ends in silence; for SQLAlchemy's `async_creator_fn`."""
-    # As with every driver, only whoever connects imports it.
-    from aiosqlite import core  # noqa: PLC0415 - as above
-
-    def work(calls: Any) -> None:
-        while True:
-            try:
-                core._connection_worker_thread(calls)  # noqa: SLF001 - the thread's own target
-            except RuntimeError:  # nobody hears of this call; those behind it close the connection
-                if not calls.empty():
-                    continue
-            return
-
     connection = core.connect(*arguments, **options)
-    connection._thread = Thread(target=work, args=(connection._tx,), daemon=True)  # noqa: SLF001 - as SQLAlchemy does
+    connection._thread = Thread(target=_work, args=(connection._tx,), daemon=True)  # noqa: SLF001 - no public way to it
     return connection
+
+
+def _work(calls: Any) -> None:
+    while True:
+        try:
+            core._connection_worker_thread(calls)  # noqa: SLF001 - what aiosqlite's own thread runs, not a copy of it
+        except RuntimeError:  # nobody hears of this call; those behind it close the connection
+            if not calls.empty():
+                continue
+        return

@@ -23,14 +23,14 @@ class CeleryPublisher:
     @cached_property
     def _celery(self) -> Any:
         """An application that is nobody's current one."""
-        from celery import Celery  # noqa: PLC0415 - as above
+        from celery import Celery  # noqa: PLC0415 - slow to import, and most processes send nothing
 
         application = Celery("gatehouse.publisher", set_as_current=False)
         application.conf.update(self._broker.options_for_publishing())
         return application
 
     def _publish(self, messages: Sequence[OutboxMessage]) -> None:
-        from kombu.exceptions import KombuError  # noqa: PLC0415 - as above
+        from kombu.exceptions import KombuError  # noqa: PLC0415 - likewise, a part of Celery
 
         try:
             with self._celery.producer_or_acquire() as producer:

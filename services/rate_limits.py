@@ -40,7 +40,7 @@ class RateLimits:
         self._redis: FixedWindowRateLimiter | None = None
         self._ask_redis_at = 0.0
         if redis_url is not None:
-            from services import redis_attempts  # noqa: PLC0415 - for those who have one (docs/decisions/0045)
+            from services import redis_attempts  # noqa: PLC0415 - Redis's client is slow to import
 
             pool = redis_attempts.redis_pool(redis_url.get_secret_value())
             on_close(pool.aclose)

@@ -5,7 +5,7 @@ from pydantic import SecretStr
 
 def accepted_redis_url(value: SecretStr) -> SecretStr:
     """The URL as it is. Raises ValueError, which never repeats it, for what is no URL of Redis."""
-    from redis import ConnectionPool  # noqa: PLC0415 - for those who have one (docs/decisions/0045)
+    from redis import ConnectionPool  # noqa: PLC0415 - slow to import, and most have no Redis
 
     text = value.get_secret_value()
     try:

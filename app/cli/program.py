@@ -6,8 +6,8 @@ from app.cli.application import main
 
 
 def program() -> int:
-    """Run `sys.argv`'s command and return its exit code, for `sys.exit`. What is there by then goes with the process:
-    without the collector's last look at it, a fifth of a short command's time.
+    """Run `sys.argv`'s command and return its exit code, for `sys.exit`. What is there by then goes with the process,
+    without the collector's last look at it (docs/decisions/0045).
     """
     code = main()
     gc.freeze()

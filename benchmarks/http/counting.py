@@ -20,5 +20,5 @@ print(turns)
 def turns_per_second(processes: int, seconds: float) -> float:
     """Of so many processes at the same time, in all."""
     command = [sys.executable, "-c", PROGRAM, str(seconds)]
-    running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(processes)]  # noqa: S603 - ours
+    running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(processes)]  # noqa: S603 - PROGRAM
     return sum(int(process.communicate()[0]) for process in running) / seconds

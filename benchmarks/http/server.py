@@ -51,7 +51,7 @@ class Server:
 
     def _started(self, descriptor: int) -> "subprocess.Popen[bytes]":
         command = [*self._command, str(descriptor)]
-        return subprocess.Popen(command, env=self._environment, cwd=ROOT, pass_fds=[descriptor])  # noqa: S603 - our own
+        return subprocess.Popen(command, env=self._environment, cwd=ROOT, pass_fds=[descriptor])  # noqa: S603 - a peer
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from sqlalchemy import make_url
 
-from database.testing import mariadb_server, renewal, server
+from database.testing import mariadb_server, restore, server
 from database.testing.given_settings import GivenSettings
 from database.testing.isolated_container import CONTAINERS
 
@@ -99,7 +99,7 @@ class Databases:
                 self._emptied["mariadb"].append(url)
             else:
                 mariadb_server.drop(name)
-        elif renewal.renew(name, self._portrait()):
+        elif restore.restore(name, self._fingerprint()):
             self._emptied["postgresql"].append(url)
         else:
             server.drop(name)
@@ -127,14 +127,14 @@ class Databases:
                 if backend == "sqlite":
                     _fold(name)
                 elif backend == "postgresql":
-                    made.with_suffix(".portrait").write_text(renewal.portrait(name), encoding="utf-8")
+                    made.with_suffix(".fingerprint").write_text(restore.fingerprint(name), encoding="utf-8")
                 made.write_text(name, encoding="utf-8")
             return made.read_text(encoding="utf-8")
 
-    def _portrait(self) -> str:
+    def _fingerprint(self) -> str:
         """Of PostgreSQL's template; empty before there is one."""
         made = self._run.folder / "postgresql.template"
-        return made.with_suffix(".portrait").read_text(encoding="utf-8") if made.exists() else ""
+        return made.with_suffix(".fingerprint").read_text(encoding="utf-8") if made.exists() else ""
 
 
 @contextmanager

@@ -23,32 +23,11 @@ def failures(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return ended
 
 
-def test_a_thread_that_is_held_up_closes_its_connection_after_the_loop_and_says_nothing(
-    tmp_path: Path, failures: list[str]
+@pytest.mark.parametrize("heard", [False, True], ids=["the closing", "a call before it"])
+def test_the_file_is_closed_in_silence_when_the_loop_has_ended_before(
+    tmp_path: Path, failures: list[str], *, heard: bool
 ) -> None:
-    settings = Settings(database={"url": f"sqlite:///{tmp_path}/slow.db"})
-    release, drivers = threading.Event(), list[Any]()
-
-    async def use() -> None:
-        async with running(Container(settings=settings)) as container:
-            async with container.engine().connect() as connection:
-                await connection.execute(text("SELECT 1"))
-                drivers.append((await connection.get_raw_connection()).driver_connection)
-            drivers[0]._tx.put_nowait((None, release.wait))  # a disk that stalls
-
-    asyncio.run(use())
-    driver = drivers[0]
-    assert driver._thread.is_alive()
-    release.set()
-    driver._thread.join(JOIN_WITHIN)
-    assert not driver._thread.is_alive()
-    assert failures == []
-
-
-def test_a_statement_that_is_held_up_after_the_loop_does_not_keep_the_connection_open(
-    tmp_path: Path, failures: list[str]
-) -> None:
-    """Its report is the one that finds no loop, and the closing stands in the queue behind it."""
+    """Which call it is whose report finds no loop."""
     settings = Settings(database={"url": f"sqlite:///{tmp_path}/slow.db"})
     release, held = threading.Event(), list[Any]()
 
@@ -57,11 +36,13 @@ def test_a_statement_that_is_held_up_after_the_loop_does_not_keep_the_connection
             async with container.engine().connect() as connection:
                 await connection.execute(text("SELECT 1"))
                 driver: Any = (await connection.get_raw_connection()).driver_connection
-            held.extend((driver, driver._conn, asyncio.get_running_loop().create_future()))
-            driver._tx.put_nowait((held[2], release.wait))
+            held.extend((driver, driver._conn))
+            waiting = asyncio.get_running_loop().create_future() if heard else None
+            driver._tx.put_nowait((waiting, release.wait))  # a disk that stalls
 
     asyncio.run(use())
-    driver, file, _ = held
+    driver, file = held
+    assert driver._thread.is_alive()
     release.set()
     driver._thread.join(JOIN_WITHIN)
     assert not driver._thread.is_alive()

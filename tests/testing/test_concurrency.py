@@ -21,8 +21,7 @@ from tests.conftest import FIGURE, ROOT
 TESTS = 200
 AT_ONCE = 40
 """A server has 100 connections, unless told otherwise."""
-ON_WORKERS = 80
-TRUNCATED = 20
+TRUNCATED = 50
 """Enough to say what one takes."""
 
 
@@ -163,12 +162,12 @@ def ran(folder: Path, tests: int, conftest: str) -> dict[str, Counter[str]]:
     return total
 
 
-def test_two_workers_leave_nothing_and_are_timed_against_truncating(
+def test_200_tests_on_two_workers_leave_nothing_and_are_timed_against_truncating(
     tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
-    kit = ran(tmp_path / "isolated", ON_WORKERS, CONFTEST)
+    kit = ran(tmp_path / "isolated", TESTS, CONFTEST)
     truncating = ran(tmp_path / "truncating", TRUNCATED, CONFTEST + TRUNCATING)
-    for figures, tests in ((kit, ON_WORKERS), (truncating, TRUNCATED)):
+    for figures, tests in ((kit, TESTS), (truncating, TRUNCATED)):
         assert figures["tests"] == {"sqlite": tests, "postgresql": tests}
         assert figures["databases"] == {"sqlite": 2, "postgresql": 2}
         assert figures["rows left"] == {"sqlite": 0, "postgresql": 0}
@@ -177,4 +176,4 @@ def test_two_workers_leave_nothing_and_are_timed_against_truncating(
         each = (
             f"isolated {ours:.1f} ms each, truncating between tests {theirs:.1f} ms: {theirs / ours:.1f} times as long"
         )
-        record_property(FIGURE, f"{backend}: {ON_WORKERS} tests on 2 workers, {each}")
+        record_property(FIGURE, f"{backend}: {TESTS} tests on 2 workers, {each}")

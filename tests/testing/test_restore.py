@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import make_url
 
 from containers import Container, running
-from database.testing import renewal, server
+from database.testing import restore, server
 from database.testing.databases import Databases
 from domain import SYSTEM, acting_as
 from settings import Settings
@@ -28,7 +28,7 @@ def name_of(url: str) -> str:
     return make_url(url).database or ""
 
 
-def renewed(databases: Databases, url: str) -> bool:
+def restored(databases: Databases, url: str) -> bool:
     databases.drop(url)
     if url not in databases._emptied["postgresql"]:
         return False
@@ -60,7 +60,7 @@ async def test_what_leaves_the_template_as_it_was_is_emptied(databases: Database
         with acting_as(SYSTEM):
             await container.user_service().create({"email": "left@example.com"})
     await sent(left, sql)
-    assert renewed(databases, left)
+    assert restored(databases, left)
     assert await sent(left, "SELECT count(*) FROM users") == 0
     assert await sent(left, "SELECT count(*) FROM audit_entries") == 0
     assert await sent(left, "SELECT to_regclass('notes')::text") is None
@@ -82,35 +82,37 @@ async def test_what_leaves_the_template_as_it_was_is_emptied(databases: Database
         "UPDATE alembic_version SET version_num = '0001'",
         "DROP TABLE idempotency_keys",
         "SELECT lo_create(0)",
+        "COMMENT ON TABLE users IS 'further'",
+        "CREATE TEXT SEARCH CONFIGURATION further (COPY = simple)",
         SETTING.format("SET default_transaction_read_only = on"),
         SETTING.format("CONNECTION LIMIT 3"),
     ],
 )
 async def test_what_is_not_the_templates_is_dropped(databases: Databases, left: str, sql: str) -> None:
     await sent(left, sql)
-    assert not renewed(databases, left)
+    assert not restored(databases, left)
     assert server.databases_of(name_of(left)) == []
 
 
 async def test_whoever_is_left_connected_is_ended(databases: Databases, left: str) -> None:
     connection = await asyncpg.connect(left)
     await connection.execute("BEGIN; LOCK TABLE users")
-    assert renewed(databases, left)
+    assert restored(databases, left)
     with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
         await connection.execute("SELECT 1")
     await connection.close()
 
 
-async def test_a_template_whose_migrations_store_rows_has_no_portrait(databases: Databases, left: str) -> None:
-    assert renewal.portrait(name_of(left))
+async def test_a_template_whose_migrations_store_rows_has_no_fingerprint(databases: Databases, left: str) -> None:
+    assert restore.fingerprint(name_of(left))
     async with running(Container(settings=Settings(database={"url": left}))) as container:
         with acting_as(SYSTEM):
             await container.user_service().create({"email": "seed@example.com"})
-    assert renewal.portrait(name_of(left)) == ""
-    assert not renewal.renew(name_of(left), "")
+    assert restore.fingerprint(name_of(left)) == ""
+    assert not restore.restore(name_of(left), "")
 
 
-def test_a_database_that_is_gone_is_not_renewed(databases: Databases, left: str) -> None:
-    portrait = renewal.portrait(name_of(left))
+def test_a_database_that_is_gone_is_not_restored(databases: Databases, left: str) -> None:
+    fingerprint = restore.fingerprint(name_of(left))
     server.drop(name_of(left))
-    assert not renewal.renew(name_of(left), portrait)
+    assert not restore.restore(name_of(left), fingerprint)
