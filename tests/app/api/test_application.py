@@ -14,6 +14,7 @@ from domain import SYSTEM, Role, User, acting_as
 from repositories.testing import FakeSessionProvider
 from settings import Settings
 from tests.fakes import InMemoryUsers, over_fakes
+from tests.patience import until_ready
 
 
 def client_of(app: FastAPI, token: str = "") -> httpx2.AsyncClient:
@@ -36,7 +37,7 @@ async def test_production_serves_no_docs(settings: Settings) -> None:
     async with running(Container(settings=production)) as container, client_of(create_app(container)) as client:
         for path in ("/docs", "/redoc", "/openapi.json", "/docs/oauth2-redirect"):
             assert (await client.get(path)).status_code == 404
-        assert (await client.get("/health/ready")).status_code == 200
+        await until_ready(client)
 
 
 async def test_development_serves_its_docs(client: httpx2.AsyncClient) -> None:
@@ -114,7 +115,7 @@ async def test_an_application_without_container_starts_again_and_again_from_the_
         async with app.router.lifespan_context(app):
             containers.append(app.state.container)
             async with client_of(app) as client:
-                assert (await client.get("/health/ready")).status_code == 200
+                await until_ready(client)
     monkeypatch.setenv("DATABASE_URL", other_url)
     async with app.router.lifespan_context(app):
         containers.append(app.state.container)
@@ -129,7 +130,7 @@ async def test_an_application_without_container_starts_again_and_again_from_the_
 async def test_an_application_over_a_given_container_enters_it_itself(settings: Settings) -> None:
     app = create_app(Container(settings=settings))
     async with app.router.lifespan_context(app), client_of(app) as client:
-        assert (await client.get("/health/ready")).status_code == 200
+        await until_ready(client)
 
 
 def test_creating_an_application_connects_to_nothing_and_writes_nothing(tmp_path: Path) -> None:

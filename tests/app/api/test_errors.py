@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import MutableMapping
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from fastapi import FastAPI
 
 from app.api import create_app
+from app.api.health import ANSWERS_WITHIN
 from containers import Container, running
 from database.errors import (
     CommitOutcomeUnknown,
@@ -27,6 +29,7 @@ from database.errors import (
 from settings import Settings
 from tests.app.api.problem_document import READINESS, assert_problem
 from tests.fakes import FailingUsers
+from tests.patience import until_ready
 
 
 async def test_an_unknown_address_is_404(client: httpx2.AsyncClient) -> None:
@@ -165,8 +168,35 @@ async def test_an_unmigrated_database_is_behind_and_503(unmigrated_url: str) -> 
         assert (await client.get("/health/live")).status_code == 200
 
         await container.schema().upgrade()
-        assert (await client.get("/health/ready")).status_code == 200
+        await until_ready(client)
         assert_problem(await client.get("/v1/users"), 401, "not_authenticated")
+
+
+async def test_a_process_that_stood_still_itself_blames_no_database(
+    container: Container, client: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    schema = container.schema()
+
+    async def asked_before_the_pause() -> str | None:
+        time.sleep(ANSWERS_WITHIN * 1.5)  # noqa: ASYNC251 - the whole loop stands still
+        await asyncio.sleep(0.01)
+        return schema.head
+
+    monkeypatch.setattr(schema, "current", asked_before_the_pause)
+    with container.schema.override(schema):
+        ready = await client.get("/health/ready")
+    assert ready.status_code == 200, ready.text
+
+
+async def test_a_database_without_an_answer_is_waited_for_no_longer_than_that(
+    container: Container, client: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    schema = container.schema()
+    monkeypatch.setattr(schema, "current", asyncio.Event().wait)
+    begun = time.monotonic()
+    with container.schema.override(schema):
+        assert_problem(await client.get("/health/ready"), 503, "database_unreachable", facts=READINESS)
+    assert time.monotonic() - begun >= ANSWERS_WITHIN
 
 
 async def test_a_ready_service_tells_no_version_and_no_host(client: httpx2.AsyncClient, settings: Settings) -> None:
