@@ -16,7 +16,7 @@ router = APIRouter(prefix="/health", tags=["health"])
 
 ANSWERS_WITHIN: Final = 0.5
 """Seconds after which a database that hasn't answered counts as unreachable."""
-PIECES: Final = 10
+PIECES: Final = 5
 """The wait for it is in pieces: when this process itself stands still, that is one piece gone, not all its patience."""
 FREE_WITHIN: Final = 0.05
 """Seconds after which a pool without a free connection counts as exhausted. A burst is over sooner."""

@@ -182,7 +182,7 @@ async def test_sqlite_refuses_a_second_writer_at_once_and_lets_a_reader_in(
                 pass
         with pytest.raises(SecondWriterImpossible):
             await asyncio.create_task(_requires_new(transaction))
-        assert time.perf_counter() - begun < 0.1
+        assert time.perf_counter() - begun < 1, "nothing waits for the writer"
         async with transaction(Propagation.REQUIRES_NEW, read_only=True) as reader:
             seen = (await reader.session.scalars(text("SELECT text FROM notes"))).all()
         assert seen == ["before"]

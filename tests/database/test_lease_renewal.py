@@ -76,22 +76,22 @@ async def test_a_database_that_hangs_at_a_renewal_costs_nothing_until_the_lease_
 async def test_a_renewal_that_fails_is_tried_again(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     async with over(settings, renew_every=0.02) as container:
         await add(container)
-        (before,) = await leases(container)
         real: Callable[..., Any] = node_leases.renew
-        asked = 0
+        asked, before = 0, None
 
         async def fail_twice(*arguments: Any, **options: Any) -> bool:
-            nonlocal asked
+            nonlocal asked, before
             asked += 1
             if asked <= 2:
                 raise OperationalError("UPDATE", {}, OSError())
+            if before is None:
+                before = (await leases(container))[0]["expires_at"]
             return bool(await real(*arguments, **options))
 
         monkeypatch.setattr(node_leases, "renew", fail_twice)
         async with asyncio.timeout(10):
-            while (await leases(container))[0]["expires_at"] <= before["expires_at"]:  # noqa: ASYNC110
+            while before is None or (await leases(container))[0]["expires_at"] <= before:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
-        assert asked >= 3
 
 
 async def test_no_secret_and_no_holder_is_logged(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:

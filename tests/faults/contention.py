@@ -10,13 +10,13 @@ from sqlalchemy import Column, Integer, MetaData, Table, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from containers import Container
-from database import execute_transaction
+from database import Retry, execute_transaction
 from tests.faults.percentiles import percentiles
 
 metadata = MetaData()
 counters = Table("fault_counters", metadata, Column("id", Integer, primary_key=True), Column("value", Integer))
-ATTEMPTS: Final = 100
-"""So many that only a retry that never waits runs out of them."""
+RETRY: Final = Retry(attempts=100, timeout=None)
+"""So many that only a retry that never waits runs out of them, however long a busy machine takes for them."""
 
 
 @dataclass
@@ -58,7 +58,7 @@ async def count_up(container: Container, count: int, *, tasks: int = 32) -> Cont
         for _ in numbers:
             begun = time.perf_counter()
             try:
-                await execute_transaction(container.transaction(), callback, isolation="SERIALIZABLE", retry=ATTEMPTS)
+                await execute_transaction(container.transaction(), callback, isolation="SERIALIZABLE", retry=RETRY)
             except Exception as error:
                 contended.failed.append(repr(error))
             contended.latencies.append(time.perf_counter() - begun)
@@ -87,7 +87,7 @@ async def lock_crosswise(container: Container, pairs: int) -> Contended:
 
         begun = time.perf_counter()
         try:
-            await execute_transaction(container.transaction(), callback, retry=ATTEMPTS)
+            await execute_transaction(container.transaction(), callback, retry=RETRY)
         except Exception as error:
             contended.failed.append(repr(error))
         contended.latencies.append(time.perf_counter() - begun)

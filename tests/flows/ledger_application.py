@@ -4,6 +4,7 @@ Run as a program it is served as `gatehouse serve` serves: `--port PORT`.
 """
 
 import asyncio
+import gc
 import sys
 
 from fastapi import FastAPI
@@ -36,4 +37,6 @@ if __name__ == "__main__":
     container = Container()
     configure_logs(container.settings())
     server = Server(container, application="tests.flows.ledger_application:application", port=int(sys.argv[-1]))
-    sys.exit(0 if asyncio.run(server.until_told()) else 1)
+    served = asyncio.run(server.until_told())
+    gc.freeze()  # as the command line ends, too
+    sys.exit(0 if served else 1)

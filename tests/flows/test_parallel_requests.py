@@ -11,10 +11,10 @@ from fastapi import FastAPI
 from containers import Container
 
 
-async def created(client: httpx2.AsyncClient, number: int) -> httpx2.Response:
+async def created(client: httpx2.AsyncClient, name: str) -> httpx2.Response:
     """As a client does that is told to come again: a slow machine can't serve 200 at once within the pool's timeout."""
     for _ in range(10):
-        response = await client.post("/v1/users", json={"email": f"user{number}@example.com"})
+        response = await client.post("/v1/users", json={"email": f"{name}@example.com"})
         if response.status_code != 503:
             break
         await asyncio.sleep(float(response.headers["Retry-After"]))
@@ -37,7 +37,7 @@ async def test_two_hundred_parallel_creates_make_two_hundred_rows(
                 trust_env=False,
                 limits=httpx2.Limits(max_connections=200),
             ) as client:
-                responses = await asyncio.gather(*(created(client, number) for number in range(200)))
+                responses = await asyncio.gather(*(created(client, f"user{number}") for number in range(200)))
         finally:
             server.should_exit = True
             await serving
@@ -55,6 +55,6 @@ async def test_two_hundred_parallel_creates_make_two_hundred_rows(
 async def test_of_a_hundred_parallel_creates_of_one_address_one_wins(
     client: httpx2.AsyncClient, container: Container
 ) -> None:
-    responses = await asyncio.gather(*(client.post("/v1/users", json={"email": "ada@example.com"}) for _ in range(100)))
+    responses = await asyncio.gather(*(created(client, "ada") for _ in range(100)))
     assert collections.Counter(response.status_code for response in responses) == {201: 1, 409: 99}
     assert container.schema().connections_in_use == 0

@@ -11,6 +11,8 @@ from collections import Counter, defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from containers import Container, running
 from database.testing import isolated
 from database.testing.databases import Databases
@@ -25,9 +27,9 @@ TRUNCATED = 50
 """Enough to say what one takes."""
 
 
-async def one_test(url: str, number: int, inside: set[int], pause: float) -> int:
+async def one_test(database: dict[str, object], number: int, inside: set[int], pause: float) -> int:
     """Commits three times, and must see its own two accounts only. The number of tests beside it at its end."""
-    async with isolated(Container(settings=Settings(database={"url": url}))) as container:
+    async with isolated(Container(settings=Settings(database=database))) as container:
         users, dao = container.user_service(), container.user_dao()
         with acting_as(SYSTEM):
             await users.create({"email": f"first{number}@example.com"})
@@ -48,11 +50,12 @@ async def test_200_tests_at_once_see_their_own_rows_and_leave_none(
     backend: str, databases: Databases, record_property: Callable[[str, object], None]
 ) -> None:
     url = databases.create(backend)
+    database = {"url": url, "connect_timeout": 60.0}  # forty connect at once, on one core
     gate, inside = asyncio.Semaphore(AT_ONCE), set[int]()
 
     async def in_its_turn(number: int) -> int:
         async with gate:
-            return await one_test(url, number, inside, pause=0.02 if backend == "postgresql" else 0)
+            return await one_test(database, number, inside, pause=0.02 if backend == "postgresql" else 0)
 
     started = time.perf_counter()
     beside = await asyncio.gather(*(in_its_turn(number) for number in range(TESTS)))
@@ -150,7 +153,7 @@ def ran(folder: Path, tests: int, conftest: str) -> dict[str, Counter[str]]:
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=240,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
@@ -162,6 +165,7 @@ def ran(folder: Path, tests: int, conftest: str) -> dict[str, Counter[str]]:
     return total
 
 
+@pytest.mark.timeout(480)
 def test_200_tests_on_two_workers_leave_nothing_and_are_timed_against_truncating(
     tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
