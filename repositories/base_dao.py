@@ -91,7 +91,7 @@ class BaseDao(Generic[T]):
         alone, plan = self._sessions.alone(), instance_plan(self.model)
         if alone is not None and plan is not None and type(self).query is BaseDao.query:
             found = await alone.send_alone(by_id(self.model, alone.dialect, include_deleted), {"p0": id})
-            return plan.instance(found.rows[0]) if found.rows else None
+            return plan.instances(found.rows)[0] if found.rows else None
         return await self.query(include_deleted=include_deleted).eq("id", id).first()
 
     async def get_locked(self, id: int) -> T:

@@ -6,6 +6,7 @@ columns, composites, relationships that load along, listeners to loads) is left 
 
 from collections.abc import Iterable, Sequence
 from functools import cache
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import inspect
@@ -23,21 +24,31 @@ class InstancePlan:
     def __init__(self, mapper: Mapper[Any]) -> None:
         self.keys = column_keys(mapper.class_)
         self._manager = mapper.class_manager
+        self._model: Any = mapper.class_
         primary = [self.keys.index(mapper.get_property_by_column(column).key) for column in mapper.primary_key]
-        self._primary = primary
+        # In a row, which is a tuple as drivers give it; either way a tuple again.
+        place = primary[0]
+        self._identity = itemgetter(*primary) if len(primary) > 1 else itemgetter(slice(place, place + 1))
         identity_class, _, token = mapper.identity_key_from_primary_key((0,) * len(primary))
         self._identity_class, self._token = identity_class, token
+        self._state = type(instance_state(self._manager.new_instance()))  # after the first one it can be made by itself
 
     def instances(self, rows: Iterable[Sequence[Any]]) -> list[Any]:
-        """One for each row."""
-        return [self.instance(row) for row in rows]
-
-    def instance(self, row: Sequence[Any]) -> Any:
-        """A model that has been read and belongs to no session."""
-        made = self._manager.new_instance()
-        made.__dict__.update(zip(self.keys, row, strict=True))
-        identity = tuple([row[place] for place in self._primary])
-        instance_state(made).key = self._identity_class, identity, self._token
+        """One for each row, as one that has been read and belongs to no session. What a row has behind the attributes
+        is passed over.
+        """
+        # What the manager's `new_instance` does, without its calls: they take half as long again.
+        model, manager, state, keys = self._model, self._manager, self._state, self.keys
+        new, place_of_state = model.__new__, manager.STATE_ATTR
+        identity_class, identity, token = self._identity_class, self._identity, self._token
+        made = []
+        for row in rows:
+            instance = new(model)
+            known = instance.__dict__
+            known[place_of_state] = of_it = state(instance, manager)
+            known.update(zip(keys, row, strict=False))
+            of_it.key = identity_class, identity(row), token
+            made.append(instance)
         return made
 
 

@@ -213,7 +213,7 @@ class Query(Conditions[T]):
         alone, plan = self._alone(), instance_plan(self.model)
         if alone is not None and plan is not None and not self._several:
             rows = (await alone.send_alone(*bounded._said(COUNTED, alone.dialect))).rows  # noqa: SLF001 - another of its class
-            return Page(plan.instances(row[:-1] for row in rows), rows[0][-1] if rows else 0)
+            return Page(plan.instances(rows), rows[0][-1] if rows else 0)
         async with self.sessions.reading(several=self._several) as session:
             found: Sequence[Any] = (await bounded.run(session, TOTAL)).all()
         return Page([row[0] for row in found], found[0][1] if found else 0)
