@@ -26,18 +26,18 @@ class InstancePlan:
         self._manager = mapper.class_manager
         self._model: Any = mapper.class_
         primary = [self.keys.index(mapper.get_property_by_column(column).key) for column in mapper.primary_key]
-        # In a row, which is a tuple as drivers give it; either way a tuple again.
-        place = primary[0]
-        self._identity = itemgetter(*primary) if len(primary) > 1 else itemgetter(slice(place, place + 1))
+        # Of a row; a slice where there is one place, as that alone would give no tuple.
+        self._identity = itemgetter(*(primary if len(primary) > 1 else [slice(primary[0], primary[0] + 1)]))
         identity_class, _, token = mapper.identity_key_from_primary_key((0,) * len(primary))
         self._identity_class, self._token = identity_class, token
-        self._state = type(instance_state(self._manager.new_instance()))  # after the first one it can be made by itself
+        # Of an instance that the manager made itself, which tells the mapper that there are instances.
+        self._state = type(instance_state(self._manager.new_instance()))
 
     def instances(self, rows: Iterable[Sequence[Any]]) -> list[Any]:
         """One for each row, as one that has been read and belongs to no session. What a row has behind the attributes
         is passed over.
         """
-        # What the manager's `new_instance` does, without its calls: they take half as long again.
+        # What the manager's `new_instance` does, without a call for each part of each row of a page.
         model, manager, state, keys = self._model, self._manager, self._state, self.keys
         new, place_of_state = model.__new__, manager.STATE_ATTR
         identity_class, identity, token = self._identity_class, self._identity, self._token

@@ -12,6 +12,7 @@ from database import node_leases
 from database.errors import NodeLeaseLost
 from settings import Settings
 from tests.database.test_leased_ids import add, change, leases, over
+from tests.patience import until
 
 pytestmark = pytest.mark.database("own")
 
@@ -26,9 +27,11 @@ async def test_it_is_renewed_by_a_timer(settings: Settings) -> None:
     async with over(settings, renew_every=0.05) as container:
         await add(container)
         (before,) = await leases(container)
-        async with asyncio.timeout(10):
-            while (await leases(container))[0]["expires_at"] <= before["expires_at"]:  # noqa: ASYNC110
-                await asyncio.sleep(0.02)
+
+        async def renewed() -> bool:
+            return bool((await leases(container))[0]["expires_at"] > before["expires_at"])
+
+        await until(renewed, within=10)
         (after,) = await leases(container)
         assert after["holder"] == before["holder"]
         assert after["used_until"] > before["used_until"]
@@ -40,9 +43,7 @@ async def test_a_lease_that_another_process_took_is_noticed(
     async with over(settings, renew_every=0.05) as container:
         await add(container)
         await change(container, holder="somebody else")
-        async with asyncio.timeout(10):
-            while container.id_generator().ready:  # noqa: ASYNC110
-                await asyncio.sleep(0.02)
+        await until(lambda: not container.id_generator().ready, within=10)
         with pytest.raises(NodeLeaseLost, match="another process took it"):
             container.id_generator().next_id()
         await add(container, "bob@example.com")
@@ -66,9 +67,7 @@ async def test_a_database_that_hangs_at_a_renewal_costs_nothing_until_the_lease_
             return True
 
         monkeypatch.setattr(node_leases, "renew", hang)
-        async with asyncio.timeout(10):
-            while asked < 3:  # noqa: ASYNC110
-                await asyncio.sleep(0.02)
+        await until(lambda: asked >= 3, within=10)
         await add(container, "bob@example.com")
     assert "could not be renewed: TimeoutError" in caplog.text
 
@@ -89,9 +88,11 @@ async def test_a_renewal_that_fails_is_tried_again(settings: Settings, monkeypat
             return bool(await real(*arguments, **options))
 
         monkeypatch.setattr(node_leases, "renew", fail_twice)
-        async with asyncio.timeout(10):
-            while before is None or (await leases(container))[0]["expires_at"] <= before:  # noqa: ASYNC110
-                await asyncio.sleep(0.02)
+
+        async def renewed() -> bool:
+            return before is not None and (await leases(container))[0]["expires_at"] > before
+
+        await until(renewed, within=10)
 
 
 async def test_no_secret_and_no_holder_is_logged(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:

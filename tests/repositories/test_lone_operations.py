@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import Iterator
 
 import pytest
-from sqlalchemy import event, inspect
-from sqlalchemy.orm import Session
+from sqlalchemy import MetaData, event, inspect
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from containers import Container
 from database import Propagation
 from database.errors import CheckViolation, SessionBelongsToAnotherTask, StaleVersion
-from domain import User, UserStatus
+from domain import Base, User, UserStatus
 from repositories import BaseDao, Query, UserDao
 from repositories.columns import column_keys
 from repositories.instances import instance_plan
@@ -47,6 +47,24 @@ async def test_reads_take_no_session(container: Container, sessions: list[Sessio
     page = await users.query().after(None, 1)
     assert [user.id for user in page.items] == [ann.id]
     assert sessions == []
+
+
+def test_a_row_gives_a_model_its_whole_identity_and_what_stands_behind_is_passed_over() -> None:
+    class Lending(Base):
+        __tablename__ = "lendings"
+        metadata = MetaData()
+
+        reader: Mapped[int] = mapped_column(primary_key=True)
+        until: Mapped[str]
+        book: Mapped[int] = mapped_column(primary_key=True)
+
+    plan = instance_plan(Lending)
+    assert plan is not None
+    [read] = plan.instances([(*({"reader": 3, "until": "May", "book": 7}[key] for key in plan.keys), "a total")])
+    assert (read.reader, read.until, read.book) == (3, "May", 7)
+    assert inspect(read).identity_key == inspect(Lending).identity_key_from_primary_key((3, 7))
+    assert inspect(read).detached
+    assert not inspect(read).modified
 
 
 async def test_what_is_read_is_what_a_session_reads(container: Container) -> None:

@@ -177,18 +177,19 @@ async def test_a_process_that_stood_still_itself_blames_no_database(
 ) -> None:
     schema = container.schema()
 
-    async def asked_before_the_pause() -> str | None:
-        time.sleep(ANSWERS_WITHIN * 1.5)  # noqa: ASYNC251 - the whole loop stands still
-        await asyncio.sleep(0.01)
+    async def asked_when_somebody_blocks_the_loop() -> str | None:
+        asyncio.get_running_loop().call_soon(time.sleep, ANSWERS_WITHIN * 1.5)
+        for _ in range(2):  # round trips
+            await asyncio.sleep(0.01)
         return schema.head
 
-    monkeypatch.setattr(schema, "current", asked_before_the_pause)
+    monkeypatch.setattr(schema, "current", asked_when_somebody_blocks_the_loop)
     with container.schema.override(schema):
         ready = await client.get("/health/ready")
     assert ready.status_code == 200, ready.text
 
 
-async def test_a_database_without_an_answer_is_waited_for_no_longer_than_that(
+async def test_a_database_without_an_answer_is_waited_for_and_then_unreachable(
     container: Container, client: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     schema = container.schema()
@@ -196,7 +197,7 @@ async def test_a_database_without_an_answer_is_waited_for_no_longer_than_that(
     begun = time.monotonic()
     with container.schema.override(schema):
         assert_problem(await client.get("/health/ready"), 503, "database_unreachable", facts=READINESS)
-    assert time.monotonic() - begun >= ANSWERS_WITHIN
+    assert ANSWERS_WITHIN <= time.monotonic() - begun < ANSWERS_WITHIN * 5
 
 
 async def test_a_ready_service_tells_no_version_and_no_host(client: httpx2.AsyncClient, settings: Settings) -> None:
