@@ -64,10 +64,12 @@ def carry(
             # What arrived in flight is the future's own error: `work` asks it itself.
             future = work.send(None) if arrived is None or in_flight else work.throw(arrived)
     except StopIteration as done:
-        if held is None:
-            result: T = done.value
-            return result
-        raise held.cause from None
+        if held is not None:
+            raise held.cause from None
+        if unit.teardown is not None and not to_its_end:
+            raise unit.given_up() from None  # what was done is rolled back
+        result: T = done.value
+        return result
     except BaseException as error:
         if held is None:
             raise

@@ -19,6 +19,7 @@ from database import direct_commit, lost_commit, read_only
 from database.carry import carry, carry_in_task
 from database.direct_statement import Plans
 from database.errors import (
+    BlockNeverLeft,
     CommitOutcomeUnknown,
     ConnectionLost,
     DriverError,
@@ -48,6 +49,8 @@ async def commit(session: ProvidedSession, unit: Unit, plans: Plans) -> None:
     `CommitOutcomeUnknown` when its answer was lost; where the unit can find out (`database.lost_commit`), it returns
     instead, or raises `ConnectionLost`.
     """
+    if unit.joined or any(frame.of_block for frame in unit.frames):
+        unit.root.doom(BlockNeverLeft())
     try:
         if not session.clean and not (unit.transactional and unit.root.doomed):
             # A step of its own: a connection lost in here is no unknown outcome.

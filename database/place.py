@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import sys
+from inspect import CO_ASYNC_GENERATOR
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final
@@ -64,8 +65,12 @@ def calling_place() -> str:
     return f"{outermost.f_code.co_filename}:{outermost.f_lineno}"
 
 
-def calling_stack(frame: FrameType | None = None) -> tuple[Place, ...]:
-    """The frames of the running task that are neither machinery nor a framework's, innermost first."""
+def calling_stack(
+    frame: FrameType | None = None, generators: list[FrameType] | None = None
+) -> tuple[Place, ...]:
+    """The frames of the running task that are neither machinery nor a framework's, innermost first. Those of them that
+    are async generators' are added to `generators`.
+    """
     stack: list[Place] = []
     kinds, others = _kinds, 0
     frame = sys._getframe(1) if frame is None else frame  # noqa: SLF001 - as above
@@ -76,6 +81,8 @@ def calling_stack(frame: FrameType | None = None) -> tuple[Place, ...]:
             kind = _kind(code.co_filename)
         if kind == _PLACE:
             stack.append((code.co_filename, frame.f_lineno))
+            if code.co_flags & CO_ASYNC_GENERATOR and generators is not None:
+                generators.append(frame)
             if len(stack) == DEEPEST:
                 break
             others = 0

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, Final, NoReturn, Protocol
 
 from sqlalchemy import CompoundSelect, Select, event
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncResult, AsyncSession, AsyncSessionTransaction
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncResult, AsyncSession, AsyncSessionTransaction
 from sqlalchemy.orm import Session
 from sqlalchemy.orm.exc import StaleDataError
 
@@ -224,6 +224,35 @@ class ProvidedSession(AsyncSession):
         unit = self._unit
         unit.check_use()
         await carry(super().flush(objects), unit)
+
+    # Each of the following is one call of the unit's, from its wait for a connection on.
+
+    async def get(self, *arguments: Any, **options: Any) -> Any:
+        return await carry(super().get(*arguments, **options), self._unit)
+
+    async def get_one(self, *arguments: Any, **options: Any) -> Any:
+        return await carry(super().get_one(*arguments, **options), self._unit)
+
+    async def refresh(self, *arguments: Any, **options: Any) -> None:
+        await carry(super().refresh(*arguments, **options), self._unit)
+
+    async def merge(self, *arguments: Any, **options: Any) -> Any:
+        return await carry(super().merge(*arguments, **options), self._unit)
+
+    async def merge_all(self, *arguments: Any, **options: Any) -> Any:
+        return await carry(super().merge_all(*arguments, **options), self._unit)
+
+    async def delete(self, instance: object) -> None:
+        await carry(super().delete(instance), self._unit)
+
+    async def delete_all(self, instances: Any) -> None:
+        await carry(super().delete_all(instances), self._unit)
+
+    async def run_sync(self, *arguments: Any, **options: Any) -> Any:
+        return await carry(super().run_sync(*arguments, **options), self._unit)
+
+    async def connection(self, *arguments: Any, **options: Any) -> AsyncConnection:
+        return await carry(super().connection(*arguments, **options), self._unit)
 
     async def commit(self) -> None:
         self._only_the_block("commit")

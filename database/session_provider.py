@@ -3,24 +3,28 @@
 import asyncio
 import math
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from contextvars import Token
-from types import TracebackType
+from functools import partial
+from types import FrameType, TracebackType
 from typing import Any, TypeVar
+from weakref import ref
 
 from sqlalchemy import Executable
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from database import ending
 from database import read_only as reading
+from database.abandonment import generators_of
 from database.autoflush import flushing
 from database.direct_statement import Answer
 from database.errors import SecondWriterImpossible, TransactionTimeout
 from database.isolation import isolation_level
 from database.lone_statement import send_alone
 from database.place import calling_place, calling_stack
-from database.session import SessionProvider
+from database.session import ProvidedSession, SessionProvider
 from database.session_factory import SessionFactory
+from database.teardown import tear_down, torn_down
 from database.transaction import Transaction, ambient, leave, own_block
 from database.unit import Unit
 
@@ -150,7 +154,10 @@ class UnitBlock(AbstractAsyncContextManager[Transaction]):
         engine = self._factory.engine()
         if self._with_ids and not unit.read_only and not unit.lone and not self._factory.ids.ready:
             await self._factory.ids.lease(engine, self._lease_block)
-        unit.stack = stack = calling_stack()
+        generators: list[FrameType] = []
+        unit.stack = stack = calling_stack(generators=generators)
+        if generators:
+            unit.generators = generators_of(generators)
         unit.enter(f"{stack[0][0]}:{stack[0][1]}" if stack else calling_place(), parent=_holder(outer, engine))
         if not unit.transactional and one_writer(engine):
             writer = open_writer(engine, own_task_only=False)
@@ -165,6 +172,7 @@ class UnitBlock(AbstractAsyncContextManager[Transaction]):
         session.info["transaction"] = transaction = Transaction(unit, unit.root, session, owner=engine, outer=outer)
         if self._ambiently:
             self._token = ambient.set(transaction)
+        unit.watch = ref(self, partial(_dropped, session, self._factory))
         return transaction
 
     def _lease_block(self) -> "UnitBlock":
@@ -177,6 +185,9 @@ class UnitBlock(AbstractAsyncContextManager[Transaction]):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         unit, failure = self._unit, error
+        if unit.teardown is not None or _by_another_task(unit):
+            await self._end_from_outside(error)
+            return
         if self._bound is not None:
             try:
                 await self._bound.__aexit__(kind, error, traceback)
@@ -198,6 +209,39 @@ class UnitBlock(AbstractAsyncContextManager[Transaction]):
                 self._factory.left(unit)
         if failure is not error and failure is not None:
             raise failure
+
+    async def _end_from_outside(self, error: BaseException | None) -> None:
+        """By another task than the owner, or by an owner who comes too late: the unit is rolled back. Raises
+        `SessionBelongsToAnotherTask`, or `SessionEnded` for the owner, at what would be a normal end of any work.
+        """
+        unit, session = self._unit, self._session
+        worked = unit.statements > 0 or not session.clean
+        if self._bound is not None:
+            with suppress(TransactionTimeout):
+                await self._bound.__aexit__(None, None, None)  # or it would cancel the owner's later work
+        leave(self._token, self._outer)
+        told = unit.belongs_to_another() if unit.opener is not asyncio.current_task() else unit.given_up()
+        if not unit.ended:
+            await torn_down(tear_down(session, unit, self._factory.left))
+        if error is None and worked:
+            raise told
+
+
+def _by_another_task(unit: Unit) -> bool:
+    try:
+        return not unit.mine()
+    except RuntimeError:  # the event loop has ended: nobody else is at work
+        return False
+
+
+def _dropped(session: ProvidedSession, factory: SessionFactory, _block: object) -> None:
+    """The garbage collector has found a block that was not left. In any thread."""
+    unit: Unit = session.sync_session.unit  # type: ignore[attr-defined]  # a GuardedSession
+    if unit.ended or unit.teardown is not None or unit.task is None:
+        return
+    unit.abandoned = True
+    with suppress(RuntimeError):  # the event loop is closed: the engine's disposal closes what is open
+        unit.task.get_loop().call_soon_threadsafe(tear_down, session, unit, factory.left)
 
 
 @asynccontextmanager
@@ -236,7 +280,7 @@ async def joined(block: Transaction, *, autoflush: bool, read_only: bool) -> Asy
         if reads_only:
             await session.flush()  # what was changed in it is refused here, not stored by the outer block
     finally:
-        if reads_only:
+        if reads_only and not _by_another_task(unit):
             unit.read_only_blocks -= 1
             if unit.read_only_engaged and not unit.read_only_blocks:
                 await session.run_sync(reading.disengage, unit)
@@ -250,7 +294,7 @@ def open_writer(engine: AsyncEngine, *, own_task_only: bool) -> Unit | None:
         if (
             block.owner is engine
             and unit.transactional
-            and not unit.ended
+            and not unit.over
             and not unit.read_only
             and (unit.mine() or not own_task_only)
         ):
@@ -261,7 +305,7 @@ def open_writer(engine: AsyncEngine, *, own_task_only: bool) -> Unit | None:
 
 def _holder(block: Transaction | None, engine: AsyncEngine) -> Unit | None:
     while block is not None:
-        if block.owner is engine and block.unit.connected and not block.unit.ended and block.unit.mine():
+        if block.owner is engine and block.unit.connected and not block.unit.over and block.unit.mine():
             return block.unit
         block = block.outer
     return None

@@ -41,7 +41,7 @@ class Transaction:
     @property
     def active(self) -> bool:
         """Whether work done now is part of a transaction."""
-        return self.unit.transactional and not self.unit.ended and self.outcome is None
+        return self.unit.transactional and not self.unit.over and self.outcome is None
 
     @property
     def outcome(self) -> Outcome | None:
@@ -93,12 +93,12 @@ def innermost(owner: Callable[[], object]) -> Transaction | None:
     open.
     """
     block = ambient.get()
-    while block is not None and block.unit.ended:
+    while block is not None and block.unit.over:
         block = block.outer
     if block is None:
         return None
     wanted = owner()
-    while block is not None and (block.unit.ended or block.owner != wanted):
+    while block is not None and (block.unit.over or block.owner != wanted):
         block = block.outer
     return block
 
@@ -125,7 +125,7 @@ def own_transaction(owner: Callable[[], object]) -> Transaction | None:
 def current_transaction() -> Transaction | None:
     """The innermost transaction this task has open, of whichever container; None outside."""
     block = ambient.get()
-    while block is not None and block.unit.ended:
+    while block is not None and block.unit.over:
         block = block.outer
     return block if block is not None and block.unit.mine() and block.unit.transactional else None
 
@@ -135,6 +135,6 @@ def ambient_name() -> str | None:
     from any thread.
     """
     block = ambient.get()
-    while block is not None and (block.unit.ended or block.name is None):
+    while block is not None and (block.unit.over or block.name is None):
         block = block.outer
     return None if block is None else block.name

@@ -4,10 +4,12 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from contextvars import Token
 from functools import partial
-from types import TracebackType
+from types import FrameType, TracebackType
 
 from database import ending
+from database.abandonment import generators_of
 from database.errors import (
+    BlockNeverLeft,
     IncompatibleTransaction,
     NoActiveTransaction,
     TransactionNotAllowed,
@@ -15,7 +17,7 @@ from database.errors import (
 )
 from database.isolation import isolation_level
 from database.outcome import Outcome
-from database.place import calling_place
+from database.place import calling_place, calling_stack
 from database.propagation import Propagation
 from database.session import SessionProvider
 from database.session_provider import EngineSessionProvider, bounded, joined, one_writer, owner_of
@@ -180,13 +182,20 @@ async def _join(
     autoflush: bool,
     read_only: bool,
 ) -> AsyncIterator[Transaction]:
-    """An exception that leaves it dooms the transaction."""
+    """An exception that leaves it dooms the transaction; so does never to be left, or by another task."""
+    unit = block.unit
+    unit.joined += 1
     try:
-        async with bounded(timeout, block.unit), joined(block, autoflush=autoflush, read_only=read_only):
+        async with bounded(timeout, unit), joined(block, autoflush=autoflush, read_only=read_only):
             yield block
     except BaseException as error:
-        block.frame.doom(error)
+        if unit.mine():
+            block.frame.doom(error)
+            unit.joined -= 1
         raise
+    if not unit.mine():
+        raise unit.belongs_to_another()
+    unit.joined -= 1
 
 
 @asynccontextmanager
@@ -209,12 +218,15 @@ async def _savepoint(
     if unit.foreign:
         unit.push("")
     frame = unit.top
+    frame.of_block = True
     nested = Transaction(unit, frame, session, owner=block.owner, outer=ambient.get())
     surroundings = ambient.get()
     token: Token[Transaction | None] | None = ambient.set(nested)
     try:
         async with bounded(timeout, unit), joined(nested, autoflush=autoflush, read_only=read_only):
             yield nested
+        if not unit.mine():
+            raise unit.belongs_to_another()
         if not frame.doomed and not unit.foreign:
             await session.flush()
         if frame.doomed:
@@ -223,6 +235,8 @@ async def _savepoint(
         if unit.foreign:
             unit.pop_released()
     except BaseException:
+        if not unit.mine():  # its owner may be at work; the transaction finds it open at its end, and rolls back
+            raise
         await ending.roll_back_to(savepoint, unit, frame)
         leave(token, surroundings)
         token = None
@@ -237,6 +251,9 @@ async def _foreign(
     provider: SessionProvider, *, read_only: bool, autoflush: bool, name: str | None, transactional: bool
 ) -> AsyncIterator[Transaction]:
     unit = Unit(name=name, read_only=read_only, transactional=transactional, foreign=True)
+    generators: list[FrameType] = []
+    calling_stack(generators=generators)
+    unit.generators = generators_of(generators)
     unit.enter(calling_place(), parent=None)
     outer = ambient.get()
     outcome = Outcome.ROLLED_BACK
@@ -249,6 +266,10 @@ async def _foreign(
             token = ambient.set(transaction)
             try:
                 yield transaction
+                if not unit.mine():
+                    raise unit.belongs_to_another()
+                if unit.joined or any(frame.of_block for frame in unit.frames):
+                    unit.root.doom(BlockNeverLeft())
                 if unit.root.doomed:
                     raise TransactionRolledBack from unit.root.cause
                 normally = True

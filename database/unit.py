@@ -6,7 +6,8 @@ whether an end was asked for by the block (only then commit and rollback are let
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+import weakref
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -18,6 +19,9 @@ from database.outcome import Outcome
 
 UNIT: Final = "gatehouse_unit"
 """The execution option under which a connection knows its unit."""
+
+OPENED_BY: Final = "gatehouse_opened_by"
+"""Under which a pooled connection knows the unit that took it."""
 
 Hook = Callable[[], Awaitable[object] | object]
 
@@ -67,6 +71,8 @@ class Frame:
     released_into: "Frame | None" = None
     gone: bool = False
     """Rolled back to; its work is undone and its hooks are dropped."""
+    of_block: bool = False
+    """It is a NESTED block's, which ends it."""
     after_commit: list[Hook] = field(default_factory=list)
     after_rollback: list[Hook] = field(default_factory=list)
 
@@ -107,6 +113,18 @@ class Unit:
     task: "asyncio.Task[object] | None" = None
     helper: "asyncio.Task[object] | None" = None
     """The task that runs hooks for its owner."""
+    generators: "Sequence[weakref.ref[AsyncGenerator[Any, Any]]]" = ()
+    """The async generators its block stands in: once one of them is gone, nobody will leave the block in its task."""
+    abandoned: bool = False
+    """Nobody will leave its block in its task: it is no ambient transaction any more, and is torn down."""
+    opener: "asyncio.Task[object] | None" = None
+    """The task that was its owner before it was torn down."""
+    teardown: "asyncio.Task[None] | None" = None
+    """The task that ends it in its owner's place (`database.teardown`)."""
+    watch: "weakref.ref[Any] | None" = None
+    """Tells of its block's end in the garbage collector."""
+    joined: int = 0
+    """How many `transaction()` blocks have joined it and were not left yet."""
     grace: float = 0.25
     """Seconds that a cancelled statement, COMMIT or ROLLBACK has to come to its own end."""
     connection: HeldConnection | None = None
@@ -169,14 +187,25 @@ class Unit:
         task = asyncio.current_task()
         return task is self.task or (task is not None and task is self.helper)
 
+    @property
+    def over(self) -> bool:
+        """True when nothing may join it: it has ended, or nobody will leave its block in its task."""
+        if not (self.ended or self.abandoned):
+            self.abandoned = any(generator() is None for generator in self.generators)
+        return self.ended or self.abandoned
+
     def check_use(self) -> None:
         """Raises `SessionBelongsToAnotherTask`, or `SessionEnded` for the owner itself."""
-        if asyncio.current_task() is self.task and not self.ended:
+        if asyncio.current_task() is self.task and not (self.ended or self.abandoned or self.generators):
             return  # as nearly always
         if not self.mine():
-            raise self.belongs_to_another()
-        if self.ended:
-            raise SessionEnded(self.place)
+            raise self.given_up() if asyncio.current_task() is self.opener else self.belongs_to_another()
+        if self.over and (self.ended or self.teardown is None):
+            raise self.given_up()
+
+    def given_up(self) -> SessionEnded:
+        """For its owner, who comes too late."""
+        return SessionEnded(self.place, abandoned=self.abandoned)
 
     def belongs_to_another(self) -> SessionBelongsToAnotherTask:
         user = asyncio.current_task()
@@ -200,6 +229,7 @@ class Unit:
         """The connection is there, and its transaction has begun."""
         self.connection = connection
         self.connected = True
+        connection.connection.info[OPENED_BY] = self
         if self.holders is not None:
             self.holders.connected(self)
 
@@ -255,6 +285,6 @@ class Unit:
     def end(self) -> None:
         """The connection is given back; the session stays refused for good."""
         self.ended = True
-        self.connection = None
+        self.connection, self.watch, self.generators = None, None, ()
         if self.holders is not None:
             self.holders.released(self)

@@ -19,6 +19,7 @@
     │   ├── ReadOnlyTransaction         a write in a block that reads only
     │   ├── SessionBelongsToAnotherTask
     │   ├── SessionEnded                the session outlived its block
+    │   ├── BlockNeverLeft              a block inside was not left: the cause of a TransactionRolledBack
     │   ├── SecondStatement             one statement was promised, and a second came
     │   └── SecondWriterImpossible      SQLite has one writer, and this task is it already
     ├── StaleVersion                    somebody else changed the row first
@@ -79,6 +80,7 @@ from database.errors.root import (
     NotSupported,
 )
 from database.errors.transaction import (
+    BlockNeverLeft,
     CommitOutcomeUnknown,
     IncompatibleTransaction,
     NoActiveTransaction,
@@ -96,6 +98,7 @@ from database.errors.transaction import (
 )
 
 __all__ = [
+    "BlockNeverLeft",
     "CheckViolation",
     "CommitOutcomeUnknown",
     "ConnectionLost",

@@ -123,16 +123,39 @@ class SessionBelongsToAnotherTask(TransactionError):
 
 
 class SessionEnded(TransactionError):
-    """The session was used after its block."""
+    """The session was used after its block. `abandoned` says that the block was not left in the task that entered it:
+    its work was rolled back.
+    """
 
-    def __init__(self, place: str) -> None:
+    def __init__(self, place: str, *, abandoned: bool = False) -> None:
         self.place = place
-        super().__init__(place)
+        self.abandoned = abandoned
+        super().__init__(place, abandoned)
 
     def __str__(self) -> str:
+        if self.abandoned:
+            return (
+                f"the block that provided this session, opened at {self.place}, was given up and rolled back: its "
+                "generator or context manager was dropped, or another task ended it. Leave a block in the task that "
+                "entered it, with `async with`; iterate a generator that opens one inside `contextlib.aclosing()`, or "
+                "make it a context manager with `contextlib.asynccontextmanager`."
+            )
         return (
             f"the block that provided this session, opened at {self.place}, has ended. "
             "Models stay usable; for more statements open a new block."
+        )
+
+
+class BlockNeverLeft(TransactionError):
+    """A `transaction()` block inside the transaction was entered and not left in its task before the transaction ended;
+    it is the cause of a `TransactionRolledBack`.
+    """
+
+    def __str__(self) -> str:
+        return (
+            "a `transaction()` block inside this one was entered and never left: its generator or context manager was "
+            "dropped, so its work may be half done. Enter it with `async with`, or iterate the generator that opens it "
+            "inside `contextlib.aclosing()`."
         )
 
 

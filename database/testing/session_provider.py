@@ -45,6 +45,6 @@ def refuse_second_unit(engine: AsyncEngine, *, instead: str = "") -> None:
 
 def _open_unit(engine: AsyncEngine) -> Unit | None:
     block = ambient.get()
-    while block is not None and (block.owner is not engine or block.unit.ended):
+    while block is not None and (block.owner is not engine or block.unit.over):
         block = block.outer
     return None if block is None else block.unit
