@@ -33,6 +33,7 @@ from database.errors import (
     TransactionIsOurs,
     TransactionRolledBack,
 )
+from database.returned_connections import refuse_open_transactions
 from database.unbroken import close_unbroken
 from database.unit import UNIT, Follower, Unit
 
@@ -64,6 +65,7 @@ def install(engine: AsyncEngine) -> None:
         return
     event.listen(target, "handle_error", _error)
     name_connect_failures(engine)
+    refuse_open_transactions(engine)
     event.listen(target, "do_execute", _execute)
     event.listen(target, "do_executemany", _execute_many)
     hook_savepoints(engine, begin=_savepoint, rollback=_rollback_savepoint, release=_release_savepoint)

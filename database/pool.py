@@ -21,8 +21,11 @@ from database.unbroken import Unbroken
 
 PING_TIMEOUT: Final = 1.0
 """Seconds after which a connection that doesn't answer is taken for dead."""
-OWN_CHECKIN: Final = 2
-"""Listeners to a connection's return that we have ourselves: here, and in `database.dialect_hooks`."""
+OWN_CHECKIN: Final = 3
+"""Listeners to a connection's return that we have ourselves: here, in `database.dialect_hooks` and in
+`database.returned_connections`."""
+OWN_CHECKOUT: Final = 2
+"""Listeners to its being taken: here, and in `database.returned_connections`."""
 IDLE_SINCE = "gatehouse_idle_since"
 
 
@@ -55,6 +58,10 @@ class Pool(AsyncAdaptedQueuePool):
     describe_holders: Callable[[], tuple[str, ...]] = staticmethod(lambda: ())
     """Who holds the connections: set by whoever knows."""
 
+    inside_transaction: bool = False
+    """Its connections are in a transaction all along, as an isolated test's is."""
+    is_open: Callable[[Any], bool] = staticmethod(lambda _driver: False)
+    """Whether something is open on a driver's connection: set by whoever knows."""
     checks_after_idle: float = 0.0
     """Seconds after which a connection is checked when it is taken."""
 
@@ -88,7 +95,7 @@ class Pool(AsyncAdaptedQueuePool):
         """Whether the next connection is there, in order, and used a moment ago: it is taken without a wait, outside
         SQLAlchemy's greenlet too. Not where others listen: they may have something to wait for.
         """
-        if len(self.dispatch.checkout) > 1:
+        if len(self.dispatch.checkout) > OWN_CHECKOUT:
             return False
         queue: Any = self._pool
         entries = queue._queue._queue  # noqa: SLF001 - asyncio's inside SQLAlchemy's: no queue has a public way to look
@@ -102,6 +109,7 @@ class Pool(AsyncAdaptedQueuePool):
             and (self._recycle < 0 or time.time() - entry.starttime < self._recycle)
             and time.monotonic() - entry.info.get(IDLE_SINCE, 0.0) < self.checks_after_idle
             and not has_ended(entry.driver_connection)
+            and not self.is_open(entry.driver_connection)
         )
 
     def keeps(self) -> bool:
@@ -113,7 +121,7 @@ class Pool(AsyncAdaptedQueuePool):
     def recreate(self) -> QueuePool:
         pool = super().recreate()
         again: Any = pool  # SQLAlchemy makes another of this class
-        again.target, again.checks_after_idle = self.target, self.checks_after_idle
+        again.target, again.checks_after_idle, again.is_open = self.target, self.checks_after_idle, self.is_open
         return pool
 
 

@@ -249,7 +249,15 @@ class ProvidedSession(AsyncSession):
         await carry(super().delete_all(instances), self._unit)
 
     async def run_sync(self, *arguments: Any, **options: Any) -> Any:
-        return await carry(super().run_sync(*arguments, **options), self._unit)
+        unit = self._unit
+        unit.in_function = True  # not carried: its statements are, one by one, and are asked for by its caller's lines
+        try:
+            result = await super().run_sync(*arguments, **options)
+        finally:
+            unit.in_function = False
+        if unit.teardown is not None:
+            raise unit.given_up()
+        return result
 
     async def connection(self, *arguments: Any, **options: Any) -> AsyncConnection:
         return await carry(super().connection(*arguments, **options), self._unit)

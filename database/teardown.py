@@ -61,7 +61,7 @@ async def _owners_call_has_ended(unit: Unit) -> None:
     """
     clock = asyncio.get_running_loop().time
     until = clock() + unit.grace
-    while unit.carried or unit.executing:
+    while unit.carried or unit.executing or unit.in_function:
         await asyncio.sleep(LOOK)
         if clock() > until:
             interruption.break_off_ending(unit)

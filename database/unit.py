@@ -137,6 +137,8 @@ class Unit:
     """Whether its statement is one that fetches the first rows when it was executed."""
     carried: bool = False
     """Whether its call to the driver is carried (`database.carry`)."""
+    in_function: bool = False
+    """Whether a function of the caller's runs in SQLAlchemy's greenlet (`run_sync`)."""
     cancelled: asyncio.CancelledError | None = None
     """The cancellation that waits for its statement's end."""
     spared: asyncio.CancelledError | None = None

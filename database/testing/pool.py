@@ -25,6 +25,8 @@ class _Turn:
 class IsolatedPool(Pool):
     """First come, first served. Raises `NeedsOwnDatabase` for a wait that can't end, or doesn't."""
 
+    inside_transaction = True
+
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._free = asyncio.Lock()

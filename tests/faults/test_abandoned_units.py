@@ -24,3 +24,24 @@ async def test_200_abandoned_units_lose_nothing_and_disturb_nobody(pool_of_two: 
         await campaign.run(RUNS)
         print(campaign)
         assert await campaign.problems() == []
+
+
+ENDED_BY_ANOTHER_TASK = (
+    *("left_by_raise", "left_by_break", "left_by_return", "never_continued", "read_only_left_by_break"),
+    *("transaction_left_by_raise", "generator_in_a_generator", "stack_of_another_task", "cancelled_meanwhile"),
+)
+
+
+@pytest.mark.parametrize("form", [FORMS[name] for name in ENDED_BY_ANOTHER_TASK], ids=ENDED_BY_ANOTHER_TASK)
+async def test_the_pools_own_guard_alone_loses_nothing(
+    pool_of_two: Settings, form: Form, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the guard of units switched off, so that another task rolls back under a call of the owner's, there may be
+    errors; what was answered is stored all the same.
+    """
+    monkeypatch.setattr("database.session_provider._by_another_task", lambda _unit: False)
+    async with running(Container(settings=pool_of_two)) as container:
+        campaign = Abandonments(container, form, seed=random.SystemRandom().getrandbits(32), guarded=False)
+        await campaign.run(RUNS // 4)
+        print(campaign)
+        assert await campaign.problems() == []
