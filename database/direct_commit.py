@@ -31,7 +31,9 @@ def ready(session: Session, unit: Unit, plans: Plans) -> Connection | None:
     if len(transaction._connections) > 2:  # noqa: SLF001 - it has no public name
         return None
     adapter: Any = connection.connection.dbapi_connection
-    return None if adapter._transaction is None or has_ended(adapter.driver_connection) else connection  # noqa: SLF001 - nor has this
+    driver = adapter.driver_connection
+    begun = adapter._transaction is not None  # noqa: SLF001 - nor has this
+    return connection if begun and not has_ended(driver) and driver.is_in_transaction() else None
 
 
 async def send(connection: Connection) -> None:

@@ -28,6 +28,7 @@ from database.errors import (
 )
 from database.outcome import Outcome
 from database.pool import has_ended
+from database.returned_connections import ALTERED, was_ended
 from database.session import ProvidedSession
 from database.transaction import ambient
 from database.unit import Frame, Hook, Unit
@@ -174,7 +175,7 @@ async def _commit_directly(session: Session, unit: Unit, connection: Connection,
         await greenlet_spawn(_commit_and_close, session, unit)
         raise  # not reached: `_commit_and_close` has raised
     unit.outcome = Outcome.COMMITTED
-    if plans.keeps():
+    if plans.keeps() and ALTERED not in connection.connection.info:
         _close_committed(session, unit, connection)
     else:
         await greenlet_spawn(_close_committed, session, unit, connection)
@@ -219,12 +220,17 @@ def _take_writes_again(session: Session, unit: Unit) -> None:
 
 
 def _check_alive(unit: Unit) -> None:
-    """Raises `ConnectionLost` for a connection that is known to be closed: its COMMIT would never be sent."""
+    """Raises `ConnectionLost` for a connection that is known to be closed: its COMMIT would never be sent; and
+    `CommitOutcomeUnknown` where somebody has ended the transaction by the driver itself.
+    """
     connection = unit.connection
     driver = None if connection is None or connection.closed else connection.connection.driver_connection
     if has_ended(driver):
         msg = "the connection was closed before COMMIT was sent"
         raise ConnectionLost(msg, sqlstate=CLOSED)
+    if connection is not None and not connection.closed and was_ended(connection.connection):
+        unit.outcome = Outcome.UNKNOWN
+        raise CommitOutcomeUnknown
 
 
 def _answered(error: BaseException) -> bool:

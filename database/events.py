@@ -5,7 +5,6 @@ its execution options.
 """
 
 import asyncio
-import re
 import time
 from collections.abc import Callable
 from typing import Any, Final
@@ -15,6 +14,7 @@ from sqlalchemy import Connection, Dialect, Engine, event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.sql.elements import ReleaseSavepointClause, RollbackToSavepointClause, SavepointClause
 from sqlalchemy.util import await_only, greenlet_spawn
 
 from database import mariadb, mariadb_errors, postgresql, sqlite
@@ -28,30 +28,19 @@ from database.errors import (
     CommitOutcomeUnknown,
     ConnectionLost,
     DriverError,
+    NotSupported,
     ReadOnlyTransaction,
     SecondWriterImpossible,
     TransactionIsOurs,
     TransactionRolledBack,
 )
-from database.returned_connections import refuse_open_transactions
+from database.returned_connections import guard_pool, note_effect
+from database.statement_effects import Effect, belongs_to_block, effect_of
 from database.unbroken import close_unbroken
-from database.unit import UNIT, Follower, Unit
+from database.unit import OWN_OPTION, UNIT, Follower, Unit
 
-_END: Final = re.compile(
-    r"(?:\s|;|\(|--[^\n]*(?:\n|$)|/\*.*?\*/)*(COMMIT|END|ROLLBACK(?!(?:\s+(?:WORK|TRANSACTION))?\s+TO\b)|ABORT|BEGIN|START)\b",
-    re.IGNORECASE | re.DOTALL,
-)
-"""A statement that ends the transaction, or begins one; comments before it don't hide it."""
-_HARMLESS: Final = ("SELECT", "INSERT", "UPDATE", "DELETE", "WITH")
-_METHODS: Final = {
-    "COMMIT": "commit",
-    "END": "commit",
-    "ROLLBACK": "rollback",
-    "ABORT": "rollback",
-    "BEGIN": "begin",
-    "START": "begin",
-}
-
+_SAVEPOINTS: Final = (SavepointClause, RollbackToSavepointClause, ReleaseSavepointClause)
+"""What SQLAlchemy sends for `begin_nested`."""
 _followers: Final[WeakKeyDictionary[Dialect, list[Follower]]] = WeakKeyDictionary()
 
 WRITE_REFUSED: Final = frozenset({"25006", "SQLITE_READONLY"})
@@ -65,7 +54,7 @@ def install(engine: AsyncEngine) -> None:
         return
     event.listen(target, "handle_error", _error)
     name_connect_failures(engine)
-    refuse_open_transactions(engine)
+    guard_pool(engine)
     event.listen(target, "do_execute", _execute)
     event.listen(target, "do_executemany", _execute_many)
     hook_savepoints(engine, begin=_savepoint, rollback=_rollback_savepoint, release=_release_savepoint)
@@ -164,17 +153,19 @@ def _carried(execute: Callable[..., None], cursor: Any, statement: str, paramete
     if unit is None:
         if notes_at(connection.connection) is None:
             return False
+        effect = effect_of(statement, context.dialect.name)
+        if effect in {Effect.RESETTABLE, Effect.LASTING}:
+            note_effect(connection.connection.info, effect)
         context.gatehouse_sent = time.monotonic()
         execute(cursor, statement, parameters, context)
         for follower in _followers.get(context.dialect, ()):
             follower(None, connection, cursor, statement, context)
         return True
     unit.check_use()
-    if unit.transactional and unit.connected and not statement.startswith(_HARMLESS):
+    effect = effect_of(statement, context.dialect.name)
+    if effect is not Effect.NONE and unit.connected and not context.execution_options.get(OWN_OPTION):
         # Before it is connected, the BEGIN is ours.
-        end = _END.match(statement)
-        if end is not None:
-            raise TransactionIsOurs(_METHODS[end[1].upper()])
+        _guard_effect(effect, connection, statement, context)
     if unit.cancelled is not None and not unit.ending:
         raise unit.cancelled
     if unit.carried:
@@ -184,6 +175,24 @@ def _carried(execute: Callable[..., None], cursor: Any, statement: str, paramete
     for follower in unit.followers:
         follower(unit, connection, cursor, statement, context)
     return True
+
+
+def _guard_effect(effect: Effect, connection: Connection, statement: str, context: Any) -> None:
+    """Raises `TransactionIsOurs` for what belongs to the block, and `NotSupported` for what would stay with a session
+    that a pooler hands on; notes what has to be undone before the next unit.
+    """
+    if effect is Effect.TRANSACTION:
+        if not isinstance(getattr(context.compiled, "statement", None), _SAVEPOINTS):
+            raise TransactionIsOurs(belongs_to_block(statement))
+        return
+    pooled = connection.connection
+    if postgresql.behind_pooler(pooled.driver_connection):
+        raise NotSupported(
+            "session of one's own behind a transaction pooler, and this statement sets something for the session",
+            context.dialect.name,
+            "Use SET LOCAL, `set_config(…, true)`, pg_advisory_xact_lock or a table that is dropped on commit.",
+        )
+    note_effect(pooled.info, effect)
 
 
 def _send(unit: Unit, execute: Callable[..., None], cursor: Any, statement: str, parameters: Any, context: Any) -> None:

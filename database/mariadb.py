@@ -22,7 +22,7 @@ from sqlalchemy.types import Text as TextType
 
 from database.postgresql import STATEMENT_TIMEOUT_OPTION
 from database.unbroken import close_unbroken
-from database.unit import HeldConnection, Unit
+from database.unit import HeldConnection, Unit, send_own
 from settings import DatabaseSettings
 
 NAMES: Final = frozenset({"mysql", "mariadb"})
@@ -91,10 +91,10 @@ def begin(connection: Connection, unit: Unit | None) -> None:
         if not unit.transactional:
             return
         if unit.isolation is not None:
-            connection.exec_driver_sql(f"SET TRANSACTION ISOLATION LEVEL {unit.isolation}")
+            send_own(connection, f"SET TRANSACTION ISOLATION LEVEL {unit.isolation}")
     elif connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT":
         return
-    connection.exec_driver_sql(f"START TRANSACTION{' READ ONLY' if unit is not None and unit.read_only else ''}")
+    send_own(connection, f"START TRANSACTION{' READ ONLY' if unit is not None and unit.read_only else ''}")
 
 
 def _bound(connection: Connection, unit: Unit) -> None:
@@ -108,9 +108,9 @@ def _bound(connection: Connection, unit: Unit) -> None:
     if connection.info.get(_LIMIT) == limit:
         return
     if getattr(connection.dialect, "is_mariadb", False):
-        connection.exec_driver_sql(f"SET SESSION max_statement_time = {limit:.3f}")
+        send_own(connection, f"SET SESSION max_statement_time = {limit:.3f}")
     else:
-        connection.exec_driver_sql(f"SET SESSION max_execution_time = {int(limit * 1000)}")
+        send_own(connection, f"SET SESSION max_execution_time = {int(limit * 1000)}")
     connection.info[_LIMIT] = limit
 
 

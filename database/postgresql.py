@@ -9,7 +9,7 @@ from typing import Any, Final, TypeGuard
 import asyncpg
 from sqlalchemy import Connection
 
-from database.unit import HeldConnection, Unit
+from database.unit import HeldConnection, Unit, send_own
 from settings import DatabaseSettings
 
 CLOSE_TIMEOUT: Final = 0.25
@@ -26,6 +26,7 @@ def connect_args(settings: DatabaseSettings) -> dict[str, Any]:
     """A transaction pooler accepts no session settings and mixes up named statements: it gets neither."""
     arguments: dict[str, Any] = {"timeout": settings.connect_timeout, "connection_class": HonestConnection}
     if settings.pooler == "pgbouncer":
+        arguments["connection_class"] = PoolersConnection
         return arguments | {"statement_cache_size": 0, "prepared_statement_cache_size": 0}
     arguments["connection_class"] = TellingConnection
     server_settings = {"application_name": "gatehouse", "timezone": "UTC"}
@@ -52,6 +53,10 @@ class HonestConnection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg has
         """asyncpg's own; raises its `InFailedSQLTransactionError` when an aborted transaction was to be committed."""
         sent: Coroutine[Any, Any, str] = super().execute(query, *args, timeout=timeout)
         return _committed(sent) if query == "COMMIT;" else sent
+
+
+class PoolersConnection(HonestConnection):
+    """One to a transaction pooler, which gives each transaction whatever session is free."""
 
 
 async def _committed(sent: Coroutine[Any, Any, str]) -> str:
@@ -102,6 +107,11 @@ def has_session(driver: object) -> TypeGuard[TellingConnection]:
     return TellingConnection in type(driver).__mro__
 
 
+def behind_pooler(driver: object) -> bool:
+    """True for one of our connections that a transaction pooler gives other sessions."""
+    return PoolersConnection in type(driver).__mro__
+
+
 def learn_xid(connection: Connection, unit: Unit) -> None:
     """Have the id of the unit's transaction told with its BEGIN, which is about to be sent.
 
@@ -131,4 +141,4 @@ def bound(connection: Connection, deadline: float) -> None:
     if version < (17,):
         setting = "statement_timeout"
         bounds.append(connection.get_execution_options().get(STATEMENT_TIMEOUT_OPTION) or LONGEST)
-    connection.exec_driver_sql(f"SET LOCAL {setting} = {int(min(bounds) * 1000)}")
+    send_own(connection, f"SET LOCAL {setting} = {int(min(bounds) * 1000)}")

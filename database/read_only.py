@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.sql import visitors
 
 from database import mariadb, sqlite
-from database.unit import Unit
+from database.unit import Unit, send_own
 
 SAVEPOINT: Final = "gatehouse_read_only"
 
@@ -40,12 +40,12 @@ def engage(session: Session, unit: Unit) -> None:
         sqlite.refuse_writes(connection, refuse=True)
     elif connection.dialect.name == "postgresql" and unit.transactional:
         unit.read_only_frame = unit.top
-        connection.exec_driver_sql(f"SAVEPOINT {SAVEPOINT}")
-        connection.exec_driver_sql("SET LOCAL transaction_read_only = on")
+        send_own(connection, f"SAVEPOINT {SAVEPOINT}")
+        send_own(connection, "SET LOCAL transaction_read_only = on")
     elif connection.dialect.name == "postgresql":
-        connection.exec_driver_sql("SET default_transaction_read_only = on")
+        send_own(connection, "SET default_transaction_read_only = on")
     elif mariadb.is_ours(connection.dialect) and not unit.transactional:
-        connection.exec_driver_sql("SET SESSION TRANSACTION READ ONLY")
+        send_own(connection, "SET SESSION TRANSACTION READ ONLY")
 
 
 def disengage(_session: Session, unit: Unit) -> None:
@@ -57,10 +57,10 @@ def disengage(_session: Session, unit: Unit) -> None:
     if connection.dialect.name == "sqlite":
         sqlite.refuse_writes(connection, refuse=False)
     elif connection.dialect.name == "postgresql" and not unit.transactional:
-        connection.exec_driver_sql("SET default_transaction_read_only = off")
+        send_own(connection, "SET default_transaction_read_only = off")
     elif mariadb.is_ours(connection.dialect):
         if not unit.transactional:
-            connection.exec_driver_sql("SET SESSION TRANSACTION READ WRITE")
+            send_own(connection, "SET SESSION TRANSACTION READ WRITE")
     elif frame is unit.top and not frame.broken and not unit.root.broken:
         # Releasing the savepoint restores what its transaction could do.
-        connection.exec_driver_sql(f"RELEASE SAVEPOINT {SAVEPOINT}")
+        send_own(connection, f"RELEASE SAVEPOINT {SAVEPOINT}")

@@ -1,22 +1,39 @@
-"""Returned connections: none goes from one unit to the next with something open on it.
+"""Returned connections: none goes from one unit to the next with something open on it, or set for its session.
 
-What SQLAlchemy's adapter of a driver believes is not asked, but the driver: by the protocol's own word, without a trip.
+What is open is asked of the driver, and not of SQLAlchemy's adapter: by the protocol's own word, without a trip. What
+was set is told by the statements that were sent (`database.statement_effects`), and undone in one trip, or by a new
+connection; a connection on which nothing was set pays for neither.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from typing import Any, Final
 
+import aiosqlite
 from sqlalchemy import event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.util import await_only
+from sqlalchemy.util.concurrency import in_greenlet
 
 from database.pool import Pool
+from database.statement_effects import Effect
+from database.unbroken import Unbroken
 from database.unit import OPENED_BY, Unit
 
 log = logging.getLogger("gatehouse.database")
+
+ALTERED: Final = "gatehouse_altered"
+"""Under which a pooled connection knows the `Effect` of what was sent over it."""
+RESET: Final = (
+    "RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL; CLOSE ALL; UNLISTEN *; SELECT pg_advisory_unlock_all(); "
+    "DISCARD SEQUENCES; DISCARD TEMP;"
+)
+"""PostgreSQL's DISCARD ALL, but for the statements that the driver has prepared."""
+RESET_TIMEOUT: Final = 1.0
+"""Seconds."""
 
 Look = Callable[[Any], bool]
 
@@ -26,21 +43,26 @@ def look_of(dialect: Any) -> Look:
     return _LOOKS.get(dialect.driver, _nothing)
 
 
-def refuse_open_transactions(engine: AsyncEngine) -> None:
-    """Drop a connection that comes back, or is about to be handed out, with a transaction or a statement open, and log
-    the line of the unit that had it. Not for an isolated test's engine, whose connection is in a transaction all along.
+def guard_pool(engine: AsyncEngine) -> None:
+    """Undo what was set on a connection that comes back. Drop one that comes back, or is about to be handed out, with a
+    transaction or a statement open, and log the line of the unit that had it; but for an isolated test's, which is in a
+    transaction all along.
     """
     target = engine.sync_engine
-    if getattr(engine.pool, "inside_transaction", False):
-        return
-    is_open = look_of(target.dialect)
+    inside = getattr(engine.pool, "inside_transaction", False)
+    is_open = _nothing if inside else look_of(target.dialect)
     if isinstance(engine.pool, Pool):
         engine.pool.is_open = is_open  # type: ignore[method-assign]  # a function that it holds
 
     def check_in(connection: DBAPIConnection | None, record: ConnectionPoolEntry) -> None:
         unit: Unit | None = record.info.pop(OPENED_BY, None)
-        if connection is not None and is_open(record.driver_connection):
+        effect: Effect | None = record.info.pop(ALTERED, None)
+        if connection is None:
+            return
+        if is_open(record.driver_connection):
             _drop(unit, "came back")
+            record.invalidate()
+        elif effect is not None and not _reset(effect, record) and not inside:
             record.invalidate()
 
     def check_out(_connection: DBAPIConnection, record: ConnectionPoolEntry, _proxy: Any) -> None:
@@ -50,6 +72,35 @@ def refuse_open_transactions(engine: AsyncEngine) -> None:
 
     event.listen(target, "checkin", check_in)
     event.listen(target, "checkout", check_out)
+
+
+def note_effect(info: MutableMapping[str, Any], effect: Effect) -> None:
+    """Remember at a pooled connection that a statement sets something for its session."""
+    if info.get(ALTERED) is not Effect.LASTING:
+        info[ALTERED] = effect
+
+
+def was_ended(pooled: Any) -> bool:
+    """True when the transaction that was begun on a connection is not open any more. Not known of MariaDB, where every
+    statement that makes a table commits.
+    """
+    driver, adapter = pooled.driver_connection, pooled.dbapi_connection
+    if hasattr(adapter, "_prepared_statement_cache"):  # asyncpg's, which begins with the first statement
+        return adapter._transaction is not None and not driver.is_in_transaction()  # noqa: SLF001 - it has no public name
+    return isinstance(driver, aiosqlite.Connection) and not driver.in_transaction
+
+
+def _reset(effect: Effect, record: ConnectionPoolEntry) -> bool:
+    """True when nothing is left of what was set."""
+    driver: Any = record.driver_connection
+    if effect is not Effect.RESETTABLE or not in_greenlet() or driver.is_closed():
+        return False
+    try:
+        await_only(Unbroken(driver.execute(RESET, timeout=RESET_TIMEOUT)))
+    except Exception as error:  # noqa: BLE001 - whatever it is, a new connection has nothing set
+        log.warning("a connection could not be reset, it is dropped: %s", type(error).__name__)
+        return False
+    return True
 
 
 def _drop(unit: Unit | None, how: str) -> None:

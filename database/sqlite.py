@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from database.unbroken import close_unbroken
-from database.unit import HeldConnection, Unit
+from database.unit import HeldConnection, Unit, send_own
 from settings import DatabaseSettings
 
 CLOSE_TIMEOUT: Final = 0.25
@@ -104,7 +104,7 @@ def begin(connection: Connection, unit: Unit | None) -> None:
     read_only = unit is not None and (unit.read_only or unit.blocked_by is not None)
     refuse_writes(connection, refuse=read_only)
     if unit is None or unit.transactional:
-        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+        send_own(connection, "BEGIN" if read_only else "BEGIN IMMEDIATE")
 
 
 def refuse_writes(connection: Connection, *, refuse: bool) -> None:
@@ -112,5 +112,5 @@ def refuse_writes(connection: Connection, *, refuse: bool) -> None:
     was given back in the other state is put right by its next unit.
     """
     if connection.info.get(_QUERY_ONLY, False) is not refuse:
-        connection.exec_driver_sql(f"PRAGMA query_only = {'ON' if refuse else 'OFF'}")
+        send_own(connection, f"PRAGMA query_only = {'ON' if refuse else 'OFF'}")
         connection.info[_QUERY_ONLY] = refuse

@@ -20,10 +20,17 @@ from database.outcome import Outcome
 UNIT: Final = "gatehouse_unit"
 """The execution option under which a connection knows its unit."""
 
+OWN_OPTION: Final = "gatehouse_own"
+"""The execution option of what the blocks themselves set for a session, and see to themselves."""
 OPENED_BY: Final = "gatehouse_opened_by"
 """Under which a pooled connection knows the unit that took it."""
 
 Hook = Callable[[], Awaitable[object] | object]
+
+
+def send_own(connection: Connection, statement: str) -> None:
+    """Have a block's own statement sent."""
+    connection.exec_driver_sql(statement, execution_options={OWN_OPTION: True})
 
 
 class HeldConnection(Protocol):

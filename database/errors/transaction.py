@@ -8,7 +8,9 @@ class TransactionError(DatabaseError):
 
 
 class TransactionIsOurs(TransactionError):
-    """`commit`, `rollback`, `close` or `begin` was called on a session that a block provides."""
+    """`commit`, `rollback`, `close` or `begin` was called on a session that a block provides, or sent as text; so was a
+    `savepoint`'s beginning or end.
+    """
 
     def __init__(self, method: str) -> None:
         self.method = method
@@ -20,6 +22,7 @@ class TransactionIsOurs(TransactionError):
             "rollback": "leave the block by an exception, or call `tx.set_rollback_only()`",
             "close": "leave the block",
             "begin": "the block has begun already; for a savepoint use `session.begin_nested()`",
+            "savepoint": "use `session.begin_nested()` or `transaction(Propagation.NESTED)`, and leave that block",
         }[self.method]
         return f"`{self.method}` belongs to the block that provides this session. To get its effect: {instead}."
 
