@@ -33,6 +33,8 @@ def _generator_of(frame: FrameType) -> AsyncGenerator[Any, Any] | None:
         if getattr(generator, "ag_frame", None) is not frame:
             generator = None
     if generator is None:
-        begun = (one for part in gc.get_referents(asyncio.get_running_loop()) if isinstance(part, WeakSet) for one in part)
+        begun = (
+            one for part in gc.get_referents(asyncio.get_running_loop()) if isinstance(part, WeakSet) for one in part
+        )
         generator = next((one for one in begun if getattr(one, "ag_frame", None) is frame), None)
     return generator

@@ -66,10 +66,8 @@ def carry(
     except StopIteration as done:
         if held is not None:
             raise held.cause from None
-        if unit.teardown is not None and not to_its_end:
-            raise unit.given_up() from None  # what was done is rolled back
-        result: T = done.value
-        return result
+        answer: T = done.value
+        return _answer(answer, unit, ending=to_its_end)
     except BaseException as error:
         if held is None:
             raise
@@ -84,6 +82,13 @@ def carry(
             held.release()
         if outermost:
             unit.carried = False
+
+
+def _answer(answer: T, unit: Unit, *, ending: bool) -> T:
+    """For the owner; raises `SessionEnded` when the unit was taken from it meanwhile, as what it did is rolled back."""
+    if unit.teardown is not None and not ending:
+        raise unit.given_up() from None
+    return answer
 
 
 class _StandIn:

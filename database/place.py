@@ -65,9 +65,7 @@ def calling_place() -> str:
     return f"{outermost.f_code.co_filename}:{outermost.f_lineno}"
 
 
-def calling_stack(
-    frame: FrameType | None = None, generators: list[FrameType] | None = None
-) -> tuple[Place, ...]:
+def calling_stack(frame: FrameType | None = None, generators: list[FrameType] | None = None) -> tuple[Place, ...]:
     """The frames of the running task that are neither machinery nor a framework's, innermost first. Those of them that
     are async generators' are added to `generators`.
     """

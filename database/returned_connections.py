@@ -52,7 +52,7 @@ def guard_pool(engine: AsyncEngine) -> None:
     inside = getattr(engine.pool, "inside_transaction", False)
     is_open = _nothing if inside else look_of(target.dialect)
     if isinstance(engine.pool, Pool):
-        engine.pool.is_open = is_open  # type: ignore[method-assign]  # a function that it holds
+        engine.pool.is_open = is_open
 
     def check_in(connection: DBAPIConnection | None, record: ConnectionPoolEntry) -> None:
         unit: Unit | None = record.info.pop(OPENED_BY, None)
@@ -105,7 +105,9 @@ def _reset(effect: Effect, record: ConnectionPoolEntry) -> bool:
 
 def _drop(unit: Unit | None, how: str) -> None:
     opened = "by nobody that is known" if unit is None else f"at {unit.place}"
-    log.warning("a connection %s with a transaction or a statement open, and is dropped; its unit was opened %s", how, opened)
+    log.warning(
+        "a connection %s with a transaction or a statement open, and is dropped; its unit was opened %s", how, opened
+    )
 
 
 def _asyncpg(driver: Any) -> bool:

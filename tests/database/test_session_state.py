@@ -78,7 +78,9 @@ async def test_a_savepoint_as_text_names_what_to_use(one_connection: Container) 
 POSTGRESQL = {
     "SET ROLE pg_monitor": "SELECT current_user = session_user",
     "SET search_path TO pg_catalog": "SELECT current_setting('search_path') <> 'pg_catalog'",
-    "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY": "SELECT current_setting('default_transaction_read_only') = 'off'",
+    "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY": (
+        "SELECT current_setting('default_transaction_read_only') = 'off'"
+    ),
     "SELECT set_config('statement_timeout', '7777', false)": "SELECT current_setting('statement_timeout') <> '7777ms'",
     "SELECT pg_advisory_lock(4711)": "SELECT count(*) = 0 FROM pg_locks WHERE locktype = 'advisory' AND objid = 4711",
     "CREATE TEMPORARY TABLE mine (id int)": "SELECT to_regclass('pg_temp.mine') IS NULL",
@@ -147,7 +149,9 @@ async def test_an_open_transaction_on_a_returned_connection_is_dropped_with_a_wa
     assert await stored(one_connection) == {"stored"}
     if backend != "postgresql":
         return
-    warned = [record.getMessage() for record in caplog.records if "transaction or a statement open" in record.getMessage()]
+    warned = [
+        record.getMessage() for record in caplog.records if "transaction or a statement open" in record.getMessage()
+    ]
     assert len(warned) == 1
     assert __file__ in warned[0]
 

@@ -90,7 +90,10 @@ def test_what_does_no_more_than_it_says_is_left_alone(statement: str, dialect: s
                 "CALL refresh()",
             )
         ),
-        *(("postgresql", statement, Effect.LASTING) for statement in ("LOAD 'auto_explain'", "PREPARE p AS SELECT 1", "DISCARD ALL")),
+        *(
+            ("postgresql", statement, Effect.LASTING)
+            for statement in ("LOAD 'auto_explain'", "PREPARE p AS SELECT 1", "DISCARD ALL")
+        ),
         *(
             ("postgresql", statement, Effect.NONE)
             for statement in (
@@ -116,7 +119,10 @@ def test_what_does_no_more_than_it_says_is_left_alone(statement: str, dialect: s
                 "USE elsewhere",
             )
         ),
-        *(("mariadb", statement, Effect.NONE) for statement in ("SET GLOBAL x = 1", "SET STATEMENT max_statement_time=1 FOR SELECT 1")),
+        *(
+            ("mariadb", statement, Effect.NONE)
+            for statement in ("SET GLOBAL x = 1", "SET STATEMENT max_statement_time=1 FOR SELECT 1")
+        ),
         *(
             ("sqlite", statement, Effect.LASTING)
             for statement in (
@@ -128,7 +134,10 @@ def test_what_does_no_more_than_it_says_is_left_alone(statement: str, dialect: s
                 "CREATE TABLE temp.t (id int)",
             )
         ),
-        *(("sqlite", statement, Effect.NONE) for statement in ("PRAGMA table_info(users)", "PRAGMA foreign_keys", "PRAGMA quick_check(1)")),
+        *(
+            ("sqlite", statement, Effect.NONE)
+            for statement in ("PRAGMA table_info(users)", "PRAGMA foreign_keys", "PRAGMA quick_check(1)")
+        ),
     ],
 )
 def test_what_is_set_for_a_session_is_found(dialect: str, statement: str, effect: Effect) -> None:

@@ -21,7 +21,9 @@ from sqlalchemy.ext.asyncio import async_sessionmaker
 from starlette.requests import ClientDisconnect
 
 from containers import Container, running
+from domain import SYSTEM, acting_as
 from examples.pitfalls import (
+    abandoned_generator,
     commit_after_response,
     engine_across_loops,
     gather_on_one_session,
@@ -73,6 +75,21 @@ async def test_a_real_server_tells_that_200_too(settings: Settings) -> None:
 
 async def test_a_commit_in_the_endpoint_is_a_conflict(settings: Settings) -> None:
     assert await commit_after_response.right(settings) == commit_after_response.Seen(statuses=[409, 200], stored=1)
+
+
+async def test_a_generator_left_by_return_stores_nothing_and_tells_nobody(settings: Settings) -> None:
+    page = abandoned_generator
+    await page.no_accounts(settings)
+    with acting_as(SYSTEM):
+        assert await page.broken(settings) == page.Seen(answer="stored", stored=[])
+
+
+async def test_a_block_that_is_left_stores_and_one_that_is_not_is_refused(settings: Settings) -> None:
+    page = abandoned_generator
+    await page.no_accounts(settings)
+    assert await page.refused(settings) == page.Seen(answer="SessionEnded", stored=["grace@example.com"])
+    await page.no_accounts(settings)
+    assert await page.right(settings) == page.Seen(answer="stored", stored=["ada@example.com"])
 
 
 async def test_gather_on_one_session_commits_what_failed(settings: Settings) -> None:

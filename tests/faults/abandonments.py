@@ -30,7 +30,7 @@ LONGEST_PAUSE: Final = 0.003
 BYSTANDERS: Final = 2
 
 
-class LeftBehind(Exception):  # noqa: N818 - a fact, not an error
+class LeftBehind(Exception):
     """What a misuser raises out of its loop."""
 
 
@@ -278,8 +278,7 @@ class Abandonments:
         engine = create_async_engine(self._container.settings().database.url)
         try:
             async with engine.connect() as connection:
-                rows = await connection.execute(select(User.id, User.display_name))
-                stored = {account: name for account, name in rows}
+                stored = dict((await connection.execute(select(User.id, User.display_name))).all())
                 emails = set((await connection.execute(select(User.email))).scalars())
                 if engine.dialect.name == "postgresql":
                     idle = await connection.scalar(
@@ -314,7 +313,7 @@ class Abandonments:
             number += 1
             try:
                 await self._work(account, f"{account} {number}")
-            except Exception as error:  # noqa: BLE001 - none is expected
+            except Exception as error:
                 if self._guarded:
                     self._wrong.append(f"bystander: {type(error).__name__}: {error}")
             self._answers += 1
