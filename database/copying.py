@@ -12,6 +12,7 @@ from sqlalchemy import Table
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from database.driver_errors import raise_sent
+from database.postgresql import has_session
 
 COPY_OPTION: Final = "gatehouse_copy"
 """The execution option under which a statement carries its `Copy`."""
@@ -39,6 +40,8 @@ class Copy:
             raise_sent(context.root_connection, error)
 
     async def _copy(self, driver: Any) -> None:
+        if not has_session(driver):
+            await driver.reload_schema_state()  # a caller's may remember types that its columns had
         await driver.copy_records_to_table(
             self.table.name, schema_name=self.table.schema, columns=self.columns, records=self.records
         )

@@ -13,11 +13,12 @@ from types import FunctionType
 from typing import Any, Final, NamedTuple, NoReturn
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import CursorResult, Engine, Executable
+from sqlalchemy import CursorResult, Dialect, Engine, Executable
 from sqlalchemy.pool import PoolProxiedConnection
 from sqlalchemy.sql import schema
 from sqlalchemy.sql.compiler import SQLCompiler
 
+from database import outdated
 from database.driver_errors import raise_sent
 from database.pool import Pool
 from database.postgresql import has_session
@@ -49,6 +50,7 @@ class Plan:
     text: str
     parameters: tuple[_Parameter, ...]
     returns: bool
+    dialect: Dialect
     processors: tuple[_Process, ...] | None
     """Of each column; None where all values are as the driver gives them."""
 
@@ -63,8 +65,10 @@ class Plan:
             return None
         return values
 
-    async def send(self, driver: Any, values: Sequence[Any]) -> Answer:
+    async def send(self, pooled: PoolProxiedConnection, values: Sequence[Any]) -> Answer:
         """Raises what the driver does."""
+        await outdated.catch_up(self.dialect, pooled.dbapi_connection)
+        driver: Any = pooled.driver_connection
         if not self.returns:
             status = await driver.execute(self.text, *values)
             return Answer((), int(status.rpartition(" ")[2]))
@@ -103,6 +107,7 @@ class Plans:
         self._engine = engine
         self._pool = engine.pool if isinstance(engine.pool, Pool) and engine.dialect.driver == "asyncpg" else None
         self._plans: WeakKeyDictionary[Executable, Plan | None] = WeakKeyDictionary()
+        self._known = self._outdated()
 
     @property
     def possible(self) -> bool:
@@ -113,14 +118,22 @@ class Plans:
         """None for what goes SQLAlchemy's way: a statement that hasn't gone it yet, or can go no other, and any while
         somebody listens to what SQLAlchemy sends, or has it logged.
         """
+        if self._known != self._outdated():
+            self._plans.clear()
+            self._known = self._outdated()
         plan = self._plans.get(statement)
         return None if plan is None or self.followed() else plan
 
     def learn(self, statement: Executable, given: Mapping[str, Any], result: CursorResult[Any]) -> None:
         """From what SQLAlchemy has just sent with these parameters; its rows are still to be fetched."""
-        if self._pool is not None and statement not in self._plans:
+        if self._pool is not None and statement not in self._plans and self._known == self._outdated():
             driver = result.connection.connection.driver_connection
             self._plans[statement] = _plan(statement, given, result) if has_session(driver) else None
+
+    def _outdated(self) -> float:
+        """When a statement was last found outdated; 0 where none was."""
+        since: float = getattr(self._engine.dialect, "_invalidate_schema_cache_asof", 0)
+        return since
 
     def ready(self) -> bool:
         """Whether a connection can be taken at once, with nothing to wait for."""
@@ -160,7 +173,9 @@ def _plan(statement: Any, given: Mapping[str, Any], result: CursorResult[Any]) -
         context.get_result_processor(type_, column[0], column[1])
         for type_, column in zip(types, described, strict=True)
     )
-    return Plan(context.statement, tuple(known), bool(described), processors if any(processors) else None)
+    return Plan(
+        context.statement, tuple(known), bool(described), context.dialect, processors if any(processors) else None
+    )
 
 
 def _parameter(name: str, context: Any, given: Mapping[str, Any]) -> _Parameter | None:

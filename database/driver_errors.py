@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Table
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError, StatementError
 
-from database import mariadb_errors
+from database import mariadb_errors, outdated
 from database.errors import (
     CheckViolation,
     ConnectionLost,
@@ -26,6 +26,7 @@ from database.errors import (
     NotNullViolation,
     SchemaOutdated,
     SerializationFailure,
+    StatementOutdated,
     StatementTimeout,
     UniqueViolation,
 )
@@ -59,6 +60,7 @@ _BY_SQLITE_NAME: Final[dict[str, type[DriverError]]] = {
     "SQLITE_BUSY_SNAPSHOT": SerializationFailure,
     "SQLITE_LOCKED": LockNotAvailable,
     "SQLITE_INTERRUPT": StatementTimeout,
+    "SQLITE_SCHEMA": StatementOutdated,
 }
 LOST: Final = "08003"
 """SQLSTATE connection_does_not_exist: what asyncpg calls a connection that broke with a statement under way."""
@@ -82,6 +84,8 @@ def translate(context: ExceptionContext) -> BaseException | None:
         if isinstance(context.original_exception, LookupError):
             context.original_exception.args = ("a value is none of its column's choices",)
         return context.original_exception
+    if _of_fetch(context):
+        return _typed(context)
     if _broken_io(context):
         context.is_disconnect = True
         return ConnectionLost(_words([context.original_exception], LOST), sqlstate=LOST)
@@ -96,6 +100,14 @@ def raise_sent(connection: Connection, error: BaseException) -> NoReturn:
         adapter: Any = connection.connection.dbapi_connection
         adapter._handle_exception(error)  # noqa: SLF001 - only the adapter knows which are the driver's, and it has no public name for it
     raise error
+
+
+def _of_fetch(context: ExceptionContext) -> bool:
+    """Whether the driver's error is one of fetching a stream's rows, which its adapter lets through as it is."""
+    driver = getattr(context.dialect.loaded_dbapi, "asyncpg", None)
+    if driver is None or context.sqlalchemy_exception is not None or context.is_disconnect:
+        return False
+    return isinstance(context.original_exception, driver.PostgresError | driver.OutdatedSchemaCacheError)
 
 
 def _broken_io(context: ExceptionContext) -> bool:
@@ -116,6 +128,8 @@ def _typed(context: ExceptionContext) -> DriverError:
         if (lost := mariadb_errors.lost(links)) is not None:
             return lost
         return ConnectionLost(_words(links, sqlstate), sqlstate=sqlstate)
+    if (stale := outdated.named(links)) is not None:
+        return stale
     if name == "SQLITE_ERROR" and str(links[-1]).startswith(("no such table", "no such column")):
         return SchemaOutdated(str(links[-1]), sqlstate=name)
     if (refusal := mariadb_errors.refusal(links, _table(context))) is not None:

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.sql.elements import ReleaseSavepointClause, RollbackToSavepointClause, SavepointClause
 from sqlalchemy.util import await_only, greenlet_spawn
 
-from database import mariadb, mariadb_errors, postgresql, sqlite
+from database import mariadb, mariadb_errors, outdated, postgresql, sqlite
 from database.carry import carry
 from database.connecting import name_connect_failures
 from database.copying import COPY_OPTION
@@ -31,6 +31,7 @@ from database.errors import (
     NotSupported,
     ReadOnlyTransaction,
     SecondWriterImpossible,
+    StatementOutdated,
     TransactionIsOurs,
     TransactionRolledBack,
 )
@@ -114,21 +115,22 @@ def _error(context: ExceptionContext) -> BaseException | None:
             error = SecondWriterImpossible(unit.blocked_by)
         elif unit.refuses_writes:
             error = ReadOnlyTransaction()
+    if isinstance(error, StatementOutdated):
+        outdated.forget(context)
     if unit is not None and not unit.transactional and _answer_lost(context, error):
         error = CommitOutcomeUnknown()
     # Exceptions of listeners and of bind processing pass here too; only the database's own doom.
-    if unit is not None and (context.is_disconnect or isinstance(context.sqlalchemy_exception, DBAPIError)):
+    if unit is not None and (
+        context.is_disconnect or isinstance(error, DriverError) or isinstance(context.sqlalchemy_exception, DBAPIError)
+    ):
         unit.failed(error or context.original_exception, connection_lost=context.is_disconnect)
     return error
 
 
 def _answer_lost(context: ExceptionContext, error: BaseException | None) -> bool:
     """Whether a write that commits by itself was sent, and its answer lost."""
-    return (
-        isinstance(error, ConnectionLost)
-        and error.sqlstate in {LOST, mariadb_errors.LOST}
-        and not (context.statement or "").startswith("SELECT")
-    )
+    lost = isinstance(error, ConnectionLost) and error.sqlstate in {LOST, mariadb_errors.LOST}
+    return (lost or outdated.had_run(error)) and not (context.statement or "").startswith("SELECT")
 
 
 def _execute(cursor: Any, statement: str, parameters: Any, context: Any) -> bool:

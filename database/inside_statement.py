@@ -59,7 +59,7 @@ class InsideStatements:
             if not driver.is_in_transaction():
                 await adapter._start_transaction()  # noqa: SLF001 - it begins with a statement of its own only
                 sent = time.monotonic()
-            answer = await plan.send(driver, values)
+            answer = await plan.send(pooled, values)
         except GeneratorExit:  # the event loop has ended: there is nothing to wait with
             raise
         except BaseException as error:

@@ -15,9 +15,9 @@ from sqlalchemy.util import greenlet_spawn
 
 from database.carry import carry
 from database.direct_statement import SENT_OPTION, Answer, Plan, Sent, Taken
-from database.errors import CommitOutcomeUnknown, ConnectionLost
+from database.errors import CommitOutcomeUnknown, ConnectionLost, StatementOutdated
 from database.place import calling_place
-from database.session import DEAD_AT_ONCE
+from database.resending import DEAD_AT_ONCE, OUTDATED_TRIES
 from database.session_factory import SessionFactory
 from database.unit import Unit
 
@@ -25,8 +25,8 @@ from database.unit import Unit
 async def send_alone(factory: SessionFactory, statement: Executable, parameters: Mapping[str, Any]) -> Answer:
     """The statement's answer. For a caller with no unit around it.
 
-    The statement commits by itself. A read that meets a connection which died in the pool is sent once more. Raises
-    what a session would raise for it.
+    The statement commits by itself. One that is outdated is sent again, and a read that meets a connection which died in
+    the pool once. Raises what a session would raise for it.
     """
     unit = Unit(transactional=False, lone=True, statements=1)
     engine = factory.engine()
@@ -61,6 +61,14 @@ class _Sending:
 
     async def run(self) -> Answer:
         """Raises what the statement does, and `CommitOutcomeUnknown` for a write whose answer was lost."""
+        for _ in range(OUTDATED_TRIES - 1):
+            try:
+                return await self._or_over_another()
+            except StatementOutdated:
+                continue  # nothing was done, and what was prepared is forgotten
+        return await self._or_over_another()
+
+    async def _or_over_another(self) -> Answer:
         begun = time.monotonic()
         try:
             return await self._once()
@@ -98,7 +106,7 @@ class _Sending:
                 raise unit.cancelled
             unit.statement = plan.text
             sent = unit.executing = time.monotonic()
-            answer = await plan.send(taken.driver_connection, values)
+            answer = await plan.send(taken, values)
         except GeneratorExit:  # the event loop has ended: there is nothing to wait with
             taken.invalidate()
             raise

@@ -20,6 +20,7 @@ from database.errors import (
     NotNullViolation,
     SchemaOutdated,
     SerializationFailure,
+    StatementOutdated,
     StatementTimeout,
     UniqueViolation,
 )
@@ -50,6 +51,8 @@ _STATES: Final[dict[int, tuple[type[DriverError], str]]] = {
     1205: (LockNotAvailable, "a lock was not free, or not free in time"),
     3572: (LockNotAvailable, "a lock was not free"),
     1020: (SerializationFailure, "a row has changed since it was read"),
+    1412: (StatementOutdated, "the schema was changed since the transaction began"),
+    1615: (StatementOutdated, "the schema was changed under a prepared statement"),
     1054: (SchemaOutdated, ""),
     1146: (SchemaOutdated, ""),
     1317: (StatementTimeout, "the statement was interrupted"),

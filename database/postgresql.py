@@ -54,6 +54,16 @@ class HonestConnection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg has
         sent: Coroutine[Any, Any, str] = super().execute(query, *args, timeout=timeout)
         return _committed(sent) if query == "COMMIT;" else sent
 
+    def _do_execute(self, query: str, executor: Any, timeout: float | None, retry: bool = False, **options: Any) -> Any:
+        """asyncpg's own, which would send an outdated statement again by itself: then nobody would hear that how its
+        answer is read is outdated too.
+        """
+        return super()._do_execute(query, executor, timeout, retry=False, **options)
+
+    def _prepare(self, query: str, *, use_cache: bool = False, **options: Any) -> Any:
+        """asyncpg's own, which for a COPY would go by what the columns' types once were, and store what that makes."""
+        return super()._prepare(query, use_cache=False, **options)
+
 
 class PoolersConnection(HonestConnection):
     """One to a transaction pooler, which gives each transaction whatever session is free."""

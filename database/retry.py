@@ -14,11 +14,12 @@ from database.errors import (
     DeadlockDetected,
     LockNotAvailable,
     SerializationFailure,
+    StatementOutdated,
     TransactionRolledBack,
 )
 
 T = TypeVar("T")
-UNDONE: Final = (SerializationFailure, DeadlockDetected, ConnectionLost, DatabaseUnavailable)
+UNDONE: Final = (SerializationFailure, DeadlockDetected, ConnectionLost, DatabaseUnavailable, StatementOutdated)
 """What says that nothing of the unit was stored, and that the next attempt may fare better."""
 
 log = logging.getLogger("gatehouse.database")

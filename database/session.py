@@ -4,12 +4,11 @@ The session is SQLAlchemy's own; what differs is who may use it and who ends its
 normally commits, one left by any exception rolls back, and nothing inside it can do either.
 """
 
-import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from types import TracebackType
-from typing import Any, Final, NoReturn, Protocol
+from typing import Any, NoReturn, Protocol
 
 from sqlalchemy import CompoundSelect, Select, event
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncResult, AsyncSession, AsyncSessionTransaction
@@ -19,8 +18,6 @@ from sqlalchemy.orm.exc import StaleDataError
 from database import read_only
 from database.carry import carry
 from database.errors import (
-    CommitOutcomeUnknown,
-    ConnectionLost,
     ReadOnlyTransaction,
     SecondWriterImpossible,
     StaleVersion,
@@ -30,11 +27,9 @@ from database.errors import (
 )
 from database.fetches import guard_fetches
 from database.recording import WriteRecorder, after_flush, dml_in
+from database.resending import send_again
 from database.soft_delete import without_deleted
 from database.unit import Frame, Unit
-
-DEAD_AT_ONCE: Final = 1.0
-"""Seconds within which a connection that died while it idled says so; one that says it later was at work."""
 
 
 class SessionProvider(Protocol):
@@ -70,7 +65,9 @@ class GuardedSession(Session):
             return self._read(super().execute, statement, params, **options)
         dml, around = dml_in(statement)
         if self.recorder is None or not self.recorder.concerns(dml.table):
-            return super().execute(statement, params, **options)
+            send = partial(super().execute, statement, params, **options)
+            several = isinstance(params, list)  # which may go in batches, each stored by itself
+            return send() if several else send_again(self.unit, send, reads=lambda: False)
         if self.unit.refuses_writes or self.unit.blocked_by:
             self.unit.check_use()
             raise _refusal(self.unit)  # before the recorder asks what is there
@@ -86,19 +83,10 @@ class GuardedSession(Session):
         return self._read(super().scalar, statement, *arguments, **options)
 
     def _read(self, send: Callable[..., Any], statement: Any, *arguments: Any, **options: Any) -> Any:
-        """Without soft-deleted rows. A lone read that meets a connection which died in the pool is sent once more, on
-        another: SQLAlchemy has by then dropped every connection that is as old.
-        """
-        unit, begun = self.unit, time.monotonic()
+        """Without soft-deleted rows."""
         statement = without_deleted(statement, options.get("execution_options") or {}, self.execution_options)
-        try:
-            return send(statement, *arguments, **options)
-        except (ConnectionLost, CommitOutcomeUnknown):
-            reads = isinstance(statement, Select | CompoundSelect) and not read_only.writes(statement)
-            if not (unit.lone and reads) or time.monotonic() - begun > DEAD_AT_ONCE:
-                raise
-        unit.statements = 0
-        return send(statement, *arguments, **options)
+        sending = partial(send, statement, *arguments, **options)
+        return send_again(self.unit, sending, reads=partial(_only_reads, statement))
 
     def flush(self, objects: Any = None) -> None:
         unit = self.unit
@@ -203,6 +191,10 @@ class GuardedSession(Session):
 
 
 event.listen(GuardedSession, "after_flush", after_flush)
+
+
+def _only_reads(statement: Any) -> bool:
+    return isinstance(statement, Select | CompoundSelect) and not read_only.writes(statement)
 
 
 def _refusal(unit: Unit) -> TransactionError:

@@ -29,10 +29,12 @@ from database.errors import (
     SchemaOutdated,
     SerializationFailure,
     StaleVersion,
+    StatementOutdated,
     StatementTimeout,
     TransactionTimeout,
     Unavailable,
 )
+from database.retry import undone
 from domain import current_request_id
 from domain.errors import (
     DomainError,
@@ -109,6 +111,7 @@ TABLE: Final[Sequence[tuple[type[BaseException], HTTPStatus, str]]] = (
     (DeadlockDetected, HTTPStatus.SERVICE_UNAVAILABLE, "try_again"),
     (LockNotAvailable, HTTPStatus.SERVICE_UNAVAILABLE, "try_again"),
     (ConnectionLost, HTTPStatus.SERVICE_UNAVAILABLE, "try_again"),
+    (StatementOutdated, HTTPStatus.SERVICE_UNAVAILABLE, "try_again"),
     (SchemaOutdated, HTTPStatus.SERVICE_UNAVAILABLE, "unavailable"),
     (StatementTimeout, HTTPStatus.GATEWAY_TIMEOUT, "timeout"),
     (TransactionTimeout, HTTPStatus.GATEWAY_TIMEOUT, "timeout"),
@@ -131,9 +134,10 @@ def problem_for(
     error: BaseException, path: str, *, detail: str | None = None, facts: Mapping[str, Any] | None = None
 ) -> Response:
     """The answer to an error, from the table; `detail` instead of its own words, `facts` as extension members."""
+    reason = undone(error) or error  # which a block that has caught it calls a TransactionRolledBack
     for kind, status, code in TABLE:
-        if isinstance(error, kind):
-            return _answer(error, path, status, code, detail, facts)
+        if isinstance(reason, kind):
+            return _answer(reason, path, status, code, detail, facts)
     log.error("unexpected error", exc_info=error)
     words = "an unexpected error; it was logged under this request id"
     return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", words, path, facts=facts)

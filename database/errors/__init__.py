@@ -41,6 +41,7 @@
         ├── LockNotAvailable
         ├── StatementTimeout
         ├── ConnectionLost
+        ├── StatementOutdated       the schema changed under a prepared statement; try again
         └── SchemaOutdated          a table or column is missing: migrations have not run
 
 Driver errors are made in one place, `database.driver_errors`, by SQLSTATE or its like. None holds a value.
@@ -57,6 +58,7 @@ from database.errors.driver import (
     NotNullViolation,
     SchemaOutdated,
     SerializationFailure,
+    StatementOutdated,
     StatementTimeout,
     UniqueViolation,
 )
@@ -131,6 +133,7 @@ __all__ = [
     "SessionBelongsToAnotherTask",
     "SessionEnded",
     "StaleVersion",
+    "StatementOutdated",
     "StatementTimeout",
     "TransactionError",
     "TransactionIsOurs",

@@ -70,6 +70,17 @@ class ConnectionLost(DriverError):
     """The connection broke before the unit's COMMIT was sent: nothing of it was stored."""
 
 
+class StatementOutdated(DriverError):
+    """A statement was prepared before the schema changed, or its session had dropped it. Nothing of it was stored, nor
+    of its transaction; the next try prepares it anew.
+
+    `sqlstate` is None where the driver found that out by the answer.
+    """
+
+    def __str__(self) -> str:
+        return f"{super().__str__()}: nothing was stored. Try the whole unit again, or give it `retry`"
+
+
 class SchemaOutdated(DriverError):
     """A statement names a table or column that the database doesn't have."""
 
