@@ -166,7 +166,7 @@ async def test_a_transaction_is_typed_or_replayed(
         except StatementOutdated as error:
             told.append(str(error))
     assert await keepsakes.count().rows() == before + 3 * (4 - len(told))
-    assert len(told) in ({1, 2} if cause in {changed_type, discarded, deallocated, moved_by_search_path} else {0})
+    assert len(told) in ({1, 2} if cause in {changed_type, discarded, deallocated} else {0})
     assert all("Try the whole unit again" in words for words in told)
 
 
