@@ -1,6 +1,8 @@
 """Driver errors: one typed tree, by SQLSTATE or its like, and never a value."""
 
 import asyncio
+import sqlite3
+from contextlib import closing
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -22,6 +24,7 @@ from database.errors import (
     NotNullViolation,
     SchemaOutdated,
     SerializationFailure,
+    StatementOutdated,
     StatementTimeout,
     UniqueViolation,
 )
@@ -136,6 +139,24 @@ async def test_nothing_is_stored_in_an_unmigrated_database_and_the_error_says_wh
         await asyncio.to_thread(databases.drop, url)
 
 
+@only_sqlite
+async def test_sqlite_prepares_anew_by_itself_what_a_migration_has_outdated(container: Container) -> None:
+    changes = (
+        "ALTER TABLE users ADD COLUMN other TEXT",
+        "ALTER TABLE users DROP COLUMN other",
+        "ALTER TABLE users RENAME TO older; CREATE TABLE users AS SELECT * FROM older; DROP TABLE older",
+    )
+    with acting_as(SYSTEM):
+        user = await container.user_service().create({"email": "ann@example.com"})
+    with closing(sqlite3.connect(str(container.engine().url.database))) as elsewhere:
+        for change in changes:
+            for _ in range(2):
+                assert (await container.user_dao().get(user.id)).email == "ann@example.com"
+                await run(container, "SELECT * FROM users", "UPDATE users SET email = email")
+            elsewhere.executescript(change)
+    assert (await container.user_dao().get(user.id)).email == "ann@example.com"
+
+
 class Refused(Exception):
     """As MySQL's drivers raise it: the number, and words that quote the row."""
 
@@ -164,6 +185,8 @@ def translated(original: Exception, *, prepared: bool = True, lost: bool = False
         (1205, "Lock wait timeout, canary-7Q", LockNotAvailable, None),
         (3024, "interrupted, canary-7Q", StatementTimeout, None),
         (1146, "Table 'x.users' doesn't exist", SchemaOutdated, None),
+        (1412, "Table definition has changed, canary-7Q", StatementOutdated, None),
+        (1615, "Prepared statement needs to be re-prepared, canary-7Q", StatementOutdated, None),
         (9999, "canary-7Q", DriverError, None),
     ],
 )

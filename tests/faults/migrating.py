@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import signal
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -16,7 +17,7 @@ import httpx2
 from containers import Container, running
 from domain import SYSTEM, Role, acting_as
 from settings import Settings
-from tests.flows.server import serving, until_listening
+from tests.flows.server import server_process, until_listening
 
 PASSWORD: Final = "correct horse battery"
 _COLUMNS: Final = """
@@ -150,11 +151,13 @@ async def served_to_an_admin(settings: Settings, folder: Path) -> AsyncIterator[
             root = await users.create({"email": "root@example.com", "role": Role.ADMIN}, password=PASSWORD)
             _, secret = await container.auth_service().issue(root.id)
     limits = {f"GATEHOUSE_RATE_LIMITS__{name.upper()}": "off" for name in settings.rate_limits.rates}
-    with serving(folder, DATABASE_URL=url, GATEHOUSE_VAR_DIR=str(folder), **limits) as base:
-        await asyncio.to_thread(until_listening, base)
+    with server_process(folder, DATABASE_URL=url, GATEHOUSE_VAR_DIR=str(folder), **limits) as server:
+        await asyncio.to_thread(until_listening, server.address)
         token = {"authorization": f"Bearer {secret}"}
-        async with httpx2.AsyncClient(base_url=base, headers=token, trust_env=False, timeout=30) as client:
+        async with httpx2.AsyncClient(base_url=server.address, headers=token, trust_env=False, timeout=30) as client:
             yield Traffic(client, stored={str(root.id): ""})
+        server.told(signal.SIGINT, within=60)
+    assert [line for line in server.err.read_text().splitlines() if "Error" in line] == []
 
 
 @asynccontextmanager

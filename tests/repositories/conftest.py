@@ -1,7 +1,8 @@
 """The subject of the conformance tests, and on MariaDB the tables that tests make."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
+import asyncpg
 import pytest
 
 from database.engine import build_engine
@@ -42,6 +43,14 @@ def subject(backend: str, request: pytest.FixtureRequest) -> Subject:
     """A container over memory, or a running one over this test's database."""
     container = over_fakes()[0] if backend == "memory" else request.getfixturevalue("container")
     return Subject(backend, container)
+
+
+@pytest.fixture
+async def elsewhere(database_url: str) -> AsyncIterator[asyncpg.Connection]:
+    """A second connection to PostgreSQL, of somebody who migrates."""
+    connection = await asyncpg.connect(database_url)
+    yield connection
+    await connection.close()
 
 
 @pytest.fixture

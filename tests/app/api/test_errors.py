@@ -23,13 +23,22 @@ from database.errors import (
     PoolDeadlock,
     PoolTimeout,
     SerializationFailure,
+    StatementOutdated,
     StatementTimeout,
+    TransactionRolledBack,
     TransactionTimeout,
 )
 from settings import Settings
 from tests.app.api.problem_document import READINESS, assert_problem
 from tests.fakes import FailingUsers
 from tests.patience import until_ready
+
+
+def _caught(cause: Exception) -> TransactionRolledBack:
+    """What a block ends with whose body has caught the error."""
+    error = TransactionRolledBack()
+    error.__cause__ = cause
+    return error
 
 
 async def test_an_unknown_address_is_404(client: httpx2.AsyncClient) -> None:
@@ -85,6 +94,9 @@ async def test_an_error_in_authentication_is_a_500_too(client: httpx2.AsyncClien
         (DatabaseUnavailable("canary", "canary"), 503, "unavailable"),
         (ContainerClosed(closing=True), 503, "unavailable"),
         (ConnectionLost("canary", sqlstate="57P01"), 503, "try_again"),
+        (StatementOutdated("canary", sqlstate="0A000"), 503, "try_again"),
+        (_caught(StatementOutdated("canary", sqlstate="0A000")), 503, "try_again"),
+        (_caught(RuntimeError("canary")), 500, "internal_error"),
         (LockNotAvailable("canary", sqlstate="55P03"), 503, "try_again"),
         (StatementTimeout("canary", sqlstate="57014"), 504, "timeout"),
         (TransactionTimeout(1.0, "canary"), 504, "timeout"),
