@@ -25,8 +25,8 @@ from database.unit import Unit
 async def send_alone(factory: SessionFactory, statement: Executable, parameters: Mapping[str, Any]) -> Answer:
     """The statement's answer. For a caller with no unit around it.
 
-    The statement commits by itself. One that is outdated is sent again, and a read that meets a connection which died in
-    the pool once. Raises what a session would raise for it.
+    The statement commits by itself. One that is outdated is sent again, and a read that meets a connection which died
+    in the pool once. Raises what a session would raise for it.
     """
     unit = Unit(transactional=False, lone=True, statements=1)
     engine = factory.engine()
