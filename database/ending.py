@@ -28,6 +28,7 @@ from database.errors import (
 )
 from database.outcome import Outcome
 from database.pool import has_ended
+from database.restoring import decide
 from database.returned_connections import ALTERED, was_ended
 from database.session import ProvidedSession
 from database.transaction import ambient
@@ -82,6 +83,8 @@ async def commit(session: ProvidedSession, unit: Unit, plans: Plans) -> None:
             raise
         if unit.outcome is Outcome.ROLLED_BACK:
             raise ConnectionLost(lost_commit.UNDONE, sqlstate=lost_commit.FAILED) from lost.__cause__
+    finally:
+        decide(inside)
 
 
 async def roll_back(session: ProvidedSession, unit: Unit, error: BaseException) -> None:

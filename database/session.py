@@ -12,7 +12,6 @@ from typing import Any, NoReturn, Protocol
 
 from sqlalchemy import CompoundSelect, Select, event
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncResult, AsyncSession, AsyncSessionTransaction
-from sqlalchemy.orm import Session
 from sqlalchemy.orm.exc import StaleDataError
 
 from database import read_only
@@ -28,6 +27,7 @@ from database.errors import (
 from database.fetches import guard_fetches
 from database.recording import WriteRecorder, after_flush, dml_in
 from database.resending import send_again
+from database.restoring import RestoringSession
 from database.soft_delete import without_deleted
 from database.unit import Frame, Unit
 
@@ -40,12 +40,11 @@ class SessionProvider(Protocol):
     ) -> AbstractAsyncContextManager[AsyncSession]: ...
 
 
-class GuardedSession(Session):
+class GuardedSession(RestoringSession):
     """The synchronous session inside. Every way to the database passes its `get_bind`, and every way to what will be
     flushed passes the other methods here.
     """
 
-    unit: Unit
     recorder: WriteRecorder | None = None
 
     def get_bind(self, mapper: Any = None, *, clause: Any = None, **options: Any) -> Any:
@@ -71,7 +70,7 @@ class GuardedSession(Session):
         if self.unit.refuses_writes or self.unit.blocked_by:
             self.unit.check_use()
             raise _refusal(self.unit)  # before the recorder asks what is there
-        execute = partial(super().execute, params=params, **options)
+        execute: Callable[[Any], Any] = partial(super().execute, params=params, **options)
         return self.recorder.executed(self, dml, params, lambda written: execute(around(written)))
 
     def scalars(self, statement: Any, *arguments: Any, **options: Any) -> Any:

@@ -4,6 +4,7 @@
     ├── NoActingUser                nobody is named as the author of a write
     ├── NoIdGenerator               a row needs an id and the session knows no generator
     ├── RelationshipNotLoaded       a relationship is looked at that its query didn't load
+    ├── ColumnNotLoaded             a column is looked at whose value only the database knows
     ├── ClockWentBack               ids can't be made until the clock has caught up
     ├── Unacceptable                a value breaks a rule; .field names it
     │   ├── InvalidEmail
@@ -67,6 +68,30 @@ class RelationshipNotLoaded(DomainError):
         return (
             f"{self.model}.{self.relationship} wasn't loaded with its row. Add "
             f".options({self.option}({self.model}.{self.relationship})) to the query."
+        )
+
+
+class ColumnNotLoaded(DomainError):
+    """A column was looked at that isn't loaded, where no statement can load it. `deferred` tells that its query, or
+    its mapping, left it out; else it was expired, or the database has yet to tell its value.
+    """
+
+    def __init__(self, model: str, column: str, *, deferred: bool = False) -> None:
+        self.model = model
+        self.column = column
+        self.deferred = deferred
+        super().__init__(model, column)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), self.args, {"deferred": self.deferred}
+
+    def __str__(self) -> str:
+        if self.deferred:
+            option = f"undefer({self.model}.{self.column})"
+            return f"{self.model}.{self.column} wasn't loaded with its row. Add .options({option}) to the query."
+        return (
+            f"{self.model}.{self.column} isn't loaded, and only the database knows it. Read the row again, or in its "
+            "block `await session.refresh(…)` it, before looking."
         )
 
 

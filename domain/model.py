@@ -11,12 +11,15 @@ from typing import Any
 from sqlalchemy import BigInteger, Integer, MetaData, literal_column
 from sqlalchemy.engine.default import DefaultExecutionContext
 from sqlalchemy.orm import DeclarativeBase, Mapped, declared_attr, mapped_column
+from sqlalchemy.orm.attributes import instance_state
 from sqlalchemy.orm.interfaces import MapperProperty
 
 from domain.acting_user import acting_user_id
 from domain.bulk_defaults import gives_many, gives_one
 from domain.errors import NoIdGenerator
+from domain.made_values import fetch_made_values
 from domain.relationships import refuse_lazy_loads
+from domain.unloaded_columns import refuse_unseen_loads
 from domain.utc_datetime import UTCDateTime, utc_now
 
 ID_GENERATOR = "gatehouse_id_generator"
@@ -36,8 +39,17 @@ class Base(DeclarativeBase):
         }
     )
 
+    def __repr__(self) -> str:
+        """The model and its primary key, as far as they are known: a log line asks no database, and tells no value."""
+        state = instance_state(self)
+        keys = [state.mapper.get_property_by_column(column).key for column in state.mapper.primary_key]
+        known = [state.dict.get(key) for key in keys] if state.key is None else state.key[1]
+        return f"<{type(self).__name__} {', '.join(f'{key}={one!r}' for key, one in zip(keys, known, strict=False))}>"
+
 
 refuse_lazy_loads(Base)
+refuse_unseen_loads(Base)
+fetch_made_values(Base)
 
 
 def _next_id(context: DefaultExecutionContext) -> int:

@@ -13,7 +13,7 @@ from database.recording import recorded
 from database.unit import UNIT
 from repositories.copied_rows import Chunks, Records, copied_values
 from repositories.new_rows import UNSET, NewRows, has_expression
-from repositories.one_row import hold
+from repositories.one_row import hold, version_of
 
 COPY_FROM: Final = 1_000
 """Rows from which on COPY is worth its set-up."""
@@ -74,6 +74,12 @@ class BulkInsert:
             dicts = [state.dict for state in states]
             mapper: Mapper[Any] = inspect(self._model)
             related = set(mapper.relationships.keys())
+            counted, first = version_of(mapper)
+            if counted is not None:
+                name = self._rows.attributes[counted]
+                for values in dicts:
+                    if name in values:  # of an attempt that was rolled back
+                        values[name] = first
             alone = all(state.mapper is mapper and _new_and_alone(state) for state in states)
             copied = alone and not any(map(related.intersection, dicts))
             columns = self._rows.columns(dicts, of_models=True) if copied else None

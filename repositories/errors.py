@@ -17,7 +17,8 @@
     ├── TooManyRows             one() found more than one row
     └── InvalidCursor           not a cursor of this list
 
-`StaleVersion` and `NotSupported` are those of `database.errors`, `RelationshipNotLoaded` is that of `domain.errors`.
+`StaleVersion` and `NotSupported` are those of `database.errors`, `RelationshipNotLoaded` and `ColumnNotLoaded`
+those of `domain.errors`.
 """
 
 import difflib
@@ -25,9 +26,10 @@ from collections.abc import Iterable
 from typing import ClassVar
 
 from database.errors import NotSupported, StaleVersion
-from domain.errors import RelationshipNotLoaded
+from domain.errors import ColumnNotLoaded, RelationshipNotLoaded
 
 __all__ = [
+    "ColumnNotLoaded",
     "InvalidCursor",
     "JobNotFound",
     "MessageNotFound",

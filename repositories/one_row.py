@@ -38,7 +38,7 @@ async def store_one(provider: EngineSessionProvider, session: AsyncSession, row:
     values = rows.of_model(attributes) if rows.simple else None
     if values is None or has_expression(values):
         return False
-    counted, first = _version(state.mapper)
+    counted, first = version_of(state.mapper)
     if counted is not None:
         values[counted] = first
     await statements.send(_insert(rows.table), values)
@@ -83,7 +83,7 @@ def _hold(session: Session, state: InstanceState[Any]) -> None:
 
 
 @cache
-def _version(mapper: Mapper[Any]) -> tuple[str | None, Any]:
+def version_of(mapper: Mapper[Any]) -> tuple[str | None, Any]:
     """The column of the version, and what it begins with."""
     column, count = mapper.version_id_col, mapper.version_id_generator
     return (None, None) if column is None or not callable(count) else (str(column.key), count(None))

@@ -13,6 +13,7 @@ from sqlalchemy.orm import InstanceState
 
 from database.errors import DriverError, UniqueViolation
 from database.recording import recorded
+from database.restoring import remember
 from repositories.bulk_insert import refuse_where_reading
 from repositories.columns import ColumnName, column
 from repositories.copied_rows import CHUNK
@@ -111,6 +112,7 @@ class Upsert:
 
     async def _read_again(self) -> None:
         """Bring models that the session holds up to date: what was stored came past them."""
+        remember(self._session, self._model)
         states: list[InstanceState[Any]] = [inspect(row) for row in self._session if isinstance(row, self._model)]
         held = [state.identity[0] for state in states if state.identity]
         for start in range(0, len(held), CHUNK):

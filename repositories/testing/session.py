@@ -179,7 +179,9 @@ class FakeSavepoint:
             memory.unit.top.doom(cause)
             raise TransactionRolledBack from cause
         await self._session.flush()
-        del memory.marks[memory.marks.index(mark) :]
+        place = memory.marks.index(mark)
+        memory.release(memory.marks[place - 1])
+        del memory.marks[place:]
         memory.unit.pop_released()
 
     async def rollback(self) -> None:

@@ -5,7 +5,7 @@ do and what dooms it is `GuardedSession`'s. Only what needs a connection is here
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import inspect
@@ -14,6 +14,7 @@ from sqlalchemy.orm.attributes import set_committed_value
 from sqlalchemy.util import IdentitySet
 
 from database.errors import StaleVersion
+from database.loaded_values import LoadedValues
 from database.outcome import Outcome
 from database.unit import Unit
 from repositories.testing.defaults import Generators, changed_values, new_row, update_defaults
@@ -36,6 +37,8 @@ class Mark:
 
     written: Written
     steps: int
+    loaded: LoadedValues = field(default_factory=LoadedValues)
+    """What the models that it has changed since had then."""
 
 
 class UnboundSession(Session):
@@ -82,13 +85,12 @@ class UnboundSession(Session):
         """Updates, insertions, deletions, as SQLAlchemy orders them; all or none."""
         if objects is not None:
             raise NotFaked("flushing some objects and not others")
+        self.note_changes()
         try:
             self._write()
         except BaseException as error:
             # A flush that fails ends what it was in, whatever made it fail.
             self.undo(self.marks[-1])
-            if len(self.marks) == 1:
-                self.expire_all()
             self.unit.failed(error, connection_lost=False)
             raise
         self.statement_done()
@@ -99,6 +101,15 @@ class UnboundSession(Session):
             self.view.commit()
             self.view.store.end_turn(self.view)
             self._steps.clear()
+            self.marks[0].loaded.clear()
+
+    def note_changes(self) -> None:
+        """Keep what models had before what is pending on them."""
+        changed = [*self.dirty, *self.deleted]
+        self.marks[-1].loaded.note([inspect(row) for row in changed], skipped=self._added(self.marks[-1]))
+
+    def _added(self, mark: Mark) -> set[Any]:
+        return {inspect(row) for what, row in self._steps[mark.steps :] if what == "added"}
 
     def mark(self) -> Mark:
         """Where `undo` leads back to."""
@@ -106,8 +117,11 @@ class UnboundSession(Session):
 
     def undo(self, mark: Mark) -> None:
         """Forget what was written since, as a rollback to a savepoint does: new models are no longer stored, changed
-        ones are read again.
+        ones show again what they had.
         """
+        self.note_changes()
+        new = self._added(mark)
+        self.release(mark)
         self.view.restore(mark.written)
         steps, self._steps = self._steps[mark.steps :], self._steps[: mark.steps]
         added = IdentitySet(row for what, row in steps if what == "added")
@@ -116,9 +130,13 @@ class UnboundSession(Session):
         for row in [*self.deleted, *(row for what, row in steps if what == "deleted")]:
             if row not in added:
                 super().add(row)
-        for row in [*self.dirty, *(row for what, row in steps if what != "added")]:
-            if row in self:
-                self.expire(row)
+        mark.loaded.put_back(skipped=new)
+        mark.loaded.clear()
+
+    def release(self, mark: Mark) -> None:
+        """What the savepoints since this one have changed is its change."""
+        for inner in self.marks[self.marks.index(mark) + 1 :]:
+            inner.loaded.join(mark.loaded)
 
     def note(self, what: str, row: object) -> None:
         """That a model was `added`, `changed` or `deleted`, for `undo`."""
@@ -152,6 +170,7 @@ class UnboundSession(Session):
         if values is None or row is None:
             return
         after = table.attribute_values(values)
+        self.marks[-1].loaded.note([inspect(row)], skipped=self._added(self.marks[-1]))
         for key in changed:
             name = table.attributes.get(key)
             if name is not None:
