@@ -180,7 +180,7 @@ def _on_duplicate_key(table: Table, keys: Sequence[Any], taken: Sequence[Any], v
     """
     statement = mysql_insert(table)
     fits: ColumnElement[bool] = or_(False, *(one.is_distinct_from(statement.inserted[one.key]) for one in keys))
-    refused: ColumnElement[Any] = literal_column("(SELECT 1 UNION SELECT 2)")
+    refused: ColumnElement[Any] = literal_column("(SELECT NULL UNION ALL SELECT NULL)")  # of any type
     guard = table.primary_key.columns[0]
     values: list[tuple[str, Any]] = [(guard.key, case((fits, refused), else_=guard))]
     values += [(one.key, statement.inserted[one.key]) for one in taken]
