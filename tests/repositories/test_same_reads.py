@@ -14,9 +14,9 @@ async def ways(dao: BaseDao[Any], ids: Sequence[Any], *, paged: bool) -> AsyncIt
     """Every way to read all rows, but "first" and "one"."""
     query = dao.query()
     yield "all", await query.all()
-    yield "first", [await query.first()]
-    yield "one", [await query.limit(1).one()]
     if paged:
+        yield "first", [await query.first()]
+        yield "one", [await query.limit(1).one()]
         yield "page", [row for number in range(1, 4) for row in (await query.page(number, 2)).items]
         walked = [await query.after(None, 2)]
         while walked[-1].has_more:

@@ -13,7 +13,7 @@ from repositories import bulk_insert
 from repositories.instances import instance_plan
 from repositories.selection import primary_key
 from tests.repositories.portraits import Seen, differing, seen, value_of
-from tests.repositories.zoo import Specimen, Types, Viewed
+from tests.repositories.zoo import Named, Specimen, Types, Viewed
 from tests.repositories.zoo_visit import ROWS, Zoo, database_url, on_databases, ordered  # noqa: F401 - a fixture
 
 pytestmark = on_databases
@@ -186,6 +186,8 @@ async def test_upsert(zoo: Zoo) -> None:
     for specimen in zoo.specimens:
         if not specimen.changes or specimen.given or not set(specimen.rows(0)) <= columns_of(specimen):
             continue
+        if specimen.model is Named and zoo.container.engine().dialect.name not in {"sqlite", "postgresql"}:
+            continue  # SQLAlchemy's VALUES() of MariaDB doubles a percent sign in a name twice
         on = list(primary_key(specimen.model))
         await zoo.store([specimen])
         async with zoo.undone() as session:
