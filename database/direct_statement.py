@@ -128,7 +128,7 @@ class Plans:
         """From what SQLAlchemy has just sent with these parameters; its rows are still to be fetched."""
         if self._pool is not None and statement not in self._plans and self._known == self._outdated():
             driver = result.connection.connection.driver_connection
-            self._plans[statement] = _plan(statement, given, result) if has_session(driver) else None
+            self._plans[statement] = _plan(given, result) if has_session(driver) else None
 
     def _outdated(self) -> float:
         """When a statement was last found outdated; 0 where none was."""
@@ -150,7 +150,7 @@ class Plans:
         return bool(engine._has_events or engine.logger.isEnabledFor(logging.INFO))  # noqa: SLF001 - see above
 
 
-def _plan(statement: Any, given: Mapping[str, Any], result: CursorResult[Any]) -> Plan | None:
+def _plan(given: Mapping[str, Any], result: CursorResult[Any]) -> Plan | None:
     """None where SQLAlchemy does more than a plan can."""
     context: Any = result.context
     compiled = context.compiled
@@ -162,17 +162,15 @@ def _plan(statement: Any, given: Mapping[str, Any], result: CursorResult[Any]) -
         or compiled.positiontup is None
     ):
         return None
-    described = result.cursor.description if result.returns_rows else ()
-    columns = getattr(statement, "exported_columns", ())  # a text has none
-    types = [column.type for column in columns] if described else []
     parameters = [_parameter(name, context, given) for name in compiled.positiontup]
     known = [parameter for parameter in parameters if parameter is not None]
-    if len(known) < len(parameters) or len(types) != len(described):
+    if len(known) < len(parameters):
         return None
-    processors = tuple(
-        context.get_result_processor(type_, column[0], column[1])
-        for type_, column in zip(types, described, strict=True)
-    )
+    described: Any = result.cursor.description if result.returns_rows else ()
+    metadata: Any = result._metadata  # noqa: SLF001 - what SQLAlchemy itself does with each column, which is its expression's type's
+    processors = tuple(metadata._processors) if described else ()  # noqa: SLF001 - as above
+    if len(processors) != len(described) or metadata._tuplefilter is not None:  # noqa: SLF001 - as above
+        return None
     return Plan(
         context.statement, tuple(known), bool(described), context.dialect, processors if any(processors) else None
     )

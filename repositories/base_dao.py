@@ -206,9 +206,9 @@ class BaseDao(Generic[T]):
         return NotFound(self.model.__name__.lower(), id) if make is None else make(id)
 
 
-def possible_id(id: int) -> bool:
-    """Whether a row can have this id: a driver raises OverflowError for a larger one."""
-    return -LARGEST <= id <= LARGEST
+def possible_id(id: Any) -> bool:
+    """Whether a row can have this id: a driver raises OverflowError for a larger number."""
+    return not isinstance(id, int) or -LARGEST <= id <= LARGEST
 
 
 def check_version(row: Any, version: int | None) -> None:

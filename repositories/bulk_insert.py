@@ -11,9 +11,10 @@ from sqlalchemy.orm import InstanceState, Mapper
 from database.copying import Copy, copy_records
 from database.recording import recorded
 from database.unit import UNIT
+from repositories.columns import check_columns
 from repositories.copied_rows import Chunks, Records, copied_values
-from repositories.new_rows import UNSET, NewRows, has_expression
-from repositories.one_row import hold, version_of
+from repositories.new_rows import NewRows, has_expression
+from repositories.one_row import first_version, hold, past_the_unit_of_work
 
 COPY_FROM: Final = 1_000
 """Rows from which on COPY is worth its set-up."""
@@ -74,28 +75,29 @@ class BulkInsert:
             dicts = [state.dict for state in states]
             mapper: Mapper[Any] = inspect(self._model)
             related = set(mapper.relationships.keys())
-            counted, first = version_of(mapper)
-            if counted is not None:
-                name = self._rows.attributes[counted]
-                for values in dicts:
-                    if name in values:  # of an attempt that was rolled back
-                        values[name] = first
             alone = all(state.mapper is mapper and _new_and_alone(state) for state in states)
-            copied = alone and not any(map(related.intersection, dicts))
+            copied = alone and past_the_unit_of_work(mapper) and not any(map(related.intersection, dicts))
             columns = self._rows.columns(dicts, of_models=True) if copied else None
+            counted, first = first_version(mapper)
+            if columns is not None and counted is not None:
+                columns[counted] = [first] * len(models)
             records = None if columns is None else copied_values(self._rows.table, columns, self._dialect)
             if columns is not None and records is not None:
                 await self._copy(records)
                 await recorded(session, self._model, len(models))
-                for key, name in self._rows.attributes.items():
-                    for values, value in zip(dicts, columns[key], strict=True):
-                        values[name] = None if value is UNSET else value
+                self._rows.give_all(dicts, columns)
+                if counted is not None:
+                    for values in dicts:
+                        values[self._rows.attributes[counted]] = first
                 await session.run_sync(hold, models)
                 return
         session.add_all(models)
         await session.flush()
 
     async def _store_mappings(self, mappings: Sequence[Mapping[str, Any]]) -> None:
+        if not self._rows.simple:
+            await self._store_by_mapping(mappings)
+            return
         rows = [self._rows.of(mapping) for mapping in mappings]
         await self._session.flush()
         for expressions, some in groupby(rows, key=has_expression):
@@ -106,6 +108,19 @@ class BulkInsert:
             for _, alike in groupby(some, key=lambda row: row.keys()):
                 await self._session.execute(insert(self._rows.table), list(alike))
         await recorded(self._session, self._model, len(rows))
+
+    async def _store_by_mapping(self, mappings: Sequence[Mapping[str, Any]]) -> None:
+        """Rows of more than one table, or of one among others: which of them holds what, SQLAlchemy knows."""
+        for mapping in mappings:
+            check_columns(self._model, mapping)
+        await self._session.flush()
+        for expressions, some in groupby(mappings, key=has_expression):
+            if expressions:
+                for row in some:
+                    await self._session.execute(insert(self._model).values(row))
+                continue
+            for _, alike in groupby(some, key=lambda row: row.keys()):
+                await self._session.execute(insert(self._model), list(map(dict, alike)))
 
     async def _copied_mappings(self, chunk: Sequence[Mapping[str, Any]], chunks: Chunks, dialect: Dialect) -> int:
         """How many were stored, of this chunk and those that follow it."""

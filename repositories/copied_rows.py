@@ -6,8 +6,9 @@ from itertools import islice
 from typing import Any, Final
 
 from sqlalchemy import Dialect, Enum, Table
-from sqlalchemy.types import TypeEngine
+from sqlalchemy.types import TypeDecorator, TypeEngine
 
+from domain.utc_datetime import UTCDateTime
 from repositories.new_rows import UNSET, Columns, NewRows
 
 CHUNK: Final = 2_000
@@ -93,7 +94,7 @@ def copied_values(table: Table, columns: Columns, dialect: Dialect) -> list[tupl
     processed = []
     for key, values in columns.items():
         type_ = table.columns[key].type
-        if _wraps(type_):
+        if _wraps(type_.dialect_impl(dialect)):
             return None
         processed.append(_processed(type_, values, dialect))
     return list(zip(*processed, strict=True))
@@ -105,7 +106,10 @@ def _processed(type_: TypeEngine[Any], values: Sequence[Any], dialect: Dialect) 
         return [None if value is UNSET else value if process is None else process(value) for value in values]
     if process is None:
         return values
-    if len(set(map(id, values))) == 1:  # a stamp, or a scalar default
+    own = isinstance(type_, TypeDecorator) and not isinstance(
+        type_, UTCDateTime
+    )  # which may give another one each time
+    if not own and len(set(map(id, values))) == 1:  # a stamp, or a scalar default
         return [process(values[0])] * len(values)
     if isinstance(type_, Enum):
         known = {value: process(value) for value in set(values)}

@@ -2,10 +2,13 @@
 
 from collections.abc import Iterator
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import inspect
 from sqlalchemy.orm import RelationshipProperty
+
+JOINED: Final = frozenset({"joined", False})
+"""How a mapping says that a read joins what it refers to."""
 
 
 def loads_beside(model: type[Any]) -> bool:
@@ -25,7 +28,7 @@ def _ways(model: type[Any]) -> tuple[bool, bool]:
     along = list(_along(model, frozenset()))
     return (
         any(one.lazy in {"selectin", "subquery", "immediate"} for one in along),
-        any(one.lazy == "joined" and one.uselist for one in along),
+        any(one.lazy in JOINED and one.uselist for one in along),
     )
 
 
@@ -34,5 +37,5 @@ def _along(model: type[Any], seen: frozenset[type[Any]]) -> Iterator[Relationshi
     for one in inspect(model).relationships:
         yield one
         target = one.mapper.class_
-        if one.lazy == "joined" and target not in seen:
+        if one.lazy in JOINED and target not in seen:
             yield from _along(target, seen | {model})

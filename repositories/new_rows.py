@@ -7,8 +7,9 @@ from operator import itemgetter
 from types import NoneType
 from typing import Any, Final
 
-from sqlalchemy import ClauseElement, Table, inspect
+from sqlalchemy import Table, inspect
 from sqlalchemy.orm import Mapper
+from sqlalchemy.sql.roles import SQLRole
 
 from domain.bulk_defaults import ForMany, for_many
 from repositories.columns import column
@@ -23,8 +24,14 @@ UNSET: Final = object()
 """Among the values of columns: not given, and so NULL, where a given None is a value of its own."""
 
 
+class NeedsStatement(Exception):
+    """A default asks for what only a statement that is being executed has, such as its connection."""
+
+
 class DefaultContext:
-    """What a column's default may ask for: the session's execution options, and the values that stand already."""
+    """What a column's default may ask for: the session's execution options, and the values that stand already: those
+    that are given, and the defaults of the columns before. Raises `NeedsStatement` for anything else.
+    """
 
     def __init__(self, execution_options: Mapping[str, Any]) -> None:
         self.execution_options: Final = execution_options
@@ -32,6 +39,9 @@ class DefaultContext:
 
     def get_current_parameters(self, isolate_multiinsert_groups: bool = True) -> Values:
         return self.current_parameters
+
+    def __getattr__(self, name: str) -> Any:
+        raise NeedsStatement(name)
 
 
 @dataclass(frozen=True)
@@ -61,6 +71,8 @@ class _Shape:
     attributes: dict[str, str]
     attribute_names: frozenset[str]
     sources: Sequence[_Source]
+    defaults: Sequence[tuple[str, str]]
+    """Key and attribute of the columns that have a default here."""
     names: Sequence[str]
 
 
@@ -76,6 +88,7 @@ def _shape(model: type[Any]) -> _Shape:
         attributes=attributes,
         attribute_names=frozenset(attributes.values()),
         sources=sources,
+        defaults=[(source.key, source.attribute) for source in sources if source.make is not None],
         names=[table.columns[source.key].name for source in sources],
     )
 
@@ -94,6 +107,7 @@ class NewRows:
         """Attribute by column key."""
         self._names: Final = shape.attribute_names
         self._sources: Final = shape.sources
+        self._defaults: Final = shape.defaults
         self.names: Final = shape.names
         """Of the columns, in the order of `columns`."""
         self._context: Final = DefaultContext(execution_options)
@@ -114,6 +128,19 @@ class NewRows:
         row = self._row(given)
         return row if len(row) == len(self._sources) else None
 
+    def give(self, given: dict[str, Any], row: Values) -> None:
+        """Put what its row has got by default into a model's dictionary, as a flush does."""
+        for key, attribute in self._defaults:
+            if given.get(attribute) is None:
+                given[attribute] = row[key]
+
+    def give_all(self, given: Sequence[dict[str, Any]], columns: Columns) -> None:
+        """As `give`, of many rows."""
+        for key, attribute in self._defaults:
+            for one, value in zip(given, columns[key], strict=True):
+                if one.get(attribute) is None:
+                    one[attribute] = value
+
     def columns(self, given: Sequence[Mapping[str, Any]], *, of_models: bool = False) -> Columns | None:
         """The rows of mappings by attribute, or of models' dictionaries, column by column, which takes a fraction of
         the time that `of` takes for each. None when they aren't all of one shape: for an expression, or a value that
@@ -125,42 +152,60 @@ class NewRows:
         if not (of_models or names <= self._names):
             for one in given:
                 self.check(one)
-        context, columns = self._context, Columns()
+        columns, missing = Columns(), list[tuple[_Source, Sequence[Any]]]()
         for source in self._sources:
             values = _values(source, given) if source.attribute in names else [source.unset] * len(given)
             types = set(map(type, values)) if source.attribute in names else {type(source.unset)}
-            if any(issubclass(one, ClauseElement) for one in types):
+            if any(map(_sql, types)):
                 return None
             if NoneType in types and (source.make is not None or source.by_database):
                 if source.make is None or source.keeps_none:
                     return None
-                if source.make_many is not None and len(types) == 1:
-                    values = source.make_many(context, columns, len(given))
-                else:
-                    values = self._filled(source.make, values, columns)
-            columns[source.key] = values
-        return columns
+                missing.append((source, values))
+            else:
+                columns[source.key] = values
+        try:
+            self._fill(columns, missing, len(given))
+        except NeedsStatement:
+            return None
+        return {source.key: columns[source.key] for source in self._sources}
 
-    def _filled(self, make: Callable[[DefaultContext], Any], values: Sequence[Any], columns: Columns) -> Sequence[Any]:
-        filled = list(values)
-        for index, value in enumerate(values):
-            if value is None:
-                self._context.current_parameters = {key: column[index] for key, column in columns.items()}
-                filled[index] = make(self._context)
-        return filled
+    def _fill(self, columns: Columns, missing: Sequence[tuple[_Source, Sequence[Any]]], count: int) -> None:
+        """With what their defaults make, each of which knows all that is given, and the defaults before it."""
+        some = {source.key: values for source, values in missing if any(value is not None for value in values)}
+        for source, values in missing:
+            if source.make_many is not None and source.key not in some:
+                columns[source.key] = source.make_many(self._context, columns, count)
+                continue
+            filled, make = list(values), source.make
+            for index, value in enumerate(values):
+                if value is None and make is not None:
+                    known = {key: column[index] for key, column in some.items() if column[index] is not None}
+                    known |= {key: column[index] for key, column in columns.items() if column[index] is not UNSET}
+                    self._context.current_parameters = known
+                    filled[index] = make(self._context)
+            columns[source.key] = filled
 
     def _row(self, given: Mapping[str, Any]) -> Values:
         row: Values = {}
+        missing: list[_Source] = []
         context = self._context
         context.current_parameters = row
         for source in self._sources:
             value = given.get(source.attribute)
             if value is None and not (source.keeps_none and source.attribute in given):
                 if source.make is not None:
-                    value = source.make(context)
-                elif source.by_database or source.keeps_none:
+                    missing.append(source)
+                    continue
+                if source.by_database or source.keeps_none:
                     continue
             row[source.key] = value
+        try:
+            for source in missing:
+                if source.make is not None:
+                    row[source.key] = source.make(context)
+        except NeedsStatement:
+            pass  # the statement makes it, and those behind it
         return row
 
 
@@ -171,12 +216,19 @@ def _values(source: _Source, given: Sequence[Mapping[str, Any]]) -> Sequence[Any
         return [one.get(source.attribute, source.unset) for one in given]
 
 
-def has_expression(row: Values) -> bool:
+def has_expression(row: Mapping[str, Any]) -> bool:
     """Whether a value is SQL."""
-    for value in row.values():  # noqa: SIM110 - a generator takes twice the time, for each new row
-        if isinstance(value, ClauseElement):
+    for value in row.values():  # a generator takes twice the time, for each new row
+        kind: Any = type(value)
+        if _sql(kind):
             return True
     return False
+
+
+@cache
+def _sql(type_: type[Any]) -> bool:
+    """Whether values of the type are SQL."""
+    return issubclass(type_, SQLRole) or hasattr(type_, "__clause_element__")
 
 
 def _scalar(value: Any) -> tuple[Callable[[DefaultContext], Any], ForMany]:

@@ -5,10 +5,11 @@ expressions, values that the database makes, others who listen) is left to a flu
 """
 
 from collections.abc import Sequence
+from dataclasses import is_dataclass
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Insert, Table, insert, inspect
+from sqlalchemy import Column, Insert, Table, insert, inspect
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import InstanceState, Mapper, Session
 from sqlalchemy.orm.attributes import instance_state
@@ -19,6 +20,16 @@ from database.session_provider import EngineSessionProvider
 from database.transaction import Transaction
 from repositories.instances import instance_plan
 from repositories.new_rows import NewRows, has_expression
+
+HEARD_BEFORE_OR_AFTER: Final = (
+    "before_flush",
+    "after_flush_postexec",
+    "before_attach",
+    "after_attach",
+    "transient_to_pending",
+    "pending_to_persistent",
+)
+"""Events of a session around a flush, at which a listener may change what is stored."""
 
 
 async def store_one(provider: EngineSessionProvider, session: AsyncSession, row: Any) -> bool:
@@ -38,12 +49,13 @@ async def store_one(provider: EngineSessionProvider, session: AsyncSession, row:
     values = rows.of_model(attributes) if rows.simple else None
     if values is None or has_expression(values):
         return False
-    counted, first = version_of(state.mapper)
+    counted, first = first_version(state.mapper)
     if counted is not None:
         values[counted] = first
     await statements.send(_insert(rows.table), values)
-    for key, name in rows.attributes.items():
-        attributes[name] = values[key]
+    rows.give(attributes, values)
+    if counted is not None:
+        attributes[rows.attributes[counted]] = first
     _hold(sync, state)
     entry = entry_of(session, row)
     if entry is not None:
@@ -62,9 +74,28 @@ def _alone(state: InstanceState[Any], session: Session) -> bool:
         and state.session is None
         and mapper.version_id_generator is not False  # the database counts
         and _related(mapper).isdisjoint(state.dict)
-        and not (told.before_flush or told.after_flush_postexec or told.pending_to_persistent)
+        and not any(getattr(told, event) for event in HEARD_BEFORE_OR_AFTER)
         and len(told.after_flush) == 1  # ours
+        and past_the_unit_of_work(mapper)
         and not (mapper.dispatch.before_insert or mapper.dispatch.after_insert)
+    )
+
+
+def past_the_unit_of_work(mapper: Mapper[Any]) -> bool:
+    """Whether a new model's row is what its columns and their defaults say, and nothing else comes of it."""
+    return _of_columns(mapper) and not mapper.class_manager.dispatch.refresh_flush
+
+
+@cache
+def _of_columns(mapper: Mapper[Any]) -> bool:
+    """A dataclass has defaults that no column knows, a composite is made anew, an expression is to be read."""
+    columns = [column for attribute in mapper.column_attrs for column in attribute.columns]
+    own = {column.table for column in columns if isinstance(column, Column)} == {mapper.local_table}
+    return (
+        own
+        and all(isinstance(column, Column) for column in columns)
+        and not mapper.composites
+        and not is_dataclass(mapper.class_)
     )
 
 
@@ -83,7 +114,7 @@ def _hold(session: Session, state: InstanceState[Any]) -> None:
 
 
 @cache
-def version_of(mapper: Mapper[Any]) -> tuple[str | None, Any]:
+def first_version(mapper: Mapper[Any]) -> tuple[str | None, Any]:
     """The column of the version, and what it begins with."""
     column, count = mapper.version_id_col, mapper.version_id_generator
     return (None, None) if column is None or not callable(count) else (str(column.key), count(None))

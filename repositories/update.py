@@ -7,6 +7,7 @@ from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 from sqlalchemy import ColumnElement, Dialect, inspect, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstanceState
+from sqlalchemy.sql import operators
 from sqlalchemy.sql.dml import Update as UpdateStatement
 
 from domain.soft_delete import INCLUDE_DELETED
@@ -58,7 +59,14 @@ class Update(Write[T]):
     def lone_changes(self) -> LoneChanges | None:
         said = [(name, isinstance(value, Increment)) for name, value in self.values.items()]
         values = [value.by if isinstance(value, Increment) else value for value in self.values.values()]
-        return None if any(map(is_sql, values)) else LoneChanges(tuple(said), values)
+        if any(map(is_sql, values)) or any(adds and not self._of_its_type(name) for name, adds in said):
+            return None
+        return LoneChanges(tuple(said), values)
+
+    def _of_its_type(self, name: str) -> bool:
+        """Whether what is added to a column has the column's own type, as a number does, and an interval doesn't."""
+        type_: Any = getattr(self.model, name).type
+        return type_.coerce_compared_value(operators.add, self.values[name].by) is type_
 
     def check(self) -> None:
         super().check()
@@ -77,11 +85,15 @@ class Update(Write[T]):
         if not found:
             return []
         these = self.by_key(found, self.sessions.dialect_of(session).name)
-        options = {"synchronize_session": False, INCLUDE_DELETED: True}
+        unsent = self.unsent(session)
+        options = {"synchronize_session": "auto" if unsent else False, INCLUDE_DELETED: True}
         await session.execute(self.changing([these]), execution_options=options)
         read = select(self.model).where(these).order_by(*self._key())
-        options = {"populate_existing": True, INCLUDE_DELETED: True}
-        return list((await session.scalars(read, execution_options=options)).unique().all())
+        options = {"populate_existing": not unsent, INCLUDE_DELETED: True}
+        rows = list((await session.scalars(read, execution_options=options)).unique().all())
+        if unsent:
+            await self.ran(session)
+        return rows
 
     async def ran(self, session: AsyncSession) -> None:
         """Read what SQLAlchemy could only mark as changed (the stamps, SQL expressions) on rows the session holds: a

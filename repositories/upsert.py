@@ -4,21 +4,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby, islice
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Index, Table, UniqueConstraint, case, inspect, literal_column, or_, select
+from sqlalchemy import ColumnElement, Index, Table, UniqueConstraint, case, inspect, literal_column, or_, select, tuple_
 from sqlalchemy.dialects.mysql import insert as mysql_insert
 from sqlalchemy.dialects.postgresql import insert as postgresql_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import InstanceState
+from sqlalchemy.orm import InstanceState, Mapper
 
-from database.errors import DriverError, UniqueViolation
+from database.errors import DriverError, NotSupported, UniqueViolation
 from database.recording import recorded
 from database.restoring import remember
+from domain.soft_delete import INCLUDE_DELETED
 from repositories.bulk_insert import refuse_where_reading
 from repositories.columns import ColumnName, column
 from repositories.copied_rows import CHUNK
 from repositories.errors import NoSuchKey
 from repositories.new_rows import NewRows, Values
+from repositories.selection import primary_key
 
 STAMPS: Final = ("updated_at", "updated_by")
 KEPT: Final = frozenset({"id", "version", "created_at", "created_by", *STAMPS})
@@ -53,12 +55,19 @@ class Upsert:
         await refuse_where_reading(self._session, self._rows)
         await self._session.flush()
         self._dialect = (await self._session.connection()).dialect.name
+        if self._mapper.inherits is not None and not self._mapper.single:
+            what, instead = (
+                "upsert of rows of several tables",
+                "Look the rows up by their key; change them, or add them.",
+            )
+            raise NotSupported(what, self._dialect, instead)
+        kind = self._kind()
         stored = 0
         remaining = iter(rows)
         while chunk := list(islice(remaining, CHUNK)):
             given = [as_mapping(self._model, row) for row in chunk]
             for names, alike in groupby(given, key=lambda row: tuple(sorted(row))):
-                await self._store(self._changes(names), [self._rows.of(row) for row in alike])
+                await self._store(self._changes(names), [self._rows.of({**kind, **row}) for row in alike])
             stored += len(chunk)
         await self._read_again()
         return stored
@@ -90,9 +99,9 @@ class Upsert:
         statement: Any = insert(table)
         if not changes:
             return statement.on_conflict_do_nothing(index_elements=keys)
-        values: dict[str, Any] = {one.name: statement.excluded[one.key] for one in (*taken, *stamps)}
+        values: dict[str, Any] = {one.key: statement.excluded[one.key] for one in (*taken, *stamps)}
         if self._version is not None:
-            values[self._version.name] = self._version + 1
+            values[self._version.key] = self._version + 1
         return statement.on_conflict_do_update(index_elements=keys, set_=values)
 
     def _column(self, name: str) -> Any:
@@ -110,14 +119,29 @@ class Upsert:
     def _version(self) -> Any:
         return inspect(self._model).version_id_col
 
+    @property
+    def _mapper(self) -> Mapper[Any]:
+        mapper: Mapper[Any] = inspect(self._model)
+        return mapper
+
+    def _kind(self) -> Mapping[str, Any]:
+        """What tells rows of this model from others of its table, by attribute."""
+        mapper = self._mapper
+        names = mapper.column_attrs.keys() if mapper.polymorphic_on is not None else []
+        on = next((name for name in names if mapper.attrs[name].columns[0] is mapper.polymorphic_on), None)
+        return {} if on is None else {on: mapper.polymorphic_identity}
+
     async def _read_again(self) -> None:
         """Bring models that the session holds up to date: what was stored came past them."""
         remember(self._session, self._model)
         states: list[InstanceState[Any]] = [inspect(row) for row in self._session if isinstance(row, self._model)]
-        held = [state.identity[0] for state in states if state.identity]
+        held = [state.identity for state in states if state.identity]
+        key = [getattr(self._model, name) for name in primary_key(self._model)]
         for start in range(0, len(held), CHUNK):
-            some = column(self._model, "id").in_(held[start : start + CHUNK])
-            await self._session.execute(select(self._model).where(some).execution_options(populate_existing=True))
+            some = held[start : start + CHUNK]
+            these = key[0].in_([one for (one,) in some]) if len(key) == 1 else tuple_(*key).in_(some)
+            options = {"populate_existing": True, INCLUDE_DELETED: True}
+            await self._session.execute(select(self._model).where(these), execution_options=options)
 
 
 def as_mapping(model: type[Any], row: Any) -> Mapping[str, Any]:
@@ -158,7 +182,7 @@ def _on_duplicate_key(table: Table, keys: Sequence[Any], taken: Sequence[Any], v
     """
     statement = mysql_insert(table)
     fits: ColumnElement[bool] = or_(False, *(one.is_distinct_from(statement.inserted[one.key]) for one in keys))
-    refused: ColumnElement[Any] = literal_column("(SELECT 1 UNION SELECT 2)")
+    refused: ColumnElement[Any] = literal_column("(SELECT NULL UNION ALL SELECT NULL)")  # of any type
     guard = table.primary_key.columns[0]
     values: list[tuple[str, Any]] = [(guard.key, case((fits, refused), else_=guard))]
     values += [(one.key, statement.inserted[one.key]) for one in taken]

@@ -91,9 +91,12 @@ class Write(Conditions[T]):
         async with self.sessions.writing(several=not alone) as session:
             dialect = self.sessions.dialect_of(session)
             if self.returns(dialect) and not loads:
-                options = _in_step(session) | {"populate_existing": True}
+                unsent = self.unsent(session)
+                options = _in_step(session) | {"populate_existing": not unsent}
                 statement = self._spoken(dialect.name).returning(self.model)
                 rows = self._in_order(list((await session.scalars(statement, execution_options=options)).all()))
+                if unsent:
+                    await self.ran(session)
             else:
                 rows = await self.locked(session, self.asked(self.spoken(dialect.name)) + self.kept())
             self._matched(len(rows))
@@ -102,6 +105,10 @@ class Write(Conditions[T]):
     async def locked(self, session: AsyncSession, criteria: Sequence[ColumnElement[bool]]) -> list[T]:
         """Lock, write and read in three statements, the read first or last."""
         raise NotImplementedError
+
+    def unsent(self, session: AsyncSession) -> bool:
+        """Whether the session holds changes of such rows that this statement doesn't send first, and must not undo."""
+        return not session.autoflush and any(isinstance(row, self.model) for row in session.dirty)
 
     async def ran(self, session: AsyncSession) -> None:
         """The statement has run."""

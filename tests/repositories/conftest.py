@@ -13,6 +13,7 @@ from settings import DatabaseSettings
 from tests.fakes import over_fakes
 from tests.repositories.conformance import Subject
 from tests.repositories.shelves import ShelfBase
+from tests.repositories.zoo_visit import zoo, zoo_urls  # noqa: F401 - fixtures
 
 
 @pytest.fixture(scope="session")

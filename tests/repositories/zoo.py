@@ -1,0 +1,613 @@
+"""Models with what a mapping may have: each kind of key, column and attribute. Their tables are not in the schema.
+
+A specimen is a model and rows for it; `SPECIMENS` are those of every database, `OF_POSTGRESQL` those of one.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta, timezone
+from decimal import Decimal
+from enum import Enum, IntEnum
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Computed,
+    Date,
+    DateTime,
+    Dialect,
+    Double,
+    Float,
+    ForeignKey,
+    Identity,
+    Integer,
+    Interval,
+    LargeBinary,
+    MetaData,
+    Numeric,
+    String,
+    Time,
+    TypeDecorator,
+    Uuid,
+    func,
+    literal,
+    text,
+)
+from sqlalchemy import Enum as EnumType
+from sqlalchemy.dialects.postgresql import ARRAY, INT4RANGE, JSONB, Range
+from sqlalchemy.ext.hybrid import hybrid_property
+from sqlalchemy.ext.mutable import MutableDict
+from sqlalchemy.orm import (
+    DeclarativeBase,
+    DynamicMapped,
+    Mapped,
+    MappedAsDataclass,
+    column_property,
+    composite,
+    deferred,
+    mapped_column,
+    query_expression,
+    reconstructor,
+    relationship,
+    synonym,
+    validates,
+)
+
+from domain import Base
+from domain.model import ModelMixin
+from domain.relationships import refuse_lazy_loads
+from domain.utc_datetime import UTCDateTime
+
+KOLKATA: Final = timezone(timedelta(hours=5, minutes=30))
+MOMENT: Final = datetime(2026, 3, 29, 2, 30, 0, 123456, tzinfo=KOLKATA)
+
+
+class ZooBase(DeclarativeBase):
+    """None of the accounts' models, which other tests look through."""
+
+    metadata = MetaData(naming_convention=Base.metadata.naming_convention)
+
+
+class PostgresqlZooBase(DeclarativeBase):
+    """Likewise."""
+
+    metadata = MetaData(naming_convention=Base.metadata.naming_convention)
+
+
+refuse_lazy_loads(ZooBase)
+
+
+class Diet(Enum):
+    """A column holds the name."""
+
+    LEAVES = "leaves"
+    MEAT = "meat"
+
+
+class Rank(IntEnum):
+    LOW = 1
+    HIGH = 2
+
+
+class Tags(TypeDecorator[frozenset[str]]):
+    """Hashable values that the database knows as text."""
+
+    impl = String(80)
+    cache_ok = True
+
+    def process_bind_param(self, value: frozenset[str] | None, dialect: Dialect) -> str | None:
+        return None if value is None else ",".join(sorted(value))
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> frozenset[str] | None:
+        return None if value is None else frozenset(value.split(","))
+
+
+class Shouted(TypeDecorator[str]):
+    """Text that an expression of the database's wraps on its way in and out."""
+
+    impl = String(40)
+    cache_ok = True
+
+    def bind_expression(self, bindparam: Any) -> Any:
+        return func.upper(bindparam)
+
+    def column_expression(self, column: Any) -> Any:
+        return func.lower(column)
+
+
+class Measured(TypeDecorator[int]):
+    """A text that comes back as its length, by an expression of another type."""
+
+    impl = String(40)
+    cache_ok = True
+
+    def column_expression(self, column: Any) -> Any:
+        return func.length(column, type_=Halved())
+
+
+class Halved(TypeDecorator[int]):
+    impl = Integer
+    cache_ok = True
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> Any:
+        return None if value is None else value / 2
+
+
+class Lion(ModelMixin, ZooBase):
+    """As the accounts' own models are: a snowflake, stamps, a version."""
+
+    __tablename__ = "lions"
+
+    name: Mapped[str | None] = mapped_column(String(40))
+    diet: Mapped[Diet] = mapped_column(EnumType(Diet, native_enum=False), default=Diet.MEAT)
+    weight: Mapped[Decimal | None] = mapped_column(Numeric(12, 3))
+    born: Mapped[datetime | None] = mapped_column(UTCDateTime)
+
+
+class Types(ZooBase):
+    """One column of each type."""
+
+    __tablename__ = "types"
+
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    native: Mapped[Diet | None] = mapped_column(EnumType(Diet, name="diet"))
+    rank: Mapped[Rank | None] = mapped_column(EnumType(Rank, native_enum=False))
+    word: Mapped[str | None] = mapped_column(EnumType("a", "b", native_enum=False))
+    exact: Mapped[Decimal | None] = mapped_column(Numeric(20, 6))
+    loose: Mapped[Decimal | None] = mapped_column(Numeric(10, 2))
+    as_float: Mapped[float | None] = mapped_column(Numeric(10, 2, asdecimal=False))
+    floating: Mapped[float | None] = mapped_column(Double)
+    float_decimal: Mapped[Decimal | None] = mapped_column(Float(53, asdecimal=True))
+    document: Mapped[Any] = mapped_column(JSON, nullable=True)
+    nullable_document: Mapped[Any] = mapped_column(JSON(none_as_null=True), nullable=True)
+    blob: Mapped[bytes | None] = mapped_column(LargeBinary)
+    moment: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    naive: Mapped[datetime | None] = mapped_column(DateTime)
+    day: Mapped[date | None] = mapped_column(Date)
+    hour: Mapped[time | None] = mapped_column(Time)
+    span: Mapped[timedelta | None] = mapped_column(Interval)
+    flag: Mapped[bool | None] = mapped_column(Boolean(create_constraint=True, name="flag"))
+    token: Mapped[UUID | None] = mapped_column(Uuid)
+    token_text: Mapped[str | None] = mapped_column(Uuid(as_uuid=False))
+    tags: Mapped[frozenset[str] | None] = mapped_column(Tags)
+    shouted: Mapped[str | None] = mapped_column(Shouted)
+    varied: Mapped[str | None] = mapped_column(String(40).with_variant(Shouted(), "postgresql"))
+    measured: Mapped[Any] = mapped_column(Measured, nullable=True)
+
+
+class Counted(ZooBase):
+    """A number that the database counts."""
+
+    __tablename__ = "counted"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    text: Mapped[str | None] = mapped_column(String(40))
+
+
+class ByIdentity(ZooBase):
+    __tablename__ = "by_identity"
+
+    id: Mapped[int] = mapped_column(Identity(), primary_key=True)
+    text: Mapped[str | None] = mapped_column(String(40))
+
+
+class ByUuid(ZooBase):
+    __tablename__ = "by_uuid"
+
+    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
+    text: Mapped[str | None] = mapped_column(String(40))
+
+
+class ByText(ZooBase):
+    __tablename__ = "by_text"
+
+    id: Mapped[str] = mapped_column(String(20), primary_key=True)
+    text: Mapped[str | None] = mapped_column(String(40))
+
+
+class ByTags(ZooBase):
+    """A key whose type processes its values."""
+
+    __tablename__ = "by_tags"
+
+    id: Mapped[frozenset[str]] = mapped_column(Tags, primary_key=True)
+    text: Mapped[str | None] = mapped_column(String(40))
+
+
+class ByDecimal(ZooBase):
+    __tablename__ = "by_decimal"
+
+    id: Mapped[Decimal] = mapped_column(Numeric(8, 2), primary_key=True)
+    text: Mapped[str | None] = mapped_column(String(40))
+
+
+class ByDay(ZooBase):
+    __tablename__ = "by_day"
+
+    id: Mapped[date] = mapped_column(Date, primary_key=True)
+    text: Mapped[str | None] = mapped_column(String(40))
+
+
+class BySeveral(ZooBase):
+    """The key's columns are not in the order of the mapping, one processes values, and one is an enum."""
+
+    __tablename__ = "by_several"
+
+    text: Mapped[str | None] = mapped_column(String(40))
+    moment: Mapped[datetime] = mapped_column(UTCDateTime, primary_key=True)
+    diet: Mapped[Diet] = mapped_column(EnumType(Diet, native_enum=False), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+
+
+class Named(ZooBase):
+    """Names that aren't the columns', or are words of SQL's."""
+
+    __tablename__ = "order"
+
+    id: Mapped[int] = mapped_column("select", primary_key=True, autoincrement=False)
+    other: Mapped[str | None] = mapped_column("From", String(40))
+    keyed: Mapped[str | None] = mapped_column("column name", String(40), key="a_key")
+    group: Mapped[int | None]
+    percent: Mapped[int | None] = mapped_column("50%")
+
+
+class Defaults(ZooBase):
+    """Values that nobody gives: by Python in every way, and by the database."""
+
+    __tablename__ = "defaults"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    slug: Mapped[str | None] = mapped_column(
+        String(40), default=lambda context: f"{context.get_current_parameters()['title']}-slug"
+    )
+    title: Mapped[str | None] = mapped_column(String(40))
+    blank: Mapped[str | None] = mapped_column(String(40), default=lambda: None)
+    document: Mapped[Any] = mapped_column(JSON, default=dict)
+    null_document: Mapped[Any] = mapped_column(JSON, nullable=True)
+
+
+class Asking(ZooBase):
+    """A default that asks the database."""
+
+    __tablename__ = "asking"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    asked: Mapped[int | None] = mapped_column(default=lambda context: context.connection.scalar(text("SELECT 40 + 2")))
+    after: Mapped[int | None] = mapped_column(default=lambda context: context.get_current_parameters()["asked"] + 1)
+
+
+class ByServer(ZooBase):
+    """What the database gives and computes."""
+
+    __tablename__ = "by_server"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    number: Mapped[int] = mapped_column(server_default=text("7"))
+    twice: Mapped[int | None] = mapped_column(Computed("number * 2", persisted=True))
+    sql: Mapped[int | None] = mapped_column(default=literal(3) + 4)
+
+
+class Grown(ZooBase):
+    """Attributes that are no column, a validator, and a constructor of its own, which loading doesn't call."""
+
+    __tablename__ = "grown"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    first: Mapped[str | None] = mapped_column(String(40))
+    last: Mapped[str | None] = mapped_column(String(40))
+    family = synonym("last")
+    made = False
+
+    def __init__(self, **values: Any) -> None:
+        super().__init__(**values)
+        self.made = True
+
+    @hybrid_property
+    def whole(self) -> str:
+        return f"{self.first} {self.last}"
+
+    @validates("first")
+    def _not_empty(self, _key: str, value: str | None) -> str | None:
+        assert value != ""
+        return value
+
+
+class Propertied(ZooBase):
+    """A column that is an expression, one that is read when it is asked for, and one for expressions of a query."""
+
+    __tablename__ = "propertied"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    first: Mapped[str | None] = mapped_column(String(40))
+    greeting: Mapped[str | None] = column_property(literal("hello ") + first)
+
+
+class Lazy(ZooBase):
+    __tablename__ = "lazy"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    first: Mapped[str | None] = mapped_column(String(40))
+    long: Mapped[str | None] = deferred(mapped_column(String(40)))
+    asked: Mapped[str | None] = query_expression()
+
+
+@dataclass
+class Point:
+    x: int
+    y: int
+
+
+class Composed(ZooBase):
+    __tablename__ = "composed"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    point: Mapped[Point] = composite(mapped_column("x"), mapped_column("y"))
+
+
+class Mutable(ZooBase):
+    """A value that tells its row of changes."""
+
+    __tablename__ = "mutable"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    document: Mapped[Any] = mapped_column(MutableDict.as_mutable(JSON()))
+
+
+class Rebuilt(ZooBase):
+    __tablename__ = "rebuilt"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    text: Mapped[str | None] = mapped_column(String(40))
+
+    @reconstructor
+    def rebuild(self) -> None:
+        self.rebuilt = True
+
+
+class Dataclassed(MappedAsDataclass, ZooBase):
+    __tablename__ = "dataclassed"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    text: Mapped[str | None] = mapped_column(String(40), default="given")
+    inserted: Mapped[int] = mapped_column(insert_default=3, init=False)
+    made: Mapped[int] = mapped_column(init=False, default=5)
+    listed: Mapped[Any] = mapped_column(JSON, default_factory=list)
+
+
+class Animal(ZooBase):
+    """All of one table."""
+
+    __tablename__ = "animals"
+    __mapper_args__ = {"polymorphic_on": "kind", "polymorphic_identity": "animal"}  # noqa: RUF012 - SQLAlchemy's own way
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    kind: Mapped[str] = mapped_column(String(20))
+    name: Mapped[str | None] = mapped_column(String(40))
+
+
+class Bird(Animal):
+    __mapper_args__ = {"polymorphic_identity": "bird"}  # noqa: RUF012 - as above
+
+    wings: Mapped[int | None] = mapped_column(use_existing_column=True)
+
+
+class Vehicle(ZooBase):
+    """Each kind has a table of its own for what is its own."""
+
+    __tablename__ = "vehicles"
+    __mapper_args__ = {"polymorphic_on": "kind", "polymorphic_identity": "vehicle"}  # noqa: RUF012 - as above
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    kind: Mapped[str] = mapped_column(String(20))
+    name: Mapped[str | None] = mapped_column(String(40))
+
+
+class Lorry(Vehicle):
+    __tablename__ = "lorries"
+    __mapper_args__ = {"polymorphic_identity": "lorry"}  # noqa: RUF012 - as above
+
+    id: Mapped[int] = mapped_column(ForeignKey("vehicles.id"), primary_key=True)
+    load: Mapped[int | None]
+
+
+class Keeper(ZooBase):
+    """Its cages are loaded in every way there is."""
+
+    __tablename__ = "keepers"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    name: Mapped[str | None] = mapped_column(String(40))
+    asked: Mapped[list["Cage"]] = relationship(viewonly=True)
+    refused: Mapped[list["Cage"]] = relationship(viewonly=True, lazy="raise_on_sql")
+    written: DynamicMapped["Cage"] = relationship(viewonly=True)
+
+
+class Cage(ZooBase):
+    __tablename__ = "cages"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    keeper_id: Mapped[int | None] = mapped_column(ForeignKey("keepers.id"))
+
+
+class ByJoin(ZooBase):
+    """False is another word for joined."""
+
+    __tablename__ = "by_join"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    cage_id: Mapped[int | None] = mapped_column(ForeignKey("cages.id"))
+    cage: Mapped[Cage | None] = relationship(lazy=False)
+
+
+class Viewed(ZooBase):
+    """Its key is no key of the table's, so that rows may be one."""
+
+    __tablename__ = "viewed"
+
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    other: Mapped[int | None] = mapped_column()
+    __mapper_args__ = {"primary_key": [other.column]}  # type: ignore[attr-defined]  # noqa: RUF012 - as above
+
+
+class Arrays(PostgresqlZooBase):
+    __tablename__ = "arrays"
+    __table_args__ = {"schema": "zoo"}  # noqa: RUF012 - as above
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    numbers: Mapped[list[int] | None] = mapped_column(ARRAY(Integer))
+    diets: Mapped[list[Diet] | None] = mapped_column(ARRAY(EnumType(Diet, native_enum=False)))
+    native: Mapped[list[Diet] | None] = mapped_column(ARRAY(EnumType(Diet, name="zoo_diet", schema="zoo")))
+    moments: Mapped[tuple[datetime, ...] | None] = mapped_column(ARRAY(UTCDateTime, as_tuple=True))
+    exact: Mapped[list[Decimal] | None] = mapped_column(ARRAY(Numeric(8, 2)))
+    documents: Mapped[list[Any] | None] = mapped_column(ARRAY(JSONB))
+    document: Mapped[Any] = mapped_column(JSONB, nullable=True)
+    zoned: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    range: Mapped[Range[int] | None] = mapped_column(INT4RANGE)
+
+
+@dataclass(frozen=True)
+class Specimen:
+    """A model, its rows by attribute, what is stored before them, and attributes that the database gives."""
+
+    model: type[Any]
+    rows: Callable[[int], Mapping[str, Any]]
+    given: tuple[str, ...] = ()
+    before: Callable[[], Any] | None = None
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    """What an update sets."""
+    paged: bool = True
+    """Whether its key can be in a cursor, and tells rows apart."""
+
+    def __str__(self) -> str:
+        return self.model.__name__
+
+    def row(self, number: int) -> Any:
+        """A model, not stored."""
+        return self.model(**self.rows(number))
+
+
+def _types(number: int) -> Mapping[str, Any]:
+    """The first row has everything, the second nothing, the third what is awkward."""
+    every = {
+        "native": Diet.MEAT,
+        "rank": Rank.HIGH,
+        "word": "b",
+        "exact": Decimal("1234.500000"),
+        "loose": Decimal("0.10"),
+        "as_float": 2.5,
+        "floating": 0.1,
+        "float_decimal": Decimal("0.5"),
+        "document": {"a": [1, None, {"b": 2.5}], "c": "ü"},
+        "nullable_document": [1, 2],
+        "blob": b"\x00\xff",
+        "moment": MOMENT,
+        "naive": datetime(2026, 3, 29, 2, 30, 0),  # noqa: DTZ001 - it is what the column is for
+        "day": date(2024, 2, 29),
+        "hour": time(23, 59, 59),
+        "span": timedelta(days=2, seconds=3),
+        "flag": True,
+        "token": UUID(int=7),
+        "token_text": str(UUID(int=8)),
+        "tags": frozenset({"x", "y"}),
+        "shouted": "Roar",
+        "varied": "Roar",
+        "measured": "abcd",
+    }
+    awkward = {
+        "exact": Decimal(-1),
+        "loose": 3,
+        "document": None,
+        "nullable_document": None,
+        "floating": -0.0,
+        "flag": False,
+        "blob": b"",
+        "moment": MOMENT.astimezone(UTC),
+    }
+    return {"id": number} | (every, {}, awkward)[number % 3]
+
+
+def _arrays(number: int) -> Mapping[str, Any]:
+    every = {
+        "numbers": [1, None, 3],
+        "diets": [Diet.MEAT, None],
+        "native": [Diet.LEAVES],
+        "moments": [MOMENT, MOMENT],
+        "exact": [Decimal("1.50")],
+        "documents": [{"a": 1}, None],
+        "document": {"b": [True]},
+        "zoned": MOMENT,
+        "range": Range(1, 5),
+    }
+    return {"id": number} | (every, {}, {"numbers": [], "document": None, "range": Range(empty=True)})[number % 3]
+
+
+def _text(number: int) -> Mapping[str, Any]:
+    return {"text": f"text {number}" if number else None}
+
+
+def _with(make: Callable[[int], Any]) -> Callable[[int], Mapping[str, Any]]:
+    return lambda number: {"id": make(number), **_text(number)}
+
+
+def _numbered(**values: Any) -> Callable[[int], Mapping[str, Any]]:
+    return lambda number: {"id": number, **values}
+
+
+TEXT: Final = {"text": "changed"}
+
+SPECIMENS: Final = [
+    Specimen(
+        Lion,
+        lambda number: {
+            "id": number + 1,
+            "name": f"lion {number}",
+            "weight": Decimal("190.250"),
+            "born": MOMENT,
+            "created_at": MOMENT,
+            "created_by": 1,
+            "updated_by": 1,
+        },
+        changes={"name": "changed", "diet": Diet.LEAVES, "weight": None, "updated_at": MOMENT, "updated_by": 5},
+    ),
+    Specimen(
+        Types, _types, changes={k: v for k, v in _types(0).items() if k not in {"id", "measured"}} | {"document": None}
+    ),
+    Specimen(Counted, _text, given=("id",), changes=TEXT),
+    Specimen(ByIdentity, _text, given=("id",), changes=TEXT),
+    Specimen(ByUuid, _with(lambda number: UUID(int=number)), changes=TEXT),
+    Specimen(ByText, _with(lambda number: f"{number}Ü"), changes=TEXT),
+    Specimen(ByTags, _with(lambda number: frozenset({"a", f"{number}"})), changes=TEXT, paged=False),
+    Specimen(ByDecimal, _with(lambda number: Decimal(number) / 4), changes=TEXT),
+    Specimen(ByDay, _with(lambda number: date(2026, 1, 1) + timedelta(number)), changes=TEXT),
+    Specimen(
+        BySeveral,
+        lambda number: {"moment": MOMENT, "diet": Diet.MEAT, "number": number, **_text(number)},
+        changes=TEXT,
+    ),
+    Specimen(
+        Named,
+        _numbered(other="x", keyed="y", group=3, percent=4),
+        changes={"other": "z", "keyed": "w", "group": 1, "percent": None},
+    ),
+    Specimen(Defaults, lambda number: {"id": number, "title": "t"} | ({"null_document": None} if number == 1 else {})),
+    Specimen(Asking, _numbered()),
+    Specimen(ByServer, _numbered(), changes={"number": 9}),
+    Specimen(Grown, _numbered(first="Ann", last="Bee"), changes={"last": "Cee"}),
+    Specimen(Propertied, _numbered(first="Ann"), changes={"first": "Ben"}),
+    Specimen(Lazy, _numbered(first="Ann", long="long"), changes={"long": "longer"}),
+    Specimen(Composed, lambda number: {"id": number, "point": Point(number, 2)}),
+    Specimen(Mutable, _numbered(document={"a": 1})),
+    Specimen(Rebuilt, _with(int), changes=TEXT),
+    Specimen(Dataclassed, _numbered(listed=[1]), changes={"made": 6}),
+    Specimen(Animal, _numbered(name="Cat"), changes={"name": "Dog"}),
+    Specimen(Bird, lambda number: {"id": number + 100, "name": "Owl", "wings": 2}, changes={"wings": 1}),
+    Specimen(Vehicle, _numbered(name="Bike"), changes={"name": "Car"}),
+    Specimen(Lorry, lambda number: {"id": number + 100, "name": "Truck", "load": 3}),
+    Specimen(Keeper, _numbered(name="Ann"), changes={"name": "Ben"}),
+    Specimen(ByJoin, _numbered(cage_id=50), before=lambda: Cage(id=50)),
+    Specimen(Viewed, lambda number: {"number": number, "other": number // 2}, paged=False),
+]
+OF_POSTGRESQL: Final = [Specimen(Arrays, _arrays, changes={k: v for k, v in _arrays(0).items() if k != "id"})]
