@@ -19,6 +19,7 @@ from sqlalchemy.sql import schema
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from database.driver_errors import raise_sent
+from database.labels import NONE, Labels, labels_of
 from database.pool import Pool
 from database.postgresql import has_session
 
@@ -51,6 +52,8 @@ class Plan:
     returns: bool
     processors: tuple[_Process, ...] | None
     """Of each column; None where all values are as the driver gives them."""
+    labels: Labels
+    """Of the enums among the columns."""
 
     def values(self, given: Mapping[str, Any]) -> Sequence[Any] | None:
         """For the driver; None for values that SQLAlchemy refuses, which then says so."""
@@ -64,19 +67,25 @@ class Plan:
         return values
 
     async def send(self, driver: Any, values: Sequence[Any]) -> Answer:
-        """Raises what the driver does."""
+        """The answer, to be `read`. Raises what the driver does."""
         if not self.returns:
             status = await driver.execute(self.text, *values)
             return Answer((), int(status.rpartition(" ")[2]))
         rows = await driver.fetch(self.text, *values)
-        return Answer(rows if self.processors is None else self._processed(rows), len(rows))
+        return Answer(rows, len(rows))
 
-    def _processed(self, rows: Sequence[Sequence[Any]]) -> Sequence[Sequence[Any]]:
-        processors = self.processors or ()
-        return [
+    def read(self, answer: Answer) -> Answer:
+        """With the values that Python has in the place of the driver's. Raises `UnknownLabel`."""
+        processors = self.processors
+        if processors is None or not answer.rows:
+            return answer
+        if self.labels:
+            self.labels.check(answer.rows)
+        rows = [
             [value if process is None else process(value) for value, process in zip(row, processors, strict=True)]
-            for row in rows
+            for row in answer.rows
         ]
+        return Answer(rows, answer.matched)
 
 
 class Taken:
@@ -160,7 +169,13 @@ def _plan(statement: Any, given: Mapping[str, Any], result: CursorResult[Any]) -
         context.get_result_processor(type_, column[0], column[1])
         for type_, column in zip(types, described, strict=True)
     )
-    return Plan(context.statement, tuple(known), bool(described), processors if any(processors) else None)
+    return Plan(
+        context.statement,
+        tuple(known),
+        bool(described),
+        processors if any(processors) else None,
+        labels_of(context) if described else NONE,
+    )
 
 
 def _parameter(name: str, context: Any, given: Mapping[str, Any]) -> _Parameter | None:
