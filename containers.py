@@ -11,9 +11,9 @@ from dependency_injector import containers, providers
 
 from database import TransactionProvider
 from database.engine import open_engine
-from database.leased_ids import LeasedIds
+from database.id_generator import IdGenerator
 from database.lifetime import Lifetime
-from database.monitor.metrics import Exposition
+from database.monitor.metrics import exposition
 from database.monitor.monitor import SqlMonitor
 from database.schema import Schema
 from database.server import DatabaseServer
@@ -49,21 +49,27 @@ from settings.secret_key import secret_key
 class Container(containers.DeclarativeContainer):
     # Settings: given, `Container(settings=Settings(...))`, or read from the environment on first use.
     settings = providers.Dependency(instance_of=Settings, default=providers.Singleton(Settings))
-    signing_key = providers.Singleton(secret_key, settings)
+    signing_key = providers.Factory(secret_key, settings, providers.Singleton(dict))
 
     # Engine: opens only inside `running()`, and hands its disposal to the lifetime. Were the Resource to dispose of
     # it itself it would be asynchronous, and every provider above it would give a Future (docs/decisions/0003).
-    lifetime = providers.Singleton(Lifetime, settings.provided.database.drain_timeout)
+    lifetime = providers.Singleton(Lifetime, settings.provided.database.drain_timeout.provider)
     engine = providers.Resource(open_engine, settings.provided.database, lifetime)
     database_server = providers.Factory(DatabaseServer, engine, lifetime)
 
-    # Sessions and transactions. The factory asks for the engine at each call: `engine.provider`, not the engine.
-    id_generator = providers.Singleton(LeasedIds, settings.provided.node_id, lifetime)
+    # Sessions and transactions. A Singleton is given providers, and asks at each use (`engine.provider`, no engine),
+    # or it would keep what an override had in force when it was first made (docs/decisions/0066).
+    id_generator = providers.Singleton(IdGenerator, settings.provider, engine.provider, lifetime.provider)
     audit_trail = providers.Singleton(AuditTrail)
-    sql_monitor = providers.Singleton(SqlMonitor, settings.provided.database)
-    sql_metrics = providers.Singleton(Exposition, sql_monitor, settings.provided.metrics_dir)
+    sql_monitor = providers.Singleton(SqlMonitor, settings.provider)
+    sql_metrics = providers.Factory(exposition, sql_monitor, settings.provided.metrics_dir.provider)
     session_factory = providers.Singleton(
-        SessionFactory, engine.provider, lifetime, id_generator, sql_monitor, audit_trail
+        SessionFactory,
+        engine.provider,
+        lifetime.provider,
+        id_generator.provider,
+        sql_monitor.provider,
+        audit_trail.provider,
     )
     session_provider = providers.Factory(EngineSessionProvider, session_factory)
     transaction = providers.Factory(TransactionProvider, session_provider)
@@ -82,19 +88,13 @@ class Container(containers.DeclarativeContainer):
     advisory_locks = providers.Factory(AdvisoryLocks, session_provider)
 
     # Services.
-    passwords = providers.Singleton(
-        Passwords,
-        time_cost=settings.provided.passwords.time_cost,
-        memory_cost=settings.provided.passwords.memory_cost,
-        parallelism=settings.provided.passwords.parallelism,
-        threads=settings.provided.passwords.threads,
-    )
+    passwords = providers.Singleton(Passwords, settings.provided.passwords.provider)
     rate_limits = providers.Singleton(
         RateLimits,
-        settings.provided.rate_limits.rates,
-        max_keys=settings.provided.rate_limits.max_keys,
-        redis_url=settings.provided.redis_url,
-        on_close=lifetime.provided.on_close,
+        settings.provided.rate_limits.rates.provider,
+        max_keys=settings.provided.rate_limits.max_keys.provider,
+        redis_url=settings.provided.redis_url.provider,
+        on_close=lifetime.provided.on_close.provider,
     )
     outbox_service = providers.Factory(OutboxService, transaction, outbox_dao)
     user_service = providers.Factory(UserService, transaction, user_dao, token_dao, passwords, outbox_service)
@@ -107,7 +107,7 @@ class Container(containers.DeclarativeContainer):
     )
 
     # Messages: stored with the work that causes them, relayed to the broker, handled by the workers.
-    broker = providers.Singleton(
+    broker = providers.Factory(
         Broker,
         settings.provided.worker.broker,
         settings.provided.worker.results,
@@ -117,7 +117,7 @@ class Container(containers.DeclarativeContainer):
         settings.provided.worker.hard_time_limit,
         settings.provided.worker.visibility_timeout,
     )
-    publisher = providers.Singleton(CeleryPublisher, broker)
+    publisher = providers.Singleton(CeleryPublisher, broker.provider)
     outbox_relay = providers.Factory(
         OutboxRelay,
         transaction,
@@ -128,7 +128,7 @@ class Container(containers.DeclarativeContainer):
         settings.provided.outbox.poll_interval,
         settings.provided.outbox.redeliver_after,
     )
-    notifier = providers.Singleton(FileNotifier, settings.provided.notifications)
+    notifier = providers.Factory(FileNotifier, settings.provided.notifications)
     notification_service = providers.Factory(NotificationService, transaction, user_dao, inbox_dao, notifier)
     user_import_job = providers.Factory(
         UserImportJob,

@@ -20,6 +20,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 
 from database import outdated
 from database.driver_errors import raise_sent
+from database.labels import NONE, Labels, labels_of
 from database.pool import Pool
 from database.postgresql import has_session
 
@@ -53,6 +54,8 @@ class Plan:
     dialect: Dialect
     processors: tuple[_Process, ...] | None
     """Of each column; None where all values are as the driver gives them."""
+    labels: Labels
+    """Of the enums among the columns."""
 
     def values(self, given: Mapping[str, Any]) -> Sequence[Any] | None:
         """For the driver; None for values that SQLAlchemy refuses, which then says so."""
@@ -66,21 +69,27 @@ class Plan:
         return values
 
     async def send(self, pooled: PoolProxiedConnection, values: Sequence[Any]) -> Answer:
-        """Raises what the driver does."""
+        """The answer, to be `read`. Raises what the driver does."""
         await outdated.catch_up(self.dialect, pooled.dbapi_connection)
         driver: Any = pooled.driver_connection
         if not self.returns:
             status = await driver.execute(self.text, *values)
             return Answer((), int(status.rpartition(" ")[2]))
         rows = await driver.fetch(self.text, *values)
-        return Answer(rows if self.processors is None else self._processed(rows), len(rows))
+        return Answer(rows, len(rows))
 
-    def _processed(self, rows: Sequence[Sequence[Any]]) -> Sequence[Sequence[Any]]:
-        processors = self.processors or ()
-        return [
+    def read(self, answer: Answer) -> Answer:
+        """With the values that Python has in the place of the driver's. Raises `UnknownLabel`."""
+        processors = self.processors
+        if processors is None or not answer.rows:
+            return answer
+        if self.labels:
+            self.labels.check(answer.rows)
+        rows = [
             [value if process is None else process(value) for value, process in zip(row, processors, strict=True)]
-            for row in rows
+            for row in answer.rows
         ]
+        return Answer(rows, answer.matched)
 
 
 class Taken:
@@ -172,7 +181,12 @@ def _plan(given: Mapping[str, Any], result: CursorResult[Any]) -> Plan | None:
     if len(processors) != len(described) or metadata._tuplefilter is not None:  # noqa: SLF001 - as above
         return None
     return Plan(
-        context.statement, tuple(known), bool(described), context.dialect, processors if any(processors) else None
+        context.statement,
+        tuple(known),
+        bool(described),
+        context.dialect,
+        processors if any(processors) else None,
+        labels_of(context) if described else NONE,
     )
 
 

@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Final
 
 from database.errors import ContainerClosed
@@ -22,14 +23,20 @@ log = logging.getLogger("gatehouse.database")
 class Drain:
     """Of one container. Knows its units from their block's beginning until their hooks have run."""
 
-    def __init__(self, timeout: float = TIMEOUT) -> None:
-        self._timeout = timeout
+    def __init__(self, timeout: Callable[[], float] | None = None) -> None:
+        self._timeout_in_force = timeout
+        self._timeout = TIMEOUT
         self._open: set[Unit] = set()
         self._since: float | None = None
         self._closing = False
         self._hurried = False
         self.announced = asyncio.Event()
         """Set from then on: what would go on without end ends by itself."""
+
+    def read_timeout(self) -> None:
+        """Ask for the timeout in force. Raises `SettingsError` where there is none."""
+        if self._timeout_in_force is not None:
+            self._timeout = self._timeout_in_force()
 
     def admit(self, unit: Unit) -> None:
         """The unit begins. Raises `ContainerClosed` once the drain has begun, unless the running task has a unit open
@@ -57,6 +64,8 @@ class Drain:
         """Let nothing begin, and wait until the units of all tasks but the leaving one have ended, for the timeout;
         then cancel their tasks and wait `CANCELLED_WITHIN` more. What had to be cancelled and what is left is logged.
         """
+        with suppress(Exception):  # a container closes whatever its settings have become
+            self.read_timeout()
         self.announce()
         self._closing = True
         clock = asyncio.get_running_loop().time

@@ -35,6 +35,7 @@ from database.errors import (
     TransactionIsOurs,
     TransactionRolledBack,
 )
+from database.labels import check_labels
 from database.returned_connections import guard_pool, note_effect
 from database.statement_effects import Effect, belongs_to_block, effect_of
 from database.unbroken import close_unbroken
@@ -162,6 +163,7 @@ def _carried(execute: Callable[..., None], cursor: Any, statement: str, paramete
         execute(cursor, statement, parameters, context)
         for follower in _followers.get(context.dialect, ()):
             follower(None, connection, cursor, statement, context)
+        check_labels(context, cursor)
         return True
     unit.check_use()
     effect = effect_of(statement, context.dialect.name)
@@ -176,6 +178,7 @@ def _carried(execute: Callable[..., None], cursor: Any, statement: str, paramete
         await_only(carry(greenlet_spawn(_send, unit, execute, cursor, statement, parameters, context), unit))
     for follower in unit.followers:
         follower(unit, connection, cursor, statement, context)
+    check_labels(context, cursor)
     return True
 
 

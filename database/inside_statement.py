@@ -68,7 +68,7 @@ class InsideStatements:
             raise  # not reached: `_fail` has raised
         unit.executing = 0.0
         self._monitor.sent_directly(unit, plan.text, connection.dialect.name, sent, answer.matched)
-        return answer
+        return plan.read(answer)
 
 
 def inside(factory: SessionFactory, engine: AsyncEngine, session: AsyncSession) -> InsideStatements | None:

@@ -8,13 +8,21 @@ from typing import Any
 
 import anyio
 
-from database.drain import TIMEOUT, Drain
+from database.drain import Drain
 from database.errors import (
     ContainerClosed,
     EngineBelongsToAnotherLoop,
     EngineBelongsToAnotherProcess,
     EngineNotStarted,
 )
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    """None in a thread that has none."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
 
 
 class Lifetime:
@@ -24,7 +32,7 @@ class Lifetime:
     Entering is counted: only the outermost `leave` closes. Before that, units that are open get time to end.
     """
 
-    def __init__(self, drain_timeout: float = TIMEOUT) -> None:
+    def __init__(self, drain_timeout: Callable[[], float] | None = None) -> None:
         self.drain = Drain(drain_timeout)
         self._process: int | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -34,10 +42,11 @@ class Lifetime:
         self._closing = AsyncExitStack()
 
     def enter(self) -> None:
-        """Open the gate. Raises `ContainerClosed` from the outermost `leave` on."""
+        """Open the gate. Raises `ContainerClosed` from the outermost `leave` on, and `SettingsError`."""
         if self._leaving:
             raise ContainerClosed(closing=not self._closed)
         if not self._entered:
+            self.drain.read_timeout()
             self._process, self._loop = os.getpid(), asyncio.get_running_loop()
         self._entered += 1
 
@@ -46,7 +55,7 @@ class Lifetime:
         process = os.getpid()
         if self._process not in {None, process}:
             raise EngineBelongsToAnotherProcess(self._process or 0, process)
-        if self._loop is not None and self._loop is not asyncio.get_running_loop():
+        if self._loop is not None and self._loop is not _running_loop():
             raise EngineBelongsToAnotherLoop
 
     async def leave(self, forget: Callable[[], Any]) -> None:

@@ -120,7 +120,7 @@ class _Sending:
         else:
             await greenlet_spawn(self._give_back, taken)
         unit.executing, unit.connection = 0.0, None
-        return answer
+        return plan.read(answer)
 
     def _fail(self, taken: PoolProxiedConnection, statement: str, sent: Sent) -> None:
         """Raises the driver's error by its name."""

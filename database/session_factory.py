@@ -11,8 +11,8 @@ from database.direct_statement import Plans
 from database.errors import EngineBelongsToAnotherProcess
 from database.events import followers, install
 from database.holders import Holders
+from database.id_generator import IdGenerator
 from database.interruption import GRACE, GRACE_OPTION
-from database.leased_ids import LeasedIds
 from database.lifetime import Lifetime
 from database.monitor.monitor import SqlMonitor
 from database.recording import WriteRecorder
@@ -23,23 +23,27 @@ from domain.model import ID_GENERATOR
 
 
 class SessionFactory:
-    """The engine is asked for at every call, so an override takes effect at once; what an engine needs is registered
-    when it is first seen.
+    """What it is given are providers, asked at every call, so an override takes effect with the next unit; a unit ends
+    with what it began with. What an engine needs is registered when it is first seen.
+
+    `ids` gives an `IdGenerator`; one of another kind makes ids, and leases no node.
     """
 
     def __init__(
         self,
         engine: Callable[[], AsyncEngine],
-        lifetime: Lifetime,
-        ids: LeasedIds,
-        monitor: SqlMonitor | None = None,
-        recorder: WriteRecorder | None = None,
+        lifetime: Callable[[], Lifetime],
+        ids: Callable[[], Any],
+        monitor: Callable[[], SqlMonitor],
+        recorder: Callable[[], WriteRecorder | None],
     ) -> None:
-        self.monitor = SqlMonitor() if monitor is None else monitor
         self._engine = engine
         self._lifetime = lifetime
-        self.ids: Final = ids
+        self._ids = ids
+        self._monitor = monitor
         self._recorder = recorder
+        self._monitors: list[SqlMonitor] = []
+        """Those that have been in force; the last one is."""
         self._seen: dict[int, _Seen] = {}
         """By the id of SQLAlchemy's own engine, as an AsyncEngine's hash takes a while."""
         self._inherited: list[Pool] = []
@@ -52,7 +56,7 @@ class SessionFactory:
         """
         engine = self._engine()
         try:
-            self._lifetime.check_home()
+            self._lifetime().check_home()
         except EngineBelongsToAnotherProcess:
             # Kept, not closed: not even the child's copies of the parent's sockets.
             self._inherited.append(engine.pool)
@@ -60,30 +64,51 @@ class SessionFactory:
             raise
         if id(engine.sync_engine) not in self._seen:
             install(engine)
-            if not self._seen:
-                self._lifetime.on_close(self.monitor.close)
-            self.monitor.attach(engine)
             self._seen[id(engine.sync_engine)] = _Seen(engine)
+        self.monitor.attach(engine)
         return engine
+
+    @property
+    def monitor(self) -> SqlMonitor:
+        """The monitor in force. One that isn't any more listens until its last unit has ended."""
+        monitor = self._monitor()
+        if not self._monitors or monitor is not self._monitors[-1]:
+            self._change_to(monitor)
+        return monitor
+
+    def _change_to(self, monitor: SqlMonitor) -> None:
+        if self._monitors:
+            self._monitors[-1].detach()
+        if monitor in self._monitors:
+            self._monitors.remove(monitor)
+        else:
+            self._lifetime().on_close(monitor.close)
+        self._monitors.append(monitor)
+
+    def ids(self, engine: AsyncEngine) -> Any:
+        """The generator in force, for what is stored through this engine."""
+        ids = self._ids()
+        return ids.of(engine) if isinstance(ids, IdGenerator) else ids
 
     def __call__(self, engine: AsyncEngine, unit: Unit, *, autoflush: bool) -> ProvidedSession:
         """A session for the unit on this engine, not connected yet; `left` must follow. Raises `ContainerClosed`."""
         bind, options = self.admit(engine, unit)
-        return guarded_session(unit, bind, options, autoflush=autoflush, recorder=self._recorder)
+        return guarded_session(unit, bind, options, autoflush=autoflush, recorder=self._recorder())
 
     def admit(self, engine: AsyncEngine, unit: Unit) -> tuple[AsyncEngine, dict[str, Any]]:
         """The unit begins: what it connects through, and the execution options it is known by. `left` must follow.
         Raises `ContainerClosed`.
         """
-        self._lifetime.drain.admit(unit)
+        drain, monitor = unit.admitted_by = self._lifetime().drain, self.monitor
+        drain.admit(unit)
         seen = self._seen[id(engine.sync_engine)]
         unit.followers = seen.followers
         unit.holders = seen.holders
         unit.grace = seen.grace
-        self.monitor.opened(unit)
+        monitor.opened(unit)
         for watch in self.watchers:
             watch(unit)
-        return seen.bind(engine, unit), {UNIT: unit, ID_GENERATOR: self.ids}
+        return seen.bind(engine, unit), {UNIT: unit, ID_GENERATOR: self.ids(engine)}
 
     def plans(self, engine: AsyncEngine) -> Plans:
         """Of an engine that has been in force."""
@@ -91,8 +116,10 @@ class SessionFactory:
 
     def left(self, unit: Unit) -> None:
         """The unit has ended, and so have its hooks."""
-        self._lifetime.drain.left(unit)
-        self.monitor.left(unit)
+        if unit.admitted_by is not None:
+            drain, monitor = unit.admitted_by
+            drain.left(unit)
+            monitor.left(unit)
 
 
 class _Seen:

@@ -20,6 +20,7 @@ from database.autoflush import flushing
 from database.direct_statement import Answer
 from database.errors import SecondWriterImpossible, TransactionTimeout
 from database.isolation import isolation_level
+from database.leased_ids import LeasedIds
 from database.lone_statement import send_alone
 from database.place import calling_place, calling_stack
 from database.session import ProvidedSession, SessionProvider
@@ -152,8 +153,10 @@ class UnitBlock(AbstractAsyncContextManager[Transaction]):
     async def __aenter__(self) -> Transaction:
         unit, outer = self._unit, ambient.get()
         engine = self._factory.engine()
-        if self._with_ids and not unit.read_only and not unit.lone and not self._factory.ids.ready:
-            await self._factory.ids.lease(engine, self._lease_block)
+        if self._with_ids and not unit.read_only and not unit.lone:
+            ids = self._factory.ids(engine)
+            if isinstance(ids, LeasedIds) and not ids.ready:
+                await ids.lease(engine, self._lease_block)
         generators: list[FrameType] = []
         unit.stack = stack = calling_stack(generators=generators)
         if generators:
@@ -229,9 +232,10 @@ class UnitBlock(AbstractAsyncContextManager[Transaction]):
 
 def _by_another_task(unit: Unit) -> bool:
     try:
-        return not unit.mine()
+        asyncio.get_running_loop()
     except RuntimeError:  # the event loop has ended: nobody else is at work
         return False
+    return not unit.mine()
 
 
 def _dropped(session: ProvidedSession, factory: SessionFactory, _block: object) -> None:

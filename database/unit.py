@@ -5,6 +5,7 @@ whether an end was asked for by the block (only then commit and rollback are let
 """
 
 import asyncio
+import threading
 import time
 import weakref
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
@@ -64,6 +65,25 @@ class ConnectionHolders(Protocol):
 
 Follower = Callable[["Unit | None", Connection, Any, str, Any], None]
 """Gets the unit, the connection, the driver's cursor, the statement and its execution context."""
+
+
+def running_task() -> "asyncio.Task[object] | None":
+    """None in a callback of the event loop, and in a thread that has no event loop."""
+    try:
+        return asyncio.current_task()
+    except RuntimeError:
+        return None
+
+
+def _other_thread(owner: "asyncio.Task[object] | None") -> str | None:
+    """The name of this thread, when it isn't the one that the owner runs in."""
+    try:
+        here = asyncio.get_running_loop()
+    except RuntimeError:
+        return threading.current_thread().name
+    if owner is not None and owner.get_loop() is not here:
+        return threading.current_thread().name
+    return None
 
 
 @dataclass(eq=False)
@@ -130,6 +150,8 @@ class Unit:
     """The task that ends it in its owner's place (`database.teardown`)."""
     watch: "weakref.ref[Any] | None" = None
     """Tells of its block's end in the garbage collector."""
+    admitted_by: "tuple[Any, Any] | None" = None
+    """The drain and the monitor that were told of its beginning, to be told of its end."""
     joined: int = 0
     """How many `transaction()` blocks have joined it and were not left yet."""
     grace: float = 0.25
@@ -193,8 +215,8 @@ class Unit:
 
     def mine(self) -> bool:
         """Whether the running task may use it."""
-        task = asyncio.current_task()
-        return task is self.task or (task is not None and task is self.helper)
+        task = running_task()
+        return task is not None and (task is self.task or task is self.helper)
 
     @property
     def over(self) -> bool:
@@ -205,10 +227,14 @@ class Unit:
 
     def check_use(self) -> None:
         """Raises `SessionBelongsToAnotherTask`, or `SessionEnded` for the owner itself."""
-        if asyncio.current_task() is self.task and not (self.ended or self.abandoned or self.generators):
-            return  # as nearly always
+        try:
+            if asyncio.current_task() is self.task and not (self.ended or self.abandoned or self.generators):
+                return  # as nearly always
+        except RuntimeError:
+            raise self.belongs_to_another() from None  # a thread without an event loop
         if not self.mine():
-            raise self.given_up() if asyncio.current_task() is self.opener else self.belongs_to_another()
+            task = running_task()
+            raise self.given_up() if task is not None and task is self.opener else self.belongs_to_another()
         if self.over and (self.ended or self.teardown is None):
             raise self.given_up()
 
@@ -217,12 +243,13 @@ class Unit:
         return SessionEnded(self.place, abandoned=self.abandoned)
 
     def belongs_to_another(self) -> SessionBelongsToAnotherTask:
-        user = asyncio.current_task()
+        owner, user = self.task or self.opener, running_task()
         return SessionBelongsToAnotherTask(
-            owner="no task" if self.task is None else self.task.get_name(),
+            owner="no task" if owner is None else owner.get_name(),
             user="no task" if user is None else user.get_name(),
             place=self.place,
             ended=self.ended,
+            thread=_other_thread(owner),
         )
 
     def before_statement(self) -> None:

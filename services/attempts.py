@@ -2,6 +2,7 @@
 
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Final
 
 from limits.aio.storage import Storage
@@ -16,7 +17,7 @@ class Attempts(Storage):
 
     STORAGE_SCHEME = None
 
-    def __init__(self, max_keys: int) -> None:
+    def __init__(self, max_keys: Callable[[], int]) -> None:
         super().__init__()
         self._max_keys: Final = max_keys
         self._counters: OrderedDict[str, tuple[int, float]] = OrderedDict()
@@ -58,6 +59,6 @@ class Attempts(Storage):
         """Drop what has ended at the old end, and what is one too many."""
         while self._counters:
             key, (_, ends) = next(iter(self._counters.items()))
-            if ends > now and len(self._counters) < self._max_keys:
+            if ends > now and len(self._counters) < self._max_keys():
                 return
             del self._counters[key]

@@ -1,8 +1,7 @@
 """CeleryPublisher: messages as Celery tasks. Celery itself is imported by whoever sends (docs/decisions/0045)."""
 
 import asyncio
-from collections.abc import Sequence
-from functools import cached_property
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from domain.outbox_message import OutboxMessage
@@ -13,29 +12,35 @@ from services.publisher import BrokerUnavailable
 class CeleryPublisher:
     """A `Publisher`. What it sends names a message by its id: payloads stay in the database."""
 
-    def __init__(self, broker: Broker) -> None:
+    def __init__(self, broker: Callable[[], Broker]) -> None:
         self._broker = broker
+        self._made: tuple[dict[str, Any], Any] | None = None
+        """Celery's application, and the options it was made with."""
 
     async def publish(self, messages: Sequence[OutboxMessage]) -> None:
         """In a thread, as Celery blocks."""
         await asyncio.to_thread(self._publish, messages)
 
-    @cached_property
     def _celery(self) -> Any:
-        """An application that is nobody's current one."""
+        """An application for the broker in force, which is nobody's current one."""
+        options = self._broker().options_for_publishing()
+        if self._made is not None and self._made[0] == options:
+            return self._made[1]
         from celery import Celery  # noqa: PLC0415 - slow to import, and most processes send nothing
 
         application = Celery("gatehouse.publisher", set_as_current=False)
-        application.conf.update(self._broker.options_for_publishing())
+        application.conf.update(options)
+        self._made = options, application
         return application
 
     def _publish(self, messages: Sequence[OutboxMessage]) -> None:
         from kombu.exceptions import KombuError  # noqa: PLC0415 - likewise, a part of Celery
 
         try:
-            with self._celery.producer_or_acquire() as producer:
+            celery = self._celery()
+            with celery.producer_or_acquire() as producer:
                 for message in messages:
-                    self._celery.send_task(
+                    celery.send_task(
                         DELIVER,
                         kwargs={"message_id": str(message.id)},
                         headers=_headers(message),

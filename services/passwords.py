@@ -4,7 +4,7 @@ import base64
 import os
 import secrets
 from collections.abc import Callable
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, NamedTuple, Protocol, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -27,30 +27,40 @@ class Verified(NamedTuple):
     renewed: str | None
 
 
-class Passwords:
-    """Makes and checks the hashes that are stored. `memory_cost` is in KiB; `threads` are hashes at once, each with
-    as much memory: None for one on each processor.
-    """
+class HashCosts(Protocol):
+    """What a hash costs. The settings' section is one."""
 
-    def __init__(
-        self,
-        *,
-        time_cost: int = 3,
-        memory_cost: int = 65536,
-        parallelism: int = 4,
-        threads: int | None = None,
-    ) -> None:
-        argon2id = Argon2Hasher(time_cost, memory_cost, parallelism, HASH_BYTES, SALT_BYTES)
-        self._hasher = PasswordHash((argon2id,))
-        self._parameters = f"m={memory_cost},t={time_cost},p={parallelism}"
-        self._threads = anyio.CapacityLimiter(threads or os.cpu_count() or 1)
+    @property
+    def time_cost(self) -> int: ...
+
+    @property
+    def memory_cost(self) -> int:
+        """In KiB."""
+        ...
+
+    @property
+    def parallelism(self) -> int: ...
+
+    @property
+    def threads(self) -> int | None:
+        """Hashes at once, each with as much memory: None for one on each processor."""
+        ...
+
+
+class Passwords:
+    """Makes and checks the hashes that are stored, at the costs that are in force."""
+
+    def __init__(self, costs: Callable[[], HashCosts]) -> None:
+        self._costs = costs
+        self._limiters: dict[int, anyio.CapacityLimiter] = {}
 
     async def hash(self, password: str) -> str:
         """The hash to store. Raises `InvalidPassword`; call it before a transaction begins."""
         if len(password) < MIN_LENGTH:
             raise InvalidPassword("password", f"is shorter than {MIN_LENGTH} characters")
         encoded = _encoded(password)
-        return await self._in_thread(lambda: self._hasher.hash(encoded))
+        hasher = _hasher(self._costs())
+        return await self._in_thread(lambda: hasher.hash(encoded))
 
     async def verify(self, password: str, stored: str | None) -> Verified:
         """Check against a stored hash; without one, do the same work and answer no, so that an account that isn't
@@ -58,7 +68,8 @@ class Passwords:
         """
         encoded = _encoded(password)
         against = self._nobodys() if stored is None else stored
-        right, renewed = await self._in_thread(lambda: self._hasher.verify_and_update(encoded, against))
+        hasher = _hasher(self._costs())
+        right, renewed = await self._in_thread(lambda: hasher.verify_and_update(encoded, against))
         return Verified(right and stored is not None, renewed)
 
     def _nobodys(self) -> str:
@@ -66,10 +77,20 @@ class Passwords:
         salt, digest = (
             base64.b64encode(secrets.token_bytes(size)).decode("ascii").rstrip("=") for size in (SALT_BYTES, HASH_BYTES)
         )
-        return f"$argon2id$v=19${self._parameters}${salt}${digest}"
+        costs = self._costs()
+        parameters = f"m={costs.memory_cost},t={costs.time_cost},p={costs.parallelism}"
+        return f"$argon2id$v=19${parameters}${salt}${digest}"
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
-        return await anyio.to_thread.run_sync(work, limiter=self._threads)
+        threads = self._costs().threads or os.cpu_count() or 1
+        limiter = self._limiters.setdefault(threads, anyio.CapacityLimiter(threads))
+        return await anyio.to_thread.run_sync(work, limiter=limiter)
+
+
+def _hasher(costs: HashCosts) -> PasswordHash:
+    """Cheap to make: what takes long is its work."""
+    argon2id = Argon2Hasher(costs.time_cost, costs.memory_cost, costs.parallelism, HASH_BYTES, SALT_BYTES)
+    return PasswordHash((argon2id,))
 
 
 def _encoded(password: str) -> bytes:

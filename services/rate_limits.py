@@ -5,6 +5,7 @@ import logging
 import math
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from limits import RateLimitItem, parse_many
@@ -24,27 +25,24 @@ class RateLimits:
     """Counts in Redis when its URL is given, so that processes count together, else in memory. While Redis doesn't
     answer, each process counts for itself: nobody is locked out, and nobody gets in unlimited (docs/decisions/0040).
 
-    `rates` by name: `login_account`, `login_address`, and so on; what isn't there isn't limited.
+    Everything is asked for at each attempt. `rates` by name: `login_account`, `login_address`, and so on; what isn't
+    there isn't limited. What was counted in memory stays counted, whatever is in force.
     """
 
     def __init__(
         self,
-        rates: Mapping[str, str],
+        rates: Callable[[], Mapping[str, str]],
         *,
-        max_keys: int = 100_000,
-        redis_url: Any = None,
-        on_close: Callable[[Callable[[], Awaitable[Any]]], Any],
+        max_keys: Callable[[], int],
+        redis_url: Callable[[], Any],
+        on_close: Callable[[], Callable[[Callable[[], Awaitable[Any]]], Any]],
     ) -> None:
-        self._rates = {name: parse_many(text) for name, text in rates.items()}
+        self._rates = rates
+        self._redis_url = redis_url
+        self._on_close = on_close
         self._memory = FixedWindowRateLimiter(Attempts(max_keys))
-        self._redis: FixedWindowRateLimiter | None = None
-        self._ask_redis_at = 0.0
-        if redis_url is not None:
-            from services import redis_attempts  # noqa: PLC0415 - Redis's client is slow to import
-
-            pool = redis_attempts.redis_pool(redis_url.get_secret_value())
-            on_close(pool.aclose)
-            self._redis = FixedWindowRateLimiter(redis_attempts.redis_storage(pool))
+        self._servers: dict[str, _Redis] = {}
+        """By their URL; those that aren't in force any more are closed with the container."""
 
     async def hit(self, purpose: str, *, account: str | None = None, address: str | None = None) -> None:
         """Count one attempt: first on the address, and where that has any left on the account, so that one address
@@ -58,21 +56,43 @@ class RateLimits:
     async def _hit_all(self, name: str, whose: str) -> None:
         # Not the e-mail address itself: it has no business in Redis.
         key = hashlib.sha256(whose.encode("utf-8", "surrogatepass")).hexdigest()
-        for rate in self._rates.get(name, ()):
+        limits = self._rates().get(name)
+        for rate in () if limits is None else parse_many(limits):
             retry_after = await self._retry_after(rate, name, key)
             if retry_after is not None:
                 raise TooManyAttempts(retry_after)
 
     async def _retry_after(self, rate: RateLimitItem, *key: str) -> int | None:
         """None when the attempt is within the rate."""
-        if self._redis is not None and time.monotonic() >= self._ask_redis_at:
+        redis = self._redis()
+        if redis is not None and time.monotonic() >= redis.ask_at:
             try:
-                return await _hit(self._redis, rate, *key)
+                return await _hit(redis.limiter, rate, *key)
             except (StorageError, OSError) as error:
-                self._ask_redis_at = time.monotonic() + ASK_AGAIN_AFTER
+                redis.ask_at = time.monotonic() + ASK_AGAIN_AFTER
                 what = type(error.storage_error if isinstance(error, StorageError) else error).__name__
                 log.warning("Redis doesn't answer (%s): attempts are counted in memory", what)
         return await _hit(self._memory, rate, *key)
+
+    def _redis(self) -> "_Redis | None":
+        secret = self._redis_url()
+        if secret is None:
+            return None
+        url = secret.get_secret_value()
+        if url not in self._servers:
+            from services import redis_attempts  # noqa: PLC0415 - Redis's client is slow to import
+
+            pool = redis_attempts.redis_pool(url)
+            self._on_close()(pool.aclose)
+            self._servers[url] = _Redis(FixedWindowRateLimiter(redis_attempts.redis_storage(pool)))
+        return self._servers[url]
+
+
+@dataclass
+class _Redis:
+    limiter: FixedWindowRateLimiter
+    ask_at: float = 0.0
+    """By `time.monotonic()`: it isn't asked before."""
 
 
 async def _hit(limiter: FixedWindowRateLimiter, rate: RateLimitItem, *key: str) -> int | None:

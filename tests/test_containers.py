@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engin
 from containers import Container, running
 from database import TransactionProvider
 from database.errors import ContainerClosed, DriverNotInstalled, EngineNotStarted
-from database.leased_ids import LeasedIds
+from database.id_generator import IdGenerator
 from database.lifetime import Lifetime
 from database.schema import Schema
 from database.session_factory import SessionFactory
@@ -31,7 +31,7 @@ KINDS: dict[str, type[Any]] = {
     "lifetime": Lifetime,
     "engine": AsyncEngine,
     "schema": Schema,
-    "id_generator": LeasedIds,
+    "id_generator": IdGenerator,
     "session_factory": SessionFactory,
     "session_provider": EngineSessionProvider,
     "transaction": TransactionProvider,

@@ -24,6 +24,9 @@ from settings import Environment, HttpSettings
 def create_app(container: Container | None = None) -> FastAPI:
     """The accounts service over HTTP. Without a container each start builds one from the environment; a given one
     is entered by the lifespan (or by the caller), and serves this application only as long as it runs.
+
+    Without its lifespan (a mounted application has none) what needs the database answers 503, until a container that
+    runs is its `state.container`.
     """
     settings = (Container() if container is None else container).settings()
     public_docs = settings.environment is Environment.DEVELOPMENT

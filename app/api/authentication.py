@@ -2,16 +2,31 @@
 
 from typing import Final
 
+from fastapi import FastAPI
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.api.access import PREFIX, Access, Listed, access_table, check, from_loopback, method_of, path_of
 from app.api.problems import problem_for
-from database.errors import DatabaseError
+from containers import Container
+from database.errors import DatabaseError, EngineNotStarted
 from domain import SYSTEM, User, acting_as
 from domain.errors import NotAllowed, NotAuthenticated
 
 STATE_KEY: Final = "acting_user"
+POLICY_VIOLATION: Final = 1008
+TRY_AGAIN_LATER: Final = 1013
+"""Why a WebSocket is closed."""
+
+
+def serving(app: FastAPI) -> Container:
+    """The container that an application serves. Raises `EngineNotStarted` where neither its lifespan nor a caller has
+    given it one.
+    """
+    container: Container | None = app.state.container
+    if container is None:
+        raise EngineNotStarted
+    return container
 
 
 class Authentication:
@@ -58,12 +73,13 @@ async def _user(scope: Scope) -> User:
     scheme, _, secret = Headers(scope=scope).get("authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not secret:
         raise NotAuthenticated
-    user: User = await scope["app"].state.container.auth_service().authenticate(secret.strip())
+    user: User = await serving(scope["app"]).auth_service().authenticate(secret.strip())
     return user
 
 
 async def _refuse(error: Exception, scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] == "websocket" and "websocket.http.response" not in scope.get("extensions", {}):
-        await send({"type": "websocket.close", "code": 1008})
+        code = TRY_AGAIN_LATER if isinstance(error, DatabaseError) else POLICY_VIOLATION
+        await send({"type": "websocket.close", "code": code})
         return
     await problem_for(error, scope["path"])(scope, receive, send)

@@ -9,7 +9,7 @@ from typing import Annotated
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
-from app.api.authentication import STATE_KEY
+from app.api.authentication import STATE_KEY, serving
 from app.api.identifiers import UserId
 from app.background import BackgroundTasks
 from containers import Container
@@ -22,8 +22,7 @@ from settings import Settings
 
 async def running_container(connection: HTTPConnection) -> Container:
     """The container this application serves."""
-    container: Container = connection.app.state.container
-    return container
+    return serving(connection.app)
 
 
 ContainerDep = Annotated[Container, Depends(running_container)]

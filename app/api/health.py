@@ -7,9 +7,9 @@ from typing import Any, Final, Literal
 from fastapi import APIRouter, Request
 from pydantic import BaseModel
 
-from app.api.dependencies import ContainerDep
-from app.api.problems import Problem, problem
-from database.errors import DatabaseError
+from app.api.authentication import serving
+from app.api.problems import Problem, problem, problem_for
+from database.errors import DatabaseError, LifetimeError
 from database.schema import Schema
 
 router = APIRouter(prefix="/health", tags=["health"])
@@ -43,7 +43,7 @@ class Ready(BaseModel):
 
 
 class NotReady(Problem):
-    """`code`: database_unreachable, migrations_behind, or pool_exhausted (then nothing was asked)."""
+    """`code`: database_unreachable, migrations_behind, pool_exhausted or not_started (then nothing was asked)."""
 
     database: Database
     migrations: Migrations
@@ -65,14 +65,19 @@ async def live() -> Live:
 
 
 @router.get("/ready", response_model=Ready, responses={503: {"model": NotReady}})
-async def ready(container: ContainerDep, request: Request) -> Any:
+async def ready(request: Request) -> Any:
     """The database answers, its schema is the newest, and a connection is to be had; 503 otherwise. Answers within a
     second whatever the database does, waits for no place in the pool, and tells no version and no host.
     """
-    schema = container.schema()
-    settings = container.settings().database
-    database, migrations = await _ask(schema)
-    in_use, size = schema.connections_in_use, settings.pool_size + settings.max_overflow
+    in_use = size = 0
+    try:
+        container = serving(request.app)
+        schema, settings = container.schema(), container.settings().database
+        database, migrations = await _ask(schema)
+        in_use, size = schema.connections_in_use, settings.pool_size + settings.max_overflow
+    except LifetimeError as error:
+        facts = {"database": "unknown", "migrations": "unknown", "pool_in_use": in_use, "pool_size": size}
+        return problem_for(error, request.url.path, facts=facts)
     if migrations == "ok":
         return Ready(pool_in_use=in_use, pool_size=size)
     code = {"ok": "migrations_behind", "unreachable": "database_unreachable", "unknown": "pool_exhausted"}[database]

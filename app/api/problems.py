@@ -25,6 +25,7 @@ from database.errors import (
     ContainerClosed,
     DatabaseError,
     DeadlockDetected,
+    EngineNotStarted,
     LockNotAvailable,
     SchemaOutdated,
     SerializationFailure,
@@ -33,6 +34,7 @@ from database.errors import (
     StatementTimeout,
     TransactionTimeout,
     Unavailable,
+    UnknownLabel,
 )
 from database.retry import undone
 from domain import current_request_id
@@ -105,6 +107,7 @@ TABLE: Final[Sequence[tuple[type[BaseException], HTTPStatus, str]]] = (
     (CsvError, HTTPStatus.UNPROCESSABLE_ENTITY, "unusable_csv"),
     (ClientDisconnect, HTTPStatus.BAD_REQUEST, "body_cut_off"),
     (Unavailable, HTTPStatus.SERVICE_UNAVAILABLE, "unavailable"),
+    (EngineNotStarted, HTTPStatus.SERVICE_UNAVAILABLE, "not_started"),
     (ContainerClosed, HTTPStatus.SERVICE_UNAVAILABLE, "unavailable"),
     (BackgroundError, HTTPStatus.SERVICE_UNAVAILABLE, "unavailable"),
     (SerializationFailure, HTTPStatus.SERVICE_UNAVAILABLE, "try_again"),
@@ -115,6 +118,7 @@ TABLE: Final[Sequence[tuple[type[BaseException], HTTPStatus, str]]] = (
     (SchemaOutdated, HTTPStatus.SERVICE_UNAVAILABLE, "unavailable"),
     (StatementTimeout, HTTPStatus.GATEWAY_TIMEOUT, "timeout"),
     (TransactionTimeout, HTTPStatus.GATEWAY_TIMEOUT, "timeout"),
+    (UnknownLabel, HTTPStatus.INTERNAL_SERVER_ERROR, "unreadable_row"),
     (CommitOutcomeUnknown, HTTPStatus.INTERNAL_SERVER_ERROR, "outcome_unknown"),
     (asyncio.CancelledError, HTTPStatus.SERVICE_UNAVAILABLE, "cancelled"),
 )
@@ -127,6 +131,11 @@ QUIET_DETAIL: Final = {
     HTTPStatus.GATEWAY_TIMEOUT: "the request took too long and was given up; nothing was changed",
 }
 """What is said instead of a database error's own words."""
+QUIET_DETAIL_OF: Final[Mapping[str, str]] = {
+    "unreadable_row": "a stored row was written by a newer version of the service, and this one can't read it",
+    "not_started": "the service is not started; nothing was changed, try again",
+}
+"""Likewise, of codes that are not what their status usually is. Whoever runs the service has to do something."""
 CANCELLED_DETAIL: Final = "the request was cancelled before its answer: everything was stored, or nothing; look"
 
 
@@ -191,8 +200,8 @@ def _answer(
     headers: dict[str, str] = {}
     errors: list[FieldError] = []
     if isinstance(error, DatabaseError) and not isinstance(error, StaleVersion):
-        detail = QUIET_DETAIL[status]
-        log.warning("%s", error)
+        detail = QUIET_DETAIL_OF.get(code) or QUIET_DETAIL[status]
+        log.log(logging.ERROR if code in QUIET_DETAIL_OF else logging.WARNING, "%s: %s", type(error).__name__, error)
     if isinstance(error, asyncio.CancelledError):
         detail = CANCELLED_DETAIL
     if isinstance(error, ClientDisconnect):

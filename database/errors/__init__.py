@@ -22,6 +22,7 @@
     │   ├── BlockNeverLeft              a block inside was not left: the cause of a TransactionRolledBack
     │   ├── SecondStatement             one statement was promised, and a second came
     │   └── SecondWriterImpossible      SQLite has one writer, and this task is it already
+    ├── UnknownLabel                    a row holds an enum's label that this version doesn't know
     ├── StaleVersion                    somebody else changed the row first
     ├── NotSupported                    this database can't do it; .what names it
     ├── Unavailable                     try again later; nothing of this unit was stored
@@ -80,6 +81,7 @@ from database.errors.engine import (
 from database.errors.root import (
     DatabaseError,
     NotSupported,
+    UnknownLabel,
 )
 from database.errors.transaction import (
     BlockNeverLeft,
@@ -142,5 +144,6 @@ __all__ = [
     "TransactionTimeout",
     "Unavailable",
     "UniqueViolation",
+    "UnknownLabel",
     "UnknownRevision",
 ]

@@ -31,8 +31,9 @@ class EngineBelongsToAnotherLoop(LifetimeError):
 
     def __str__(self) -> str:
         return (
-            "this container runs in another event loop, and its connections can't leave it. "
-            "Open a container in each loop: `async with running() as container:`."
+            "this container runs in another event loop than this code, which may have none, and its connections can't "
+            "leave it. Open a container in each loop: `async with running() as container:`; from a thread, "
+            "`anyio.from_thread.run` runs a function in the container's loop."
         )
 
 

@@ -107,17 +107,26 @@ class ReadOnlyTransaction(TransactionError):
 
 
 class SessionBelongsToAnotherTask(TransactionError):
-    """A session, or an open transaction, was used by a task that didn't open it. `owner` and `user` are task names."""
+    """A session, or an open transaction, was used by a task that didn't open it. `owner` and `user` are task names;
+    `thread` is the name of the thread it was used in, where that isn't the owner's.
+    """
 
-    def __init__(self, *, owner: str, user: str, place: str, ended: bool) -> None:
+    def __init__(self, *, owner: str, user: str, place: str, ended: bool, thread: str | None = None) -> None:
         self.owner = owner
         self.user = user
         self.place = place
         self.ended = ended
-        super().__init__(owner, user, place, ended)
+        self.thread = thread
+        super().__init__(owner, user, place, ended, thread)
 
     def __str__(self) -> str:
         state = "had opened" if self.ended else "opened"
+        if self.thread is not None:
+            return (
+                f"the session belongs to the task '{self.owner}', which {state} it at {self.place}, and the thread "
+                f"'{self.thread}' used it. Hand plain values to a thread, and await the calls in the task; from a "
+                "thread, `anyio.from_thread.run` runs a function in the event loop, in a transaction of its own."
+            )
         return (
             f"the session belongs to the task '{self.owner}', which {state} it at {self.place}, and '{self.user}' used "
             "it. Give each task its own: `async with transaction():` inside the task, or await the calls one after the "

@@ -39,7 +39,9 @@ Holder = tuple[int | None, str | None]
 class Watched(Protocol):
     """The monitor."""
 
-    thresholds: Thresholds
+    @property
+    def thresholds(self) -> Thresholds: ...
+
     findings: Findings
     shapes: Shapes
     open: dict[Unit, Record | None]

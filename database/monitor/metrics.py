@@ -6,7 +6,7 @@ asked adds up the files of all.
 """
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import count
 from math import isinf
 from pathlib import Path
@@ -110,21 +110,22 @@ def _plain(kind: str, name: str, help: str, value: float) -> Metric:
 
 
 class Exposition:
-    """Of one container. With a folder its files are opened at the first `write`, and closed with the monitor."""
+    """Of one monitor. Where there is a folder its files are opened at the first `write`, and closed with the monitor;
+    the folder is asked for each time, and may be another one.
+    """
 
-    def __init__(self, monitor: SqlMonitor, folder: Path | None) -> None:
+    def __init__(self, monitor: SqlMonitor, folder: Callable[[], Path | None]) -> None:
         self._monitor = monitor
-        self._folder = folder
+        self._folder_in_force = folder
+        self._folder: Path | None = None
         self._files: dict[str, tuple[Path, Any]] = {}
         self._number = next(_numbers)
-        if folder is not None:
-            monitor.each_second.append(self.write)
-            monitor.at_close.append(self.close)
+        monitor.each_second.append(self.write)
+        monitor.at_close.append(self.close)
 
     def text(self, gauges: Mapping[str, tuple[str, float]] | None = None) -> bytes:
         """The answer to a scrape."""
-        if self._folder is not None:
-            self.write(gauges)
+        self.write(gauges)
         registry = CollectorRegistry(auto_describe=False)
         registry.register(_Collected(self._families(gauges)))
         return generate_latest(registry)
@@ -138,6 +139,10 @@ class Exposition:
 
     def write(self, gauges: Mapping[str, tuple[str, float]] | None = None) -> None:
         """Bring the files up to date, where there is a folder."""
+        folder = self._folder_in_force()
+        if folder != self._folder:
+            self._close_files()
+            self._folder = folder
         if self._folder is None:
             return
         for metric in metrics(self._monitor, gauges):
@@ -148,6 +153,9 @@ class Exposition:
     def close(self) -> None:
         """Write the counts for the last time, and take away what is only so while the container runs."""
         self.write()
+        self._close_files()
+
+    def _close_files(self) -> None:
         for kind, (path, file) in self._files.items():
             file.close()
             if kind in {GAUGE, LARGEST}:
@@ -163,6 +171,14 @@ class Exposition:
             open_file: Any = MmapedDict  # it has no types
             self._files[kind] = path, open_file(str(path))
         return self._files[kind][1]
+
+
+def exposition(monitor: SqlMonitor, folder: Callable[[], Path | None]) -> Exposition:
+    """The monitor's, made when it is first asked for; from then on it writes its files each second."""
+    made: Exposition | None = monitor.exposition
+    if made is None:
+        made = monitor.exposition = Exposition(monitor, folder)
+    return made
 
 
 class _Collected:

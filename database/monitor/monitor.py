@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, event
 from sqlalchemy.engine import ExceptionContext
@@ -23,7 +24,7 @@ from database.monitor.record import Event, Record
 from database.monitor.repetition import count_repetition
 from database.monitor.shape import CANCELLED, OK, Shapes
 from database.monitor.spans import Spans
-from database.monitor.thresholds import Thresholds
+from database.monitor.thresholds import Configured, Defaults, Thresholds
 from database.monitor.transactions import Transactions
 from database.monitor.watch import Watch
 from database.monitor.work import current_work
@@ -41,12 +42,14 @@ log = logging.getLogger("gatehouse.sql")
 class SqlMonitor:
     """Of one container: what it counts, keeps and reports belongs to that container alone. On the event loop only.
 
-    `thresholds` may be changed at any moment. Nothing is recorded where the settings say `monitor=False`.
+    `settings` gives those in force; without it they are the defaults. `thresholds` may be changed at any moment, and
+    such a change belongs to the settings it was made under. Nothing is recorded where they say `monitor=False`.
     """
 
-    def __init__(self, settings: DatabaseSettings | None = None) -> None:
-        settings = DatabaseSettings() if settings is None else settings
-        self.thresholds = Thresholds.of(settings)
+    def __init__(self, settings: Callable[[], Configured] | None = None) -> None:
+        self._configured = settings or Defaults().itself
+        self._seen: Configured | None = None
+        self._kept: WeakKeyDictionary[DatabaseSettings, Thresholds] = WeakKeyDictionary()
         self.shapes = Shapes()
         self.findings = Findings()
         self.transactions = Transactions()
@@ -60,20 +63,55 @@ class SqlMonitor:
         """OpenTelemetry's, from where it is first used; None is the process's."""
         self.each_second: list[Callable[[], object]] = []
         self.at_close: list[Callable[[], object]] = []
-        self._settings = settings
+        self.exposition: Any = None
+        """The metrics that are made of it (`database.monitor.metrics`)."""
         self._spans: Spans | None = None
         self._locks = LockWaits(self, self._failed)
-        # Through a transaction pooler, the process that a connection began with may be somebody else's by now.
-        self._watch = Watch(self, self._sample, self._locks.look if settings.pooler == "none" else None)
+        self._watch = Watch(self, self._sample, self._look_at_locks)
         self._listening: list[AsyncEngine] = []
+        self._detached = False
+        self._heeding: AsyncEngine | None = None
+        self._renew()
+
+    @property
+    def thresholds(self) -> Thresholds:
+        """Of the settings in force."""
+        self._renew()
+        return self._thresholds
 
     def attach(self, engine: AsyncEngine) -> None:
-        """Listen to an engine; from inside the event loop that it is used in."""
-        if not self._settings.monitor:
-            return
+        """Listen to an engine, where the settings say so; from inside the event loop that it is used in. Safe to call
+        again.
+        """
+        if self._renew() or engine is not self._heeding or self._detached:
+            self._detached, self._heeding = False, engine
+            if self._settings.traces and self._spans is None:
+                self._spans = Spans(engine.dialect.name, self.tracer_provider)
+            if not self._settings.monitor:
+                self._stop_listening()
+            elif engine not in self._listening:
+                self._listen(engine)
+
+    def detach(self) -> None:
+        """Another monitor is in force: stop listening, once the last unit that was opened here has ended."""
+        self._detached = True
+        if not self.open:
+            self._stop_listening()
+
+    def _renew(self) -> bool:
+        """Heed the settings in force; True when they are others than before."""
+        configured = self._configured()
+        if configured is self._seen:
+            return False
+        self._seen, self._settings = configured, configured.database
+        thresholds = self._kept.get(self._settings)
+        if thresholds is None:
+            thresholds = self._kept[self._settings] = Thresholds.of(self._settings)
+        self._thresholds = thresholds
+        return True
+
+    def _listen(self, engine: AsyncEngine) -> None:
         target = engine.sync_engine
-        if self._settings.traces and self._spans is None:
-            self._spans = Spans(target.dialect.name, self.tracer_provider)
         events.follow(engine, self._after)
         event.listen(target, "handle_error", self._deadlock, insert=True)
         event.listen(target, "handle_error", self._error)
@@ -83,14 +121,18 @@ class SqlMonitor:
 
     async def close(self) -> None:
         """Stop watching and listening. What was counted is kept."""
-        self._watch.stop()
+        self._stop_listening()
         await self._locks.close()
+        self._call(self.at_close)
+
+    def _stop_listening(self) -> None:
+        self._watch.stop()
+        self._heeding = None
         for engine in self._listening:
             events.unfollow(engine, self._after)
             event.remove(engine.sync_engine, "handle_error", self._deadlock)
             event.remove(engine.sync_engine, "handle_error", self._error)
         self._listening.clear()
-        self._call(self.at_close)
 
     def opened(self, unit: Unit) -> None:
         """A unit begins."""
@@ -100,12 +142,14 @@ class SqlMonitor:
             self.open[unit] = None
             return
         record = self.open[unit] = Record(current_request_id(), unit.stack)
-        if self._spans is not None:
+        if self._spans is not None and self._settings.traces:
             self._spans.opened(unit, record)
 
     def left(self, unit: Unit) -> None:
         """The unit has ended, however it did, and so have its hooks."""
         record = self.open.pop(unit, None)
+        if self._detached and not self.open:
+            self._stop_listening()
         if record is None:
             return
         try:
@@ -208,18 +252,18 @@ class SqlMonitor:
             record.statements += not found.controls
         work = current_work.get()
         if found.reads_one and (rows < 2 or not found.limited):
-            count_repetition(self.findings, self.thresholds.repeated_sql, record, work, event)
+            count_repetition(self.findings, self._thresholds.repeated_sql, record, work, event)
         while work is not None:
             work.statements += not found.controls
             work.in_sql += took
             work.judge = self
             work = work.outer
-        slow = self.thresholds.slow_sql
+        slow = self._thresholds.slow_sql
         if slow is not None and took >= slow:
             self._tell(Event(*event), slow=True)
         elif outcome is not OK or log.isEnabledFor(logging.DEBUG):
             self._tell(Event(*event), slow=False)
-        if self._spans is not None:
+        if self._spans is not None and self._settings.traces:
             self._spans.statement(record, Event(*event))
 
     def _tell(self, ended: Event, *, slow: bool) -> None:
@@ -228,6 +272,11 @@ class SqlMonitor:
             self.findings.report(findings.SLOW, f"slow SQL, {ended.took * 1000:.0f} ms: {ended}", facts)
         else:
             log.debug("SQL: %s", ended, extra={"sql": {"event": "statement", **facts}})
+
+    def _look_at_locks(self, now: float) -> None:
+        # Through a transaction pooler, the process that a connection began with may be somebody else's by now.
+        if self._settings.pooler == "none":
+            self._locks.look(now)
 
     def _sample(self) -> None:
         self.history.sample(self.shapes.kinds.values(), self.transactions, self.pools.state())

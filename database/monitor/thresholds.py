@@ -1,6 +1,7 @@
 """Thresholds: from when on the monitor reports something. May be changed while it runs."""
 
 from dataclasses import dataclass, fields
+from typing import Protocol
 
 from settings import DatabaseSettings
 
@@ -47,3 +48,20 @@ class Thresholds:
         """Seconds of the shortest one that is watched by a clock."""
         watched = (self.session_leak, self.idle_in_transaction, self.lock_wait)
         return min((value for value in watched if value is not None), default=60.0)
+
+
+class Configured(Protocol):
+    """The settings, as far as the monitor is concerned."""
+
+    @property
+    def database(self) -> DatabaseSettings: ...
+
+
+class Defaults:
+    """Settings that nobody has given."""
+
+    def __init__(self) -> None:
+        self.database = DatabaseSettings()
+
+    def itself(self) -> "Defaults":
+        return self

@@ -25,7 +25,9 @@ PART: Final = 0.05
 class Watched(Protocol):
     """The monitor."""
 
-    thresholds: Thresholds
+    @property
+    def thresholds(self) -> Thresholds: ...
+
     findings: Findings
     open: dict[Unit, Record | None]
 

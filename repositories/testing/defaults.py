@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from sqlalchemy import Column, inspect
 
+from database.id_generator import IdGenerator
 from database.leased_ids import LeasedIds
 from domain.model import ID_GENERATOR
 from repositories.testing.errors import NotFaked
@@ -17,7 +18,7 @@ from repositories.testing.values import Values, loaded, stored
 class DefaultContext:
     """What a column's default may ask for: the id generator, and the values that stand already."""
 
-    def __init__(self, id_generator: LeasedIds, parameters: dict[str, Any]) -> None:
+    def __init__(self, id_generator: LeasedIds | IdGenerator, parameters: dict[str, Any]) -> None:
         self.execution_options: Final = {ID_GENERATOR: id_generator}
         self.current_parameters: Final = parameters
 
@@ -29,7 +30,7 @@ class DefaultContext:
 class Generators:
     """Where new ids come from: the models' own, and the numbers a database would count."""
 
-    snowflake: LeasedIds
+    snowflake: LeasedIds | IdGenerator
     next_number: Callable[[Column[Any]], int]
 
 

@@ -8,8 +8,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.orm import make_transient_to_detached
 
 from database.direct_statement import Plans
+from database.id_generator import IdGenerator
 from database.leased_ids import LeasedIds
 from database.lifetime import Lifetime
+from database.monitor.monitor import SqlMonitor
 from database.outcome import Outcome
 from database.session import ProvidedSession
 from database.session_factory import SessionFactory
@@ -34,12 +36,12 @@ class NoEngine:
 class FakeSessionFactory(SessionFactory):
     """Makes sessions over one store. In any event loop: there is no connection that would belong to one."""
 
-    def __init__(self, ids: LeasedIds | None) -> None:
-        lifetime = Lifetime()
+    def __init__(self, ids: LeasedIds | IdGenerator | None) -> None:
+        lifetime, monitor = Lifetime(), SqlMonitor()
         ids = ids or LeasedIds(None, lifetime)
         ids.draw()  # there is no database to lease a node from
         self._place = cast("AsyncEngine", NoEngine())
-        super().__init__(self.engine, lifetime, ids)
+        super().__init__(self.engine, lambda: lifetime, lambda: ids, lambda: monitor, lambda: None)
         self.store: Final = Store()
         self.outcomes: Final[list[Outcome]] = []
         self.open = 0
@@ -49,6 +51,10 @@ class FakeSessionFactory(SessionFactory):
     def engine(self) -> AsyncEngine:
         """What the transactions of these sessions belong to."""
         return self._place
+
+    def ids(self, engine: AsyncEngine) -> Any:
+        """Of a node that was drawn, and needs no lease."""
+        return self._ids()
 
     def plans(self, engine: AsyncEngine) -> Plans:
         """For a driver, which there isn't."""
@@ -87,7 +93,7 @@ class FakeSessionProvider(EngineSessionProvider):
     is done in memory. `id_generator` is the container's; without it, ids are of a random node.
     """
 
-    def __init__(self, id_generator: LeasedIds | None = None) -> None:
+    def __init__(self, id_generator: LeasedIds | IdGenerator | None = None) -> None:
         self._sessions = FakeSessionFactory(id_generator)
         super().__init__(self._sessions)
 

@@ -154,7 +154,7 @@ async def test_a_node_whose_ids_reach_into_our_future_is_left_alone(settings: Se
     """Its last holder's clock was ahead, or ours has gone back."""
     async with running(Container(settings=settings)) as container:
         async with container.engine().begin() as connection:
-            ahead = container.id_generator()._clock() + 60_000
+            ahead = container.id_generator().of(container.engine())._clock() + 60_000
             row = {"node_id": 5, "holder": "gone", "expires_at": 0, "used_until": ahead}
             await connection.execute(insert(NodeLease).values(row))
         assert node_of(await add(container)) != 5
@@ -269,7 +269,7 @@ async def test_a_cancelled_start_leaves_the_next_one_in_order(container: Contain
 async def test_the_databases_clock_is_in_milliseconds(container: Container) -> None:
     async with container.engine().connect() as connection:
         now = (await connection.execute(select(DatabaseNow()))).scalar_one()
-    assert abs(now - container.id_generator()._clock()) < 5_000
+    assert abs(now - container.id_generator().of(container.engine())._clock()) < 5_000
 
 
 def test_its_times_leave_room_for_long_units_and_late_answers() -> None:

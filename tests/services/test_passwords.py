@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+from typing import Any
 
 import argon2
 import pytest
@@ -14,6 +15,7 @@ from domain import SYSTEM, UserStatus, acting_as
 from domain.errors import InvalidPassword, LoginRefused, WrongPassword
 from services import Passwords
 from settings import Settings, SettingsError
+from settings.passwords import PasswordSettings
 
 PASSWORD = "correct horse battery"
 Spied = list[tuple[str, str]]
@@ -40,8 +42,10 @@ def hashing(monkeypatch: pytest.MonkeyPatch) -> Spied:
     return spied
 
 
-def cheap(**changes: int) -> Passwords:
-    return Passwords(**{"time_cost": 1, "memory_cost": 8, "parallelism": 1, **changes})
+def cheap(**changes: Any) -> Passwords:
+    values: dict[str, Any] = {"time_cost": 1, "memory_cost": 8, "parallelism": 1, **changes}
+    costs = PasswordSettings.model_construct(**values)
+    return Passwords(lambda: costs)
 
 
 async def test_a_password_is_right_or_it_is_not() -> None:
@@ -84,7 +88,7 @@ async def test_1024_bytes_are_a_password() -> None:
 
 
 async def test_the_event_loop_goes_on_while_a_password_is_hashed() -> None:
-    passwords = Passwords(time_cost=8, memory_cost=65536, parallelism=1)
+    passwords = cheap(time_cost=8, memory_cost=65536)
     ticks = 0
 
     async def tick() -> None:

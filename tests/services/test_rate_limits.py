@@ -25,8 +25,8 @@ Close = Callable[[], Awaitable[Any]]
 ADA = "ada@example.com"
 
 
-def in_memory(rates: dict[str, str], **options: Any) -> RateLimits:
-    return RateLimits(rates, on_close=lambda _: None, **options)
+def in_memory(rates: dict[str, str], max_keys: int = 100_000) -> RateLimits:
+    return RateLimits(lambda: rates, max_keys=lambda: max_keys, redis_url=lambda: None, on_close=lambda: lambda _: None)
 
 
 async def allowed(limits: RateLimits, times: int, **whose: str) -> int:
@@ -81,14 +81,14 @@ async def test_purposes_and_what_has_no_rate_are_counted_apart() -> None:
 
 
 async def test_memory_is_bounded_whatever_names_are_made_up() -> None:
-    counters = Attempts(max_keys=100)
+    counters = Attempts(lambda: 100)
     for number in range(10_000):
         await counters.incr(f"key{number}", 60)
     assert await counters.reset() == 100
 
 
 async def test_what_has_ended_makes_room_before_what_counts() -> None:
-    counters = Attempts(max_keys=3)
+    counters = Attempts(lambda: 3)
     with time_machine.travel(1_800_000_000, tick=False) as clock:
         await counters.incr("short", 1)
         await counters.incr("long", 60)
@@ -170,7 +170,8 @@ async def test_redis_is_asked_again_after_a_while(redis_url: str) -> None:
     settings = Settings(redis_url=redis_url, rate_limits={"login_account": "2/minute"})
     async with running(Container(settings=settings)) as one, running(Container(settings=settings)) as two:
         limits = one.rate_limits()
-        limits._ask_redis_at = time.monotonic() + 0.1  # it hasn't answered just now
+        await limits.hit("login", account=secrets.token_hex(8))
+        limits._servers[redis_url].ask_at = time.monotonic() + 0.1  # it hasn't answered just now
         assert await allowed(limits, 3, account=who) == 2
         await asyncio.sleep(0.15)
         assert await allowed(limits, 3, account=who) == 2, "Redis has counted none of those in memory"
@@ -179,7 +180,12 @@ async def test_redis_is_asked_again_after_a_while(redis_url: str) -> None:
 
 async def test_the_connections_to_redis_are_closed_with_the_container(redis_url: str) -> None:
     closed: list[Close] = []
-    limits = RateLimits({"login_account": "5/minute"}, redis_url=SecretStr(redis_url), on_close=closed.append)
+    limits = RateLimits(
+        lambda: {"login_account": "5/minute"},
+        max_keys=lambda: 10,
+        redis_url=lambda: SecretStr(redis_url),
+        on_close=lambda: closed.append,
+    )
     await limits.hit("login", account=secrets.token_hex(8))
     assert len(closed) == 1
     await closed[0]()

@@ -13,7 +13,6 @@ from sqlalchemy import text
 
 from app.api.monitor import monitor_feed
 from containers import Container, running
-from database.monitor.metrics import Exposition
 from settings import Settings
 from tests.app.api.conftest import SignIn
 
@@ -73,8 +72,8 @@ async def test_metrics_of_processes_that_share_a_folder_are_added_up(settings: S
 async def test_two_containers_have_metrics_of_their_own(container: Container, settings: Settings) -> None:
     await container.user_dao().query().all()
     async with running(Container(settings=settings)) as other:
-        assert b"SELECT users" not in Exposition(other.sql_monitor(), None).text()
-        assert b"SELECT users" in Exposition(container.sql_monitor(), None).text()
+        assert b"SELECT users" not in other.sql_metrics().text()
+        assert b"SELECT users" in container.sql_metrics().text()
 
 
 async def test_the_page_is_static_has_no_script_of_its_own_and_loads_from_here_alone(

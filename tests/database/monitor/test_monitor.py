@@ -15,7 +15,7 @@ from database.monitor.findings import BUDGET, DEADLOCK, FAILED
 from database.monitor.monitor import SqlMonitor
 from database.monitor.shape import MOST_SHAPES, MOST_TEXTS, OK, Shapes
 from domain import SYSTEM, User, acting_as
-from settings import DatabaseSettings, Settings
+from settings import Settings
 
 ROUNDS = 5
 CANARY = "c4n4ry"
@@ -200,7 +200,7 @@ def test_memory_is_bounded_whatever_texts_come() -> None:
 
 
 def test_a_threshold_that_is_none_is_refused() -> None:
-    thresholds = SqlMonitor(DatabaseSettings()).thresholds
+    thresholds = SqlMonitor().thresholds
     with pytest.raises(ValueError, match="slow_sql is above 0"):
         thresholds.slow_sql = 0
     with pytest.raises(AttributeError, match="no threshold slow"):
