@@ -3,7 +3,8 @@
 import base64
 import os
 import secrets
-from collections.abc import Callable
+import unicodedata
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple, TypeVar
 
 import anyio
@@ -47,19 +48,31 @@ class Passwords:
 
     async def hash(self, password: str) -> str:
         """The hash to store. Raises `InvalidPassword`; call it before a transaction begins."""
-        if len(password) < MIN_LENGTH:
+        _encoded(password)  # before normalising: what is normalised is bounded too
+        normal = normalised(password)
+        if len(normal) < MIN_LENGTH:
             raise InvalidPassword("password", f"is shorter than {MIN_LENGTH} characters")
-        encoded = _encoded(password)
+        encoded = _encoded(normal)
         return await self._in_thread(lambda: self._hasher.hash(encoded))
 
     async def verify(self, password: str, stored: str | None) -> Verified:
         """Check against a stored hash; without one, do the same work and answer no, so that an account that isn't
         there takes as long as one that is. Raises `InvalidPassword` for what no password can be.
+
+        A password that normalising changes is tried as it was typed too, as older hashes were made of that, and is then
+        renewed; how often is tried depends on nothing but the password.
         """
-        encoded = _encoded(password)
+        spellings = _spellings(password)
         against = self._nobodys() if stored is None else stored
-        right, renewed = await self._in_thread(lambda: self._hasher.verify_and_update(encoded, against))
+        right, renewed = await self._in_thread(lambda: self._matched(spellings, against))
         return Verified(right and stored is not None, renewed)
+
+    def _matched(self, spellings: Sequence[bytes], stored: str) -> tuple[bool, str | None]:
+        for encoded in spellings:
+            right, renewed = self._hasher.verify_and_update(encoded, stored)
+            if right:
+                return True, renewed if encoded == spellings[0] else self._hasher.hash(spellings[0])
+        return False, None
 
     def _nobodys(self) -> str:
         """A hash of no known password, with today's parameters: drawn, not computed."""
@@ -70,6 +83,28 @@ class Passwords:
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await anyio.to_thread.run_sync(work, limiter=self._threads)
+
+
+def normalised(password: str) -> str:
+    """One form for each way to enter the same characters: RFC 8265's OpaqueString (blanks beyond ASCII become U+0020,
+    nothing else is mapped or removed), with NFKC in place of its NFC (docs/decisions/0072).
+    """
+    if password.isascii():
+        return password
+    spaced = "".join(" " if unicodedata.category(character) == "Zs" else character for character in password)
+    return unicodedata.normalize("NFKC", spaced)
+
+
+def _spellings(password: str) -> Sequence[bytes]:
+    """What a stored hash may have been made of: the normalised password first, then the typed one where it differs. A
+    password that is too long only once it is normalised can but be an older one.
+    """
+    typed = _encoded(password)
+    try:
+        normal = _encoded(normalised(password))
+    except InvalidPassword:
+        return (typed,)
+    return (normal,) if normal == typed else (normal, typed)
 
 
 def _encoded(password: str) -> bytes:
