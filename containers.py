@@ -27,6 +27,7 @@ from repositories.idempotency_dao import IdempotencyDao
 from services import (
     AuditService,
     AuthService,
+    ContactCheck,
     OutboxService,
     Passwords,
     RateLimits,
@@ -97,11 +98,22 @@ class Container(containers.DeclarativeContainer):
         on_close=lifetime.provided.on_close.provider,
     )
     outbox_service = providers.Factory(OutboxService, transaction, outbox_dao)
-    user_service = providers.Factory(UserService, transaction, user_dao, token_dao, passwords, outbox_service)
+    user_service = providers.Factory(
+        UserService,
+        transaction,
+        user_dao,
+        token_dao,
+        passwords,
+        outbox_service,
+        settings.provided.email.private_domains,
+    )
+    contact_check = providers.Factory(ContactCheck, transaction, user_dao, settings.provided.email.private_domains)
     in_flight = providers.Singleton(InFlight)
     idempotency = providers.Factory(Idempotency, transaction, idempotency_dao, in_flight, signing_key.provider)
     audit_service = providers.Factory(AuditService, audit_dao, user_dao)
-    user_csv_service = providers.Factory(UserCsvService, transaction, user_dao, max_rows=settings.provided.csv.max_rows)
+    user_csv_service = providers.Factory(
+        UserCsvService, transaction, user_dao, settings.provided.csv.max_rows, settings.provided.email.private_domains
+    )
     auth_service = providers.Factory(
         AuthService, transaction, user_dao, token_dao, passwords, rate_limits, settings.provided.tokens
     )

@@ -1,5 +1,6 @@
 """User: an account, and the rules its values keep."""
 
+from collections.abc import Collection
 from enum import StrEnum
 from typing import Self, TypedDict
 
@@ -7,13 +8,12 @@ from sqlalchemy import CheckConstraint, Enum, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from domain.audit_entry import CONFIDENTIAL, Audited
+from domain.display_name import MAX_LENGTH as DISPLAY_NAME_LENGTH
+from domain.display_name import display_name
 from domain.email_address import KEY_MAX_LENGTH, MAX_LENGTH, email_address, email_key
 from domain.errors import ContactMissing, InvalidText, UnknownField
 from domain.model import Base, ModelMixin
 from domain.phone_number import phone_number
-from domain.text import storable_text
-
-DISPLAY_NAME_LENGTH = 200
 
 
 class Role(StrEnum):
@@ -81,31 +81,37 @@ class User(Audited, ModelMixin, Base):
     password_hash: Mapped[str | None] = mapped_column(String(255), info={CONFIDENTIAL: True})
 
     @classmethod
-    def create(cls, changes: UserChanges, *, password_hash: str | None = None, region: str | None = None) -> Self:
-        """A new account, not yet stored. `region` is for phone numbers written without country code.
+    def create(
+        cls,
+        changes: UserChanges,
+        *,
+        password_hash: str | None = None,
+        region: str | None = None,
+        private_domains: Collection[str] = (),
+    ) -> Self:
+        """A new account, not yet stored. `region` is for phone numbers written without country code,
+        `private_domains` for e-mail addresses at domains that aren't public.
 
         Raises `Unacceptable` leaves, each naming its field.
         """
         user = cls(password_hash=password_hash)
-        user.change({"email": None, "phone": None} | changes, region=region)
+        user.change({"email": None, "phone": None} | changes, region=region, private_domains=private_domains)
         return user
 
-    def change(self, changes: UserChanges, *, region: str | None = None) -> None:
+    def change(self, changes: UserChanges, *, region: str | None = None, private_domains: Collection[str] = ()) -> None:
         """Take the changes over, all or none. Raises `Unacceptable` leaves, each naming its field."""
         for field in changes.keys() - UserChanges.__annotations__.keys():
             raise UnknownField(field)
         email, phone, name = changes.get("email"), changes.get("phone"), changes.get("display_name")
         values: dict[str, object] = {}
         if "email" in changes:
-            address = None if email is None else email_address(email)
+            address = None if email is None else email_address(email, private_domains=private_domains)
             values["email"] = address
             values["email_key"] = None if address is None else email_key(address)
         if "phone" in changes:
             values["phone"] = None if phone is None else phone_number(phone, region=region)
         if "display_name" in changes:
-            values["display_name"] = (
-                None if name is None else storable_text("display_name", name, max_length=DISPLAY_NAME_LENGTH)
-            )
+            values["display_name"] = None if name is None else display_name(name)
         if "role" in changes:
             values["role"] = _choice("role", changes["role"], Role)
         if "status" in changes:

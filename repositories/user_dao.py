@@ -3,11 +3,13 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
+from typing import NamedTuple, Self, TypeVar
 
 from sqlalchemy import select
 
+from domain.contact_key import contact_key
 from domain.email_address import email_key
+from domain.phone_number import means_phone
 from domain.user import Role, User, UserStatus
 from repositories.base_dao import BaseDao
 from repositories.conditions import Conditions
@@ -24,19 +26,24 @@ class UserFilter:
     email: str | None = None
     """The whole address, in any spelling that is the same address."""
     phone: str | None = None
-    """The whole number, E.164."""
+    """The whole number with its country code, in any spelling."""
     name: str | None = None
     """Part of the display name."""
     status: UserStatus | None = None
     created_after: datetime | None = None
     """Aware."""
 
+    @classmethod
+    def of_contact(cls, contact: str) -> Self:
+        """The account with this e-mail address or phone number (with country code), in any spelling."""
+        return cls(phone=contact.strip()) if means_phone(contact) else cls(email=contact.strip())
+
     def apply(self, builder: B) -> B:
         """The builder narrowed to these accounts."""
         if self.email is not None:
             builder = builder.eq("email_key", email_key(self.email))
         if self.phone is not None:
-            builder = builder.eq("phone", self.phone)
+            builder = builder.eq("phone", contact_key(self.phone) if means_phone(self.phone) else self.phone)
         if self.name is not None:
             builder = builder.contains("display_name", self.name)
         if self.status is not None:
@@ -44,6 +51,15 @@ class UserFilter:
         if self.created_after is not None:
             builder = builder.gt("created_at", self.created_after)
         return builder
+
+
+class StoredContacts(NamedTuple):
+    """What an account is found by."""
+
+    id: int
+    email: str | None
+    email_key: str | None
+    phone: str | None
 
 
 class UserDao(BaseDao[User]):
@@ -64,6 +80,13 @@ class UserDao(BaseDao[User]):
                     found = await self.query(include_deleted=True).in_(column, values).all()
                     holders |= {user.id: user for user in found}
         return list(holders.values())
+
+    async def contacts_after(self, user_id: int, limit: int) -> Sequence[StoredContacts]:
+        """The contacts of the accounts behind this id, by id, deleted ones too."""
+        columns = select(User.id, User.email, User.email_key, User.phone).where(User.id > user_id)
+        columns = columns.order_by(User.id).limit(limit).execution_options(include_deleted=True)
+        async with self._session() as session:
+            return [StoredContacts(*row) for row in await session.execute(columns)]
 
     async def claim_deleted(self, limit: int, *, before: datetime) -> Sequence[int]:
         """Ids of accounts that were soft-deleted before that moment, locked; those that somebody else has locked are

@@ -6,6 +6,7 @@ call (`app`), rules of single values (`domain`), statements (`repositories`).
 
 from services.audit_service import AuditService
 from services.auth_service import AuthService
+from services.contact_check import ContactCheck
 from services.outbox_service import OutboxService
 from services.passwords import Passwords
 from services.rate_limits import RateLimits
@@ -16,6 +17,7 @@ from services.user_service import UserPage, UserService
 __all__ = [
     "AuditService",
     "AuthService",
+    "ContactCheck",
     "OutboxService",
     "Passwords",
     "RateLimits",

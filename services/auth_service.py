@@ -6,16 +6,14 @@ from typing import Protocol
 
 from database import TransactionProvider
 from domain.acting_user import acting_as
-from domain.email_address import email_key
+from domain.contact_key import contact_key
 from domain.errors import (
     InvalidPassword,
     LoginRefused,
     NotAuthenticated,
     RefreshRefused,
-    Unacceptable,
     WrongPassword,
 )
-from domain.phone_number import phone_number
 from domain.token import Token, TokenKind, TokenPair, digest_of, new_family, well_formed
 from domain.user import User
 from domain.utc_datetime import utc_now
@@ -91,9 +89,8 @@ class AuthService:
         An account that is unknown, deleted, suspended or without password takes the same work as a wrong password,
         and raises the same `LoginRefused`. Raises `TooManyAttempts`, and `InvalidPassword` for what can't be one.
         """
-        criteria, account = _login(login)
-        await self._limits.hit("login", account=account, address=address)
-        user = await criteria.apply(self._users.query(include_deleted=True)).one_or_none()
+        await self._limits.hit("login", account=contact_key(login), address=address)
+        user = await UserFilter.of_contact(login).apply(self._users.query(include_deleted=True)).one_or_none()
         stored = user.password_hash if user is not None and user.active else None
         verified = await self._passwords.verify(password, stored)
         if user is None or not verified.right:
@@ -210,13 +207,3 @@ class AuthService:
         )
         await self._tokens.add_many([access, refresh])
         return TokenPair(access_secret, refresh_secret, self._lifetimes.access_lifetime)
-
-
-def _login(login: str) -> tuple[UserFilter, str]:
-    """Whom a login means, and the one spelling that the attempts on it are counted under."""
-    text = login.strip()
-    if text.startswith("+"):
-        with suppress(Unacceptable):  # what is no number is nobody's
-            text = phone_number(text)
-        return UserFilter(phone=text), text
-    return UserFilter(email=text), email_key(text)

@@ -3,7 +3,8 @@
 import base64
 import os
 import secrets
-from collections.abc import Callable
+import unicodedata
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple, Protocol, TypeVar
 
 import anyio
@@ -56,20 +57,25 @@ class Passwords:
 
     async def hash(self, password: str) -> str:
         """The hash to store. Raises `InvalidPassword`; call it before a transaction begins."""
-        if len(password) < MIN_LENGTH:
+        _encoded(password)  # before normalising: what is normalised is bounded too
+        normal = normalised(password)
+        if len(normal) < MIN_LENGTH:
             raise InvalidPassword("password", f"is shorter than {MIN_LENGTH} characters")
-        encoded = _encoded(password)
+        encoded = _encoded(normal)
         hasher = _hasher(self._costs())
         return await self._in_thread(lambda: hasher.hash(encoded))
 
     async def verify(self, password: str, stored: str | None) -> Verified:
         """Check against a stored hash; without one, do the same work and answer no, so that an account that isn't
         there takes as long as one that is. Raises `InvalidPassword` for what no password can be.
+
+        A password that normalising changes is tried as it was typed too, as older hashes were made of that, and is then
+        renewed; how often is tried depends on nothing but the password.
         """
-        encoded = _encoded(password)
+        spellings = _spellings(password)
         against = self._nobodys() if stored is None else stored
         hasher = _hasher(self._costs())
-        right, renewed = await self._in_thread(lambda: hasher.verify_and_update(encoded, against))
+        right, renewed = await self._in_thread(lambda: _matched(hasher, spellings, against))
         return Verified(right and stored is not None, renewed)
 
     def _nobodys(self) -> str:
@@ -91,6 +97,37 @@ def _hasher(costs: HashCosts) -> PasswordHash:
     """Cheap to make: what takes long is its work."""
     argon2id = Argon2Hasher(costs.time_cost, costs.memory_cost, costs.parallelism, HASH_BYTES, SALT_BYTES)
     return PasswordHash((argon2id,))
+
+
+def _matched(hasher: PasswordHash, spellings: Sequence[bytes], stored: str) -> tuple[bool, str | None]:
+    """Whether one of the spellings is right, and the hash to store instead where the stored one is an older one."""
+    for encoded in spellings:
+        right, renewed = hasher.verify_and_update(encoded, stored)
+        if right:
+            return True, renewed if encoded == spellings[0] else hasher.hash(spellings[0])
+    return False, None
+
+
+def normalised(password: str) -> str:
+    """One form for each way to enter the same characters: RFC 8265's OpaqueString (blanks beyond ASCII become U+0020,
+    nothing else is mapped or removed), with NFKC in place of its NFC (docs/decisions/0072).
+    """
+    if password.isascii():
+        return password
+    spaced = "".join(" " if unicodedata.category(character) == "Zs" else character for character in password)
+    return unicodedata.normalize("NFKC", spaced)
+
+
+def _spellings(password: str) -> Sequence[bytes]:
+    """What a stored hash may have been made of: the normalised password first, then the typed one where it differs. A
+    password that is too long only once it is normalised can but be an older one.
+    """
+    typed = _encoded(password)
+    try:
+        normal = _encoded(normalised(password))
+    except InvalidPassword:
+        return (typed,)
+    return (normal,) if normal == typed else (normal, typed)
 
 
 def _encoded(password: str) -> bytes:

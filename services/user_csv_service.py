@@ -1,7 +1,7 @@
 """UserCsvService: accounts in from a CSV file, and out to one."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from contextlib import aclosing
 from typing import Final
 
@@ -26,12 +26,21 @@ MAX_ROWS: Final = 500_000
 
 
 class UserCsvService:
-    """Imports and exports accounts, in constant memory. `max_rows` bounds the rows of one import."""
+    """Imports and exports accounts, in constant memory. `max_rows` bounds the rows of one import;
+    `private_domains` are those of no public network whose e-mail addresses are taken.
+    """
 
-    def __init__(self, transaction: TransactionProvider, users: UserDao, *, max_rows: int = MAX_ROWS) -> None:
+    def __init__(
+        self,
+        transaction: TransactionProvider,
+        users: UserDao,
+        max_rows: int = MAX_ROWS,
+        private_domains: Collection[str] = (),
+    ) -> None:
         self._transaction = transaction
         self._users = users
         self._max_rows = max_rows
+        self._private_domains = private_domains
 
     async def import_file(
         self,
@@ -59,7 +68,15 @@ class UserCsvService:
         when the file can't be used, or not to its end.
         """
         report = ImportReport() if report is None else report
-        users = UserImport(self._transaction, self._users, report, region=region, dry_run=dry_run, keep=keep)
+        users = UserImport(
+            self._transaction,
+            self._users,
+            report,
+            region=region,
+            private_domains=self._private_domains,
+            dry_run=dry_run,
+            keep=keep,
+        )
         batch: list[Row] = []
         mapping: CsvColumns | None = None
         taken = 0

@@ -1,6 +1,6 @@
 """UserImport: one file on its way in, a batch of rows at a time."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -60,6 +60,7 @@ class UserImport:
         report: ImportReport,
         *,
         region: str | None,
+        private_domains: Collection[str] = (),
         dry_run: bool,
         keep: Keep | None = None,
     ) -> None:
@@ -67,6 +68,7 @@ class UserImport:
         self._users = users
         self._report = report
         self._region = region
+        self._private_domains = private_domains
         self._dry_run = dry_run
         self._keep = keep
         self._seen = Contacts()
@@ -82,7 +84,7 @@ class UserImport:
         if any("\0" in cell for cell in cells):
             return self._refused(line, NUL)
         try:
-            user = User.create(mapping.changes(cells), region=self._region)
+            user = User.create(mapping.changes(cells), region=self._region, private_domains=self._private_domains)
         except Unacceptable as refusal:
             return self._refused(line, str(refusal))
         # What isn't set keeps its default.

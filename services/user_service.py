@@ -1,6 +1,6 @@
 """UserService: accounts, from creation to restore."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -38,7 +38,8 @@ class UserPage:
 class UserService:
     """Accounts. Writes need an acting user (`acting_as`); whether that user may, the entrypoint has decided.
 
-    `version` is the one the caller has seen: another one raises `StaleVersion`, None accepts any.
+    `version` is the one the caller has seen: another one raises `StaleVersion`, None accepts any. `private_domains` are
+    those of no public network whose e-mail addresses are taken.
     """
 
     def __init__(
@@ -48,12 +49,14 @@ class UserService:
         tokens: TokenDao,
         passwords: Passwords,
         outbox: OutboxService,
+        private_domains: Collection[str] = (),
     ) -> None:
         self._transaction = transaction
         self._users = users
         self._tokens = tokens
         self._passwords = passwords
         self._outbox = outbox
+        self._private_domains = private_domains
 
     async def create(self, changes: UserChanges, *, password: str | None = None, region: str | None = None) -> User:
         """A new account; without password nobody can log in to it. `region` reads national phone numbers.
@@ -68,7 +71,7 @@ class UserService:
 
     async def draft(self, changes: UserChanges, *, password: str | None = None, region: str | None = None) -> User:
         """What `store` takes: the part of `create` that belongs before a transaction. Raises `Unacceptable` leaves."""
-        user = User.create(changes, region=region)
+        user = User.create(changes, region=region, private_domains=self._private_domains)
         if password is not None:
             user.password_hash = await self._passwords.hash(password)
         return user
@@ -89,11 +92,15 @@ class UserService:
         return await self._users.get(user_id)
 
     async def find(self, contact: str, *, include_deleted: bool = False) -> User:
-        """The account with this id, e-mail address or phone number (E.164). Raises `UserNotFound`."""
+        """The account with this id, e-mail address or phone number (with country code), in any spelling.
+
+        Raises `UserNotFound`.
+        """
         if contact.isascii() and contact.isdecimal() and len(contact) <= 19 and int(contact) < 1 << 63:
             return await self.get(int(contact), include_deleted=include_deleted)
-        criteria = UserFilter(phone=contact) if contact.startswith("+") else UserFilter(email=contact)
-        user = await criteria.apply(self._users.query(include_deleted=include_deleted)).one_or_none()
+        user = (
+            await UserFilter.of_contact(contact).apply(self._users.query(include_deleted=include_deleted)).one_or_none()
+        )
         if user is None:
             raise UserNotFound(contact)
         return user
@@ -132,7 +139,7 @@ class UserService:
                 last = bool(changes.keys() & {"role", "status"}) and await self._last_admin(user_id)
                 user = await (self._users.get_locked(user_id) if version is None else self._users.get(user_id))
                 check_version(user, version)
-                user.change(changes, region=region)
+                user.change(changes, region=region, private_domains=self._private_domains)
                 if last and not (user.admin and user.active):
                     raise LastAdmin
                 await self._users.flush()  # an outer transaction would tell of a taken contact too late

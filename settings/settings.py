@@ -20,6 +20,7 @@ from pydantic_settings import SettingsError as UnreadableValue
 from settings.background import BackgroundSettings
 from settings.csv import CsvSettings
 from settings.database import DatabaseSettings
+from settings.email import EmailSettings
 from settings.errors import Problem, SettingsError
 from settings.http import HttpSettings
 from settings.outbox import OutboxSettings
@@ -102,6 +103,7 @@ class Settings(BaseSettings):
     worker: WorkerSettings = Field(default_factory=WorkerSettings)
     background: BackgroundSettings = Field(default_factory=BackgroundSettings)
     csv: CsvSettings = Field(default_factory=CsvSettings)
+    email: EmailSettings = Field(default_factory=EmailSettings)
     passwords: PasswordSettings = Field(default_factory=PasswordSettings)
     rate_limits: RateLimitSettings = Field(default_factory=RateLimitSettings)
     http: HttpSettings = Field(default_factory=HttpSettings)

@@ -17,9 +17,9 @@ from pydantic import (
 
 from app.api.identifiers import IdText
 from domain import Role, User, UserChanges, UserStatus
-from domain.email_address import email_key
-from domain.errors import InvalidPhone
-from domain.phone_number import phone_number
+from domain.contact_key import contact_key
+from domain.errors import Unacceptable
+from domain.phone_number import searched_phone
 from repositories import UserFilter
 
 
@@ -57,8 +57,8 @@ def storable(value: str) -> str:
 def _phone(value: str) -> str:
     # A "+" that was not percent-encoded arrives as a space.
     try:
-        return phone_number(f"+{value.strip().removeprefix('+')}")
-    except InvalidPhone as refusal:
+        return searched_phone(f"+{value.strip().removeprefix('+')}")
+    except Unacceptable as refusal:
         raise ValueError(refusal.reason) from None
 
 
@@ -100,7 +100,7 @@ class UserContacts(BaseModel):
     @property
     def account(self) -> str:
         """The one spelling that attempts on this account are counted under."""
-        return email_key(self.email.strip()) if self.email is not None else (self.phone or "")
+        return contact_key(self.email if self.email is not None else (self.phone or ""))
 
 
 class UserPatch(UserContacts):

@@ -8,6 +8,7 @@ import typer
 
 from app.cli import surroundings
 from app.cli.command import JsonFlag
+from app.cli.contact_check import stored_contacts
 from app.cli.exit_codes import ExitCode
 from app.cli.finding import Finding, Verdict, fault, ok, warning
 from app.cli.output import print_json, print_table
@@ -73,6 +74,7 @@ async def _database(container: Container, settings: Settings, processes: int) ->
             facts = await container.database_server().facts()
             schema = container.schema()
             current, head = await schema.current(), schema.head
+            contacts = await stored_contacts(container) if current == head else None
     except TimeoutError:
         yield fault("database", f"no answer within {ANSWERS_WITHIN:g} s", "look at the server, and the way to it")
         return
@@ -84,6 +86,8 @@ async def _database(container: Container, settings: Settings, processes: int) ->
         yield fault("migrations", f"at {current or 'nothing'}, the newest is {head}", UPGRADE)
     else:
         yield ok("migrations", f"at {current}, the newest")
+    if contacts is not None:
+        yield contacts
     yield _pool(settings, facts, processes)
     yield _clock(facts)
     if facts.superuser is not None:

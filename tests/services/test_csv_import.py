@@ -48,7 +48,7 @@ async def test_columns_can_be_mapped_and_templates_put_together(container: Conta
     assert report.imported == 2
     ada, alan = await stored(container)
     assert (ada.display_name, ada.phone) == ("Dr. Ada Lovelace", "+442079460958")
-    assert (alan.display_name, alan.phone) == ("Dr.  Turing", None)
+    assert (alan.display_name, alan.phone) == ("Dr. Turing", None)
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,9 @@ async def test_each_row_is_reported_in_the_order_of_the_file(container: Containe
     ]  # fmt: skip
     lines = report_text(told).split("\r\n")
     assert lines[0] == "2,imported,"
-    assert lines[1] == "4,rejected,email: is not an e-mail address; write it as name@example.com"
+    assert (
+        lines[1] == "4,rejected,email: is not an e-mail address: it must have an @-sign; write it as name@example.com"
+    )
 
 
 @pytest.mark.parametrize("batches", [1, 2])

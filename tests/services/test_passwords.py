@@ -3,7 +3,6 @@
 import asyncio
 import threading
 import time
-from typing import Any
 
 import argon2
 import pytest
@@ -15,37 +14,9 @@ from domain import SYSTEM, UserStatus, acting_as
 from domain.errors import InvalidPassword, LoginRefused, WrongPassword
 from services import Passwords
 from settings import Settings, SettingsError
-from settings.passwords import PasswordSettings
+from tests.services.hashing import Spied, cheap
 
 PASSWORD = "correct horse battery"
-Spied = list[tuple[str, str]]
-
-
-@pytest.fixture
-def hashing(monkeypatch: pytest.MonkeyPatch) -> Spied:
-    """What argon2 did, and with which parameters."""
-    spied: Spied = []
-    verify, compute = argon2.PasswordHasher.verify, argon2.PasswordHasher.hash
-
-    def spying_verify(self: argon2.PasswordHasher, hash: str | bytes, password: str | bytes) -> bool:
-        text = hash if isinstance(hash, str) else hash.decode()
-        spied.append(("verify", text.rsplit("$", 2)[0]))
-        return verify(self, hash, password)
-
-    def spying_hash(self: argon2.PasswordHasher, password: str | bytes, *, salt: bytes | None = None) -> str:
-        made = compute(self, password, salt=salt)
-        spied.append(("hash", made.rsplit("$", 2)[0]))
-        return made
-
-    monkeypatch.setattr(argon2.PasswordHasher, "verify", spying_verify)
-    monkeypatch.setattr(argon2.PasswordHasher, "hash", spying_hash)
-    return spied
-
-
-def cheap(**changes: Any) -> Passwords:
-    values: dict[str, Any] = {"time_cost": 1, "memory_cost": 8, "parallelism": 1, **changes}
-    costs = PasswordSettings.model_construct(**values)
-    return Passwords(lambda: costs)
 
 
 async def test_a_password_is_right_or_it_is_not() -> None:

@@ -54,7 +54,12 @@ async def test_the_file_is_taken_and_a_worker_imports_it(
         "imported": 1200,
         "skipped": 0,
         "rejected_count": 1,
-        "rejected": [{"line": 1202, "reason": "email: is not an e-mail address; write it as name@example.com"}],
+        "rejected": [
+            {
+                "line": 1202,
+                "reason": "email: is not an e-mail address: it must have an @-sign; write it as name@example.com",
+            }
+        ],
     }
     assert await count(session, User) == 1201
     assert await count(session, JobFilePart) == 0, "the file is needed no longer"

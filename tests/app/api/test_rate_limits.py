@@ -142,3 +142,22 @@ async def test_what_a_client_says_of_its_address_counts_only_from_a_proxy_that_i
         assert statuses == [401, 401, 429, 429, 429], (
             "the last one that isn't ours; what it says itself is worth nothing"
         )
+
+
+async def test_every_spelling_of_a_contact_is_one_account(limited: Limited) -> None:
+    async with limited(login_account="4/minute", register_account="2/minute") as client:
+        for name in (
+            "a@münchen.example",
+            "A@xn--mnchen-3ya.example",
+            "a@münchen\u3002example",
+            "a@mu\u0308nchen.example",
+        ):
+            assert_problem(await try_login(client, name), 401, "login_refused")
+        assert_too_many(await try_login(client, "a@MÜNCHEN.example"))
+        for name in ("+442079460018", "+44 (0)20 7946 0018", "\u202a+44-20-7946-0018\u202c", "＋44 20 7946 0018"):
+            assert_problem(await try_login(client, name), 401, "login_refused")
+        assert_too_many(await try_login(client, " +44 20 79460018"))
+        for number in ("+1 (415) 555-0132", "+14155550132"):
+            await client.post("/v1/auth/register", json={"phone": number, "password": PASSWORD})
+        again = await client.post("/v1/auth/register", json={"phone": "+1.415.555.0132", "password": PASSWORD})
+        assert_too_many(again)

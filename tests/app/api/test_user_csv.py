@@ -50,7 +50,12 @@ async def test_a_body_is_imported_as_it_arrives(client: httpx2.AsyncClient, cont
         "rows": 3,
         "imported": 1,
         "skipped": 1,
-        "rejected": [{"line": 3, "reason": "email: is not an e-mail address; write it as name@example.com"}],
+        "rejected": [
+            {
+                "line": 3,
+                "reason": "email: is not an e-mail address: it must have an @-sign; write it as name@example.com",
+            }
+        ],
     }
     [user] = await container.user_dao().query().eq("email", "ada@example.com").all()
     assert user.display_name == "Ada"

@@ -116,7 +116,12 @@ def test_import_reports_each_rejected_row(gatehouse: Gatehouse, tmp_path: Path) 
         "rows": 3,
         "imported": 1,
         "skipped": 1,
-        "rejected": [{"line": 4, "reason": "email: is not an e-mail address; write it as name@example.com"}],
+        "rejected": [
+            {
+                "line": 4,
+                "reason": "email: is not an e-mail address: it must have an @-sign; write it as name@example.com",
+            }
+        ],
     }
     ada = gatehouse("users", "show", "+14155550132", "--json").json()
     assert ada["display_name"] == "Dr Ada"

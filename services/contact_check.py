@@ -1,0 +1,108 @@
+"""ContactCheck: accounts whose contacts were stored under other rules than today's, and what can be mended of them."""
+
+from collections.abc import AsyncGenerator, Collection, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from database import TransactionProvider
+from database.errors import UniqueViolation
+from domain.email_address import KEY_MAX_LENGTH, email_address, email_key
+from domain.errors import Unacceptable
+from domain.phone_number import phone_number
+from repositories.user_dao import StoredContacts, UserDao
+
+PAGE: Final = 1_000
+"""Accounts of one read."""
+CORRECT: Final = "ask the person, and correct it: PATCH /v1/users/{id}, or purge the account"
+
+
+@dataclass(frozen=True)
+class ContactFault:
+    """One contact of one account: what is wrong with it, and what mends it. Holds no contact."""
+
+    user_id: int
+    field: str
+    """`email`, `phone`, or `email_key`: the address is right, and isn't found by all its spellings."""
+    reason: str
+    fix: str
+
+
+@dataclass(frozen=True)
+class CheckedPage:
+    """A page of accounts: `last` is the id it ended with."""
+
+    accounts: int
+    last: int
+    faults: Sequence[ContactFault]
+
+
+class ContactCheck:
+    """Judges stored contacts as if they were given today. Each page is read by itself: no transaction is held."""
+
+    def __init__(self, transaction: TransactionProvider, users: UserDao, private_domains: Collection[str] = ()) -> None:
+        self._transaction = transaction
+        self._users = users
+        self._private_domains = private_domains
+
+    async def pages(self, *, mend: bool = False) -> AsyncGenerator[CheckedPage, None]:
+        """All accounts, deleted ones too, oldest first. With `mend`, e-mail keys are computed anew where no other
+        account has them; what is left then is told. Needs an acting user to mend.
+        """
+        last = -1
+        while rows := await self._users.contacts_after(last, PAGE):
+            if mend and (mendable := [row for row in rows if _rekeyed(row) is not None]):
+                mended = {row.id for row in mendable if await self._mend(row)}
+                rows = [row._replace(email_key=_rekeyed(row)) if row.id in mended else row for row in rows]
+            last = rows[-1].id
+            yield CheckedPage(len(rows), last, await self._faults(rows))
+
+    async def _faults(self, rows: Sequence[StoredContacts]) -> list[ContactFault]:
+        holders: dict[str | None, int] = {}
+        if keys := {key for row in rows if (key := _rekeyed(row)) is not None}:
+            holders = {user.email_key: user.id for user in await self._users.with_contacts(keys, ())}
+        faults = []
+        for row in rows:
+            key = _rekeyed(row)
+            if key is not None:
+                faults.append(_misfiled(row, holders.get(key)))
+            if row.email is not None:
+                try:
+                    email_address(row.email, private_domains=self._private_domains)
+                except Unacceptable as refusal:
+                    faults.append(ContactFault(row.id, "email", refusal.reason, CORRECT))
+            if row.phone is not None and (reason := _phone_fault(row.phone)):
+                faults.append(ContactFault(row.id, "phone", reason, CORRECT))
+        return faults
+
+    async def _mend(self, row: StoredContacts) -> bool:
+        """False when another account has the key, or the account was changed meanwhile."""
+        builder = self._users.update(include_deleted=True).eq("id", row.id).eq("email", row.email)
+        try:
+            async with self._transaction(name="mend e-mail key"):
+                return await builder.set(email_key=_rekeyed(row)).execute() == 1
+        except UniqueViolation:
+            return False
+
+
+def _rekeyed(row: StoredContacts) -> str | None:
+    """The key the account should have, when it has another one."""
+    if row.email is None:
+        return None
+    key = email_key(row.email)
+    return None if key == row.email_key or len(key) > KEY_MAX_LENGTH else key
+
+
+def _misfiled(row: StoredContacts, holder: int | None) -> ContactFault:
+    if holder is None:
+        reason = "the address was stored under an older rule, and isn't found by all its spellings"
+        return ContactFault(row.id, "email_key", reason, "gatehouse users check --mend-keys")
+    reason = f"account {holder} has an address that is the same by today's rule, so this one keeps its older key"
+    fix = "give one of them another address, or purge it; then: gatehouse users check --mend-keys"
+    return ContactFault(row.id, "email_key", reason, fix)
+
+
+def _phone_fault(stored: str) -> str | None:
+    try:
+        return None if phone_number(stored) == stored else "isn't stored as E.164, so nothing finds it"
+    except Unacceptable as refusal:
+        return refusal.reason
