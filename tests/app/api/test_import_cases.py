@@ -74,7 +74,12 @@ async def test_a_file_of_another_kind_is_named(client: httpx2.AsyncClient) -> No
 @pytest.mark.database("own")
 async def test_a_worker_is_told_every_option(client: httpx2.AsyncClient, container: Container) -> None:
     content = b"made by a program\nMail;Phone\n\xe9va@example.com;+14155550132\nzoe@example.com;12\n"
-    query: dict[str, str | int] = {"encoding": "cp1252", "skip_lines": 1, "drop_invalid": "phone", "delimiter": "semicolon"}
+    query: dict[str, str | int] = {
+        "encoding": "cp1252",
+        "skip_lines": 1,
+        "drop_invalid": "phone",
+        "delimiter": "semicolon",
+    }
     headers = {**CSV, "Prefer": "respond-async"}
     taken = await client.post(IMPORT, content=content, headers=headers, params=query)
     assert taken.status_code == 202, taken.text
