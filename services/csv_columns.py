@@ -2,29 +2,36 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from string import Formatter
-from typing import Final, Self, TypeVar
+from enum import StrEnum
+from functools import cached_property
+from typing import Any, Final, Self
 
-from domain.errors import InvalidText
-from domain.user import Role, UserChanges, UserStatus
-from services.csv_errors import (
-    AmbiguousCsvColumn,
-    FormattedTemplate,
-    MalformedMapping,
-    MalformedTemplate,
-    NoUsableColumn,
-    RepeatedField,
-    UnknownCsvColumn,
-    UnknownField,
-)
+from domain.user import UserChanges
+from services.csv_errors import AmbiguousCsvColumn, MalformedMapping, NoUsableColumn, RepeatedField, UnknownField
+from services.csv_names import usual_templates
+from services.csv_template import Template, column_name
+from services.csv_text import plain_cell
 
-FIELDS: Final = ("email", "phone", "display_name", "role", "status")
+
+class AccountField(StrEnum):
+    """What of an account a file can have."""
+
+    EMAIL = "email"
+    PHONE = "phone"
+    DISPLAY_NAME = "display_name"
+    ROLE = "role"
+    STATUS = "status"
+
+
+FIELDS: Final = tuple(field.value for field in AccountField)
 HEADER: Final = ("id", *FIELDS, "created_at")
-"""What our own export begins with; a file that begins so is read back as it was written."""
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "'")
-"""Spreadsheets run a cell that begins with one of these; `'` marks it as text, so it is marked itself."""
-
-E = TypeVar("E", Role, UserStatus)
+"""What our own export begins with; cells under these names are read back as it wrote them."""
+RIGHTS: Final = frozenset({"role", "status"})
+"""Other programs have columns of these names, too, which mean something else and must make nobody an admin."""
+OURS: Final = 6
+"""So many names of `HEADER` make a file an edited export of ours."""
+OURS_WITH_NAME: Final = 4
+"""Fewer do where `display_name` is among them, which others spell otherwise."""
 
 
 def column_mapping(texts: Iterable[str]) -> dict[str, str]:
@@ -43,99 +50,75 @@ def column_mapping(texts: Iterable[str]) -> dict[str, str]:
     return columns
 
 
-def neutral_cell(text: str) -> str:
-    """The cell as no spreadsheet runs it."""
-    return f"'{text}" if text.startswith(_FORMULA) else text
-
-
-def plain_cell(text: str) -> str:
-    """The cell before `neutral_cell`."""
-    return text.removeprefix("'")
-
-
 @dataclass(frozen=True)
 class CsvColumns:
-    """For each field the template that makes it: `{firstname} {lastname}`, over the columns of `header`."""
+    """For each field the template that makes it, over the columns of `names`."""
 
-    header: tuple[str, ...]
-    templates: Mapping[str, Sequence[tuple[str, str | None]]]
-    """Field → pieces: a literal text, and the column that follows it."""
+    names: tuple[str, ...]
+    templates: Mapping[str, Template]
+    plain: frozenset[int]
+    """Columns under names of our own export, whose cells are as it wrote them."""
 
     @classmethod
-    def map(cls, header: Sequence[str], columns: Mapping[str, str]) -> Self:
-        """`columns` gives a field a column's name, or a template with names in braces; without any, columns
-        are taken by their own names. Raises `CsvError` leaves.
+    def map(cls, header: Sequence[str], columns: Mapping[str, str], *, line: int = 1) -> Self:
+        """`columns` gives a field a column's name, or a template with names in braces. Other fields are taken from
+        columns of their own names, and where `columns` has none, from such as are usual. role and status are taken
+        when `columns` has them, or from an export of ours. Raises `CsvError` leaves, with `line` as the header's.
         """
-        names = tuple(name.strip() for name in header)
-        if not columns:
-            columns = _own_names(names)
-        templates: dict[str, list[tuple[str, str | None]]] = {}
+        names = tuple(map(column_name, header))
+        templates: dict[str, Template] = {}
         for field, text in columns.items():
             if field not in FIELDS:
                 raise UnknownField(field, FIELDS)
-            pieces = _pieces(field, text, names)
-            for _, name in pieces:
-                if name is not None and name not in names:
-                    raise UnknownCsvColumn(name, names)
-                if name is not None and names.count(name) > 1:
-                    raise AmbiguousCsvColumn(name)
-            templates[field] = pieces
+            templates[field] = Template.parse(field, text, names, line=line)
+        templates = _own(names, sure=not columns) | templates
+        if not columns:
+            templates = usual_templates(names, without=templates) | templates
         if "email" not in templates and "phone" not in templates:
-            raise NoUsableColumn
-        return cls(names, templates)
+            raise NoUsableColumn(names, line)
+        plain = frozenset(column for column, name in enumerate(names) if name in HEADER)
+        return cls(names, {field: templates[field] for field in FIELDS if field in templates}, plain)
 
     @property
-    def ours(self) -> bool:
-        """Whether the file is an export of ours."""
-        return self.header == HEADER
+    def used(self) -> dict[str, str]:
+        """For each field that is taken the column, or the template."""
+        return {field: template.text for field, template in self.templates.items()}
+
+    @property
+    def unused(self) -> list[str]:
+        """The names of the columns that no field is made of."""
+        return [name for column, name in enumerate(self.names) if name and column not in self.taken]
+
+    @cached_property
+    def taken(self) -> frozenset[int]:
+        """The columns that fields are made of."""
+        return frozenset[int]().union(*(template.columns for template in self.templates.values()))
 
     def changes(self, cells: Sequence[str]) -> UserChanges:
-        """The row's fields; an empty one is left out. Raises `InvalidText` for a role or status that isn't one."""
-        row = dict(zip(self.header, map(plain_cell, cells) if self.ours else cells, strict=True))
-        values = {
-            field: "".join(literal + (row[name] if name is not None else "") for literal, name in pieces).strip()
-            for field, pieces in self.templates.items()
-        }
-        changes: UserChanges = {}
-        if email := values.get("email"):
-            changes["email"] = email
-        if phone := values.get("phone"):
-            changes["phone"] = phone
-        if display_name := values.get("display_name"):
-            changes["display_name"] = display_name
-        if role := values.get("role"):
-            changes["role"] = _member(Role, "role", role)
-        if status := values.get("status"):
-            changes["status"] = _member(UserStatus, "status", status)
-        return changes
+        """The row's fields; an empty one is left out. What role and status are, is for the account to judge."""
+        row = [plain_cell(cell) if column in self.plain else cell for column, cell in enumerate(cells)]
+        values = {field: template.render(row) for field, template in self.templates.items()}
+        changes: Any = {field: value for field, value in values.items() if value}
+        for field in RIGHTS & changes.keys():
+            changes[field] = changes[field].lower()
+        made: UserChanges = changes
+        return made
 
 
-def _own_names(names: Sequence[str]) -> dict[str, str]:
-    """The fields whose names, in any case, with spaces or hyphens, are columns."""
-    found: dict[str, str] = {}
-    for name in names:
+def _own(names: Sequence[str], *, sure: bool) -> dict[str, Template]:
+    """The fields whose names, in any case, with spaces or hyphens, are columns. Of two, none is taken, or, where it is
+    `sure` that nothing else was meant, `AmbiguousCsvColumn` is raised.
+    """
+    ours = len(frozenset(HEADER) & frozenset(names)) >= (OURS_WITH_NAME if "display_name" in names else OURS)
+    found: dict[str, Template] = {}
+    twice: set[str] = set()
+    for column, name in enumerate(names):
         field = name.lower().replace(" ", "_").replace("-", "_")
+        if field not in FIELDS or (field in RIGHTS and not (ours and name == field)):
+            continue
         if field in found:
-            raise AmbiguousCsvColumn(name)
-        if field in FIELDS:
-            found[field] = name
-    return found
-
-
-def _pieces(field: str, template: str, names: Sequence[str]) -> list[tuple[str, str | None]]:
-    if (name := template.strip()) in names or ("{" not in template and "}" not in template):
-        return [("", name)]
-    try:
-        parsed = list(Formatter().parse(template))
-    except ValueError:
-        raise MalformedTemplate(field) from None
-    if any(conversion or format_ for _, _, format_, conversion in parsed):
-        raise FormattedTemplate(field)
-    return [(literal, name) for literal, name, _, _ in parsed]
-
-
-def _member(kind: type[E], field: str, text: str) -> E:
-    try:
-        return kind(text.lower())
-    except ValueError:
-        raise InvalidText(field, f"is none of: {', '.join(kind)}") from None
+            if sure:
+                raise AmbiguousCsvColumn(name)
+            twice.add(field)
+        found[field] = Template.of(column, name)
+    return {field: template for field, template in found.items() if field not in twice}

@@ -1,21 +1,32 @@
-"""DecodedText: the bytes of a CSV file as text, whatever Unicode encoding its byte order mark tells."""
+"""DecodedText: the bytes of a CSV file as text, in the encoding its byte order mark tells, or its sender."""
 
 import codecs
 from typing import Final, Protocol
 
-from services.csv_errors import CsvTooLarge, UnreadableCsv
+from services.csv_errors import CsvTooLarge, NotCsv, TextCutShort, UnknownEncoding, UnreadableCsv
+from services.csv_kinds import binary, kind_of, unmarked_utf_16
 
 PIECE: Final = 65_536
 """Bytes asked for at once."""
+BEGINNING: Final = 512
+"""Bytes that are looked at before the first are decoded."""
 MARKS: Final = (
-    (codecs.BOM_UTF8, "utf-8-sig", "surrogateescape"),
-    (codecs.BOM_UTF32_LE, None, ""),
-    (codecs.BOM_UTF32_BE, None, ""),
-    (codecs.BOM_UTF16_LE, "utf-16", "surrogatepass"),
-    (codecs.BOM_UTF16_BE, "utf-16", "surrogatepass"),
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, None),
+    (codecs.BOM_UTF32_BE, None),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
 )
-"""Byte order mark, encoding, and how what isn't text comes through, so that the reader can tell its line. UTF-32's
-begins as UTF-16's does, so it is looked for first; it isn't read.
+"""Byte order mark and encoding. UTF-32's begins as UTF-16's does, so it is looked for first; it isn't read."""
+UNMARKED: Final = (
+    "holds NUL, as UTF-16 without its mark does; name it with --encoding {0} (over HTTP encoding={0}), "
+    "or save it as 'CSV UTF-8'"
+)
+_NO_TEXT: Final = frozenset({"idna", "punycode", "raw-unicode-escape", "unicode-escape", "undefined", "utf-7"})
+"""Encodings of names, of source code, of nothing, and of mail in the nineties."""
+_MEANT: Final = {"iso8859-1": "cp1252", "ascii": "utf-8"}
+"""What is called Latin-1 is Windows's in practice (https://encoding.spec.whatwg.org/#names-and-labels); its control
+characters, the difference, could not be stored.
 """
 
 
@@ -25,41 +36,84 @@ class ByteFile(Protocol):
     async def read(self, size: int, /) -> bytes: ...
 
 
-class DecodedText:
-    """A `TextFile`: UTF-8, or UTF-16 that begins with a byte order mark. Bytes that are neither come as surrogates.
+def text_encoding(name: str) -> str:
+    """The encoding's own name, for any of its names. Raises `UnknownEncoding`."""
+    try:
+        found = codecs.lookup(name.strip())
+        codecs.getincrementaldecoder(found.name)
+        "a".encode(found.name)  # which refuses base64 and its like, as `lookup` doesn't
+    except (LookupError, ValueError):
+        raise UnknownEncoding(name) from None
+    if found.name.replace("_", "-") in _NO_TEXT:
+        raise UnknownEncoding(name)
+    return _MEANT.get(found.name, found.name)
 
-    Raises `CsvTooLarge` beyond `max_bytes`, and `UnreadableCsv` for UTF-32.
+
+class DecodedText:
+    """A `TextFile`: of `encoding`, else UTF-8; a byte order mark at its beginning counts before both. Bytes that are
+    none of its characters come as surrogates.
+
+    Raises `CsvTooLarge` beyond `max_bytes`, `NotCsv` for what is recognised as another kind of file, `UnreadableCsv`
+    for UTF-32 and `TextCutShort`.
     """
 
-    def __init__(self, file: ByteFile, *, max_bytes: int) -> None:
+    def __init__(self, file: ByteFile, *, max_bytes: int, encoding: str | None = None) -> None:
         self._file = file
         self._max_bytes = max_bytes
+        self._named = None if encoding is None else text_encoding(encoding)
         self._bytes = 0
         self._decoder: codecs.IncrementalDecoder | None = None
         self._ended = False
+        self.encoding = (self._named or "utf-8").upper()
+        """As messages name it."""
 
     async def read(self, _size: int, /) -> str:
         """The next piece, of any length; empty at the end."""
         while not self._ended:
-            piece = await self._file.read(PIECE)
-            self._ended = not piece
-            self._bytes += len(piece)
-            if self._bytes > self._max_bytes:
-                raise CsvTooLarge(self._max_bytes)
+            piece = await self._next_piece()
             if self._decoder is None:
-                while len(piece) < 4 and (more := await self._file.read(PIECE)):
-                    self._bytes += len(more)
+                while len(piece) < BEGINNING and (more := await self._next_piece()):
                     piece += more
-                self._decoder = _decoder(piece)
-            if text := self._decoder.decode(piece, final=self._ended):
+                self._decoder = self._decoder_for(piece[:BEGINNING])
+            self._ended = not piece
+            try:
+                text = self._decoder.decode(piece, final=self._ended)
+            except UnicodeDecodeError:
+                if self._ended:
+                    raise TextCutShort(self.encoding) from None
+                raise
+            if text:
                 return text
         return ""
 
+    async def _next_piece(self) -> bytes:
+        piece = await self._file.read(PIECE)
+        self._bytes += len(piece)
+        if self._bytes > self._max_bytes:
+            raise CsvTooLarge(self._max_bytes)
+        return piece
 
-def _decoder(beginning: bytes) -> codecs.IncrementalDecoder:
-    for mark, encoding, errors in MARKS:
-        if beginning.startswith(mark):
-            if encoding is None:
-                raise UnreadableCsv(1, "UTF-32, which isn't read; convert the file to UTF-8")
-            return codecs.getincrementaldecoder(encoding)(errors)
-    return codecs.getincrementaldecoder("utf-8")("surrogateescape")
+    def _decoder_for(self, beginning: bytes) -> codecs.IncrementalDecoder:
+        encoding = self._named or "utf-8"
+        for mark, marked in MARKS:
+            if beginning.startswith(mark):
+                if marked is None:
+                    raise UnreadableCsv(1, "UTF-32, which isn't read; convert the file to UTF-8")
+                encoding = marked
+                if (kind := kind_of(beginning.decode(marked, "ignore").encode())) is not None:
+                    raise NotCsv(*kind)
+                break
+        else:
+            self._refuse_other_kinds(beginning)
+        self.encoding = encoding.removesuffix("-sig").upper()
+        errors = "surrogatepass" if encoding.startswith(("utf-16", "utf-32")) else "surrogateescape"
+        return codecs.getincrementaldecoder(encoding)(errors)
+
+    def _refuse_other_kinds(self, beginning: bytes) -> None:
+        kind = kind_of(beginning)
+        if kind is None and self._named is None:
+            if (order := unmarked_utf_16(beginning)) is not None:
+                raise UnreadableCsv(1, UNMARKED.format(order))
+            kind = binary(beginning)
+        if kind is not None:
+            raise NotCsv(*kind)

@@ -2,6 +2,8 @@
 
 CsvError
 ├── UnreadableCsv           not text, or not CSV, from some line on
+│   └── NotCsv              another kind of file, which is named
+├── UnknownEncoding         an encoding that isn't known, or holds no text
 ├── CsvTooLarge             the file has more bytes than are taken
 ├── TooManyCsvRows          the file has more rows than are taken
 ├── UnknownCsvColumn        the mapping names a column that the header doesn't have
@@ -12,10 +14,20 @@ CsvError
 ├── MalformedTemplate       the mapping's template has a brace without its partner
 ├── FormattedTemplate       the mapping's template asks for a conversion or a format
 └── NoUsableColumn          no column stands for an e-mail address or a phone number
+
+TextCutShort, a UnicodeError, is how a file tells its reader that its last character isn't whole.
 """
 
 import difflib
+import textwrap
 from collections.abc import Sequence
+from typing import Final
+
+SHOWN: Final = 100
+"""Characters of a header that a message shows."""
+
+COMPARED: Final = 1000
+"""Names among which one that was meant is looked for."""
 
 
 class CsvError(Exception):
@@ -32,6 +44,43 @@ class UnreadableCsv(CsvError):
 
     def __str__(self) -> str:
         return f"line {self.line}: {self.reason}"
+
+
+class NotCsv(UnreadableCsv):
+    """The file is of another kind: `kind` names it, `advice` says what to do."""
+
+    def __init__(self, kind: str, advice: str) -> None:
+        self.kind = kind
+        self.advice = advice
+        super().__init__(1, f"{kind}; {advice}")
+
+    def __str__(self) -> str:
+        return f"the file is {self.kind}, not CSV. {self.advice}."
+
+
+class UnknownEncoding(CsvError):
+    """No encoding of text has this name."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(name)
+
+    def __str__(self) -> str:
+        return f"'{self.name}' is no encoding of text. Name one, as utf-8, utf-16, cp1252, iso-8859-15 or shift_jis."
+
+
+class TextCutShort(UnicodeError):
+    """The bytes end within a character of `encoding`."""
+
+    def __init__(self, encoding: str) -> None:
+        self.encoding = encoding
+        super().__init__(encoding)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.encoding} that is cut short within a character: the file isn't whole. "
+            "Fetch or save it again, best as 'CSV UTF-8'"
+        )
 
 
 class CsvTooLarge(CsvError):
@@ -63,19 +112,38 @@ class TooManyCsvRows(CsvError):
 class _Unknown(CsvError):
     def __init__(self, name: str, known: Sequence[str]) -> None:
         self.name = name
-        self.known = tuple(known)
+        self.known = tuple(name for name in known if name)[:COMPARED]
         super().__init__(name, known)
 
     def _hint(self) -> str:
         near = difflib.get_close_matches(self.name, self.known, n=1)
-        return f"Did you mean '{near[0]}'?" if near else f"It has: {', '.join(self.known)}."
+        return f"Did you mean '{near[0]}'?" if near else f"It has: {_shown(self.known)}."
+
+
+def _shown(names: Sequence[str]) -> str:
+    """The names, as long as they fit a message."""
+    return textwrap.shorten(", ".join(names), SHOWN, placeholder=" …") or "no text"
 
 
 class UnknownCsvColumn(_Unknown):
-    """The mapping names a column that the file's header doesn't have."""
+    """The mapping names a column that the file's header, on `line`, doesn't have."""
+
+    def __init__(self, name: str, known: Sequence[str], line: int = 1) -> None:
+        super().__init__(name, known)
+        self.line = line
 
     def __str__(self) -> str:
-        return f"the file has no column '{self.name}'. {self._hint()}"
+        near = difflib.get_close_matches(self.name, self.known, n=1)
+        if near:
+            return f"the file has no column '{self.name}'. Did you mean '{near[0]}'?"
+        return f"the file has no column '{self.name}'. It has: {_shown(self.known)}. {_elsewhere(self.line)}"
+
+
+def _elsewhere(line: int) -> str:
+    return (
+        f"If that line ({line}) doesn't name the columns, leave out the lines before the one that does: "
+        f"--skip-lines {line}, over HTTP skip_lines={line}."
+    )
 
 
 class AmbiguousCsvColumn(CsvError):
@@ -147,10 +215,15 @@ class FormattedTemplate(CsvError):
 
 
 class NoUsableColumn(CsvError):
-    """No column of the file stands for an e-mail address or a phone number."""
+    """No column of the file stands for an e-mail address or a phone number; `line` has the columns' `names`."""
+
+    def __init__(self, names: Sequence[str] = (), line: int = 1) -> None:
+        self.names = tuple(name for name in names if name)
+        self.line = line
+        super().__init__(names, line)
 
     def __str__(self) -> str:
         return (
-            "no column stands for an e-mail address or a phone number. "
-            "Name one: --column email=COLUMN or --column phone=COLUMN"
+            f"no column stands for an e-mail address or a phone number. The file has: {_shown(self.names)}. "
+            f"{_elsewhere(self.line)} Else name one: --column email=COLUMN or --column phone=COLUMN."
         )

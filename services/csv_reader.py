@@ -3,52 +3,68 @@
 import csv
 import io
 from collections.abc import AsyncGenerator, Generator
+from threading import Lock
 from typing import Final, Protocol
 
 from aiocsv import AsyncReader
 
-from services.csv_delimiter import Delimiter, declared_delimiter, guessed_delimiter
-from services.csv_errors import UnreadableCsv
+from services.csv_delimiter import Delimiter, before_header, declared_delimiter, first_record, guessed_delimiter
+from services.csv_errors import TextCutShort, UnreadableCsv
 
 MAX_RECORD: Final = 1_048_576
-"""Characters of one row, and of the lines that come before the header. A longer row would be held in memory whole."""
-NOT_UNICODE: Final = "not UTF-8 from here on; convert the file"
-NUL_BYTES: Final = "holds NUL; if the file is UTF-16, convert it to UTF-8"
+"""Characters of one row, and of one line before the header. A longer one would be held in memory whole."""
+NUL_BYTES: Final = (
+    "holds NUL; if the file is UTF-16, name it with --encoding (over HTTP encoding=), or save it as UTF-8"
+)
+_LIMIT: Final = Lock()
+"""Held while the limit of a cell is another one than the process's."""
 
 
 class TextFile(Protocol):
     """An open text file, read in pieces. Bytes that aren't UTF-8 are surrogates (`errors="surrogateescape"`), so
-    that their line can be told; a file that raises UnicodeDecodeError does too.
+    that their line can be told; a file that raises UnicodeDecodeError does too. One that has an `encoding` is named
+    by it in messages.
     """
 
     async def read(self, size: int, /) -> str: ...
 
 
-async def records(file: TextFile, *, delimiter: Delimiter | None = None) -> AsyncGenerator[tuple[int, list[str]], None]:
-    """Each record that isn't an empty line, with the line it begins on; the first one names the columns. Without
-    `delimiter` the header tells it. Raises `UnreadableCsv`.
+async def records(
+    file: TextFile, *, delimiter: Delimiter | None = None, skip_lines: int = 0
+) -> AsyncGenerator[tuple[int, list[str]], None]:
+    """Each record that isn't an empty line, with the line it begins on; the first one, below `skip_lines` lines and
+    blank ones, names the columns. Without `delimiter` it tells it. Raises `UnreadableCsv`.
     """
-    reader = _Reader(file, delimiter)
+    reader = _Reader(file, delimiter, skip_lines)
     header = True
     while True:
-        begins = reader.line + 1
         try:
             cells = await reader.record()
             "".join(cells or ()).encode()
         except csv.Error as error:
-            raise UnreadableCsv(begins, f"{error}; check the quotes of this row") from None
+            raise UnreadableCsv(reader.begins, f"{error}; check the quotes of this row") from None
+        except TextCutShort as error:
+            raise UnreadableCsv(reader.begins, str(error)) from None
         except UnicodeError:
-            raise UnreadableCsv(begins, NOT_UNICODE) from None
+            raise UnreadableCsv(reader.begins, _undecodable(file)) from None
         except _RecordTooLong:
             reason = f"a row of more than {MAX_RECORD} characters; check the quotes of this row"
-            raise UnreadableCsv(begins, reason) from None
+            raise UnreadableCsv(reader.begins, reason) from None
         if cells is None:
             return
         if header and cells and "\0" in "".join(cells):
-            raise UnreadableCsv(begins, NUL_BYTES)
+            raise UnreadableCsv(reader.begins, NUL_BYTES)
         if cells:
             header = False
-            yield begins, cells
+            yield reader.begins, cells
+
+
+def _undecodable(file: TextFile) -> str:
+    encoding = getattr(file, "encoding", "UTF-8")
+    return (
+        f"not {encoding} from here on; name the file's encoding with --encoding (over HTTP encoding=), as cp1252, "
+        "or save it as 'CSV UTF-8'"
+    )
 
 
 class _RecordTooLong(Exception):
@@ -61,14 +77,17 @@ class _Reader:
     miscounts some and drops the last.
     """
 
-    def __init__(self, file: TextFile, delimiter: Delimiter | None) -> None:
+    def __init__(self, file: TextFile, delimiter: Delimiter | None, skip_lines: int) -> None:
         self._file = file
         self._delimiter = delimiter
+        self._skip_lines = skip_lines
         self._endings = io.IncrementalNewlineDecoder(None, translate=True)
         self._piece: str | None = None
         self._length = 0
         self._reader: AsyncReader | None = None
         self._lines_before = 0
+        self.begins = 1
+        """The line on which the record begins that was read, or is being read."""
 
     @property
     def line(self) -> int:
@@ -77,9 +96,10 @@ class _Reader:
 
     async def record(self) -> list[str] | None:
         """The next record; None at the end. Raises `_RecordTooLong`, csv.Error, and what the file raises."""
-        self._length = 0
+        self._length, self.begins = 0, self.line + 1
         if self._reader is None:
             self._reader = await self._begun()
+            self.begins = self.line + 1
         step = self._reader.__anext__()
         while True:
             try:
@@ -102,21 +122,32 @@ class _Reader:
         return piece
 
     async def _begun(self) -> AsyncReader:
-        """The parser, once the first line that isn't empty has told the delimiter."""
-        text = ""
-        while (piece := await self._next_piece()) and "\n" not in (text + piece).lstrip("\n"):
-            text += piece
-        text += piece
-        blank = len(text) - len(text.lstrip("\n"))
-        line, _, rest = text[blank:].partition("\n")
-        delimiter = declared_delimiter(line)
-        if delimiter is not None:
-            self._lines_before = blank + 1
-            text = rest
+        """The parser, at the header, whose whole record has told the delimiter."""
+        text, ended, begins = "", False, 0
+        delimiter: str | None = None
+        while True:
+            end = text.find("\n", begins)
+            if end < 0 and not ended:
+                piece = await self._next_piece()
+                text, begins, ended = text[begins:] + piece, 0, not piece
+                if self._lines_before == 0:
+                    text = text.lstrip("\ufeff")
+                continue
+            line = text[begins : end if end >= 0 else len(text)]
+            delimiter = delimiter or declared_delimiter(line)
+            header = self._lines_before >= self._skip_lines and not before_header(line)
+            if header or end < 0:
+                break
+            begins, self._lines_before = end + 1, self._lines_before + 1
+            self._length = len(text) - begins
+        text = text[begins:] if header else ""
+        while (record := first_record(text, ended=ended)) is None:
+            piece = await self._next_piece()
+            text, ended = text + piece, not piece
+        self._piece = text
         if self._delimiter is not None:
             delimiter = self._delimiter.character
-        self._piece = text
-        return AsyncReader(self, strict=True, delimiter=delimiter or guessed_delimiter(line))
+        return _parser(self, delimiter or guessed_delimiter(record))
 
     async def _next_piece(self) -> str:
         while True:
@@ -127,3 +158,15 @@ class _Reader:
             # A CR at the end of a piece is kept back until what follows it is known.
             if (lines := self._endings.decode(text, final=not text)) or not text:
                 return lines
+
+
+def _parser(file: _Reader, delimiter: str) -> AsyncReader:
+    """A parser for which a cell may be as long as its record. It asks the csv module for the limit, once, when it is
+    made; the limit is the process's, so it is put back at once.
+    """
+    with _LIMIT:
+        limit = csv.field_size_limit(MAX_RECORD)
+        try:
+            return AsyncReader(file, strict=True, delimiter=delimiter)
+        finally:
+            csv.field_size_limit(limit)

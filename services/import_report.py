@@ -16,12 +16,20 @@ class Rejection:
 
 @dataclass
 class ImportReport:
-    """`rows` = `imported` + `skipped` + rejected. `skipped` rows are those whose account is there already."""
+    """`rows` = `imported` + `skipped` + rejected. `skipped` rows are those whose account is there already. Rows without
+    any text are none of them.
+    """
 
     rows: int = 0
     imported: int = 0
     skipped: int = 0
     rejected: list[Rejection] = field(default_factory=list)
+    dropped: list[Rejection] = field(default_factory=list)
+    """Of the imported rows those that were stored without a field that broke a rule."""
+    columns: dict[str, str] = field(default_factory=dict)
+    """For each field that is taken the column of the file, or the template."""
+    unused_columns: list[str] = field(default_factory=list)
+    """The columns that no field is made of."""
     next_line: int = 1
     """Everything before this line of the file is settled: where an import that was interrupted goes on."""
 
@@ -32,13 +40,15 @@ class ImportReport:
             self.skipped += outcome is RowOutcome.SKIPPED
             if outcome is RowOutcome.REJECTED:
                 self.rejected.append(Rejection(line, reason))
+            elif reason:
+                self.dropped.append(Rejection(line, reason))
         self.rows += len(reports)
         if reports:
             self.next_line = reports[-1].line + 1
 
     def plus(self, reports: Sequence["RowReport"]) -> "ImportReport":
         """A copy to which these rows are added."""
-        copy = replace(self, rejected=list(self.rejected))
+        copy = replace(self, rejected=list(self.rejected), dropped=list(self.dropped))
         copy.add(reports)
         return copy
 
@@ -51,7 +61,7 @@ class RowOutcome(StrEnum):
 
 
 class RowReport(NamedTuple):
-    """What became of one row; `reason` is empty unless it was rejected."""
+    """What became of one row; `reason` tells why it was rejected, or what it was stored without, and is else empty."""
 
     line: int
     outcome: RowOutcome

@@ -8,11 +8,11 @@ from typing import Final
 from database import TransactionProvider
 from domain.user import User
 from repositories.user_dao import UserDao
-from services.csv_columns import HEADER, CsvColumns, neutral_cell
+from services.csv_columns import HEADER, CsvColumns
 from services.csv_delimiter import Delimiter
 from services.csv_errors import TooManyCsvRows, UnreadableCsv
 from services.csv_reader import TextFile, records
-from services.csv_text import csv_text
+from services.csv_text import SPREADSHEET_LINE, csv_text, neutral_cell
 from services.import_report import ImportReport, Keep, RowReports
 from services.user_import import Row, UserImport
 
@@ -49,6 +49,8 @@ class UserCsvService:
         columns: Mapping[str, str] | None = None,
         region: str | None = None,
         delimiter: Delimiter | None = None,
+        skip_lines: int = 0,
+        drop_invalid: Collection[str] = (),
         start_line: int = 1,
         dry_run: bool = False,
         progress: Callable[[ImportReport], None] | None = None,
@@ -59,8 +61,10 @@ class UserCsvService:
         """Create an account for each row whose e-mail address (without one: phone number) is new.
 
         `columns` maps fields to the file's columns, see `CsvColumns.map`; `region` reads national phone numbers;
-        without `delimiter` the header tells it. Rows that break a rule are reported and don't stop the others.
-        Rows before `start_line` are left out, but the header. A dry run says what would be, and stores nothing.
+        without `delimiter` the header tells it, which stands below `skip_lines` lines. Rows that break a rule are
+        reported, each with all its faults, and don't stop the others; one whose only faults are in fields of
+        `drop_invalid` is stored without those. Rows without any text are passed over. Rows before `start_line` are left
+        out, but the header. A dry run says what would be, and stores nothing.
 
         After each batch `progress` is told the counts, and `row_reports` what became of its rows. `report` is filled
         in as batches are settled: it holds what was done when this raises or is cancelled, and its `next_line` is the
@@ -75,6 +79,7 @@ class UserCsvService:
             region=region,
             private_domains=self._private_domains,
             dry_run=dry_run,
+            drop_invalid=drop_invalid,
             keep=keep,
         )
         batch: list[Row] = []
@@ -89,12 +94,13 @@ class UserCsvService:
             if progress is not None:
                 progress(report)
 
-        async with aclosing(records(file, delimiter=delimiter)) as lines:
+        async with aclosing(records(file, delimiter=delimiter, skip_lines=skip_lines)) as lines:
             async for line, cells in lines:
                 if mapping is None:
-                    mapping = CsvColumns.map([cell.removeprefix("\ufeff") for cell in cells], columns or {})
+                    mapping = CsvColumns.map(cells, columns or {}, line=line)
+                    report.columns, report.unused_columns = mapping.used, mapping.unused
                     continue
-                if line < start_line:
+                if line < start_line or not any(cell.strip() for cell in cells):
                     continue
                 if taken == self._max_rows:
                     await settle()
@@ -106,18 +112,21 @@ class UserCsvService:
                 elif taken % BREATH == 0:
                     await asyncio.sleep(0)
         if mapping is None:
-            raise UnreadableCsv(1, "the file is empty; its first line names the columns")
+            beyond = f" beyond the {skip_lines} lines that are left out" if skip_lines else ""
+            raise UnreadableCsv(1, f"the file is empty{beyond}; its first line names the columns")
         await settle()
         return report
 
-    async def export(self) -> AsyncGenerator[str, None]:
-        """The accounts that aren't deleted, as CSV text in pieces, in the order of their ids.
+    async def export(self, *, plain: bool = False) -> AsyncGenerator[str, None]:
+        """The accounts that aren't deleted, as CSV text in pieces, in the order of their ids. The first piece is the
+        header, below the line that has a spreadsheet split where we did; a `plain` export, for programs, begins with
+        the header.
 
         Each piece is a read of its own: between two of them no connection is held, however slow the reader is. What
         was created after the first piece isn't in it; what is changed meanwhile is as its piece finds it.
         """
         newest = await self._users.query().order_by("-id").first()
-        yield csv_text([HEADER])
+        yield ("" if plain else SPREADSHEET_LINE) + csv_text([HEADER])
         if newest is None:
             return
         page = self._users.query().le("id", newest.id).order_by("id").limit(PAGE)

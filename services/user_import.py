@@ -6,22 +6,25 @@ from typing import Any, Final
 
 from database import TransactionProvider, execute_transaction
 from database.errors import UniqueViolation
-from domain.errors import PhoneTaken, Unacceptable
-from domain.user import User
+from domain.errors import ContactMissing, PhoneTaken, Unacceptable
+from domain.user import User, UserChanges
 from repositories.user_dao import UserDao
 from services.csv_columns import CsvColumns
+from services.csv_errors import UnreadableCsv
 from services.import_report import ImportReport, Keep, RowOutcome, RowReport
 
 COLUMNS: Final = ("email", "email_key", "phone", "display_name", "role", "status")
 LOOKS: Final = 3
 """How often a batch is tried when others register its contacts between our look and our write."""
 TAKEN_MEANWHILE: Final = "another account took the contact at the same moment"
+MAX_CELL: Final = 131_072
+"""Characters of a cell that a field is made of. A longer one has swallowed rows, for want of a quote."""
 NUL: Final = "row: holds U+0000, which can't be stored; remove it"
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A record as read: the columns of an account to be, or why there is none."""
+    """A record as read: the columns of an account to be and what of it was dropped, or why there is none."""
 
     line: int
     values: dict[str, Any] | None
@@ -62,6 +65,7 @@ class UserImport:
         region: str | None,
         private_domains: Collection[str] = (),
         dry_run: bool,
+        drop_invalid: Collection[str] = (),
         keep: Keep | None = None,
     ) -> None:
         self._transaction = transaction
@@ -70,6 +74,7 @@ class UserImport:
         self._region = region
         self._private_domains = private_domains
         self._dry_run = dry_run
+        self._drop_invalid = frozenset(drop_invalid)
         self._keep = keep
         self._seen = Contacts()
         """Of a dry run's rows so far, which no look at the database finds."""
@@ -78,17 +83,41 @@ class UserImport:
         self._settled: dict[int, RowReport] = {}
 
     def row(self, mapping: CsvColumns, line: int, cells: Sequence[str]) -> Row:
-        """The record against the rules of an account."""
-        if len(cells) != len(mapping.header):
-            return self._refused(line, f"row: has {len(cells)} cells where the header has {len(mapping.header)}")
+        """The record against the rules of an account. Cells that it lacks at its end are empty; what it has beyond the
+        header must be. Raises `UnreadableCsv` for a cell beyond measure.
+        """
+        width = len(mapping.names)
+        if any(cell.strip() for cell in cells[width:]):
+            return self._refused(line, f"row: has {len(cells)} cells where the header has {width}")
         if any("\0" in cell for cell in cells):
             return self._refused(line, NUL)
-        try:
-            user = User.create(mapping.changes(cells), region=self._region, private_domains=self._private_domains)
-        except Unacceptable as refusal:
-            return self._refused(line, str(refusal))
+        cells = [*cells[:width], *[""] * (width - len(cells))]
+        if any(len(cells[column]) > MAX_CELL for column in mapping.taken):
+            raise UnreadableCsv(line, f"field larger than field limit ({MAX_CELL}); check the quotes of this row")
+        user, faults = self._judge(mapping.changes(cells))
+        reason = "; also ".join(map(str, faults))
+        if user is None:
+            return self._refused(line, reason)
         # What isn't set keeps its default.
-        return Row(line, {name: value for name in COLUMNS if (value := getattr(user, name)) is not None})
+        values = {name: value for name in COLUMNS if (value := getattr(user, name)) is not None}
+        return Row(line, values, f"stored without {reason}" if faults else "")
+
+    def _judge(self, changes: UserChanges) -> tuple[User | None, list[Unacceptable]]:
+        """The account, if there can be one, and all that is wrong: one call tells one fault, so each faulty field is
+        left out of the next.
+        """
+        faults: list[Unacceptable] = []
+        rest: Any = dict(changes)
+        while True:
+            try:
+                user = User.create(rest, region=self._region, private_domains=self._private_domains)
+            except Unacceptable as fault:
+                if not (isinstance(fault, ContactMissing) and faults):
+                    faults.append(fault)
+                if isinstance(fault, ContactMissing) or rest.pop(fault.field, None) is None:
+                    return None, faults
+            else:
+                return user if all(fault.field in self._drop_invalid for fault in faults) else None, faults
 
     async def settle(self, rows: Sequence[Row]) -> list[RowReport]:
         """What became of the rows, in their order; added to the report."""
@@ -153,6 +182,7 @@ class UserImport:
             report = taken.verdict(row.line, key, phone)
             if report.outcome is RowOutcome.IMPORTED:
                 taken.add(key, phone)
+                report = report._replace(reason=row.reason)
             reports.append(report)
         return reports
 

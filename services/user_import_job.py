@@ -11,7 +11,7 @@ from repositories.inbox_dao import InboxDao
 from repositories.job_dao import JobDao
 from services.csv_columns import column_mapping
 from services.csv_delimiter import Delimiter
-from services.csv_encoding import ByteFile, DecodedText
+from services.csv_encoding import ByteFile, DecodedText, text_encoding
 from services.csv_errors import CsvError, CsvTooLarge
 from services.import_report import ImportReport, Rejection
 from services.outbox_service import OutboxService
@@ -20,7 +20,7 @@ from services.user_csv_service import UserCsvService
 USER_IMPORT: Final = "users.import"
 """The job's kind, and the topic of the message that has it run."""
 REPORTED: Final = 1000
-"""Rejected rows that are kept with the job; the others are counted."""
+"""Rejected rows that are kept with the job, and rows that lack a field; the others are counted."""
 
 
 class UserImportJob:
@@ -53,14 +53,25 @@ class UserImportJob:
         columns: Sequence[str] = (),
         region: str | None = None,
         delimiter: Delimiter | None = None,
+        encoding: str | None = None,
+        skip_lines: int = 0,
+        drop_invalid: Sequence[str] = (),
         start_line: int = 1,
         dry_run: bool = False,
     ) -> Job:
         """Store the file, and have it imported. `columns` are `FIELD=COLUMN`. Raises `CsvTooLarge`, and `CsvError`
-        leaves for columns that can't be meant; then there is no job.
+        leaves for columns and encodings that can't be meant; then there is no job.
         """
         column_mapping(columns)
-        options = {"columns": list(columns), "region": region, "delimiter": delimiter, "dry_run": dry_run}
+        options = {
+            "columns": list(columns),
+            "region": region,
+            "delimiter": None if delimiter is None else delimiter.value,
+            "encoding": None if encoding is None else text_encoding(encoding),
+            "skip_lines": skip_lines,
+            "drop_invalid": list(drop_invalid),
+            "dry_run": dry_run,
+        }
         job = await self._jobs.add(
             Job(kind=USER_IMPORT, status=JobStatus.RECEIVING, options=options, position=start_line)
         )
@@ -105,10 +116,12 @@ class UserImportJob:
         options = job.options
         delimiter = options.get("delimiter")
         await self._users.import_file(
-            DecodedText(_StoredFile(self._jobs, job.id), max_bytes=self._max_bytes),
+            DecodedText(_StoredFile(self._jobs, job.id), max_bytes=self._max_bytes, encoding=options.get("encoding")),
             columns=column_mapping(options.get("columns", ())),
             region=options.get("region"),
             delimiter=None if delimiter is None else Delimiter(delimiter),
+            skip_lines=options.get("skip_lines", 0),
+            drop_invalid=options.get("drop_invalid", ()),
             start_line=job.position,
             dry_run=bool(options.get("dry_run")),
             report=report,
@@ -146,19 +159,35 @@ class _StoredFile:
 
 def progress_of(report: ImportReport) -> dict[str, Any]:
     """What who polls is told."""
-    rejected = [{"line": row.line, "reason": row.reason} for row in report.rejected[:REPORTED]]
     counts = {"rows": report.rows, "imported": report.imported, "skipped": report.skipped}
-    return {**counts, "rejected_count": len(report.rejected), "rejected": rejected}
+    return {
+        **counts,
+        "rejected_count": len(report.rejected),
+        "rejected": _listed(report.rejected),
+        "dropped_count": len(report.dropped),
+        "dropped": _listed(report.dropped),
+        "columns": report.columns,
+        "unused_columns": report.unused_columns[:REPORTED],
+    }
+
+
+def _listed(rows: Sequence[Rejection]) -> list[dict[str, Any]]:
+    return [{"line": row.line, "reason": row.reason} for row in rows[:REPORTED]]
 
 
 def _report_of(job: Job) -> ImportReport:
     progress: Mapping[str, Any] = job.progress
-    rejected = [Rejection(row["line"], row["reason"]) for row in progress.get("rejected", ())]
-    beyond = progress.get("rejected_count", 0) - len(rejected)
     return ImportReport(
         rows=progress.get("rows", 0),
         imported=progress.get("imported", 0),
         skipped=progress.get("skipped", 0),
-        rejected=rejected + [Rejection(0, "")] * beyond,
+        rejected=_counted(progress, "rejected"),
+        dropped=_counted(progress, "dropped"),
         next_line=job.position,
     )
+
+
+def _counted(progress: Mapping[str, Any], name: str) -> list[Rejection]:
+    """As many as there were, of which the first are known."""
+    listed = [Rejection(row["line"], row["reason"]) for row in progress.get(name, ())]
+    return listed + [Rejection(0, "")] * (progress.get(f"{name}_count", 0) - len(listed))

@@ -3,18 +3,21 @@
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from email.message import Message
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
 
 from app.api.errors import UnsupportedMediaType
-from services.csv_encoding import ByteFile
+from services.csv_encoding import ByteFile, text_encoding
+from services.csv_errors import UnknownEncoding
 
 MEDIA_TYPES: Final = ("text/csv", "text/tab-separated-values")
 FORM: Final = "multipart/form-data"
-CHARSETS: Final = ("utf-8", "utf8", "us-ascii", "utf-16")
-EXPECTED: Final = f"a CSV file in UTF-8, with the header Content-Type: text/csv, or as the one file of {FORM}"
+EXPECTED: Final = (
+    "a CSV file, with the header Content-Type: text/csv (and a charset that is known, where it isn't UTF-8), "
+    f"or as the one file of {FORM}"
+)
 _BINARY: Final = {"schema": {"type": "string", "format": "binary"}}
 CONTENT: Final[dict[str, Any]] = {
     **dict.fromkeys(MEDIA_TYPES, _BINARY),
@@ -23,17 +26,23 @@ CONTENT: Final[dict[str, Any]] = {
 """For OpenAPI, which can't see what is read here."""
 
 
+class CsvBody(NamedTuple):
+    """A file, and the encoding that its sender declares; None for UTF-8, and where nothing is declared."""
+
+    file: ByteFile
+    encoding: str | None
+
+
 @asynccontextmanager
-async def csv_body(request: Request) -> AsyncIterator[ByteFile]:
-    """The file, for the block: a body as it arrives, a form's file once it has arrived. Raises `UnsupportedMediaType`.
+async def csv_body(request: Request) -> AsyncIterator[CsvBody]:
+    """The file, for the block: a body as it arrives, a form's file once it has arrived. Raises `UnsupportedMediaType`,
+    also for a charset that isn't known.
 
     Nothing of it is in memory but a piece; a form's file waits on disk.
     """
-    declared = Message()
-    declared["content-type"] = request.headers.get("content-type", "")
-    media_type, charset = declared.get_content_type(), declared.get_param("charset", "utf-8")
-    if media_type in MEDIA_TYPES and str(charset).lower() in CHARSETS and "content-type" in request.headers:
-        yield _Arriving(request)
+    media_type, encoding = _declared(request.headers.get("content-type", ""))
+    if media_type in MEDIA_TYPES and "content-type" in request.headers:
+        yield CsvBody(_Arriving(request), encoding)
         return
     if media_type != FORM:
         raise UnsupportedMediaType(EXPECTED)
@@ -41,7 +50,19 @@ async def csv_body(request: Request) -> AsyncIterator[ByteFile]:
         files = [part for part in form.values() if isinstance(part, UploadFile)]
         if not files:
             raise UnsupportedMediaType(EXPECTED)
-        yield files[0]
+        yield CsvBody(files[0], _declared(files[0].content_type or "")[1])
+
+
+def _declared(content_type: str) -> tuple[str, str | None]:
+    """Media type and encoding."""
+    declared = Message()
+    declared["content-type"] = content_type
+    charset = declared.get_param("charset")
+    try:
+        encoding = text_encoding(str(charset)) if charset else "utf-8"
+    except UnknownEncoding:
+        raise UnsupportedMediaType(EXPECTED) from None
+    return declared.get_content_type(), None if encoding == "utf-8" else encoding
 
 
 class _Arriving:

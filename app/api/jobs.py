@@ -23,13 +23,19 @@ class RejectedRow(BaseModel):
 
 
 class ImportProgress(BaseModel):
-    """`rows` = `imported` + `skipped` + `rejected_count`; of the rejected ones the first thousand are listed."""
+    """`rows` = `imported` + `skipped` + `rejected_count`; `dropped` are imported rows that were stored without a
+    field. Of both the first thousand are listed.
+    """
 
     rows: int = 0
     imported: int = 0
     skipped: int = 0
     rejected_count: int = 0
     rejected: list[RejectedRow] = []
+    dropped_count: int = 0
+    dropped: list[RejectedRow] = []
+    columns: dict[str, str] = {}
+    unused_columns: list[str] = []
 
 
 class JobBody(BaseModel):

@@ -16,10 +16,10 @@ from app.api.jobs import JobBody
 from app.api.problems import problem_for
 from database.errors import DatabaseError
 from domain.phone_number import REGIONS
-from services.csv_columns import column_mapping
+from services.csv_columns import AccountField, column_mapping
 from services.csv_delimiter import Delimiter
-from services.csv_encoding import DecodedText
-from services.csv_errors import CsvError
+from services.csv_encoding import DecodedText, text_encoding
+from services.csv_errors import CsvError, UnknownEncoding
 from services.csv_text import REPORT_HEADER, csv_text, report_text
 from services.import_report import ImportReport, RowReport
 from services.user_import_job import UserImportJob
@@ -38,6 +38,14 @@ def _region(value: str) -> str:
     return value.upper()
 
 
+def _encoding(value: str) -> str:
+    try:
+        return text_encoding(value)
+    except UnknownEncoding:
+        msg = "is no encoding of text, such as cp1252"
+        raise ValueError(msg) from None
+
+
 class ImportOptions(BaseModel):
     """The query of `POST /v1/users/import`."""
 
@@ -48,12 +56,23 @@ class ImportOptions(BaseModel):
         default=[],
         max_length=20,
         description="`FIELD=COLUMN` or `FIELD={first} {last}`; fields: email phone display_name role status. "
-        "Without any, columns are taken by their own names",
+        "Fields that aren't given are taken from columns of their own names, and without any `column` from usual ones "
+        "(`E-mail`, `Mobile`, …); role and status only when given, or from an export of ours",
     )
     region: Annotated[str, AfterValidator(_region)] | None = Field(
         default=None, description="country of phone numbers without country code"
     )
     delimiter: Delimiter | None = Field(default=None, description="what separates cells; else the header tells it")
+    encoding: Annotated[str, Field(max_length=40), AfterValidator(_encoding)] | None = Field(
+        default=None,
+        description="the file's encoding (`cp1252`); else its mark or Content-Type's charset tells it, or it is UTF-8",
+    )
+    skip_lines: int = Field(default=0, ge=0, lt=1 << 31, description="lines before the one that names the columns")
+    drop_invalid: list[AccountField] = Field(
+        default=[],
+        max_length=len(AccountField),
+        description="fields without which a row is stored when they break a rule",
+    )
     start_line: int = Field(default=1, ge=1, lt=1 << 63, description="leave out rows that begin on earlier lines")
 
 
@@ -65,17 +84,33 @@ class RejectionBody(BaseModel):
 
 
 class ImportBody(BaseModel):
-    """`rows` = `imported` + `skipped` (the account is there already) + rejected."""
+    """`rows` = `imported` + `skipped` (the account is there already) + rejected. `dropped` are rows among the imported
+    that were stored without a field; `columns` has the column, or the template, of each field that was taken.
+    """
 
     rows: int
     imported: int
     skipped: int
     rejected: list[RejectionBody]
+    dropped: list[RejectionBody]
+    columns: dict[str, str]
+    unused_columns: list[str]
 
     @classmethod
     def of(cls, report: ImportReport) -> Self:
-        rejected = [RejectionBody(line=row.line, reason=row.reason) for row in report.rejected]
-        return cls(rows=report.rows, imported=report.imported, skipped=report.skipped, rejected=rejected)
+        rejected, dropped = (
+            [RejectionBody(line=row.line, reason=row.reason) for row in rows]
+            for rows in (report.rejected, report.dropped)
+        )
+        return cls(
+            rows=report.rows,
+            imported=report.imported,
+            skipped=report.skipped,
+            rejected=rejected,
+            dropped=dropped,
+            columns=report.columns,
+            unused_columns=report.unused_columns,
+        )
 
 
 @router.post(
@@ -114,10 +149,12 @@ async def import_users(
     try:
         async with csv_body(request) as body:
             await users.import_file(
-                DecodedText(body, max_bytes=settings.csv.max_bytes),
+                DecodedText(body.file, max_bytes=settings.csv.max_bytes, encoding=options.encoding or body.encoding),
                 columns=columns,
                 region=options.region,
                 delimiter=options.delimiter,
+                skip_lines=options.skip_lines,
+                drop_invalid=options.drop_invalid,
                 start_line=options.start_line,
                 dry_run=options.dry_run,
                 row_reports=None if lines is None else lines.add,
@@ -139,10 +176,13 @@ async def import_users(
 async def _in_worker(request: Request, options: ImportOptions, jobs: UserImportJob) -> Response:
     async with csv_body(request) as body:
         job = await jobs.start(
-            body,
+            body.file,
             columns=options.column,
             region=options.region,
             delimiter=options.delimiter,
+            encoding=options.encoding or body.encoding,
+            skip_lines=options.skip_lines,
+            drop_invalid=[field.value for field in options.drop_invalid],
             start_line=options.start_line,
             dry_run=options.dry_run,
         )
@@ -160,11 +200,17 @@ async def _in_worker(request: Request, options: ImportOptions, jobs: UserImportJ
     response_class=StreamingResponse,
     responses={200: {"content": {"text/csv": {"schema": {"type": "string"}}}, "description": "A CSV file"}},
 )
-async def export_users(users: UserCsvServiceDep) -> Response:
-    """The accounts that aren't deleted, as CSV. Cells that a spreadsheet would run begin with `'`, which an import of
-    the file removes. A stream that broke off has no last chunk: count it as none.
+async def export_users(
+    users: UserCsvServiceDep,
+    plain: Annotated[
+        bool, Query(description="for programs: begin with the columns' names, without the line sep=,")
+    ] = False,
+) -> Response:
+    """The accounts that aren't deleted, as CSV. The first line, `sep=,`, has a spreadsheet of any locale split at
+    commas. Cells that a spreadsheet would run begin with `'`, which an import of the file removes. A stream that broke
+    off has no last chunk: count it as none.
     """
-    pieces = users.export()
+    pieces = users.export(plain=plain)
     # Before the status is sent: a database that doesn't answer is a 503, and no file of one line.
     first = await anext(pieces)
     return StreamingResponse(_whole(first, pieces), HTTPStatus.OK, _attachment("users.csv"), CSV)

@@ -10,9 +10,12 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 T = TypeVar("T")
+STDIN: Final = 0
+DASH: Final = Path("-")
+"""What is written for stdin."""
 
 
 class InputFile:
@@ -32,8 +35,8 @@ class InputFile:
 
 @asynccontextmanager
 async def input_file(path: Path) -> AsyncIterator[InputFile]:
-    """The file, open for the block. Raises OSError."""
-    descriptor = await _unjoined(lambda: os.open(path, os.O_RDONLY))
+    """The file, open for the block; `-` is stdin. Raises OSError."""
+    descriptor = await _unjoined(lambda: os.dup(STDIN) if path == DASH else os.open(path, os.O_RDONLY))
     file = InputFile(descriptor)
     try:
         yield file

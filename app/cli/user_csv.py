@@ -16,10 +16,10 @@ from app.cli.output import print_json, print_table, say
 from app.cli.output_file import private_file
 from app.cli.region import Region
 from containers import Container
-from services.csv_columns import column_mapping
+from services.csv_columns import AccountField, column_mapping
 from services.csv_delimiter import Delimiter
-from services.csv_encoding import DecodedText
-from services.csv_errors import MalformedMapping, RepeatedField
+from services.csv_encoding import DecodedText, text_encoding
+from services.csv_errors import MalformedMapping, RepeatedField, UnknownEncoding
 from services.csv_text import REPORT_HEADER, csv_text, report_text
 from services.import_report import ImportReport, RowReport, RowReports
 
@@ -30,15 +30,31 @@ def register(application: typer.Typer) -> None:
     container_command(application, "export")(export)
 
 
+def _encoding(value: str | None) -> str | None:
+    try:
+        return None if value is None else text_encoding(value)
+    except UnknownEncoding as error:
+        raise typer.BadParameter(str(error)) from None
+
+
 async def import_users(
     container: Container,
-    file: Annotated[Path, typer.Argument(help="CSV, UTF-8 or marked UTF-16, its first line naming the columns.")],
+    file: Annotated[Path, typer.Argument(help="CSV, its first line naming the columns; - reads stdin.")],
     column: Annotated[
         list[str] | None,
         typer.Option(help='FIELD=COLUMN, or FIELD="{first} {last}"; fields: email phone display_name role status.'),
     ] = None,
     region: Region = None,
     delimiter: Annotated[Delimiter | None, typer.Option(help="Between cells; else the header tells it.")] = None,
+    encoding: Annotated[
+        str | None,
+        typer.Option(callback=_encoding, help="cp1252, shift_jis, …; else the file's mark tells it, or it is UTF-8."),
+    ] = None,
+    skip_lines: Annotated[int, typer.Option(min=0, help="Lines before the one that names the columns.")] = 0,
+    drop_invalid: Annotated[
+        list[AccountField] | None,
+        typer.Option(help="A field without which a row is stored when it breaks a rule; more than once for several."),
+    ] = None,
     start_line: Annotated[int, typer.Option(min=1, help="Leave out rows that begin on earlier lines.")] = 1,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be, and store nothing.")] = False,
     report: Annotated[
@@ -59,10 +75,12 @@ async def import_users(
         try:
             async with input_file(file) as opened:
                 await container.user_csv_service().import_file(
-                    DecodedText(opened, max_bytes=container.settings().csv.max_bytes),
+                    DecodedText(opened, max_bytes=container.settings().csv.max_bytes, encoding=encoding),
                     columns=columns,
                     region=region,
                     delimiter=delimiter,
+                    skip_lines=skip_lines,
+                    drop_invalid=drop_invalid or (),
                     start_line=start_line,
                     dry_run=dry_run,
                     progress=_progress,
@@ -84,6 +102,9 @@ async def import_users(
 async def export(
     container: Container,
     output: Annotated[Path | None, typer.Option(help="A new file, readable by you alone; stdout otherwise.")] = None,
+    plain: Annotated[
+        bool, typer.Option("--plain", help="Begin with the columns' names, for programs: without the line sep=,")
+    ] = False,
     json: JsonFlag = False,
 ) -> None:
     """Write the accounts that aren't deleted as CSV, oldest first. With --json, which needs --output, print what was
@@ -92,8 +113,8 @@ async def export(
     if json and output is None:
         msg = "--json needs --output: without it the accounts themselves go to stdout"
         raise typer.BadParameter(msg)
-    accounts = -1  # the header is no account
-    async with aclosing(container.user_csv_service().export()) as pieces:
+    accounts = 0
+    async with aclosing(container.user_csv_service().export(plain=plain)) as pieces:
         if output is None:
             async for piece in pieces:
                 sys.stdout.write(piece)
@@ -101,6 +122,7 @@ async def export(
             return
         with private_file(output) as file:
             try:
+                file.write(await anext(pieces))  # up to the header
                 async for piece in pieces:
                     file.write(piece)
                     accounts += piece.count("\r\n")
@@ -137,6 +159,9 @@ def _print(report: ImportReport, json: bool, *, each: bool, stopped_by: Exceptio
             "imported": report.imported,
             "skipped": report.skipped,
             "rejected": [{"line": row.line, "reason": row.reason} for row in report.rejected],
+            "dropped": [{"line": row.line, "reason": row.reason} for row in report.dropped],
+            "columns": report.columns,
+            "unused_columns": report.unused_columns,
         }
         if stopped_by is not None:
             document |= {"next_line": report.next_line}
@@ -145,10 +170,17 @@ def _print(report: ImportReport, json: bool, *, each: bool, stopped_by: Exceptio
         counts = {name: getattr(report, name) for name in ("rows", "imported", "skipped")}
         print_table((*counts, "rejected"), [counts | {"rejected": len(report.rejected)}])
         if each:
-            for rejection in report.rejected:
-                say(f"line {rejection.line}: {rejection.reason}")
+            for row in sorted([*report.rejected, *report.dropped], key=lambda row: row.line):
+                say(f"line {row.line}: {row.reason}")
+        say(_columns(report))
     if stopped_by is not None:
         say(_how_to_go_on(report))
+
+
+def _columns(report: ImportReport) -> str:
+    taken = ", ".join(f"{field} from '{source}'" for field, source in report.columns.items())
+    left = ", ".join(f"'{name}'" for name in report.unused_columns)
+    return f"columns used: {taken}; not used: {left or 'none'}"
 
 
 def _how_to_go_on(report: ImportReport) -> str:

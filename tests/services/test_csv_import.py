@@ -36,9 +36,21 @@ async def test_columns_are_taken_by_their_own_names(container: Container) -> Non
     text = "E-Mail,Email,Display Name,PHONE,role,Status\nno,ada@example.com,Ada,+14155550132,ADMIN,suspended\n"
     report = await load(container, text)
     assert (report.rows, report.imported, report.rejected) == (1, 1, [])
+    assert report.columns == {"email": "Email", "phone": "PHONE", "display_name": "Display Name"}
+    assert report.unused_columns == ["E-Mail", "role", "Status"]
     [user] = await stored(container)
     assert (user.email, user.display_name, user.phone) == ("ada@example.com", "Ada", "+14155550132")
-    assert (user.role, user.status, user.created_by) == (Role.ADMIN, UserStatus.SUSPENDED, SYSTEM)
+    assert (user.role, user.status, user.created_by) == (Role.USER, UserStatus.ACTIVE, SYSTEM)
+
+
+async def test_role_and_status_are_taken_when_they_are_named(container: Container) -> None:
+    text = "Email,role,Status\nada@example.com,ADMIN,suspended\nalan@example.com,,\n"
+    report = await load(container, text, columns={"role": "role", "status": "{Status}"})
+    assert (report.imported, report.unused_columns) == (2, [])
+    assert [(user.role, user.status) for user in await stored(container)] == [
+        (Role.ADMIN, UserStatus.SUSPENDED),
+        (Role.USER, UserStatus.ACTIVE),
+    ]
 
 
 async def test_columns_can_be_mapped_and_templates_put_together(container: Container) -> None:
@@ -85,14 +97,14 @@ async def test_a_file_that_cannot_be_used_says_why(
 async def test_bad_rows_are_named_by_their_line_and_stop_nothing(container: Container) -> None:
     text = (
         "email,phone,display_name,role\r\n"
-        "\r\n"
+        " ,,\t,\r\n"
         'ada@example.com,,"two\r\nlines",user\r\n'  # lines 3 and 4: a line break can't be stored
         "alan@example.com,,Alan,user\r\n"
         "not an address,,canary,user\r\n"  # 6
         "\r\n"
         "\r\n"
         'barbara@example.com,,"say ""hi""",user\r\n'
-        "edsger@example.com,,Edsger\r\n"  # 10: a cell is missing
+        "edsger@example.com,,Edsger\r\n"  # 10: the role is missing, and so it is empty
         "frances@example.com,,Frances,user,x\r\n"  # 11: one too many
         "grace@example.com,,Grace,queen\r\n"  # 12
         "jim@example.com,12,Jim,user\r\n"  # 13
@@ -101,17 +113,17 @@ async def test_bad_rows_are_named_by_their_line_and_stop_nothing(container: Cont
         "radia@example.com,,Radia,user"
     )
     for piece in (4096, 7, 1):
-        report = await load(container, text, piece=piece)
-        assert rejected(report) == [3, 6, 10, 11, 12, 13, 14, 15]
+        report = await load(container, text, piece=piece, columns={"role": "role"})
+        assert rejected(report) == [3, 6, 11, 12, 13, 14, 15]
         assert report.rows == 11
-        assert report.imported + report.skipped == 3
+        assert report.imported + report.skipped == 4
         reasons = {rejection.line: rejection.reason for rejection in report.rejected}
-        assert reasons[10] == "row: has 3 cells where the header has 4"
+        assert reasons[11] == "row: has 5 cells where the header has 4"
         assert reasons[12] == "role: is none of: user, admin"
         assert reasons[13].startswith("phone: ")
         assert "canary" not in str(reasons)
     assert [user.email for user in await stored(container)] == [
-        "alan@example.com", "barbara@example.com", "radia@example.com",
+        "alan@example.com", "barbara@example.com", "edsger@example.com", "radia@example.com",
     ]  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from contextlib import aclosing
 from containers import Container, running
 from domain import SYSTEM, Role, User, UserChanges, UserStatus, acting_as
 from services.csv_columns import HEADER
+from services.csv_text import SPREADSHEET_LINE
 from services.user_csv_service import BATCH
 from settings import Settings
 from tests.services.csv_text import CsvText
@@ -18,6 +19,11 @@ AWKWARD: list[UserChanges] = [
     {"email": "'quote@example.com", "display_name": "'quoted'"},
     {"email": "at@example.com", "display_name": "@SUM(A1)"},
     {"email": "twice@example.com", "display_name": "''=two"},
+    {"email": "wide@example.com", "display_name": "＝1＋1"},
+    {"email": "wider@example.com", "display_name": "＠SUM(A1)"},
+    {"email": "small@example.com", "display_name": "﹣1"},
+    {"email": "marked@example.com", "display_name": "'＋1"},
+    {"email": "apostrophe@example.com", "display_name": "’t Hooft"},
     {"email": "comma@example.com", "display_name": 'a, "b"; c'},
     {"email": "ünï@exämple.com", "display_name": "Žižek 李 🎉\u2028end"},
     {"email": "Case@Example.com", "display_name": "null"},
@@ -59,17 +65,26 @@ async def test_the_round_trip_keeps_every_account(container: Container, other_ur
 async def test_no_exported_cell_is_run_by_a_spreadsheet(container: Container) -> None:
     with acting_as(SYSTEM):
         await container.user_dao().add_many([User.create(changes) for changes in AWKWARD])
-    rows = list(csv.reader(io.StringIO(await exported(container), newline="")))
+    rows = list(csv.reader(io.StringIO((await exported(container)).removeprefix(SPREADSHEET_LINE), newline="")))
     assert tuple(rows[0]) == HEADER
     assert len(rows) == len(AWKWARD) + 1
     for row in rows[1:]:
         for cell in row:
-            assert not cell.startswith(("=", "+", "-", "@", "\t", "\r"))
+            assert not cell.startswith(("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠"))
     assert rows[1][1] == "'=formula@example.com"
 
 
 async def test_an_export_of_nothing_is_a_header(container: Container) -> None:
-    assert await exported(container) == ",".join(HEADER) + "\r\n"
+    assert await exported(container) == "sep=,\r\n" + ",".join(HEADER) + "\r\n"
+
+
+async def test_a_plain_export_begins_with_its_header(container: Container) -> None:
+    await many(container, 1)
+    async with aclosing(container.user_csv_service().export(plain=True)) as pieces:
+        plain = "".join([piece async for piece in pieces])
+    assert await exported(container) == SPREADSHEET_LINE + plain
+    [record] = csv.DictReader(io.StringIO(plain))
+    assert record["email"] == "user0@example.com"
 
 
 async def many(container: Container, number: int) -> None:
@@ -83,7 +98,7 @@ async def test_an_export_comes_in_pieces(container: Container) -> None:
     await many(container, 2 * BATCH + 1)
     async with aclosing(container.user_csv_service().export()) as pieces:
         lines = [piece.count("\r\n") async for piece in pieces]
-    assert lines == [1, BATCH, BATCH, 1]
+    assert lines == [2, BATCH, BATCH, 1]
 
 
 async def test_an_export_holds_no_connection_between_two_pieces(container: Container) -> None:

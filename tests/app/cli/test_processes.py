@@ -175,7 +175,7 @@ def test_an_import_that_is_told_to_stop_keeps_whole_batches_and_says_so(
     assert out == ""
     told = re.fullmatch(r"stopped: (\d+) rows are settled; go on with --start-line (\d+)\n" + re.escape(words), err)
     assert told, err
-    with process("users", "export", DATABASE_URL=database_url) as export:
+    with process("users", "export", "--plain", DATABASE_URL=database_url) as export:
         stored = len(export.communicate(timeout=60)[0].splitlines()) - 1
     assert stored % 500 == 0, "whole batches"
     assert int(told[1]) == int(told[2]) - 2 <= stored

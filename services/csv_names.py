@@ -1,0 +1,115 @@
+"""Names under which other programs export what accounts have, for files that come without a mapping."""
+
+import re
+import unicodedata
+from collections.abc import Collection, Mapping, Sequence
+from typing import Final
+
+from services.csv_errors import AmbiguousCsvColumn
+from services.csv_template import Template
+
+_BRACKETS: Final = re.compile(r"\[([^\]]*)\]")
+_REQUIRED: Final = re.compile(r"\b(required|optional)\b", re.IGNORECASE)
+
+
+def _key(name: str) -> str:
+    """Letters and digits alone, without case and accents: `E-mail`, `e mail` and `EMAIL` are one."""
+    text = unicodedata.normalize("NFKD", name).casefold()
+    return "".join(character for character in text if character.isalnum())
+
+
+def _keys(*names: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(map(_key, names)))
+
+
+_EMAIL: Final = _keys(
+    "E-mail", "Mail", "E-mail Address", "Primary Email", "Primary E-mail Address", "E-mail 1 - Value",
+    "Email Address 1", "Contact: Email", "Person Email", "Customer Email", "Billing Email", "User Email", "Your Email",
+    "Work Email", "PrimarySmtpAddress", "WindowsEmailAddress", "InternetAddress", "userPrincipalName",
+    "E-Mail-Adresse", "Mailadresse", "Adresse e-mail", "Adresse de messagerie", "Courriel", "Correo",
+    "Correo electrónico", "Dirección de correo electrónico", "Indirizzo e-mail", "Posta elettronica",
+    "Endereço de e-mail", "E-mailadres", "E-postadress", "E-post", "Adres e-mail", "Электронная почта",
+    "Адрес электронной почты", "メール", "メールアドレス", "电子邮件", "邮箱", "電子郵件", "이메일",
+)  # fmt: skip
+_PHONE: Final = _keys(
+    "Phone", "Phone Number", "Mobile", "Mobile Phone", "Mobile Number", "Mobile Phone Number", "Cell", "Cell Phone",
+    "Cell Number", "Cellphone Number", "Cellular", "Phone 1 - Value", "Primary Phone", "Contact: Mobile",
+    "Contact: Phone", "Customer Phone", "Billing Phone", "Telephone", "Telephone Number", "Tel", "Tel.", "Handy",
+    "Handynummer", "Mobiltelefon", "Mobil", "Mobilnummer", "Telefon", "Telefonnummer", "Rufnummer", "Téléphone",
+    "Numéro de téléphone", "Téléphone mobile", "Tél. mobile", "Portable", "Teléfono", "Número de teléfono", "Móvil",
+    "Teléfono móvil", "Celular", "Cellulare", "Telefono", "Telemóvel", "Telefone", "Telefoon", "Telefoonnummer",
+    "Mobiel", "Телефон", "Мобильный телефон", "電話番号", "携帯電話", "电话", "手机", "電話", "전화번호", "휴대폰",
+)  # fmt: skip
+_FULL_NAME: Final = _keys(
+    "Display Name", "Full Name", "Contact: Full Name", "Contact Name", "Customer Name", "Formatted Name", "CN",
+    "Common Name", "Anzeigename", "Nom complet", "Nom affiché",
+    "Nombre completo", "Nome completo", "Volledige naam", "Полное имя", "ФИО", "氏名", "姓名", "이름", "Your Name",
+)  # fmt: skip
+_NAME: Final = _keys("Name")
+"""The whole name, or, beside a given name alone, the family's."""
+_GIVEN: Final = _keys(
+    "First Name", "Given Name", "Forename", "fname", "Contact: First Name", "Billing First Name", "Vorname", "Prénom",
+    "Voornaam", "Förnamn", "Imię", "Имя",
+)  # fmt: skip
+_MIDDLE: Final = _keys("Middle Name", "Additional Name", "Contact: Middle Name", "Zweiter Vorname")
+_FAMILY: Final = _keys(
+    "Last Name", "Family Name", "Surname", "SN", "lname", "Contact: Last Name", "Billing Last Name", "Nachname",
+    "Familienname", "Nom", "Nom de famille", "Apellido", "Apellidos", "Cognome", "Sobrenome", "Achternaam", "Efternamn",
+    "Nazwisko", "Фамилия",
+)  # fmt: skip
+"""Each list by preference: where a file has several, the first one's column is taken; the report names the others."""
+
+
+def usual_templates(names: Sequence[str], *, without: Collection[str]) -> dict[str, Template]:
+    """What makes email, phone and display_name in a file with columns of these names, as far as they are known, and
+    `without` those fields. Of a name that two columns have none is taken; raises `AmbiguousCsvColumn` where it is the
+    e-mail address's.
+
+    Numbers that colleagues or a household share (work, home) are not among them: accounts have theirs alone.
+    """
+    columns: dict[str, list[int]] = {}
+    for column, name in enumerate(names):
+        for form in _forms(name):
+            columns.setdefault(form, []).append(column)
+    found: dict[str, Template] = {}
+    if "email" not in without:
+        if len(several := _taken(_EMAIL, columns)) > 1:
+            raise AmbiguousCsvColumn(names[several[1]])
+        if several:
+            found["email"] = Template.of(several[0], names[several[0]])
+    if "phone" not in without and (phone := _one(_PHONE, columns)) is not None:
+        found["phone"] = Template.of(phone, names[phone])
+    if "display_name" not in without and (name_of := _display_name(names, columns)) is not None:
+        found["display_name"] = name_of
+    return found
+
+
+def _display_name(names: Sequence[str], columns: Mapping[str, Sequence[int]]) -> Template | None:
+    full, name = _one(_FULL_NAME, columns), _one(_NAME, columns)
+    given, middle, family = (_one(known, columns) for known in (_GIVEN, _MIDDLE, _FAMILY))
+    if given is not None and family is None:
+        family, name = name, None
+    whole = full if full is not None else name
+    if whole is not None:
+        return Template.of(whole, names[whole])
+    parts = [column for column in (given, middle, family) if column is not None]
+    text = " ".join(f"{{{names[column]}}}" for column in parts)
+    pieces = tuple((" " if index else "", column) for index, column in enumerate(parts))
+    return Template(text, pieces) if parts else None
+
+
+def _forms(name: str) -> frozenset[str]:
+    """The keys of a name: as it is, without what stands in brackets, and that alone (`Mobile phone [mobile]`)."""
+    inside = _BRACKETS.search(name)
+    forms = (name, _REQUIRED.sub("", _BRACKETS.sub("", name)), inside[1] if inside else "")
+    return frozenset(key for key in map(_key, forms) if key)
+
+
+def _taken(known: Sequence[str], columns: Mapping[str, Sequence[int]]) -> Sequence[int]:
+    """The columns of the first name that there is."""
+    return next((columns[form] for form in known if form in columns), ())
+
+
+def _one(known: Sequence[str], columns: Mapping[str, Sequence[int]]) -> int | None:
+    found = _taken(known, columns)
+    return found[0] if len(found) == 1 else None
