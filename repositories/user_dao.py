@@ -8,6 +8,7 @@ from typing import TypeVar
 from sqlalchemy import select
 
 from domain.email_address import email_key
+from domain.search_key import search_key
 from domain.user import Role, User, UserStatus
 from repositories.base_dao import BaseDao
 from repositories.conditions import Conditions
@@ -26,7 +27,7 @@ class UserFilter:
     phone: str | None = None
     """The whole number, E.164."""
     name: str | None = None
-    """Part of the display name."""
+    """Part of the display name, in any case and accents."""
     status: UserStatus | None = None
     created_after: datetime | None = None
     """Aware."""
@@ -38,7 +39,8 @@ class UserFilter:
         if self.phone is not None:
             builder = builder.eq("phone", self.phone)
         if self.name is not None:
-            builder = builder.contains("display_name", self.name)
+            key = search_key(self.name)
+            builder = builder.contains("name_key", key) if key else builder.in_("id", ())
         if self.status is not None:
             builder = builder.eq("status", self.status)
         if self.created_after is not None:

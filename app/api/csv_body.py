@@ -1,19 +1,21 @@
-"""The file of a request: its body, or the one file of a form."""
+"""The file of a request: its body, or the one file of a form, whose other fields are options."""
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from email.message import Message
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
 
+from app.api.body_limit import ENVELOPE
 from app.api.errors import UnsupportedMediaType
+from app.api.media_type import declared
 from services.csv_encoding import ByteFile
 
 MEDIA_TYPES: Final = ("text/csv", "text/tab-separated-values")
 FORM: Final = "multipart/form-data"
-CHARSETS: Final = ("utf-8", "utf8", "us-ascii", "utf-16")
+CHARSETS: Final = ("", "utf-8", "utf8", "us-ascii", "utf-16")
+MAX_FIELDS: Final = 100
 EXPECTED: Final = f"a CSV file in UTF-8, with the header Content-Type: text/csv, or as the one file of {FORM}"
 _BINARY: Final = {"schema": {"type": "string", "format": "binary"}}
 CONTENT: Final[dict[str, Any]] = {
@@ -23,25 +25,30 @@ CONTENT: Final[dict[str, Any]] = {
 """For OpenAPI, which can't see what is read here."""
 
 
+class CsvBody(NamedTuple):
+    """The file, and the fields of the form it came in, as they were sent."""
+
+    file: ByteFile
+    fields: Sequence[tuple[str, str]] = ()
+
+
 @asynccontextmanager
-async def csv_body(request: Request) -> AsyncIterator[ByteFile]:
+async def csv_body(request: Request) -> AsyncIterator[CsvBody]:
     """The file, for the block: a body as it arrives, a form's file once it has arrived. Raises `UnsupportedMediaType`.
 
     Nothing of it is in memory but a piece; a form's file waits on disk.
     """
-    declared = Message()
-    declared["content-type"] = request.headers.get("content-type", "")
-    media_type, charset = declared.get_content_type(), declared.get_param("charset", "utf-8")
-    if media_type in MEDIA_TYPES and str(charset).lower() in CHARSETS and "content-type" in request.headers:
-        yield _Arriving(request)
+    media_type, charset = declared(request.headers)
+    if media_type in MEDIA_TYPES and charset in CHARSETS:
+        yield CsvBody(_Arriving(request))
         return
     if media_type != FORM:
-        raise UnsupportedMediaType(EXPECTED)
-    async with request.form(max_files=1, max_fields=0) as form:
+        raise UnsupportedMediaType(EXPECTED, headers={"Accept": ", ".join((*MEDIA_TYPES, FORM))})
+    async with request.form(max_files=1, max_fields=MAX_FIELDS, max_part_size=ENVELOPE) as form:
         files = [part for part in form.values() if isinstance(part, UploadFile)]
         if not files:
             raise UnsupportedMediaType(EXPECTED)
-        yield files[0]
+        yield CsvBody(files[0], [(name, text) for name, text in form.multi_items() if isinstance(text, str)])
 
 
 class _Arriving:

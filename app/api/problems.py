@@ -16,7 +16,15 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 
-from app.api.errors import ApiError, MalformedHeader, PreconditionRequired, UnsupportedMediaType
+from app.api.errors import (
+    ApiError,
+    MalformedHeader,
+    MethodNotAllowed,
+    NotAcceptable,
+    PreconditionRequired,
+    UnsupportedMediaType,
+    WeakTag,
+)
 from app.background import BackgroundError
 from database.errors import (
     CommitOutcomeUnknown,
@@ -25,6 +33,7 @@ from database.errors import (
     ContainerClosed,
     DatabaseError,
     DeadlockDetected,
+    EngineNotStarted,
     LockNotAvailable,
     SchemaOutdated,
     SerializationFailure,
@@ -92,6 +101,9 @@ TABLE: Final[Sequence[tuple[type[BaseException], HTTPStatus, str]]] = (
     (LastAdmin, HTTPStatus.CONFLICT, "last_admin"),
     (ConstraintViolation, HTTPStatus.CONFLICT, "conflict"),
     (StaleVersion, HTTPStatus.PRECONDITION_FAILED, "stale_version"),
+    (WeakTag, HTTPStatus.PRECONDITION_FAILED, "weak_etag"),
+    (MethodNotAllowed, HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed"),
+    (NotAcceptable, HTTPStatus.NOT_ACCEPTABLE, "not_acceptable"),
     (PreconditionRequired, HTTPStatus.PRECONDITION_REQUIRED, "precondition_required"),
     (UnsupportedMediaType, HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type"),
     (MalformedHeader, HTTPStatus.BAD_REQUEST, "malformed_header"),
@@ -105,6 +117,7 @@ TABLE: Final[Sequence[tuple[type[BaseException], HTTPStatus, str]]] = (
     (CsvError, HTTPStatus.UNPROCESSABLE_ENTITY, "unusable_csv"),
     (ClientDisconnect, HTTPStatus.BAD_REQUEST, "body_cut_off"),
     (Unavailable, HTTPStatus.SERVICE_UNAVAILABLE, "unavailable"),
+    (EngineNotStarted, HTTPStatus.SERVICE_UNAVAILABLE, "not_started"),
     (ContainerClosed, HTTPStatus.SERVICE_UNAVAILABLE, "unavailable"),
     (BackgroundError, HTTPStatus.SERVICE_UNAVAILABLE, "unavailable"),
     (SerializationFailure, HTTPStatus.SERVICE_UNAVAILABLE, "try_again"),
@@ -127,6 +140,10 @@ QUIET_DETAIL: Final = {
     HTTPStatus.GATEWAY_TIMEOUT: "the request took too long and was given up; nothing was changed",
 }
 """What is said instead of a database error's own words."""
+NOT_STARTED_DETAIL: Final = (
+    "EngineNotStarted: nothing has opened this application's container. A server runs its lifespan; an application "
+    "that mounts it enters `running(container)` itself"
+)
 CANCELLED_DETAIL: Final = "the request was cancelled before its answer: everything was stored, or nothing; look"
 
 
@@ -192,7 +209,11 @@ def _answer(
     errors: list[FieldError] = []
     if isinstance(error, DatabaseError) and not isinstance(error, StaleVersion):
         detail = QUIET_DETAIL[status]
-        log.warning("%s", error)
+        log.warning("%s: %s", type(error).__name__, error)
+    if isinstance(error, EngineNotStarted):
+        detail = NOT_STARTED_DETAIL
+    if isinstance(error, ApiError):
+        headers.update(error.headers)
     if isinstance(error, asyncio.CancelledError):
         detail = CANCELLED_DETAIL
     if isinstance(error, ClientDisconnect):
