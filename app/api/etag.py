@@ -3,14 +3,13 @@
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Final
+from typing import Annotated, Any, Final, Protocol
 
 from fastapi import Depends, Header, Request
 from starlette.datastructures import Headers
 
 from app.api.errors import MalformedHeader, PreconditionRequired, WeakTag
 from database.errors import StaleVersion
-from domain import User
 
 _TAG: Final = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
 _TAGS: Final = re.compile(rf"[ \t,]*{_TAG}(?:[ \t]*,[ \t,]*{_TAG})*[ \t,]*")
@@ -22,6 +21,12 @@ WEAK: Final = "W/"
 def etag(version: int) -> str:
     """The strong validator of a version."""
     return f'"{version}"'
+
+
+class Versioned(Protocol):
+    """What has a version."""
+
+    version: Any
 
 
 @dataclass(frozen=True)
@@ -67,8 +72,8 @@ class Precondition:
     wanted: EntityTags
     unwanted: EntityTags | None = None
 
-    async def version(self, read: Callable[[], Awaitable[User]]) -> int | None:
-        """The one version the change is for, None for any. The account is read where only that can tell; when it
+    async def version(self, read: Callable[[], Awaitable[Versioned]]) -> int | None:
+        """The one version the change is for, None for any. The row is read where only that can tell; when it
         changes once more until the change itself, that one is refused.
 
         Raises `StaleVersion`, `WeakTag`, and what `read` does.
@@ -81,7 +86,7 @@ class Precondition:
                 return None
             if len(versions) == 1 and not weak:
                 return next(iter(versions))
-        current = (await read()).version
+        current: int = (await read()).version
         if not self.wanted.any and current not in versions:
             raise WeakTag if current in weak else StaleVersion
         if self.unwanted is not None and self.unwanted.has(etag(current)):

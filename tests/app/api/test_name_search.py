@@ -1,7 +1,5 @@
 """`GET /v1/users?name=`: one rule on every database and in the fakes."""
 
-from collections.abc import AsyncIterator
-
 import httpx2
 import pytest
 
@@ -56,10 +54,10 @@ FOUND: list[tuple[str, set[str]]] = [
 
 
 @pytest.fixture
-async def stored(container: Container) -> AsyncIterator[UserDao]:
+async def stored(container: Container) -> UserDao:
     with acting_as(SYSTEM):
         await container.user_dao().add_many(people())
-    yield container.user_dao()
+    return container.user_dao()
 
 
 def people() -> list[User]:
