@@ -19,6 +19,8 @@ from domain.utc_datetime import UTCDateTime, utc_now
 
 CONFIDENTIAL: Final = "gatehouse_confidential"
 """The key in a column's `info` that keeps its values out of the trail, as `info={CONFIDENTIAL: True}`."""
+DERIVED: Final = "gatehouse_derived"
+"""The key in a column's `info` that leaves it out of the trail: it says what another column says."""
 
 Changes = Mapping[str, Mapping[str, Any]]
 """By field: `{"before": …, "after": …}`. What isn't there was not kept (a secret, a purged person's value), or not

@@ -5,15 +5,16 @@ from enum import StrEnum
 from typing import Self, TypedDict
 
 from sqlalchemy import CheckConstraint, Enum, Index, String, UniqueConstraint
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column, validates
 
-from domain.audit_entry import CONFIDENTIAL, Audited
+from domain.audit_entry import CONFIDENTIAL, DERIVED, Audited
 from domain.display_name import MAX_LENGTH as DISPLAY_NAME_LENGTH
 from domain.display_name import display_name
 from domain.email_address import KEY_MAX_LENGTH, MAX_LENGTH, email_address, email_key
 from domain.errors import ContactMissing, InvalidText, UnknownField
 from domain.model import Base, ModelMixin
 from domain.phone_number import phone_number
+from domain.search_key import GROWTH, search_key
 
 
 class Role(StrEnum):
@@ -58,6 +59,8 @@ class User(Audited, ModelMixin, Base):
     email_key: Mapped[str | None] = mapped_column(String(KEY_MAX_LENGTH))
     phone: Mapped[str | None] = mapped_column(String(16))
     display_name: Mapped[str | None] = mapped_column(String(DISPLAY_NAME_LENGTH))
+    name_key: Mapped[str | None] = mapped_column(String(DISPLAY_NAME_LENGTH * GROWTH), info={DERIVED: True})
+    """The display name as it is searched; set with it. An update by a builder sets both."""
     role: Mapped[Role] = mapped_column(
         Enum(
             Role,
@@ -121,6 +124,11 @@ class User(Audited, ModelMixin, Base):
         for name_, value in values.items():
             if getattr(self, name_) != value:
                 setattr(self, name_, value)
+
+    @validates("display_name")
+    def _name_key(self, _field: str, name: str | None) -> str | None:
+        self.name_key = None if name is None else search_key(name)
+        return name
 
     @property
     def active(self) -> bool:

@@ -7,7 +7,7 @@ from typing import Any, Final, cast
 from sqlalchemy import ClauseElement, Table, insert, inspect, select
 from sqlalchemy.orm import Mapper, Session
 
-from domain.audit_entry import CONFIDENTIAL, AuditAction, Audited, AuditEntry, Changes, recordable
+from domain.audit_entry import CONFIDENTIAL, DERIVED, AuditAction, Audited, AuditEntry, Changes, recordable
 from domain.model import Base
 from domain.soft_delete import INCLUDE_DELETED
 
@@ -37,12 +37,13 @@ class AuditTrail:
         """One entry for all of them: how many there were and which fields were set, and none of their values."""
         if not issubclass(model, Audited):
             return
+        named = set(changed or ())
         entry = {
             "action": AuditAction.CREATED if changed is None else AuditAction.CHANGED,
             "record_type": inspect(model).local_table.name,
             "record_id": None,
             "row_count": rows,
-            "changes": {field: {} for field in changed or () if field not in STAMPS},
+            "changes": {field: {} for field, _ in _fields(inspect(model)) if field in named},
         }
         session.connection().execute(insert(_ENTRIES), [entry])
 
@@ -197,5 +198,7 @@ def _fields(mapper: Mapper[Any]) -> tuple[tuple[str, bool], ...]:
     return tuple(
         (attribute.key, bool(attribute.columns[0].info.get(CONFIDENTIAL)))
         for attribute in mapper.column_attrs
-        if attribute.key not in STAMPS and attribute.columns[0].table is not None
+        if attribute.key not in STAMPS
+        and attribute.columns[0].table is not None
+        and not attribute.columns[0].info.get(DERIVED)
     )

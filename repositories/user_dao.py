@@ -10,6 +10,7 @@ from sqlalchemy import select
 from domain.contact_key import contact_key
 from domain.email_address import email_key
 from domain.phone_number import means_phone
+from domain.search_key import search_key
 from domain.user import Role, User, UserStatus
 from repositories.base_dao import BaseDao
 from repositories.conditions import Conditions
@@ -28,7 +29,7 @@ class UserFilter:
     phone: str | None = None
     """The whole number with its country code, in any spelling."""
     name: str | None = None
-    """Part of the display name."""
+    """Part of the display name, in any case and accents."""
     status: UserStatus | None = None
     created_after: datetime | None = None
     """Aware."""
@@ -45,7 +46,8 @@ class UserFilter:
         if self.phone is not None:
             builder = builder.eq("phone", contact_key(self.phone) if means_phone(self.phone) else self.phone)
         if self.name is not None:
-            builder = builder.contains("display_name", self.name)
+            key = search_key(self.name)
+            builder = builder.contains("name_key", key) if key else builder.in_("id", ())
         if self.status is not None:
             builder = builder.eq("status", self.status)
         if self.created_after is not None:

@@ -136,17 +136,22 @@ class AuthService:
         return pair
 
     async def logout(self, secret: str) -> None:
-        """Revoke every token of the refresh token's login. An unknown one is no error: it doesn't count either
-        (RFC 7009, section 2.2).
+        """Revoke every token of the login that a token belongs to, a refresh or an access token; one without a login
+        is revoked alone. An unknown one is no error: it doesn't count either (RFC 7009, section 2.2).
         """
-        try:
-            token, user = await self._refresh_token(secret)
-        except RefreshRefused:
+        if not any(well_formed(secret, kind) for kind in TokenKind):
             return
+        found = await self._tokens.with_user(digest_of(secret))
+        if found is None:
+            return
+        token, user = found
         with acting_as(user.id), suppress(UserNotFound):  # a deleted account has no login left
             async with self._transaction(name="logout"):
                 await self._users.get_locked(user.id)
-                await self._tokens.revoke_family(token.family or "", at=utc_now())
+                if token.family is None:
+                    await self._tokens.revoke(token.digest, at=utc_now())
+                else:
+                    await self._tokens.revoke_family(token.family, at=utc_now())
 
     async def logout_all(self, user_id: int) -> int:
         """Revoke every token of the account; how many still counted. Raises `UserNotFound`."""

@@ -13,7 +13,7 @@ from services.csv_columns import CsvColumns
 from services.csv_errors import UnreadableCsv
 from services.import_report import ImportReport, Keep, RowOutcome, RowReport
 
-COLUMNS: Final = ("email", "email_key", "phone", "display_name", "role", "status")
+COLUMNS: Final = ("email", "email_key", "phone", "display_name", "name_key", "role", "status")
 LOOKS: Final = 3
 """How often a batch is tried when others register its contacts between our look and our write."""
 TAKEN_MEANWHILE: Final = "another account took the contact at the same moment"

@@ -31,7 +31,8 @@ class HttpSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_split)] = ()
-    """Addresses or networks (`10.0.0.0/8`) of proxies whose X-Forwarded-For and X-Forwarded-Proto count."""
+    """Addresses or networks (`10.0.0.0/8`) of proxies whose X-Forwarded-For, X-Forwarded-Proto and X-Forwarded-Prefix
+    count."""
     cors_origins: Annotated[tuple[Annotated[str, AfterValidator(_origin)], ...], NoDecode, BeforeValidator(_split)] = ()
     """Origins whose pages may call the API from a browser, each whole (`https://app.example.com`); `*` for all."""
     cors_credentials: bool = False

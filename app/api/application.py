@@ -2,23 +2,48 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Final
 
 from fastapi import Depends, FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from app.api import auth, health, jobs, monitor, own_account, user_csv, users
-from app.api.access import PREFIX, AccessTable, listed_only
+from app.api import auth, docs, health, jobs, monitor, own_account, user_csv, users
+from app.api.access import DOCS, PREFIX, TABLE, AccessTable, listed_only, warn_of_unlisted
+from app.api.addresses import Addresses
 from app.api.authentication import Authentication
 from app.api.body_limit import BodyLimit, BodyLimits
-from app.api.media_type import json_body_only
+from app.api.forwarded_prefix import ForwardedPrefix
 from app.api.openapi import document_problems
 from app.api.problems import Problem, install_problems
+from app.api.query_text import each_once
 from app.api.request_context import RequestContext
 from app.api.security_headers import SecurityHeaders
 from app.background import BackgroundTasks
 from containers import Container, running
 from settings import Environment, HttpSettings
+
+ASKED: Final = (
+    "Authorization",
+    "Content-Type",
+    "Idempotency-Key",
+    "If-Match",
+    "If-None-Match",
+    "Prefer",
+    "X-Request-ID",
+)
+ANSWERED: Final = (
+    "Accept-Patch",
+    "Allow",
+    "Content-Disposition",
+    "ETag",
+    "Link",
+    "Location",
+    "Preference-Applied",
+    "Retry-After",
+    "X-Request-ID",
+)
+"""The headers that the guides name, which a page of a listed origin may send and read."""
 
 
 def create_app(container: Container | None = None) -> FastAPI:
@@ -36,34 +61,37 @@ def create_app(container: Container | None = None) -> FastAPI:
         async with running(container) as running_container, BackgroundTasks.of(settings) as background:
             app.state.container, app.state.background = running_container, background
             running_container.sql_metrics()  # writes for the other processes from now on, asked or not
+            warn_of_unlisted(app)
             yield
 
     app = FastAPI(
         title="Gatehouse accounts",
         version="1",
         lifespan=lifespan,
-        dependencies=[Depends(listed_only)],
+        dependencies=[Depends(listed_only), Depends(each_once)],
         generate_unique_id_function=lambda route: route.name,
-        docs_url="/docs" if public_docs else None,
+        docs_url=None,  # ours needs nobody else's server
         redoc_url=None,
         redirect_slashes=False,
         openapi_url="/openapi.json" if public_docs else None,
         responses={"default": {"model": Problem, "description": "A problem document (RFC 9457)"}},
     )
     app.state.container, app.state.background = container, BackgroundTasks()
-    app.state.access_table = AccessTable()
+    app.state.access_table = AccessTable(
+        {line: access for line, access in TABLE.items() if public_docs or line not in DOCS}
+    )
     install_problems(app)
     # The last one added is the outermost.
     limits = BodyLimits(settings.max_body_bytes, {f"{PREFIX}/users/import": settings.csv.max_bytes})
     app.add_middleware(BodyLimit, limits=limits)
+    app.add_middleware(Addresses)
     app.add_middleware(Authentication)
     app.add_middleware(RequestContext, limits=limits, debug=settings.debug)
     _add_browser_rules(app, settings.http)
-    for module in (auth, own_account):
-        app.include_router(module.router, prefix=PREFIX, dependencies=[Depends(json_body_only)])
-    app.include_router(user_csv.router, prefix=PREFIX)  # before /users/{user_id}
-    app.include_router(jobs.router, prefix=PREFIX)
-    app.include_router(users.router, prefix=PREFIX, dependencies=[Depends(json_body_only)])
+    for module in (auth, own_account, user_csv, jobs, users):  # what is before /users/{user_id} isn't it
+        app.include_router(module.router, prefix=PREFIX)
+    if public_docs:
+        app.include_router(docs.router)
     app.include_router(health.router)
     app.include_router(monitor.router)
     document_problems(app)
@@ -77,10 +105,12 @@ def _add_browser_rules(app: FastAPI, http: HttpSettings) -> None:
             CORSMiddleware,
             allow_origins=http.cors_origins,
             allow_credentials=http.cors_credentials,
-            allow_methods=("GET", "POST", "PATCH", "DELETE"),
-            allow_headers=("Authorization", "Content-Type", "Idempotency-Key", "If-Match", "X-Request-ID"),
-            expose_headers=("ETag", "Link", "Location", "Retry-After", "X-Request-ID"),
+            allow_methods=("GET", "HEAD", "POST", "PATCH", "DELETE"),
+            allow_headers=ASKED,
+            expose_headers=ANSWERED,
         )
-    app.add_middleware(SecurityHeaders, docs=app.docs_url)
+    app.add_middleware(SecurityHeaders)
     if http.trusted_proxies:
-        app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=[str(network) for network in http.trusted_proxies])
+        networks = [str(network) for network in http.trusted_proxies]
+        app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=networks)
+        app.add_middleware(ForwardedPrefix, proxies=http.trusted_proxies)

@@ -2,14 +2,17 @@
 
 from http import HTTPStatus
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
+from fastapi.exceptions import RequestValidationError
 
-from app.api.auth_schemas import Login, Refresh, Registration, Tokens
+from app.api.auth_schemas import Login, Logout, Refresh, Registration, Tokens
+from app.api.authentication import bearer_token
 from app.api.dependencies import ActingUserDep, AuthServiceDep, ClientAddressDep, RateLimitsDep
 from app.api.idempotency import UserCreationDep
+from app.api.media_type import JsonRoute
 from app.api.user_schemas import UserBody
 
-router = APIRouter(prefix="/auth", tags=["auth"])
+router = APIRouter(prefix="/auth", tags=["auth"], route_class=JsonRoute)
 
 
 @router.post("/register", status_code=HTTPStatus.CREATED)
@@ -37,9 +40,15 @@ async def refresh(body: Refresh, auth: AuthServiceDep, address: ClientAddressDep
 
 
 @router.post("/logout", status_code=HTTPStatus.NO_CONTENT, response_class=Response)
-async def logout(body: Refresh, auth: AuthServiceDep) -> None:
-    """End the login that a refresh token belongs to. No error when there is none."""
-    await auth.logout(body.refresh_token.get_secret_value())
+async def logout(request: Request, auth: AuthServiceDep, body: Logout | None = None) -> None:
+    """End the login that a token belongs to, a refresh token or an access token; one that was issued outside a login
+    is revoked alone. Without a body it is the bearer token. No error when the token doesn't count anyway.
+    """
+    secret = bearer_token(request.headers) if body is None else body.refresh_token.get_secret_value()
+    if body is None and not secret:
+        missing = {"type": "missing", "loc": ("body",), "msg": "give the token, in the body or as the bearer token"}
+        raise RequestValidationError([missing])
+    await auth.logout(secret)
 
 
 @router.post("/logout-all", status_code=HTTPStatus.NO_CONTENT, response_class=Response)

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, SecretStr
 
 from app.api.user_schemas import UserContacts, storable
 from domain import TokenPair
@@ -33,6 +33,15 @@ class Refresh(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     refresh_token: RefreshToken
+
+
+class Logout(BaseModel):
+    """The token to revoke, a refresh token or an access token. `token`, as RFC 7009 has it, names it as well."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    refresh_token: SecretStr = Field(validation_alias=AliasChoices("refresh_token", "token"))
+    token_type_hint: str | None = Field(default=None, max_length=100, description="taken, and not needed")
 
 
 class PasswordChange(BaseModel):

@@ -6,7 +6,7 @@ from fastapi import FastAPI
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.api.access import PREFIX, Access, Listed, access_table, check, from_loopback, method_of, path_of
+from app.api.access import PREFIX, Access, Address, access_table, check, from_loopback, method_of, path_of
 from app.api.problems import problem_for
 from containers import Container
 from database.errors import DatabaseError, EngineNotStarted
@@ -44,8 +44,9 @@ class Authentication:
             await self._app(scope, receive, send)
             return
         path = path_of(scope)
-        listed = access_table(scope["app"]).find(method_of(scope), path)
-        if _open(listed, scope, below=path.startswith(f"{PREFIX}/")):
+        address = access_table(scope["app"]).address(path)
+        listed = None if address is None else address.find(method_of(scope))
+        if _open(address, scope, below=path.startswith(f"{PREFIX}/")):
             # Where there is no person: who registers has no account yet.
             with acting_as(SYSTEM):
                 await self._app(scope, receive, send)
@@ -62,19 +63,28 @@ class Authentication:
             await self._app(scope, receive, send)
 
 
-def _open(listed: Listed | None, scope: Scope, *, below: bool) -> bool:
-    """Whether nobody has to say who they are."""
-    if listed is None:
+def _open(address: Address | None, scope: Scope, *, below: bool) -> bool:
+    """True when nobody has to say who they are: for what is for anyone, and to be told what such an address answers."""
+    if address is None:
         return not below
+    listed = address.find(method_of(scope))
+    if listed is None:
+        return address.open or not below
     return listed.access is Access.ANYONE or (listed.access is Access.ADMIN_OR_LOOPBACK and from_loopback(scope))
 
 
 async def _user(scope: Scope) -> User:
-    scheme, _, secret = Headers(scope=scope).get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not secret:
+    secret = bearer_token(Headers(scope=scope))
+    if not secret:
         raise NotAuthenticated
-    user: User = await serving(scope["app"]).auth_service().authenticate(secret.strip())
+    user: User = await serving(scope["app"]).auth_service().authenticate(secret)
     return user
+
+
+def bearer_token(headers: Headers) -> str:
+    """The token of Authorization; empty without one."""
+    scheme, _, secret = headers.get("authorization", "").partition(" ")
+    return secret.strip() if scheme.lower() == "bearer" else ""
 
 
 async def _refuse(error: Exception, scope: Scope, receive: Receive, send: Send) -> None:

@@ -6,6 +6,8 @@ from typing import Final
 from starlette.middleware.body_limit import RequestBodyLimitResponder
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.api.access import path_of
+
 ENVELOPE: Final = 65_536
 """Bytes of a multipart body besides its file."""
 
@@ -18,9 +20,8 @@ class BodyLimits:
         self._files = {path: size + ENVELOPE for path, size in files.items()}
 
     def of(self, scope: Scope) -> int:
-        """The limit of this request. Mounted below another path, that path comes first."""
-        path = scope.get("path", "").removeprefix(scope.get("root_path", ""))
-        return self._files.get(path, self._usual)
+        """The limit of this request."""
+        return self._files.get(path_of(scope), self._usual)
 
 
 class BodyLimit:

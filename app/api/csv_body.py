@@ -1,19 +1,21 @@
-"""The file of a request: its body, or the one file of a form."""
+"""The file of a request: its body, or the one file of a form, whose other fields are options."""
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from email.message import Message
 from typing import Any, Final, NamedTuple
 
-from starlette.datastructures import UploadFile
+from starlette.datastructures import Headers, UploadFile
 from starlette.requests import Request
 
+from app.api.body_limit import ENVELOPE
 from app.api.errors import UnsupportedMediaType
+from app.api.media_type import declared
 from services.csv_encoding import ByteFile, text_encoding
 from services.csv_errors import UnknownEncoding
 
 MEDIA_TYPES: Final = ("text/csv", "text/tab-separated-values")
 FORM: Final = "multipart/form-data"
+MAX_FIELDS: Final = 100
 EXPECTED: Final = (
     "a CSV file, with the header Content-Type: text/csv (and a charset that is known, where it isn't UTF-8), "
     f"or as the one file of {FORM}"
@@ -27,10 +29,13 @@ CONTENT: Final[dict[str, Any]] = {
 
 
 class CsvBody(NamedTuple):
-    """A file, and the encoding that its sender declares; None for UTF-8, and where nothing is declared."""
+    """The file; the encoding that its sender declares, None for UTF-8 and where nothing is declared; and the fields of
+    the form it came in, as they were sent.
+    """
 
     file: ByteFile
     encoding: str | None
+    fields: Sequence[tuple[str, str]] = ()
 
 
 @asynccontextmanager
@@ -40,29 +45,31 @@ async def csv_body(request: Request) -> AsyncIterator[CsvBody]:
 
     Nothing of it is in memory but a piece; a form's file waits on disk.
     """
-    media_type, encoding = _declared(request.headers.get("content-type", ""))
-    if media_type in MEDIA_TYPES and "content-type" in request.headers:
-        yield CsvBody(_Arriving(request), encoding)
+    media_type, charset = declared(request.headers)
+    if media_type in MEDIA_TYPES:
+        yield CsvBody(_Arriving(request), _encoding(charset))
         return
     if media_type != FORM:
-        raise UnsupportedMediaType(EXPECTED)
-    async with request.form(max_files=1, max_fields=0) as form:
+        raise UnsupportedMediaType(EXPECTED, headers={"Accept": ", ".join((*MEDIA_TYPES, FORM))})
+    async with request.form(max_files=1, max_fields=MAX_FIELDS, max_part_size=ENVELOPE) as form:
         files = [part for part in form.values() if isinstance(part, UploadFile)]
         if not files:
             raise UnsupportedMediaType(EXPECTED)
-        yield CsvBody(files[0], _declared(files[0].content_type or "")[1])
+        fields = [(name, text) for name, text in form.multi_items() if isinstance(text, str)]
+        yield CsvBody(files[0], _encoding(_charset_of(files[0])), fields)
 
 
-def _declared(content_type: str) -> tuple[str, str | None]:
-    """Media type and encoding."""
-    declared = Message()
-    declared["content-type"] = content_type
-    charset = declared.get_param("charset")
+def _charset_of(file: UploadFile) -> str:
+    return declared(Headers({"content-type": file.content_type or "application/octet-stream"}))[1]
+
+
+def _encoding(charset: str) -> str | None:
+    """Raises `UnsupportedMediaType` for one that isn't known."""
     try:
-        encoding = text_encoding(str(charset)) if charset else "utf-8"
+        encoding = text_encoding(charset) if charset else "utf-8"
     except UnknownEncoding:
         raise UnsupportedMediaType(EXPECTED) from None
-    return declared.get_content_type(), None if encoding == "utf-8" else encoding
+    return None if encoding == "utf-8" else encoding
 
 
 class _Arriving:

@@ -9,6 +9,7 @@ from typing import Annotated
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
+from app.api.addresses import HEAD_KEY
 from app.api.authentication import STATE_KEY, serving
 from app.api.identifiers import UserId
 from app.background import BackgroundTasks
@@ -21,7 +22,7 @@ from settings import Settings
 
 
 async def running_container(connection: HTTPConnection) -> Container:
-    """The container this application serves."""
+    """The container this application serves. Raises `EngineNotStarted` when its lifespan never began."""
     return serving(connection.app)
 
 
@@ -84,6 +85,11 @@ async def admin_or_self(user: ActingUserDep, user_id: UserId) -> User:
     return user
 
 
+async def head_only(connection: HTTPConnection) -> bool:
+    """True when only the headers are asked for: whoever makes a body piece by piece needs to make none."""
+    return bool(connection.scope.get("state", {}).get(HEAD_KEY))
+
+
 async def settings(container: ContainerDep) -> Settings:
     """What the process is configured by."""
     configured: Settings = container.settings()
@@ -109,5 +115,6 @@ SettingsDep = Annotated[Settings, Depends(settings)]
 UserCsvServiceDep = Annotated[UserCsvService, Depends(user_csv_service)]
 UserImportJobDep = Annotated[UserImportJob, Depends(user_import_job)]
 BackgroundDep = Annotated[BackgroundTasks, Depends(background)]
+HeadOnlyDep = Annotated[bool, Depends(head_only)]
 AdminDep = Annotated[User, Depends(admin)]
 AdminOrSelfDep = Annotated[User, Depends(admin_or_self)]

@@ -1,15 +1,21 @@
-"""ETag and If-Match: the version a client has seen."""
+"""ETag, If-Match and If-None-Match: the version a client has seen (RFC 9110, sections 8.8.3 and 13.1)."""
 
 import re
-from typing import Annotated
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, Protocol
 
-from fastapi import Depends, Header
+from fastapi import Depends, Header, Request
+from starlette.datastructures import Headers
 
-from app.api.errors import MalformedHeader, PreconditionRequired
+from app.api.errors import MalformedHeader, PreconditionRequired, WeakTag
 from database.errors import StaleVersion
 
-_ETAGS = re.compile(r'(?:W/)?"[^"\s]*"(?:\s*,\s*(?:W/)?"[^"\s]*")*')
-"""RFC 9110, section 8.8.3."""
+_TAG: Final = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
+_TAGS: Final = re.compile(rf"[ \t,]*{_TAG}(?:[ \t]*,[ \t,]*{_TAG})*[ \t,]*")
+_VERSION: Final = re.compile(r'"([1-9][0-9]{0,8})"')
+ANY: Final = "*"
+WEAK: Final = "W/"
 
 
 def etag(version: int) -> str:
@@ -17,20 +23,90 @@ def etag(version: int) -> str:
     return f'"{version}"'
 
 
-async def expected_version(if_match: Annotated[str | None, Header()] = None) -> int | None:
-    """The version If-Match names; None for `*`, which accepts any. Raises `PreconditionRequired` without the
-    header, `MalformedHeader` for anything but one strong ETag.
-    """
-    if if_match is None:
-        raise PreconditionRequired
-    if if_match.strip() == "*":
+class Versioned(Protocol):
+    """What has a version."""
+
+    version: Any
+
+
+@dataclass(frozen=True)
+class EntityTags:
+    """What a header names: tags as they are written, or any."""
+
+    tags: Sequence[str]
+    any: bool = False
+
+    def has(self, tag: str) -> bool:
+        """Weak comparison: the tags are the same but for their weakness."""
+        return self.any or tag.removeprefix(WEAK) in {known.removeprefix(WEAK) for known in self.tags}
+
+    @property
+    def versions(self) -> frozenset[int]:
+        """The versions of ours among the strong tags. A weak one, or somebody else's, equals none."""
+        return frozenset(int(match[1]) for tag in self.tags if (match := _VERSION.fullmatch(tag)))
+
+    @property
+    def weak_versions(self) -> frozenset[int]:
+        """The versions that weak tags are made of, as a proxy makes them that compresses answers."""
+        weak = EntityTags([tag.removeprefix(WEAK) for tag in self.tags if tag.startswith(WEAK)])
+        return weak.versions
+
+
+def entity_tags(headers: Headers, name: str) -> EntityTags | None:
+    """The header, of several ones all together; None without. Raises `MalformedHeader`."""
+    given = headers.getlist(name)
+    if not given:
         return None
-    if not _ETAGS.fullmatch(if_match.strip()):
-        raise MalformedHeader("If-Match", 'an ETag in quotes, as "3", or *')
-    match = re.fullmatch(r'"([0-9]{1,9})"', if_match.strip())
-    if match is None:
-        raise StaleVersion  # well-formed, and no version of ours: weak, several, or somebody else's
-    return int(match[1])
+    text = ", ".join(given).strip()
+    if text == ANY:
+        return EntityTags((), any=True)
+    if not _TAGS.fullmatch(text):
+        raise MalformedHeader(name, 'ETags in quotes, as "3" or "3", "4", or * alone')
+    return EntityTags(re.findall(_TAG, text))
 
 
-ExpectedVersionDep = Annotated[int | None, Depends(expected_version)]
+@dataclass(frozen=True)
+class Precondition:
+    """Which versions a change may be made of."""
+
+    wanted: EntityTags
+    unwanted: EntityTags | None = None
+
+    async def version(self, read: Callable[[], Awaitable[Versioned]]) -> int | None:
+        """The one version the change is for, None for any. The row is read where only that can tell; when it
+        changes once more until the change itself, that one is refused.
+
+        Raises `StaleVersion`, `WeakTag`, and what `read` does.
+        """
+        versions, weak = self.wanted.versions, self.wanted.weak_versions
+        if not self.wanted.any and not versions:
+            raise WeakTag if weak else StaleVersion
+        if self.unwanted is None:
+            if self.wanted.any:
+                return None
+            if len(versions) == 1 and not weak:
+                return next(iter(versions))
+        current: int = (await read()).version
+        if not self.wanted.any and current not in versions:
+            raise WeakTag if current in weak else StaleVersion
+        if self.unwanted is not None and self.unwanted.has(etag(current)):
+            raise StaleVersion
+        return current
+
+
+async def precondition(
+    request: Request,
+    if_match: Annotated[  # noqa: ARG001 - for OpenAPI; of several headers it would be the last one
+        str | None, Header(description='one ETag or several, as `"3"`, or `*` for any')
+    ] = None,
+) -> Precondition:
+    """If-Match, which a change needs, and If-None-Match. Raises `PreconditionRequired` without the former,
+    `MalformedHeader`.
+    """
+    wanted = entity_tags(request.headers, "If-Match")
+    if wanted is None:
+        raise PreconditionRequired
+    return Precondition(wanted, entity_tags(request.headers, "If-None-Match"))
+
+
+PreconditionDep = Annotated[Precondition, Depends(precondition)]

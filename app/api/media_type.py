@@ -1,14 +1,65 @@
-"""Bodies are JSON."""
+"""What a body may be: JSON, and in no coding."""
+
+from collections.abc import Callable, Coroutine
+from email.message import Message
+from typing import Any, Final
 
 from fastapi import Request
+from fastapi.routing import APIRoute
+from starlette.datastructures import Headers
+from starlette.responses import Response
 
-from app.api.errors import UnsupportedMediaType
+from app.api.errors import CodedBody, UnsupportedMediaType
+
+JSON: Final = "application/json"
+MERGE_PATCH: Final = "application/merge-patch+json"
+"""RFC 7396: what our PATCH does with JSON anyway, as null clears and what is absent stays."""
+ACCEPT_PATCH: Final = f"{MERGE_PATCH}, {JSON}"
+CHARSETS: Final = frozenset({"", "utf-8", "utf8", "us-ascii"})
+"""JSON is UTF-8 (RFC 8259, section 8.1)."""
 
 
-async def json_body_only(request: Request) -> None:
-    """Raises `UnsupportedMediaType` for a body that isn't declared as JSON."""
-    has_body = request.headers.get("content-length", "0") != "0" or "transfer-encoding" in request.headers
-    if has_body and request.method in {"POST", "PUT", "PATCH"}:
-        media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if media_type != "application/json":
-            raise UnsupportedMediaType
+class JsonRoute(APIRoute):
+    """A route whose body is JSON. Another media type is refused before the body is read as what it isn't."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def checked(request: Request) -> Response:
+            json_body_only(request)
+            return await handle(request)
+
+        return checked
+
+
+def json_body_only(request: Request) -> None:
+    """Raises `UnsupportedMediaType` for a body that isn't declared as JSON, or a PATCH's as merge patch."""
+    if not has_body(request.headers) or request.method not in {"POST", "PUT", "PATCH"}:
+        return
+    patch = request.method == "PATCH"
+    media_type, charset = declared(request.headers)
+    if charset not in CHARSETS or media_type not in ({JSON, MERGE_PATCH} if patch else {JSON}):
+        named = {"Accept-Patch": ACCEPT_PATCH} if patch else {"Accept": JSON}
+        raise UnsupportedMediaType(headers=named)
+
+
+def refuse_coded_body(headers: Headers) -> None:
+    """Raises `CodedBody` for a body in any coding: what it holds, and how much of it, isn't known before it is read."""
+    codings = {coding.strip().lower() for value in headers.getlist("content-encoding") for coding in value.split(",")}
+    if codings - {"", "identity"} and has_body(headers):
+        raise CodedBody
+
+
+def has_body(headers: Headers) -> bool:
+    """True when the request says that a body comes."""
+    return headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
+
+
+def declared(headers: Headers) -> tuple[str, str]:
+    """The media type and the charset of Content-Type, in lower case; empty text for what isn't there."""
+    if "content-type" not in headers:
+        return "", ""
+    message = Message()
+    message["content-type"] = headers["content-type"]
+    charset = message.get_param("charset", "")
+    return message.get_content_type(), charset.lower() if isinstance(charset, str) else "unknown"

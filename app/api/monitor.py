@@ -7,24 +7,22 @@ revoked token doesn't go on for ever.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
-from http import HTTPStatus
-from pathlib import Path
+from collections.abc import AsyncIterator
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Query, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.exceptions import HTTPException
 
-from app.api.dependencies import ContainerDep, admin
-from app.api.media_type import json_body_only
+from app.api.dependencies import ContainerDep, HeadOnlyDep, admin
+from app.api.media_type import JsonRoute
+from app.api.page_files import page_file
 from containers import Container
 from database.errors import DatabaseError
 from database.monitor.feed import picture
 from database.monitor.metrics import CONTENT_TYPE
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter(include_in_schema=False, route_class=JsonRoute)
 
 EVERY: Final = 1.0
 """Seconds between two pictures."""
@@ -33,19 +31,7 @@ LONGEST: Final = 60.0
 LAG_EVERY: Final = 5.0
 LAG_WITHIN: Final = 0.3
 """Seconds between two looks at the outbox, and how long one may take."""
-PAGES: Final = Path(__file__).parent / "pages"
-TYPES: Final[Mapping[str, str]] = {
-    ".html": "text/html; charset=utf-8",
-    ".css": "text/css; charset=utf-8",
-    ".js": "text/javascript; charset=utf-8",
-}
-POLICY: Final[Mapping[str, str]] = {
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
-    "Cache-Control": "no-cache",
-}
+FILES: Final = frozenset({"monitor.css", "monitor.js", "uplot.css", "uplot.js"})
 
 
 class ThresholdChanges(BaseModel):
@@ -70,13 +56,13 @@ async def metrics(container: ContainerDep) -> Response:
 @router.get("/monitor")
 async def monitor() -> Response:
     """The page."""
-    return _file("monitor.html")
+    return page_file("monitor.html", frozenset({"monitor.html"}))
 
 
 @router.get("/monitor/{name}")
 async def monitor_file(name: str) -> Response:
     """What the page is made of."""
-    return _file(name)
+    return page_file(name, FILES)
 
 
 @router.get("/v1/monitor", dependencies=[Depends(admin)])
@@ -87,9 +73,11 @@ async def monitor_picture(container: ContainerDep) -> dict[str, Any]:
 
 @router.get("/v1/monitor/feed", dependencies=[Depends(admin)], response_class=EventSourceResponse)
 async def monitor_feed(
-    container: ContainerDep, every: Annotated[float, Query(ge=0.1, le=60)] = EVERY
+    container: ContainerDep, head: HeadOnlyDep = False, every: Annotated[float, Query(ge=0.1, le=60)] = EVERY
 ) -> AsyncIterator[ServerSentEvent]:
     """A picture each second; the first one has the samples of the latest minutes."""
+    if head:
+        return
     ending = container.lifetime().drain.announced
     until = time.monotonic() + LONGEST
     outbox: dict[str, Any] | None = None
@@ -106,23 +94,13 @@ async def monitor_feed(
             continue
 
 
-@router.patch("/v1/monitor/thresholds", dependencies=[Depends(admin), Depends(json_body_only)])
+@router.patch("/v1/monitor/thresholds", dependencies=[Depends(admin)])
 async def change_thresholds(changes: ThresholdChanges, container: ContainerDep) -> dict[str, Any]:
     """Change thresholds of this process until it ends. Gives all of them."""
     thresholds = container.sql_monitor().thresholds
     for name in changes.model_fields_set:
         setattr(thresholds, name, getattr(changes, name))
     return vars(thresholds)
-
-
-def _file(name: str) -> Response:
-    if name not in _names() or Path(name).suffix not in TYPES:
-        raise HTTPException(HTTPStatus.NOT_FOUND)
-    return Response((PAGES / name).read_bytes(), media_type=TYPES[Path(name).suffix], headers=POLICY)
-
-
-def _names() -> set[str]:
-    return {path.name for path in PAGES.iterdir()}
 
 
 async def _outbox(container: Container) -> dict[str, Any] | None:

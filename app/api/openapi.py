@@ -16,6 +16,8 @@ REFERENCE: Final = {"$ref": "#/components/schemas/Problem"}
 METHODS: Final = ("get", "post", "put", "patch", "delete")
 RATE_LIMITED: Final = frozenset({"register", "login", "refresh", "change_password"})
 """Operations that answer 429."""
+NEGOTIATED: Final = frozenset({"export_users", "import_users"})
+"""Operations that answer what Accept asks for, or 406."""
 RETRY_AFTER: Final = {"Retry-After": {"schema": {"type": "integer"}, "description": "seconds"}}
 CHALLENGE: Final = {"WWW-Authenticate": {"schema": {"type": "string"}}}
 HEADERS: Final[dict[int, dict[str, Any]]] = {401: CHALLENGE, 429: RETRY_AFTER, 503: RETRY_AFTER}
@@ -76,6 +78,8 @@ def _statuses(path: str, method: str, operation: dict[str, Any], access: Access)
         yield HTTPStatus.UNAUTHORIZED
     if access not in {Access.ANYONE, Access.BEARER} or method == "patch":
         yield HTTPStatus.FORBIDDEN
+    if operation.get("operationId") in NEGOTIATED:
+        yield HTTPStatus.NOT_ACCEPTABLE
     if "{" in path:
         yield HTTPStatus.NOT_FOUND
     if "requestBody" in operation:

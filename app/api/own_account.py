@@ -6,11 +6,12 @@ from fastapi import APIRouter, Response
 
 from app.api.auth_schemas import PasswordChange
 from app.api.dependencies import ActingUserDep, AuthServiceDep, ClientAddressDep, UserServiceDep
-from app.api.etag import ExpectedVersionDep
+from app.api.etag import PreconditionDep
+from app.api.media_type import JsonRoute
 from app.api.user_schemas import UserBody, UserPatch
 from app.api.users import change, user_body
 
-router = APIRouter(prefix="/users/me", tags=["users"])
+router = APIRouter(prefix="/users/me", tags=["users"], route_class=JsonRoute)
 
 
 @router.get("")
@@ -21,10 +22,10 @@ async def get_me(acting: ActingUserDep, response: Response) -> UserBody:
 
 @router.patch("")
 async def update_me(
-    body: UserPatch, acting: ActingUserDep, users: UserServiceDep, version: ExpectedVersionDep, response: Response
+    body: UserPatch, acting: ActingUserDep, users: UserServiceDep, condition: PreconditionDep, response: Response
 ) -> UserBody:
     """Change some fields of one's own account. `role` and `status` are for admins. Needs If-Match."""
-    return await change(acting.id, body, acting, users, version, response)
+    return await change(acting.id, body, acting, users, condition, response)
 
 
 @router.post("/password", status_code=HTTPStatus.NO_CONTENT, response_class=Response)

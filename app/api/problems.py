@@ -16,7 +16,15 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 
-from app.api.errors import ApiError, MalformedHeader, PreconditionRequired, UnsupportedMediaType
+from app.api.errors import (
+    ApiError,
+    MalformedHeader,
+    MethodNotAllowed,
+    NotAcceptable,
+    PreconditionRequired,
+    UnsupportedMediaType,
+    WeakTag,
+)
 from app.background import BackgroundError
 from database.errors import (
     CommitOutcomeUnknown,
@@ -94,6 +102,9 @@ TABLE: Final[Sequence[tuple[type[BaseException], HTTPStatus, str]]] = (
     (LastAdmin, HTTPStatus.CONFLICT, "last_admin"),
     (ConstraintViolation, HTTPStatus.CONFLICT, "conflict"),
     (StaleVersion, HTTPStatus.PRECONDITION_FAILED, "stale_version"),
+    (WeakTag, HTTPStatus.PRECONDITION_FAILED, "weak_etag"),
+    (MethodNotAllowed, HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed"),
+    (NotAcceptable, HTTPStatus.NOT_ACCEPTABLE, "not_acceptable"),
     (PreconditionRequired, HTTPStatus.PRECONDITION_REQUIRED, "precondition_required"),
     (UnsupportedMediaType, HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type"),
     (MalformedHeader, HTTPStatus.BAD_REQUEST, "malformed_header"),
@@ -133,7 +144,8 @@ QUIET_DETAIL: Final = {
 """What is said instead of a database error's own words."""
 QUIET_DETAIL_OF: Final[Mapping[str, str]] = {
     "unreadable_row": "a stored row was written by a newer version of the service, and this one can't read it",
-    "not_started": "the service is not started; nothing was changed, try again",
+    "not_started": "EngineNotStarted: nothing has opened this application's container. A server runs its lifespan; an "
+    "application that mounts it enters `running(container)` itself",
 }
 """Likewise, of codes that are not what their status usually is. Whoever runs the service has to do something."""
 CANCELLED_DETAIL: Final = "the request was cancelled before its answer: everything was stored, or nothing; look"
@@ -202,6 +214,8 @@ def _answer(
     if isinstance(error, DatabaseError) and not isinstance(error, StaleVersion):
         detail = QUIET_DETAIL_OF.get(code) or QUIET_DETAIL[status]
         log.log(logging.ERROR if code in QUIET_DETAIL_OF else logging.WARNING, "%s: %s", type(error).__name__, error)
+    if isinstance(error, ApiError):
+        headers.update(error.headers)
     if isinstance(error, asyncio.CancelledError):
         detail = CANCELLED_DETAIL
     if isinstance(error, ClientDisconnect):

@@ -16,30 +16,19 @@ EVERYWHERE: Final[Mapping[str, str]] = {
     "Cache-Control": "no-store",
 }
 OVER_TLS: Final[Mapping[str, str]] = {"Strict-Transport-Security": "max-age=31536000"}
-DOCS: Final[Mapping[str, str]] = {
-    "Content-Security-Policy": (
-        "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; connect-src 'self'; "
-        "script-src 'unsafe-inline' https://cdn.jsdelivr.net; style-src 'unsafe-inline' https://cdn.jsdelivr.net; "
-        "img-src data: https://fastapi.tiangolo.com"
-    )
-}
-"""The page loads its script and style from where FastAPI has them; it is closed in production."""
 
 
 class SecurityHeaders:
     """A header that an endpoint sets itself is left alone, as a page with a script of its own must say so."""
 
-    def __init__(self, app: ASGIApp, docs: str | None) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._docs = docs
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        wanted = {**EVERYWHERE, **(DOCS if scope["path"] == self._docs else {})}
-        if scope.get("scheme") == "https":
-            wanted |= OVER_TLS
+        wanted = {**EVERYWHERE, **(OVER_TLS if scope.get("scheme") == "https" else {})}
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":

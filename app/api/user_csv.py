@@ -7,13 +7,17 @@ from tempfile import SpooledTemporaryFile
 from typing import Annotated, Any, Final, Self
 
 from fastapi import APIRouter, Depends, Header, Query, Request
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from fastapi.exceptions import RequestValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
+from app.api.accept import choose, prefers
 from app.api.csv_body import CONTENT, csv_body
-from app.api.dependencies import SettingsDep, UserCsvServiceDep, UserImportJobDep, admin
+from app.api.dependencies import HeadOnlyDep, SettingsDep, UserCsvServiceDep, UserImportJobDep, admin
 from app.api.jobs import JobBody
+from app.api.media_type import JSON
 from app.api.problems import problem_for
+from app.api.query_text import LISTS
 from database.errors import DatabaseError
 from domain.phone_number import REGIONS
 from services.csv_columns import AccountField, column_mapping
@@ -26,7 +30,8 @@ from services.user_import_job import UserImportJob
 
 router = APIRouter(prefix="/users", tags=["users"])
 
-CSV: Final = "text/csv; charset=utf-8"
+CSV_TYPE: Final = "text/csv"
+CSV: Final = f"{CSV_TYPE}; charset=utf-8"
 HELD: Final = 1_048_576
 """Bytes of a report that are kept in memory; a longer one is a file without a name."""
 
@@ -129,7 +134,9 @@ async def import_users(
     users: UserCsvServiceDep,
     jobs: UserImportJobDep,
     settings: SettingsDep,
-    prefer: Annotated[str, Header(description="`respond-async`: import in a worker")] = "",
+    prefer: Annotated[  # noqa: ARG001 - for OpenAPI; of several headers it would be the last one
+        str, Header(description="`respond-async`: import in a worker")
+    ] = "",
 ) -> Any:
     """Create an account for each row of a CSV file that is new, in batches that are stored whole or not at all.
 
@@ -141,16 +148,16 @@ async def import_users(
     With `Prefer: respond-async` the file is stored and imported by a worker: 202, and Location is where to ask how far
     it is.
     """
-    if "respond-async" in prefer.lower():
+    if prefers(request.headers, "respond-async"):
         return await _in_worker(request, options, jobs)
-    columns = column_mapping(options.column)
     report = ImportReport()
-    lines = _ReportFile() if "text/csv" in request.headers.get("accept", "") else None
+    lines = _ReportFile() if choose(request.headers, JSON, CSV_TYPE) == CSV_TYPE else None
     try:
         async with csv_body(request) as body:
+            options = with_fields(options, body.fields)
             await users.import_file(
                 DecodedText(body.file, max_bytes=settings.csv.max_bytes, encoding=options.encoding or body.encoding),
-                columns=columns,
+                columns=column_mapping(options.column),
                 region=options.region,
                 delimiter=options.delimiter,
                 skip_lines=options.skip_lines,
@@ -173,8 +180,36 @@ async def import_users(
     return StreamingResponse(lines.pieces(), HTTPStatus.OK, _attachment("import-report.csv"), CSV)
 
 
+def with_fields(options: ImportOptions, fields: Sequence[tuple[str, str]]) -> ImportOptions:
+    """The options of the query and of a form's fields, which mean the same. Raises `RequestValidationError` for what a
+    query would be refused for, and for an option that is in both.
+    """
+    if not fields:
+        return options
+    given: dict[str, Any] = {}
+    faults: list[Any] = []
+    for name, text in fields:
+        if name in LISTS:
+            given.setdefault(name, []).append(text)
+        elif name in given:
+            faults.append({"type": "repeated", "loc": ("body", name), "msg": "is given more than once; give it once"})
+        given.setdefault(name, text)
+    in_both = sorted(given.keys() & options.model_fields_set)
+    faults += [
+        {"type": "repeated", "loc": ("body", name), "msg": "is in the query too; give it once"} for name in in_both
+    ]
+    try:
+        asked = ImportOptions.model_validate(given)
+    except ValidationError as refusal:
+        faults += [{**fault, "loc": ("body", *fault["loc"])} for fault in refusal.errors()]
+    if faults:
+        raise RequestValidationError(faults)
+    return asked.model_copy(update={name: getattr(options, name) for name in options.model_fields_set})
+
+
 async def _in_worker(request: Request, options: ImportOptions, jobs: UserImportJob) -> Response:
     async with csv_body(request) as body:
+        options = with_fields(options, body.fields)
         job = await jobs.start(
             body.file,
             columns=options.column,
@@ -201,7 +236,9 @@ async def _in_worker(request: Request, options: ImportOptions, jobs: UserImportJ
     responses={200: {"content": {"text/csv": {"schema": {"type": "string"}}}, "description": "A CSV file"}},
 )
 async def export_users(
+    request: Request,
     users: UserCsvServiceDep,
+    head: HeadOnlyDep,
     plain: Annotated[
         bool, Query(description="for programs: begin with the columns' names, without the line sep=,")
     ] = False,
@@ -210,6 +247,9 @@ async def export_users(
     commas. Cells that a spreadsheet would run begin with `'`, which an import of the file removes. A stream that broke
     off has no last chunk: count it as none.
     """
+    choose(request.headers, CSV_TYPE)
+    if head:
+        return StreamingResponse((), HTTPStatus.OK, _attachment("users.csv"), CSV)
     pieces = users.export(plain=plain)
     # Before the status is sent: a database that doesn't answer is a 503, and no file of one line.
     first = await anext(pieces)
@@ -224,7 +264,7 @@ async def _whole(first: str, rest: AsyncGenerator[str, None]) -> AsyncIterator[s
 
 
 def _attachment(name: str) -> dict[str, str]:
-    return {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
+    return {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store", "Vary": "Accept"}
 
 
 class _ReportFile:

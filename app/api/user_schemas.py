@@ -20,6 +20,7 @@ from domain import Role, User, UserChanges, UserStatus
 from domain.contact_key import contact_key
 from domain.errors import Unacceptable
 from domain.phone_number import searched_phone
+from domain.search_key import search_key
 from repositories import UserFilter
 
 
@@ -62,6 +63,13 @@ def _phone(value: str) -> str:
         raise ValueError(refusal.reason) from None
 
 
+def _findable(value: str) -> str:
+    if not search_key(value):
+        msg = "holds nothing that a name could be found by"
+        raise ValueError(msg)
+    return value
+
+
 SearchText = Annotated[str, Field(min_length=1, max_length=254), AfterValidator(storable)]
 
 
@@ -72,7 +80,9 @@ class UserList(BaseModel):
 
     email: SearchText | None = Field(default=None, description="the whole address, in any spelling of it")
     phone: Annotated[SearchText, AfterValidator(_phone)] | None = Field(default=None, description="E.164")
-    name: SearchText | None = Field(default=None, description="part of the display name")
+    name: Annotated[SearchText, AfterValidator(_findable)] | None = Field(
+        default=None, description="part of the display name, in any case and accents"
+    )
     status: UserStatus | None = None
     created_after: Annotated[AwareDatetime, AfterValidator(_utc)] | None = None
     sort: UserSort = UserSort.CREATED_AT_DESC

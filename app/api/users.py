@@ -1,21 +1,23 @@
 """`/v1/users`. Who may call what is in `app.api.access`."""
 
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
 from app.api.dependencies import ActingUserDep, AuditServiceDep, UserServiceDep
-from app.api.etag import ExpectedVersionDep, etag
+from app.api.etag import Precondition, PreconditionDep, etag
 from app.api.history import HistoryBody, HistoryQuery
 from app.api.idempotency import UserCreationDep
 from app.api.identifiers import UserId
+from app.api.media_type import JsonRoute
 from app.api.user_schemas import NewUser, UserBody, UserList, UserPageBody, UserPatch
 from domain import User
 from domain.errors import NotAllowed
 from services import UserService
 
-router = APIRouter(prefix="/users", tags=["users"])
+router = APIRouter(prefix="/users", tags=["users"], route_class=JsonRoute)
 
 
 @router.post("", status_code=HTTPStatus.CREATED)
@@ -67,34 +69,37 @@ async def update_user(
     body: UserPatch,
     acting: ActingUserDep,
     users: UserServiceDep,
-    version: ExpectedVersionDep,
+    condition: PreconditionDep,
     response: Response,
 ) -> UserBody:
     """Change some fields. `role` and `status` are for admins. Needs If-Match."""
-    return await change(user_id, body, acting, users, version, response)
+    return await change(user_id, body, acting, users, condition, response)
 
 
 @router.delete("/{user_id}", status_code=HTTPStatus.NO_CONTENT, response_class=Response)
-async def delete_user(user_id: UserId, users: UserServiceDep, version: ExpectedVersionDep) -> Response:
+async def delete_user(user_id: UserId, users: UserServiceDep, condition: PreconditionDep) -> Response:
     """Soft-delete an account: it keeps its e-mail address and phone number until it is purged. Needs If-Match."""
+    version = await condition.version(partial(users.get, user_id))
     user = await users.delete(user_id, version=version)
     return Response(status_code=HTTPStatus.NO_CONTENT, headers={"ETag": etag(user.version)})
 
 
 @router.post("/{user_id}/restore")
 async def restore_user(
-    user_id: UserId, users: UserServiceDep, version: ExpectedVersionDep, response: Response
+    user_id: UserId, users: UserServiceDep, condition: PreconditionDep, response: Response
 ) -> UserBody:
     """Undo a soft delete. Needs If-Match."""
+    version = await condition.version(partial(users.get, user_id, include_deleted=True))
     return user_body(await users.restore(user_id, version=version), response)
 
 
 async def change(
-    user_id: int, body: UserPatch, acting: User, users: UserService, version: int | None, response: Response
+    user_id: int, body: UserPatch, acting: User, users: UserService, condition: Precondition, response: Response
 ) -> UserBody:
     """What both addresses of an account do on PATCH. Raises `NotAllowed` for what only admins may change."""
     if body.administrative and not acting.admin:
         raise NotAllowed
+    version = await condition.version(partial(users.get, user_id))
     return user_body(await users.update(user_id, body.changes(), version=version), response)
 
 

@@ -34,7 +34,7 @@ async function listen(token) {
   while (!mine.signal.aborted) {
     try {
       // Not EventSource: that can send no header, and a token in an address is in every log.
-      const answer = await fetch("/v1/monitor/feed", { headers: { Authorization: `Bearer ${token}` }, signal: mine.signal });
+      const answer = await fetch("v1/monitor/feed", { headers: { Authorization: `Bearer ${token}` }, signal: mine.signal });
       if (answer.status === 401 || answer.status === 403) return refuse(answer.status);
       if (!answer.ok) throw new Error(`status ${answer.status}`);
       show();

@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx2
 import pytest
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.routing import iter_route_contexts
 
 from app.api import create_app
@@ -16,9 +16,10 @@ from domain import SYSTEM, acting_as
 from settings import Settings
 from tests.app.api.conftest import SignIn
 from tests.app.api.problem_document import assert_problem
+from tests.fakes import over_fakes
 
-FRAMEWORK = {"GET /docs/oauth2-redirect", "HEAD /docs", "HEAD /docs/oauth2-redirect", "HEAD /openapi.json"}
-"""Pages of the docs that hold nothing."""
+FRAMEWORK = {"HEAD /openapi.json"}
+"""What the framework adds to a route of ours."""
 
 
 def routes(app: FastAPI) -> set[str]:
@@ -78,7 +79,9 @@ def test_what_anyone_may_call_is_this_and_nothing_else() -> None:
 
 
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
-async def test_a_route_without_a_line_answers_nobody(app: FastAPI, client: httpx2.AsyncClient) -> None:
+async def test_a_route_without_a_line_is_named_in_the_log_and_answers_nobody(
+    app: FastAPI, client: httpx2.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
     async def forgotten() -> str:
         pytest.fail("it has no line")
 
@@ -87,6 +90,42 @@ async def test_a_route_without_a_line_answers_nobody(app: FastAPI, client: httpx
     for headers in ({}, {"Authorization": ""}):
         assert_problem(await client.get("/forgotten", headers=headers), 403, "not_allowed")
     assert_problem(await client.get("/v1/forgotten"), 403, "not_allowed")
+    for line in ("GET /forgotten", "GET /v1/forgotten"):
+        assert any(record.message.startswith(f"{line} answers nobody") for record in caplog.records)
+
+
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+async def test_a_route_is_not_covered_by_the_line_of_another_that_its_requests_fit(
+    app: FastAPI, client: httpx2.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An address of /v1/users/{user_id}, and a method of it that has no line."""
+
+    async def forgotten() -> str:
+        pytest.fail("it has no line")
+
+    router = APIRouter()
+    router.add_api_route("/{user_id}", forgotten, methods=["PUT"])
+    router.add_api_route("/search", forgotten)
+    app.include_router(router, prefix="/v1/users")
+    # Routes that come first, as those of an application that adds its own before ours.
+    app.router.routes.insert(0, app.router.routes.pop())
+    for line in ("PUT /v1/users/1", "GET /v1/users/search"):
+        method, _, path = line.partition(" ")
+        assert_problem(await client.request(method, path), 403, "not_allowed")
+    for line in ("PUT /v1/users/{user_id}", "GET /v1/users/search"):
+        assert any(record.message.startswith(f"{line} answers nobody") for record in caplog.records)
+    access_table(app).add("PUT /v1/users/{id}", Access.ADMIN)
+    assert "PUT" in (await client.options("/v1/users/1")).headers["allow"]
+
+
+async def test_routes_without_a_line_are_named_as_the_application_starts(caplog: pytest.LogCaptureFixture) -> None:
+    container, _ = over_fakes()
+    app = create_app(container)
+    app.add_api_route("/v1/forgotten", lambda: None)
+    async with app.router.lifespan_context(app):
+        named = [record.message for record in caplog.records if "answers nobody" in record.message]
+    assert len(named) == 1
+    assert named[0].startswith("GET /v1/forgotten")
 
 
 def request_for(line: str, user_id: int) -> tuple[str, str, dict[str, Any] | None]:

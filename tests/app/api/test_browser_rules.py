@@ -43,13 +43,15 @@ async def test_every_answer_has_security_headers() -> None:
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert answer.headers["x-frame-options"] == "DENY"
         assert answer.headers["referrer-policy"] == "no-referrer"
-        assert answer.headers["cache-control"] == "no-store"
+        assert answer.headers["cache-control"] == ("no-cache" if answer is answers[3] else "no-store")
         assert "default-src 'none'" in answer.headers["content-security-policy"]
         assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
         assert "strict-transport-security" not in answer.headers, "over plain HTTP it would be ignored"
         assert "server" not in answer.headers
     scripted = [answer for answer in answers if "script-src" in answer.headers["content-security-policy"]]
     assert scripted == [answers[3]], "the docs alone run a script"
+    assert "unsafe" not in answers[3].headers["content-security-policy"]
+    assert "http" not in answers[3].headers["content-security-policy"], "nobody else's server is asked"
 
 
 async def test_over_tls_browsers_are_told_to_stay_there() -> None:
@@ -104,6 +106,24 @@ async def test_pages_of_listed_origins_may_call_and_no_others() -> None:
         ):  # fmt: skip
             for refused in (await preflight(client, origin), await client.get("/v1/users", headers={"Origin": origin})):
                 assert "access-control-allow-origin" not in refused.headers, origin
+
+
+async def test_a_page_of_a_listed_origin_may_send_and_read_every_header_that_is_documented() -> None:
+    async with client_with(http={"cors_origins": (ORIGIN,)}) as client:
+        for name in ("Prefer", "If-None-Match", "If-Match", "Idempotency-Key", "X-Request-ID", "Authorization"):
+            for method in ("GET", "HEAD", "POST", "PATCH", "DELETE"):
+                asked = {"Access-Control-Request-Method": method, "Access-Control-Request-Headers": name}
+                answer = await client.options("/v1/users", headers={"Origin": ORIGIN, **asked})
+                assert answer.status_code == 200, (name, method)
+                assert name.lower() in answer.headers["access-control-allow-headers"].lower()
+                assert answer.headers["vary"].startswith("Origin")
+        unknown = {"Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "X-Unknown"}
+        assert (await client.options("/v1/users", headers={"Origin": ORIGIN, **unknown})).status_code == 400
+        answer = await client.get("/health/live", headers={"Origin": ORIGIN})
+        exposed = {name.strip() for name in answer.headers["access-control-expose-headers"].split(",")}
+        assert exposed >= {"Content-Disposition", "Preference-Applied", "ETag", "Link", "Location", "Retry-After"}
+        assert exposed >= {"X-Request-ID", "Allow", "Accept-Patch"}
+        assert answer.headers["vary"] == "Origin"
 
 
 async def test_credentials_are_allowed_where_it_is_said() -> None:

@@ -1,0 +1,44 @@
+"""The query as people type it."""
+
+import re
+from collections import Counter
+from typing import Final
+from urllib.parse import unquote_to_bytes
+
+from fastapi.exceptions import RequestValidationError
+from starlette.requests import HTTPConnection
+
+PLUS_MEANT: Final = re.compile(rb"\+")
+OFFSET_MEANT: Final = re.compile(rb"\+(?=[0-9]{2}(?::|%3[Aa])?[0-9]{2}$)")
+LITERAL_PLUS: Final = {b"email": PLUS_MEANT, b"created_after": OFFSET_MEANT}
+"""Where a `+` that isn't percent-encoded is one, by parameter: an address has no blank, and an offset begins with a
+sign. Elsewhere, as in a name, it is a blank, as forms send it. A number's is put back by its schema.
+"""
+LISTS: Final = frozenset({"column", "drop_invalid"})
+"""Parameters that may be given more than once."""
+
+
+def with_literal_plus(query: bytes) -> bytes:
+    """The query with a `+` percent-encoded wherever it is meant."""
+    if b"+" not in query:
+        return query
+    parts = query.split(b"&")
+    for place, part in enumerate(parts):
+        name, _, value = part.partition(b"=")
+        meant = LITERAL_PLUS.get(unquote_to_bytes(name))
+        if meant is not None:
+            parts[place] = name + b"=" + meant.sub(b"%2B", value)
+    return b"&".join(parts)
+
+
+async def each_once(connection: HTTPConnection) -> None:
+    """Raises `RequestValidationError` for a parameter that is given twice: one of the two would count for nothing."""
+    given = Counter(name for name, _ in connection.query_params.multi_items())
+    repeated = [name for name, times in given.items() if times > 1 and name not in LISTS]
+    if repeated:
+        raise RequestValidationError(
+            [
+                {"type": "repeated", "loc": ("query", name), "msg": "is given more than once; give it once"}
+                for name in repeated
+            ]
+        )
