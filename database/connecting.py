@@ -4,10 +4,11 @@ import asyncio
 from collections.abc import Coroutine
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import Any, Final
 
 import anyio
-from sqlalchemy import URL, event
+from sqlalchemy import URL, Engine, event
 from sqlalchemy.exc import DBAPIError, InvalidRequestError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.util import await_only, greenlet_spawn
@@ -37,7 +38,7 @@ def name_connect_failures(engine: AsyncEngine) -> None:
         try:
             return await_only(_or_not_at_all(connecting, unwanted))
         except (OSError, TimeoutError, dialect.loaded_dbapi.Error) as error:
-            target = getattr(engine.pool, "target", "") or address(engine.url)
+            target = in_force(listening)
             mode = options.get("ssl", "dsn" in options or None)
             raise unavailable(error, target, tls_demanded=mode not in {None, "disable", "allow", "prefer"}) from None
 
@@ -87,3 +88,9 @@ def address(url: URL) -> str:
         return (url.database or "").removeprefix("file:")
     hosts = [f"{host}{f':{port}' if port and not host.startswith('/') else ''}" for host, port in places(url)]
     return f"{','.join(hosts) or url.query.get('unix_socket', 'localhost')}/{url.database or ''}"
+
+
+def in_force(engine: Engine) -> str:
+    """Where an engine's database is: what its pool was told, or its URL's; the file's whole path."""
+    where = getattr(engine.pool, "target", "") or address(engine.url)
+    return str(Path(where).absolute()) if engine.dialect.name == "sqlite" else where

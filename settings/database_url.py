@@ -52,7 +52,7 @@ def async_url(text: str | URL) -> URL:
         parts = of_url(text)
     database = SPELLINGS.get(parts.backend, parts.backend)
     if database not in DRIVERS:
-        msg = f"unknown database before '://'; use one of: {', '.join(DRIVERS)}"
+        msg = f"unknown database '{parts.backend}'; use one of: {', '.join(DRIVERS)}"
         raise ValueError(msg)
     if database == "sqlite":
         return sqlite_url.sqlite_url(
