@@ -21,6 +21,7 @@ from database.direct_statement import Answer
 from database.errors import SecondWriterImpossible, TransactionTimeout
 from database.isolation import isolation_level
 from database.lone_statement import send_alone
+from database.misuse import CalledFirst, EnteredByAsyncWith
 from database.place import calling_place, calling_stack
 from database.session import ProvidedSession, SessionProvider
 from database.session_factory import SessionFactory
@@ -31,11 +32,13 @@ from database.unit import Unit
 T = TypeVar("T")
 
 
-class EngineSessionProvider:
+class EngineSessionProvider(CalledFirst):
     """Inside a transaction of the same container it gives the ambient session, and leaves it open. Outside, the block
     is a unit of its own: BEGIN with the first statement, COMMIT at its normal end, ROLLBACK and the exception unchanged
     otherwise.
     """
+
+    called = "session_provider"
 
     def __init__(self, factory: SessionFactory) -> None:
         self.factory = factory
@@ -99,7 +102,7 @@ class EngineSessionProvider:
             raise SecondWriterImpossible(writer.place)
 
 
-class _SessionBlock(AbstractAsyncContextManager[AsyncSession]):
+class _SessionBlock(EnteredByAsyncWith, AbstractAsyncContextManager[AsyncSession]):
     """Decides on entry whether it joins. A class for the same reason as `UnitBlock`."""
 
     def __init__(self, provider: EngineSessionProvider, *, autoflush: bool, read_only: bool) -> None:

@@ -6,7 +6,7 @@ insert, an INSERT or UPDATE construct.
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlalchemy import BigInteger, Integer, MetaData, literal_column
 from sqlalchemy.engine.default import DefaultExecutionContext
@@ -26,6 +26,9 @@ ID_GENERATOR = "gatehouse_id_generator"
 class Base(DeclarativeBase):
     """Registry and metadata of every table. Constraints are named by rule, so that errors can name them."""
 
+    __shown__: ClassVar[tuple[str, ...]] = ("id", "version")
+    """The columns in the repr, which ends up in logs: none that is secret, or about a person."""
+
     metadata = MetaData(
         naming_convention={
             "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -35,6 +38,16 @@ class Base(DeclarativeBase):
             "pk": "pk_%(table_name)s",
         }
     )
+
+    def __repr__(self) -> str:
+        """What is known without the database, whatever state the instance is in."""
+        known = self.__dict__
+        shown = ", ".join(f"{name}={_plain(known[name])}" for name in self.__shown__ if name in known)
+        return f"{type(self).__name__}({shown})"
+
+
+def _plain(value: Any) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value) if isinstance(value, str) else repr(value)
 
 
 refuse_lazy_loads(Base)

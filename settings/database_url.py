@@ -10,7 +10,7 @@ from typing import Final
 from sqlalchemy import URL
 
 from settings import mysql_parameters, postgresql_parameters, sqlite_url, url_parameters
-from settings.url_text import UrlText, cleaned, of_url, parameters_of, taken_apart
+from settings.url_text import UrlText, cleaned, of_url, parameters_of, refuse, taken_apart
 
 DRIVERS: Final = {
     "postgresql": "asyncpg",
@@ -48,8 +48,10 @@ def async_url(text: str | URL) -> URL:
                 path, url_parameters.taken(parameters_of(query), sqlite_url.PARAMETERS, named=True)
             )
         parts = taken_apart(text)
-    else:
+    elif isinstance(text, URL):
         parts = of_url(text)
+    else:
+        refuse()
     database = SPELLINGS.get(parts.backend, parts.backend)
     if database not in DRIVERS:
         msg = f"unknown database '{parts.backend}'; use one of: {', '.join(DRIVERS)}"
@@ -79,13 +81,11 @@ def places(url: URL) -> list[tuple[str, int | None]]:
 def _of_server(parts: UrlText, database: str) -> URL:
     parameters = dict(parts.parameters)
     name = parameters.pop("dbname", parameters.pop("database", parts.database))
-    # An unknown name is repeated where it stands in a whole URL: elsewhere it may be the end of a password.
-    named = parts.username is not None
     places: tuple[tuple[str, int | None], ...] = parts.places
     if database == "postgresql":
         at = {one: parameters.pop(one) for one in ("host", "port") if one in parameters}
         taken = postgresql_parameters.settled(
-            parts, url_parameters.taken(parameters, postgresql_parameters.PARAMETERS, named=named) | at
+            parts, url_parameters.taken(parameters, postgresql_parameters.PARAMETERS, named=parts.named) | at
         )
         if "host" in taken:
             places = ()
@@ -103,7 +103,7 @@ def _of_server(parts: UrlText, database: str) -> URL:
             url_parameters.taken(
                 {one.replace("-", "_"): value for one, value in parameters.items()},
                 mysql_parameters.PARAMETERS,
-                named=named,
+                named=parts.named,
             )
         )
     if len(places) > 1:

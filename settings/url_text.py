@@ -43,6 +43,10 @@ class UrlText:
     places: tuple[tuple[str, int | None], ...]
     database: str | None
     parameters: dict[str, str]
+    named: bool
+    """Whether the name of an unknown parameter may be repeated. Without a password in its usual place it may be the end
+    of one.
+    """
 
     @property
     def backend(self) -> str:
@@ -81,6 +85,7 @@ def taken_apart(text: str) -> UrlText:
         tuple(_place(one) for one in parts["places"].split(",")) if parts["places"] else (),
         decoded(parts["database"]) if parts["database"] else None,
         parameters,
+        named=bool(credentials) and not moved,
     )
 
 
@@ -96,6 +101,7 @@ def of_url(url: URL) -> UrlText:
         places,
         url.database,
         parameters,
+        named=True,
     )
 
 

@@ -1,27 +1,43 @@
 """usable_besides: settings in which what can't be used is left at its default, for who looks for further faults."""
 
+import os
 import secrets
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from pydantic import BaseModel
+from sqlalchemy import URL
 
 from settings.errors import SettingsError
 from settings.settings import PREFIX, Settings
 
 
 def usable_besides(error: SettingsError) -> Settings | None:
-    """The settings with the default of each variable that the error names, or None where that doesn't help. A `.env`
-    with names that are no setting is left out whole.
+    """The settings with the default of each variable that the error names, or None where that doesn't help. A variable
+    that is no setting is passed over; a `.env` that has one is left out whole.
     """
     given: dict[str, Any] = {}
+    strangers: list[str] = []
     for problem in error.problems:
-        path = problem.variable.removeprefix(PREFIX).lower().split("__")
-        if not _put_default(given, path):
-            given["_env_file"] = None
-    with suppress(SettingsError):
+        if not _put_default(given, problem.variable.removeprefix(PREFIX).lower().split("__")):
+            found = [name for name in os.environ if name.upper() == problem.variable]
+            strangers += found
+            if not found:
+                given["_env_file"] = None
+    with suppress(SettingsError), _without(strangers):
         return Settings(**given)
     return None
+
+
+@contextmanager
+def _without(names: list[str]) -> Iterator[None]:
+    """The environment without these variables, for the length of the block."""
+    kept = {name: os.environ.pop(name) for name in names}
+    try:
+        yield
+    finally:
+        os.environ.update(kept)
 
 
 def _put_default(given: dict[str, Any], path: list[str]) -> bool:
@@ -37,5 +53,7 @@ def _put_default(given: dict[str, Any], path: list[str]) -> bool:
         return False
     default = field.get_default(call_default_factory=True)
     # Production has no default key: nobody is to take this one for it.
+    if isinstance(default, URL):
+        default = default.render_as_string(hide_password=False)  # pydantic-settings takes it for a plain tuple
     given[path[-1]] = secrets.token_hex(32) if path == ["secret_key"] else default
     return True

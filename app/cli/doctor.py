@@ -18,6 +18,7 @@ from containers import Container, running
 from database.errors import DatabaseError, DatabaseUnavailable
 from database.server import ServerFacts
 from settings import Environment, Settings, SettingsError
+from settings.origin import variables
 from settings.settings import PREFIX
 from settings.usable import usable_besides
 
@@ -67,7 +68,8 @@ async def _all(given: Container | None, processes: int, workers: int) -> list[Fi
         if found is None:
             return findings
         settings, container = found, Container(settings=found)
-        unusable = frozenset(problem.variable.removeprefix(PREFIX).partition("__")[0] for problem in error.problems)
+        known = {problem.variable for problem in error.problems} & set(variables())
+        unusable = frozenset(variable.removeprefix(PREFIX).partition("__")[0] for variable in known)
     else:
         findings.append(ok("settings", f"all can be used ({settings.environment})"))
     configure_logs(settings)
