@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from rich.console import Console
 from rich.table import Table
@@ -13,6 +13,8 @@ from rich.text import Text
 
 from domain import User
 
+NATURAL: Final = 100_000
+"""Columns of a terminal in which everything has room: to measure by."""
 USER_COLUMNS = ("id", "email", "phone", "display_name", "role", "status", "created_at", "deleted_at")
 
 
@@ -47,7 +49,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> No
         table = Table(*(columns[index] for index in kept), header_style="" if plain else "bold")
         for line in cells:
             table.add_row(*(Text(line[index]) for index in kept))
-        if console.measure(table).maximum <= console.width:
+        if console.measure(table, options=console.options.update(width=NATURAL)).maximum <= console.width:
             console.print(table)
             return
     _print_paragraphs(columns, cells)
