@@ -1,6 +1,7 @@
 """What is typed instead of the right block, or the right end, says what to write."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import inspect
@@ -25,11 +26,12 @@ async def test_a_provider_that_is_not_called_names_the_call(container: Container
 
 
 async def test_a_block_is_entered_by_async_with_alone(container: Container) -> None:
-    for block in (container.transaction()(), container.session_provider()()):
-        with pytest.raises(TypeError, match="write `async with`"), block:  # type: ignore[attr-defined]
+    blocks: tuple[Any, ...] = (container.transaction()(), container.session_provider()())
+    for block in blocks:
+        with pytest.raises(TypeError, match="write `async with`"), block:
             pass
         with pytest.raises(TypeError, match="write `async with`"):
-            await block  # type: ignore[misc]
+            await block
 
 
 async def test_ending_a_transaction_by_hand_names_its_block(container: Container) -> None:
