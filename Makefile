@@ -56,6 +56,7 @@ LOCK := --universal --generate-hashes --no-annotate --python-version 3.11 --cust
 
 .venv/.tools: requirements/tools.txt
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Gatehouse needs Python 3.11 or newer; say which with PYTHON=…")'
+	@echo "Making the environment .venv (once; a minute or so) …" >&2
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/tools.txt
 	@touch $@

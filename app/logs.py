@@ -6,6 +6,7 @@ variables, as those hold values.
 
 import asyncio
 import logging
+import os
 import sys
 from collections.abc import MutableMapping
 from contextlib import suppress
@@ -42,7 +43,10 @@ def configure_logs(settings: Settings) -> None:
         shared.append(structlog.stdlib.ExtraAdder(allow={"sql"}))
     if settings.log_format is LogFormat.CONSOLE:
         last = [
-            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)
+            structlog.dev.ConsoleRenderer(
+                colors=sys.stderr.isatty() and not os.environ.get("NO_COLOR"),
+                exception_formatter=structlog.dev.plain_traceback,
+            )
         ]
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(

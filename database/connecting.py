@@ -1,20 +1,22 @@
 """Opening connections: what can't be reached gets its name here."""
 
 import asyncio
-import os
 from collections.abc import Coroutine
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import Any, Final
 
 import anyio
-from sqlalchemy import URL, event
+from sqlalchemy import URL, Engine, event
 from sqlalchemy.exc import DBAPIError, InvalidRequestError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.util import await_only, greenlet_spawn
 
 from database import sqlite, sqlite_thread
 from database.errors import DatabaseUnavailable, DriverError
+from database.unreachable import cause
+from settings.database_url import places
 
 GRACE: Final = 0.1
 """Seconds that opening a connection may go on when nobody wants it any more."""
@@ -22,12 +24,12 @@ GRACE: Final = 0.1
 
 def name_connect_failures(engine: AsyncEngine) -> None:
     """Have a connection that can't be made raise `DatabaseUnavailable`, whatever the driver raises."""
-    target = engine.sync_engine
+    listening = engine.sync_engine
     unwanted: set[asyncio.Task[Any]] = set()
 
     # Last of the listeners, as it makes the connection; drivers raise OSError and errors of their own here,
     # most of which SQLAlchemy passes on untranslated.
-    @event.listens_for(target, "do_connect")
+    @event.listens_for(listening, "do_connect")
     def connect(dialect: Any, _record: Any, arguments: list[Any], options: dict[str, Any]) -> Any:
         if dialect.name == "sqlite":
             sqlite.make_folder(arguments)
@@ -36,7 +38,9 @@ def name_connect_failures(engine: AsyncEngine) -> None:
         try:
             return await_only(_or_not_at_all(connecting, unwanted))
         except (OSError, TimeoutError, dialect.loaded_dbapi.Error) as error:
-            raise unavailable(error, address(engine.url)) from None
+            target = in_force(listening)
+            mode = options.get("ssl", "dsn" in options or None)
+            raise unavailable(error, target, tls_demanded=mode not in {None, "disable", "allow", "prefer"}) from None
 
 
 async def _or_not_at_all(connecting: Coroutine[Any, Any, Any], unwanted: "set[asyncio.Task[Any]]") -> Any:
@@ -72,23 +76,21 @@ def set_up_errors(dbapi: Any) -> tuple[type[BaseException], ...]:
     )
 
 
-def unavailable(error: BaseException, target: str) -> DatabaseUnavailable:
+def unavailable(error: BaseException, target: str, *, tls_demanded: bool = True) -> DatabaseUnavailable:
     """What a connection that was not to be had is called."""
-    return DatabaseUnavailable(_reason(error), target)
-
-
-def _reason(error: BaseException) -> str:
-    if isinstance(error, DBAPIError) and error.orig is not None:
-        error = error.orig
-    if isinstance(error, TimeoutError):
-        return "no answer in time"
-    if isinstance(error, OSError):
-        return os.strerror(error.errno).lower() if error.errno else type(error).__name__
-    return str(error.args[0]) if error.args else type(error).__name__
+    reason, fix = cause(error, tls_demanded=tls_demanded)
+    return DatabaseUnavailable(reason, target, fix)
 
 
 def address(url: URL) -> str:
     """Where the database is, without credentials: `host:port/name`, or SQLite's file."""
     if url.get_backend_name() == "sqlite":
-        return url.database or ""
-    return f"{url.host or 'localhost'}{f':{url.port}' if url.port else ''}/{url.database or ''}"
+        return (url.database or "").removeprefix("file:")
+    hosts = [f"{host}{f':{port}' if port and not host.startswith('/') else ''}" for host, port in places(url)]
+    return f"{','.join(hosts) or url.query.get('unix_socket', 'localhost')}/{url.database or ''}"
+
+
+def in_force(engine: Engine) -> str:
+    """Where an engine's database is: what its pool was told, or its URL's; the file's whole path."""
+    where = getattr(engine.pool, "target", "") or address(engine.url)
+    return str(Path(where).absolute()) if engine.dialect.name == "sqlite" else where

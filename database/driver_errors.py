@@ -14,6 +14,7 @@ from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError, StatementError
 
 from database import mariadb_errors, outdated
+from database.connecting import in_force
 from database.errors import (
     CheckViolation,
     ConnectionLost,
@@ -75,6 +76,9 @@ def translate(context: ExceptionContext) -> BaseException | None:
         return context.original_exception if context.sqlalchemy_exception is not None else None
     if isinstance(context.sqlalchemy_exception, DBAPIError):
         error = _typed(context)
+        engine = getattr(context, "engine", None)
+        if isinstance(error, SchemaOutdated) and engine is not None:
+            error.target = in_force(engine)
         for link in _chain(context.original_exception):
             _forget_values(link, error)
         return error

@@ -6,7 +6,7 @@ from sqlalchemy.exc import NoSuchModuleError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from database import json_codec, mariadb, postgresql, sqlite
-from database.connecting import address
+from database.connecting import address, unavailable
 from database.disposal import Disposal
 from database.errors import DriverNotInstalled
 from database.events import install
@@ -22,7 +22,8 @@ EXTRAS = {"mysql": "mysql", "mariadb": "mysql", "oracle": "oracle"}
 def open_engine(settings: DatabaseSettings, lifetime: Lifetime) -> AsyncEngine:
     """An engine that the lifetime disposes of. Connects to nothing yet.
 
-    Raises `EngineNotStarted` outside `running()`, `DriverNotInstalled` naming the extra to install.
+    Raises `EngineNotStarted` outside `running()`, `DriverNotInstalled` naming the extra to install,
+    `DatabaseUnavailable` for a certificate of MariaDB that can't be read.
     """
     lifetime.require_open()
     engine = build_engine(settings)
@@ -41,7 +42,10 @@ def build_engine(settings: DatabaseSettings, **instead: Any) -> AsyncEngine:
     elif backend == "postgresql":
         arguments = postgresql.connect_args(settings)
     elif backend in mariadb.NAMES:
-        arguments = mariadb.connect_args(settings)
+        try:
+            arguments = mariadb.connect_args(settings)
+        except OSError as error:  # a certificate's file
+            raise unavailable(error, address(settings.url)) from None
     ours: dict[str, Any] = {
         "connect_args": arguments,
         "poolclass": Pool,
@@ -61,12 +65,16 @@ def build_engine(settings: DatabaseSettings, **instead: Any) -> AsyncEngine:
     }
     options = ours["execution_options"] | instead.pop("execution_options", {})
     try:
-        engine = create_async_engine(settings.url, **ours | instead | {"execution_options": options})
+        # Parameters of a server's URL are the driver's arguments by now; SQLAlchemy would hand them on as they are.
+        url = settings.url if backend == "sqlite" or not arguments else settings.url.set(query={})
+        engine = create_async_engine(url, **ours | instead | {"execution_options": options})
     except (ModuleNotFoundError, NoSuchModuleError) as error:
         driver = settings.url.get_driver_name()
         raise DriverNotInstalled(driver, EXTRAS.get(backend)) from error
     if isinstance(engine.pool, Pool):
-        engine.pool.target = address(engine.url)
+        engine.pool.target = address(settings.url)
+    if backend in mariadb.NAMES:
+        setattr(engine.sync_engine.dialect, mariadb.CONNECT_ARGUMENTS, arguments)
     ping_after_idle(engine, settings.ping_after_idle)
     install(engine)
     return engine

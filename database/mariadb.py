@@ -20,6 +20,7 @@ from sqlalchemy.schema import Table
 from sqlalchemy.types import LargeBinary
 from sqlalchemy.types import Text as TextType
 
+from database import mysql_url
 from database.postgresql import STATEMENT_TIMEOUT_OPTION
 from database.unbroken import close_unbroken
 from database.unit import HeldConnection, Unit, send_own
@@ -31,6 +32,8 @@ CLOSE_TIMEOUT: Final = 0.25
 """Seconds that a connection which is given up may keep its caller, its server being told to end the statement."""
 _LIMIT: Final = "gatehouse_max_statement_time"
 """Under this key a pooled connection remembers its bound, so that it is sent only when it changes."""
+CONNECT_ARGUMENTS: Final = "gatehouse_connect_args"
+"""Under this name an engine's dialect knows what its connections are opened with besides the URL."""
 _STRICT: Final = "STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION"
 _SESSION: Final = (
     "SET SESSION time_zone = '+00:00'",
@@ -47,13 +50,14 @@ def is_ours(dialect: Any) -> bool:
 
 def connect_args(settings: DatabaseSettings) -> dict[str, Any]:
     """Whole seconds are what the driver takes for connecting. Bytes are marked as such, or they would be read as
-    text.
+    text. What the URL asks for counts before our own.
     """
     return {
         "connect_timeout": math.ceil(settings.connect_timeout),
         "autocommit": True,
         "charset": "utf8mb4",
         "binary_prefix": True,
+        **mysql_url.arguments(settings.url),
     }
 
 
@@ -145,6 +149,7 @@ def _end_what_is_given_up(engine: AsyncEngine) -> None:
 
     async def kill(thread: int) -> None:
         _, options = dialect.create_connect_args(engine.url)
+        options |= getattr(dialect, CONNECT_ARGUMENTS, {})
         with suppress(OSError, dialect.loaded_dbapi.Error):  # the server is gone, or the thread
             connection = await dialect.loaded_dbapi.asyncmy.connect(**options)
             try:

@@ -9,6 +9,7 @@ from typing import Any, Final, TypeGuard
 import asyncpg
 from sqlalchemy import Connection
 
+from database import postgresql_url
 from database.unit import HeldConnection, Unit, send_own
 from settings import DatabaseSettings
 
@@ -23,16 +24,21 @@ BOUND_OPTION: Final = "gatehouse_bound"
 
 
 def connect_args(settings: DatabaseSettings) -> dict[str, Any]:
-    """A transaction pooler accepts no session settings and mixes up named statements: it gets neither."""
+    """What the URL asks for counts before our own. A transaction pooler accepts no session settings and mixes up named
+    statements: it gets neither, but for settings that the URL asks for.
+    """
     arguments: dict[str, Any] = {"timeout": settings.connect_timeout, "connection_class": HonestConnection}
+    asked, asked_settings = postgresql_url.arguments(settings.url)
+    arguments |= asked
     if settings.pooler == "pgbouncer":
         arguments["connection_class"] = PoolersConnection
-        return arguments | {"statement_cache_size": 0, "prepared_statement_cache_size": 0}
+        arguments |= {"statement_cache_size": 0, "prepared_statement_cache_size": 0}
+        return arguments | ({"server_settings": asked_settings} if asked_settings else {})
     arguments["connection_class"] = TellingConnection
     server_settings = {"application_name": "gatehouse", "timezone": "UTC"}
-    if settings.statement_timeout is not None:
+    if settings.statement_timeout is not None and "statement_timeout" not in asked_settings.get("options", ""):
         server_settings["statement_timeout"] = str(int(settings.statement_timeout * 1000))
-    return arguments | {"server_settings": server_settings}
+    return arguments | {"server_settings": server_settings | asked_settings}
 
 
 class HonestConnection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg has no types

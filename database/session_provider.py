@@ -22,6 +22,7 @@ from database.errors import SecondWriterImpossible, TransactionTimeout
 from database.isolation import isolation_level
 from database.leased_ids import LeasedIds
 from database.lone_statement import send_alone
+from database.misuse import CalledFirst, EnteredByAsyncWith
 from database.place import calling_place, calling_stack
 from database.session import ProvidedSession, SessionProvider
 from database.session_factory import SessionFactory
@@ -32,11 +33,13 @@ from database.unit import Unit
 T = TypeVar("T")
 
 
-class EngineSessionProvider:
+class EngineSessionProvider(CalledFirst):
     """Inside a transaction of the same container it gives the ambient session, and leaves it open. Outside, the block
     is a unit of its own: BEGIN with the first statement, COMMIT at its normal end, ROLLBACK and the exception unchanged
     otherwise.
     """
+
+    called = "session_provider"
 
     def __init__(self, factory: SessionFactory) -> None:
         self.factory = factory
@@ -100,7 +103,7 @@ class EngineSessionProvider:
             raise SecondWriterImpossible(writer.place)
 
 
-class _SessionBlock(AbstractAsyncContextManager[AsyncSession]):
+class _SessionBlock(EnteredByAsyncWith, AbstractAsyncContextManager[AsyncSession]):
     """Decides on entry whether it joins. A class for the same reason as `UnitBlock`."""
 
     def __init__(self, provider: EngineSessionProvider, *, autoflush: bool, read_only: bool) -> None:

@@ -11,11 +11,12 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from database.errors import NoActiveTransaction
+from database.misuse import EndedByItsBlock
 from database.outcome import Outcome
 from database.unit import Frame, Hook, Unit
 
 
-class Transaction:
+class Transaction(EndedByItsBlock):
     """A transaction, or a savepoint in one, inside its block. `session.info["transaction"]` is the transaction's.
 
     In a block that runs without a transaction `active` is False, and hooks and `set_rollback_only` raise

@@ -16,6 +16,7 @@ from database.errors import (
     TransactionRolledBack,
 )
 from database.isolation import isolation_level
+from database.misuse import CalledFirst, EnteredByAsyncWith
 from database.outcome import Outcome
 from database.place import calling_place, calling_stack
 from database.propagation import Propagation
@@ -28,10 +29,12 @@ WITHOUT = frozenset({Propagation.SUPPORTS, Propagation.NOT_SUPPORTED, Propagatio
 """Modes that, outside a transaction, run without one."""
 
 
-class TransactionProvider:
+class TransactionProvider(CalledFirst):
     """Over a session provider that isn't ours it enters that provider once and makes its session ambient; commit and
     rollback are that provider's exit, and isolation and timeout are ignored.
     """
+
+    called = "transaction"
 
     def __init__(self, session_provider: SessionProvider) -> None:
         self._session_provider = session_provider
@@ -135,7 +138,7 @@ class TransactionProvider:
         )
 
 
-class _Block(AbstractAsyncContextManager[Transaction]):
+class _Block(EnteredByAsyncWith, AbstractAsyncContextManager[Transaction]):
     """Decides on entry what it is."""
 
     def __init__(self, choose: Callable[[], AbstractAsyncContextManager[Transaction]]) -> None:

@@ -47,6 +47,7 @@ class AuditEntry(IdMixin, Base):
     """
 
     __tablename__ = "audit_entries"
+    __shown__ = ("id", "action", "record_type", "record_id", "record_version")
     __table_args__ = (Index("ix_audit_entries_record_id_id", "record_id", "id"),)
 
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utc_now)

@@ -13,6 +13,7 @@ class InboxMessage(Base):
     """A message that is done. Its id is the message's, so that there is one of each."""
 
     __tablename__ = "inbox_messages"
+    __shown__ = ("id", "topic", "done_at")
     __table_args__ = (Index("ix_inbox_messages_done_at", "done_at"),)
 
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)

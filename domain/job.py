@@ -28,6 +28,7 @@ class Job(ModelMixin, Base):
     """`progress` is for who asks; `position` is where the work goes on after an interruption."""
 
     __tablename__ = "jobs"
+    __shown__ = ("id", "kind", "status", "position", "finished_at")
 
     kind: Mapped[str] = mapped_column(String(50))
     status: Mapped[JobStatus] = mapped_column(
@@ -52,6 +53,7 @@ class JobFilePart(Base):
     """A piece of the file that a job works on. In the database, as a worker may be on another machine."""
 
     __tablename__ = "job_file_parts"
+    __shown__ = ("job_id", "number")
 
     job_id: Mapped[int] = mapped_column(
         BigInteger, ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True, autoincrement=False

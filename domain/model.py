@@ -6,7 +6,7 @@ insert, an INSERT or UPDATE construct.
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlalchemy import BigInteger, Integer, MetaData, literal_column
 from sqlalchemy.engine.default import DefaultExecutionContext
@@ -29,6 +29,9 @@ ID_GENERATOR = "gatehouse_id_generator"
 class Base(DeclarativeBase):
     """Registry and metadata of every table. Constraints are named by rule, so that errors can name them."""
 
+    __shown__: ClassVar[tuple[str, ...]] = ("id", "version")
+    """The columns in the repr, which ends up in logs: none that is secret, or about a person."""
+
     metadata = MetaData(
         naming_convention={
             "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -40,11 +43,18 @@ class Base(DeclarativeBase):
     )
 
     def __repr__(self) -> str:
-        """The model and its primary key, as far as they are known: a log line asks no database, and tells no value."""
-        state = instance_state(self)
-        keys = [state.mapper.get_property_by_column(column).key for column in state.mapper.primary_key]
-        known = [state.dict.get(key) for key in keys] if state.key is None else state.key[1]
-        return f"<{type(self).__name__} {', '.join(f'{key}={one!r}' for key, one in zip(keys, known, strict=False))}>"
+        """What is known without the database, whatever state the instance is in: no log line asks it."""
+        state, known = instance_state(self), self.__dict__
+        names = [state.mapper.get_property_by_column(column).key for column in state.mapper.primary_key]
+        if state.key is not None:
+            known = dict(zip(names, state.key[1], strict=False)) | known
+        names += [name for name in self.__shown__ if name not in names]
+        shown = ", ".join(f"{name}={_plain(known[name])}" for name in names if name in known)
+        return f"{type(self).__name__}({shown})"
+
+
+def _plain(value: Any) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value) if isinstance(value, str) else repr(value)
 
 
 refuse_lazy_loads(Base)

@@ -19,6 +19,7 @@ class OutboxMessage(ModelMixin, Base):
     """A message that isn't done: the row goes when its inbox row comes. `created_by` is who it is done for."""
 
     __tablename__ = "outbox_messages"
+    __shown__ = ("id", "topic", "publications", "attempts", "failed_at", "parked_at")
     __table_args__ = (Index("ix_outbox_messages_parked_at_due_at", "parked_at", "due_at"),)
 
     topic: Mapped[str] = mapped_column(String(100))

@@ -35,6 +35,7 @@ class Token(ModelMixin, Base):
     """A token's digest, whose it is, and how long it counts. One that was issued outside a login has no family."""
 
     __tablename__ = "tokens"
+    __shown__ = ("id", "user_id", "kind", "expires_at", "rotated_at", "revoked_at")
     __table_args__ = (UniqueConstraint("digest"),)
 
     user_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("users.id", ondelete="CASCADE"), index=True)

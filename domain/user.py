@@ -44,6 +44,7 @@ class User(Audited, ModelMixin, Base):
     """
 
     __tablename__ = "users"
+    __shown__ = ("id", "role", "status", "version", "deleted_at")
     __table_args__ = (
         UniqueConstraint("email_key"),
         UniqueConstraint("phone"),

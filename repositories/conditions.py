@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, ClassVar, Generic, NoReturn, Self, TypeVar
 
 from sqlalchemy import BindParameter, Select, bindparam, inspect, or_
 from sqlalchemy.types import TypeEngine
@@ -35,6 +35,21 @@ class Conditions(Generic[T]):
     model: type[T]
     include_deleted: bool = False
     conditions: tuple[Comparison | Expression, ...] = ()
+
+    ends: ClassVar[str] = ".all() or .first()"
+    """Words that run it, for whoever has forgotten them."""
+
+    def __await__(self) -> NoReturn:
+        raise TypeError(self._has_no_end("awaited"))
+
+    def __iter__(self) -> NoReturn:
+        raise TypeError(self._has_no_end("iterated"))
+
+    def __aiter__(self) -> NoReturn:
+        raise TypeError(self._has_no_end("iterated"))
+
+    def _has_no_end(self, used: str) -> str:
+        return f"a {type(self).__name__} is {used} before it has run; end it, and await that: `await …{self.ends}`."
 
     @property
     def entity(self) -> Any:

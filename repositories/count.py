@@ -31,6 +31,7 @@ class CountShape(NamedTuple):
 class Count(Conditions[T]):
     """Immutable; ends with `rows`, `column` or `distinct`, each an int. `.statement` is the one of `rows`."""
 
+    ends = ".rows()"
     sessions: Sessions = field(kw_only=True)
 
     @property

@@ -35,6 +35,7 @@ class Write(Conditions[T]):
     sessions: Sessions = field(kw_only=True)
     every_row: bool = False
 
+    ends = ".execute() or .returning()"
     unconditional: ClassVar[type[UnconditionalWrite]]
 
     def all_rows(self) -> Self:

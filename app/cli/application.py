@@ -9,6 +9,7 @@ import os
 import sys
 import threading
 from collections.abc import Sequence
+from typing import Annotated
 
 import typer
 from typer.main import get_command
@@ -17,6 +18,7 @@ from app.cli.errors import Terminated
 from app.cli.exit_codes import ExitCode
 from app.cli.interrupts import interrupts_kept
 from app.cli.menu import Menu
+from app.version import version
 
 application = typer.Typer(
     name="gatehouse",
@@ -28,8 +30,18 @@ application = typer.Typer(
 )
 
 
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"gatehouse {version()}")
+        raise typer.Exit
+
+
 @application.callback()
-def group() -> None:
+def group(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version, and stop.")
+    ] = False,
+) -> None:
     """The accounts service: server, worker, accounts, tokens, messages, schema."""
 
 
@@ -89,13 +101,16 @@ def _thread_failed(failure: threading.ExceptHookArgs) -> None:
 def _expected(error: Exception) -> bool:
     """Whether the error says all there is to say in one line."""
     # Imported here, as --help waits for none of it (docs/decisions/0045); where one was raised its module is there.
+    from app.cli.database_file import NoDatabaseFile  # noqa: PLC0415 - as below
+    from app.cli.listening import AddressUnusable  # noqa: PLC0415 - as below
     from database.errors import DatabaseError  # noqa: PLC0415 - as above
     from domain.errors import DomainError  # noqa: PLC0415 - as above
     from repositories.errors import RepositoryError  # noqa: PLC0415 - as above
     from services.csv_errors import CsvError  # noqa: PLC0415 - as above
     from settings.errors import SettingsError  # noqa: PLC0415 - as above
 
-    return isinstance(error, (DatabaseError, DomainError, RepositoryError, CsvError, SettingsError))
+    expected = (DatabaseError, DomainError, RepositoryError, CsvError, SettingsError, NoDatabaseFile, AddressUnusable)
+    return isinstance(error, expected)
 
 
 def _say(text: str) -> None:

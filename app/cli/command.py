@@ -9,6 +9,7 @@ from typing import Annotated, Any, Concatenate, ParamSpec
 
 import typer
 
+from app.cli.database_file import require_file
 from app.cli.signals import run_to_its_end
 from app.logs import configure_logs
 from containers import Container, running
@@ -20,9 +21,12 @@ Command = Callable[Concatenate[Container, P], Awaitable[int | None]]
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
-def container_command(application: typer.Typer, name: str) -> Callable[[Command[P]], Command[P]]:
+def container_command(
+    application: typer.Typer, name: str, *, makes_database: bool = False
+) -> Callable[[Command[P]], Command[P]]:
     """Register an async function as a command. Its first parameter is the container, which isn't an option; what it
-    returns is the exit code, None for done.
+    returns is the exit code, None for done. The file of an embedded database that isn't there is refused, unless the
+    command makes it.
     """
 
     def register(function: Command[P]) -> Command[P]:
@@ -31,7 +35,7 @@ def container_command(application: typer.Typer, name: str) -> Callable[[Command[
 
         def command(context: typer.Context, **arguments: Any) -> int | None:
             _require_text(arguments)
-            return run_to_its_end(_run(context.obj, function, arguments))
+            return run_to_its_end(_run(context.obj, function, arguments, makes_database=makes_database))
 
         parameter = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
         command.__signature__ = signature.replace(parameters=[parameter, *options])  # type: ignore[attr-defined]  # read by inspect
@@ -54,8 +58,17 @@ def _require_text(arguments: dict[str, Any]) -> None:
             raise typer.BadParameter(msg)
 
 
-async def _run(given: Container | None, function: Callable[..., Awaitable[int | None]], arguments: Any) -> int | None:
-    async with running(given) as container:
+async def _run(
+    given: Container | None,
+    function: Callable[..., Awaitable[int | None]],
+    arguments: Any,
+    *,
+    makes_database: bool,
+) -> int | None:
+    container = Container() if given is None else given
+    if not makes_database:
+        require_file(container)
+    async with running(container):
         configure_logs(container.settings())
         with acting_as(SYSTEM):
             return await function(container, **arguments)

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from app.cli.command import JsonFlag, container_command
+from app.cli.database_file import NoDatabaseFile, require_file
 from app.cli.exit_codes import ExitCode
 from app.cli.output import print_json, say
 from containers import Container
@@ -12,7 +13,7 @@ from containers import Container
 application = typer.Typer(no_args_is_help=True, help="The database schema.")
 
 
-@container_command(application, "upgrade")
+@container_command(application, "upgrade", makes_database=True)
 async def upgrade(
     container: Container, revision: Annotated[str, typer.Argument(help="How far.")] = "head", json: JsonFlag = False
 ) -> None:
@@ -47,11 +48,16 @@ async def revision(
     print_json({"path": str(path)}) if json else print(path)
 
 
-@container_command(application, "check")
+@container_command(application, "check", makes_database=True)
 async def check(container: Container, json: JsonFlag = False) -> int:
     """Compare the database with the newest revision and with the models. Exit code 4 when they differ."""
     schema = container.schema()
-    current = await schema.current()
+    try:
+        require_file(container)
+        current = await schema.current()
+    except NoDatabaseFile as error:
+        say(error.fact)
+        current = None
     differences = [str(difference) for difference in await schema.differences()] if current == schema.head else []
     healthy = current == schema.head and not differences
     if json:

@@ -10,14 +10,17 @@ import typer
 
 from app.cli.command import JsonFlag, container_command
 from app.cli.exit_codes import ExitCode
+from app.cli.listening import named
 from app.cli.output import print_json, say
 from app.cli.server import Server, told_by_signals
 from containers import Container
 from domain import Role, UserChanges
 from domain.errors import AlreadyTaken
+from settings import Environment, Settings
 
 application = typer.Typer(no_args_is_help=True, help="Demonstration.")
 
+CHOICES: Final = "PORT=NUMBER in the environment, such as: PORT=8001 make run"
 ADMIN: Final = "admin@example.com"
 PEOPLE: Final = (
     ("Ada Lovelace", "ada@example.com"),
@@ -34,26 +37,36 @@ PEOPLE: Final = (
 
 
 @container_command(application, "seed")
-async def seed(container: Container, json: JsonFlag = False) -> None:
-    """Create the demonstration accounts that aren't there yet."""
+async def seed(container: Container, json: JsonFlag = False) -> int:
+    """Create the demonstration accounts that aren't there yet. Refused in production."""
+    if _refused(container.settings()):
+        return ExitCode.FAILED
     created = await _seed(container)
     print_json({"created": created}) if json else say(f"demonstration accounts created: {created}")
+    return ExitCode.DONE
 
 
-@container_command(application, "run")
+@container_command(application, "run", makes_database=True)
 async def run(
     container: Container,
     check: Annotated[bool, typer.Option("--check", help="Ask the server for its first answers, and stop.")] = False,
 ) -> int:
-    """Migrate, seed, and serve; prints the addresses and, on the embedded database, a token for the demo admin."""
+    """Migrate, seed, and serve; prints the addresses and, on the embedded database, a token for the demo admin. Refused
+    in production.
+    """
     settings = container.settings()
+    if _refused(settings):
+        return ExitCode.FAILED
     await container.schema().upgrade()
     await _seed(container)
     secret = None
     if settings.database.embedded:
         admin = await container.user_service().find(ADMIN)
         _, secret = await container.auth_service().issue(admin.id)
-    with socket.create_server((settings.host, 0 if check else settings.port), reuse_port=False) as listener:
+    port = 0 if check else settings.port
+    with named(settings.host, port, CHOICES):
+        listener = socket.create_server((settings.host, port), reuse_port=False)
+    with listener:
         base = f"http://{settings.host}:{listener.getsockname()[1]}"
         server = Server(container)
         with told_by_signals(server.handle_exit):
@@ -70,6 +83,17 @@ async def run(
                 server.should_exit = True
                 await serving
     return ExitCode.DONE
+
+
+def _refused(settings: Settings) -> bool:
+    """Whether this is production, which the person is told then."""
+    if settings.environment is not Environment.PRODUCTION:
+        return False
+    say(
+        "error: the demonstration makes accounts that anybody knows, an admin's too, and this is production. "
+        "Serve with: gatehouse serve; or set GATEHOUSE_ENVIRONMENT=development"
+    )
+    return True
 
 
 async def _seed(container: Container) -> int:

@@ -9,15 +9,19 @@ import typer
 from app.cli import surroundings
 from app.cli.command import JsonFlag
 from app.cli.contact_check import stored_contacts
+from app.cli.database_file import NoDatabaseFile, require_file
 from app.cli.exit_codes import ExitCode
 from app.cli.finding import Finding, Verdict, fault, ok, warning
 from app.cli.output import print_json, print_table
 from app.cli.signals import run_to_its_end
 from app.logs import configure_logs
 from containers import Container, running
-from database.errors import DatabaseError
+from database.errors import DatabaseError, DatabaseUnavailable
 from database.server import ServerFacts
 from settings import Environment, Settings, SettingsError
+from settings.origin import variables
+from settings.settings import PREFIX
+from settings.usable import usable_besides
 
 application = typer.Typer()
 
@@ -55,21 +59,36 @@ def doctor(
 
 async def _all(given: Container | None, processes: int, workers: int) -> list[Finding]:
     findings = [surroundings.python(), *surroundings.variables()]
+    unusable: frozenset[str] = frozenset()
     try:
         container = Container() if given is None else given
         settings = container.settings()
     except SettingsError as error:
-        return [*findings, *surroundings.unreadable(error)]
+        findings += surroundings.unreadable(error)
+        found = usable_besides(error)
+        if found is None:
+            return findings
+        settings, container = found, Container(settings=found)
+        known = {problem.variable for problem in error.problems} & set(variables())
+        unusable = frozenset(variable.removeprefix(PREFIX).partition("__")[0] for variable in known)
+    else:
+        findings.append(ok("settings", f"all can be used ({settings.environment})"))
     configure_logs(settings)
-    findings += [ok("settings", f"all can be used ({settings.environment})"), surroundings.extras(settings)]
-    findings += [surroundings.database_url(settings)]
-    findings += [finding async for finding in _database(container, settings, processes + workers)]
-    findings += [await surroundings.broker(settings), *surroundings.secrets(settings)]
+    if "DATABASE" in unusable:
+        findings.append(warning("database", "not looked at, as its settings can't be used", "correct them first"))
+    else:
+        findings += [surroundings.extras(settings), surroundings.database_url(settings)]
+        findings += [finding async for finding in _database(container, settings, processes + workers)]
+    if "WORKER" not in unusable:
+        findings.append(await surroundings.broker(settings))
+    if "SECRET_KEY" not in unusable:
+        findings += surroundings.secrets(settings)
     return findings
 
 
 async def _database(container: Container, settings: Settings, processes: int) -> AsyncIterator[Finding]:
     try:
+        require_file(container)
         async with asyncio.timeout(ANSWERS_WITHIN), running(container):
             facts = await container.database_server().facts()
             schema = container.schema()
@@ -78,8 +97,20 @@ async def _database(container: Container, settings: Settings, processes: int) ->
     except TimeoutError:
         yield fault("database", f"no answer within {ANSWERS_WITHIN:g} s", "look at the server, and the way to it")
         return
+    except DatabaseUnavailable as error:
+        fix = f"{error.fix[0].lower()}{error.fix[1:]}" if error.fix else "start the database, or correct DATABASE_URL"
+        yield fault("database", error.fact, fix)
+        return
+    except NoDatabaseFile as error:
+        yield fault("database", error.fact, UPGRADE)
+        yield fault("migrations", "at nothing, as there is no file", UPGRADE)
+        return
     except DatabaseError as error:
         yield fault("database", str(error), "start the database, or correct DATABASE_URL")
+        return
+    except Exception as error:  # noqa: BLE001 - what comes after it is to be looked at all the same
+        fix = "correct DATABASE_URL; GATEHOUSE_DEBUG=1 gatehouse db check shows where it comes from"
+        yield fault("database", f"can't be looked at ({type(error).__name__})", fix)
         return
     yield ok("database", f"{facts.product} {facts.version} answers in {facts.round_trip * 1000:.1f} ms")
     if current != head:

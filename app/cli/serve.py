@@ -2,11 +2,12 @@
 
 import asyncio
 import socket
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from app.cli.exit_codes import ExitCode
+from app.cli.listening import named, require_free
 from app.cli.server import Server
 from app.cli.server_processes import ServerProcesses, listeners
 from app.logs import configure_logs
@@ -15,6 +16,8 @@ from containers import Container
 from settings import Settings
 
 application = typer.Typer()
+
+CHOICES: Final = "--port NUMBER, or PORT=NUMBER in the environment"
 
 
 @application.command("serve")
@@ -39,6 +42,8 @@ def serve(
         return _serve_by(workers, host, port, settings)
     if watcher is not None:
         end_with_parent(watcher)  # nobody else would tell it to stop
+    if listener is None:
+        require_free(host, port, CHOICES)
     server = Server(container, host=host, port=port)
     sockets = None if listener is None else [socket.socket(fileno=listener)]
     with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
@@ -47,7 +52,8 @@ def serve(
 
 
 def _serve_by(workers: int, host: str, port: int, settings: Settings) -> int:
-    sockets = listeners(host, port, workers)
+    with named(host, port, CHOICES):
+        sockets = listeners(host, port, workers)
     try:
         served = asyncio.run(ServerProcesses(settings, sockets).until_told())
     finally:

@@ -1,11 +1,9 @@
 """`gatehouse sessions top`: what the sessions of a running server do, as `/monitor` shows it, in the terminal."""
 
 import json as json_text
-import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from getpass import getpass
 from typing import Annotated, Any
 
 import typer
@@ -17,6 +15,7 @@ from rich.text import Text
 from app.cli.command import JsonFlag
 from app.cli.exit_codes import ExitCode
 from app.cli.output import print_json, say
+from app.cli.prompts import secret
 from containers import Container
 
 application = typer.Typer(no_args_is_help=True, help="Sessions of a running server.")
@@ -43,7 +42,7 @@ def top(
     if not base.startswith(("http://", "https://")):
         msg = "--url begins with http:// or https://"
         raise typer.BadParameter(msg)
-    token = getpass("access token: ", stream=sys.stderr) if sys.stdin.isatty() else sys.stdin.readline()
+    token = secret("access token")
     try:
         if once or json:
             seen = json_text.loads(_ask(base, "/v1/monitor", token).read())

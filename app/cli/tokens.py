@@ -9,6 +9,7 @@ import typer
 from app.cli.command import JsonFlag, container_command
 from app.cli.exit_codes import ExitCode
 from app.cli.output import print_json, say
+from app.cli.prompts import asking
 from containers import Container
 
 application = typer.Typer(no_args_is_help=True, help="Access tokens.")
@@ -39,7 +40,9 @@ async def revoke(container: Container, json: JsonFlag = False) -> int:
     """Refuse a token from now on. The token is read from stdin, as arguments are visible to others."""
     if sys.stdin.isatty():
         say("paste the token:")
-    if await container.auth_service().revoke(sys.stdin.readline().strip()):
+    with asking():
+        token = sys.stdin.readline().strip()
+    if await container.auth_service().revoke(token):
         print_json({"revoked": True}) if json else say("revoked")
         return ExitCode.DONE
     say("error: no such token, or it was revoked before")

@@ -1,7 +1,6 @@
 """`gatehouse users`: create, list, show, set-password, delete, restore, purge; for files see `app.cli.user_csv`,
 for `check` `app.cli.contact_check`."""
 
-import sys
 from typing import Annotated
 
 import typer
@@ -9,6 +8,7 @@ import typer
 from app.cli import contact_check, user_csv
 from app.cli.command import JsonFlag, container_command
 from app.cli.output import USER_COLUMNS, print_json, print_table, say, user_record
+from app.cli.prompts import confirm, secret
 from app.cli.region import Region
 from containers import Container
 from domain import Role, User, UserChanges, UserStatus
@@ -41,8 +41,8 @@ async def create(
         changes["phone"] = phone
     if display_name is not None:
         changes["display_name"] = display_name
-    secret = _password() if password else None
-    _print(await container.user_service().create(changes, password=secret, region=region), json)
+    given = secret("Password", twice=True) if password else None
+    _print(await container.user_service().create(changes, password=given, region=region), json)
 
 
 @container_command(application, "list")
@@ -94,7 +94,7 @@ async def show(
 async def set_password(container: Container, user: AnyUser, json: JsonFlag = False) -> None:
     """Set a new password and end every login of the account. Asks for it; not on a terminal, reads a line of stdin."""
     account = await container.user_service().find(user)
-    await container.auth_service().set_password(account.id, _password())
+    await container.auth_service().set_password(account.id, secret("Password", twice=True))
     if json:
         print_json({"password_set": str(account.id)})
     else:
@@ -125,8 +125,8 @@ async def purge(
     """Delete an account, deleted before or not, and its tokens for good. Nothing brings them back."""
     users = container.user_service()
     account = await users.find(user, include_deleted=True)
-    if not yes and sys.stdin.isatty():
-        typer.confirm(f"Purge account {account.id} ({account.email or account.phone})?", abort=True, err=True)
+    if not yes:
+        confirm(f"Purge account {account.id} ({account.email or account.phone})?")
     await users.purge(account.id)
     if json:
         print_json({"purged": str(account.id)})
@@ -141,9 +141,3 @@ user_csv.register(application)
 def _print(user: User, json: bool) -> None:
     record = user_record(user)
     print_json(record) if json else print_table(USER_COLUMNS, [record])
-
-
-def _password() -> str:
-    if sys.stdin.isatty():
-        return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True))
-    return sys.stdin.readline().rstrip("\r\n")

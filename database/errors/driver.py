@@ -82,7 +82,15 @@ class StatementOutdated(DriverError):
 
 
 class SchemaOutdated(DriverError):
-    """A statement names a table or column that the database doesn't have."""
+    """A statement names a table or column that the database doesn't have. `target` is that database, without
+    credentials; None where it isn't known.
+    """
+
+    target: str | None = None
 
     def __str__(self) -> str:
-        return f"{self.message}. Bring the schema up to date with: gatehouse db upgrade"
+        where = f" in the database in force, {self.target}" if self.target else ""
+        return (
+            f"{self.message}{where}. Bring the schema up to date with: gatehouse db upgrade; "
+            "or, should another database be meant, set DATABASE_URL."
+        )

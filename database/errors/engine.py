@@ -73,15 +73,23 @@ class Unavailable(DatabaseError):
 
 
 class DatabaseUnavailable(Unavailable):
-    """No connection can be made: refused, starting up, shutting down, unreachable, or credentials refused."""
+    """No connection can be made: refused, starting up, shutting down, unreachable, or credentials refused. `fix` says
+    what to do, and is empty where nobody knows.
+    """
 
-    def __init__(self, reason: str, target: str) -> None:
+    def __init__(self, reason: str, target: str, fix: str = "") -> None:
         self.reason = reason
         self.target = target
-        super().__init__(reason, target)
+        self.fix = fix
+        super().__init__(reason, target, fix)
+
+    @property
+    def fact(self) -> str:
+        """What is so, without the fix."""
+        return f"the database at {self.target} can't be reached: {self.reason}"
 
     def __str__(self) -> str:
-        return f"the database at {self.target} can't be reached: {self.reason}"
+        return f"{self.fact}. {self.fix}." if self.fix else self.fact
 
 
 class PoolTimeout(Unavailable):

@@ -42,7 +42,7 @@ class PrivatePostgresql:
     def __enter__(self) -> Self:
         home = Path(self._folder.name)
         home.chmod(0o755)
-        self._programs = find_binaries(home, self._user)
+        self._programs = self._binaries(home)
         self._data = home / "data"
         self._data.mkdir(mode=0o700)
         if self._user:
@@ -57,6 +57,9 @@ class PrivatePostgresql:
     ) -> None:
         self.stop("immediate")
         self._folder.cleanup()
+
+    def _binaries(self, home: Path) -> Path:
+        return find_binaries(home, self._user)
 
     def url(self, database: str = "postgres") -> str:
         """As settings take it."""

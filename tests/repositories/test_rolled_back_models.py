@@ -104,7 +104,7 @@ async def test_a_changed_key_is_the_old_one_again(
                 raise LookupError
         assert (berth.harbour, berth.number, berth.ship) == ("Oslo", 1, "Ada")
         assert inspect(berth).identity == ("Oslo", 1)
-        assert repr(berth) == "<Berth harbour='Oslo', number=1>"
+        assert repr(berth) == "Berth(harbour=Oslo, number=1)"
         found = await outer.session.get_one(Berth, key)
         assert (found is berth) is (propagation is Propagation.NESTED)
 

@@ -1,0 +1,40 @@
+"""The embedded database's file: made by the commands that make a schema, and by no other."""
+
+from pathlib import Path
+from urllib.parse import unquote
+
+from containers import Container
+from settings import Settings
+
+
+class NoDatabaseFile(Exception):
+    """The SQLite file in force isn't there."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        super().__init__(path)
+
+    @property
+    def fact(self) -> str:
+        """What is so, without the fix."""
+        return f"there is no database file {self.path}"
+
+    def __str__(self) -> str:
+        return f"{self.fact}. Make it with: gatehouse db upgrade, or name another with DATABASE_URL=sqlite:///PATH."
+
+
+def require_file(container: Container) -> None:
+    """Raises `NoDatabaseFile` where the container would open a SQLite file that isn't there, and so make it."""
+    if container.engine.last_overriding is not None or container.session_provider.last_overriding is not None:
+        return  # what it opens instead is its maker's
+    path = database_file(container.settings())
+    if path is not None and not path.exists():
+        raise NoDatabaseFile(path)
+
+
+def database_file(settings: Settings) -> Path | None:
+    """The embedded database's file; None on a server."""
+    name = settings.database.url.database
+    if not settings.database.embedded or not name:
+        return None
+    return Path(unquote(name.removeprefix("file:")) if name.startswith("file:") else name).absolute()
