@@ -35,11 +35,12 @@ from database.errors import (
     TransactionIsOurs,
     TransactionRolledBack,
 )
+from database.held_connection import OWN_OPTION
 from database.labels import check_labels
 from database.returned_connections import guard_pool, note_effect
 from database.statement_effects import Effect, belongs_to_block, effect_of
 from database.unbroken import close_unbroken
-from database.unit import OWN_OPTION, UNIT, Follower, Unit
+from database.unit import UNIT, Follower, Unit
 
 _SAVEPOINTS: Final = (SavepointClause, RollbackToSavepointClause, ReleaseSavepointClause)
 """What SQLAlchemy sends for `begin_nested`."""

@@ -4,7 +4,8 @@ import asyncio
 from typing import Any, Final
 
 from database import mariadb, postgresql, sqlite
-from database.unit import HeldConnection, Unit
+from database.held_connection import HeldConnection
+from database.unit import Unit
 
 GRACE: Final = 0.25
 """Seconds, where the engine says nothing else."""

@@ -21,9 +21,10 @@ from sqlalchemy.types import LargeBinary
 from sqlalchemy.types import Text as TextType
 
 from database import mysql_url
+from database.held_connection import HeldConnection, send_own
 from database.postgresql import STATEMENT_TIMEOUT_OPTION
 from database.unbroken import close_unbroken
-from database.unit import HeldConnection, Unit, send_own
+from database.unit import Unit
 from settings import DatabaseSettings
 
 NAMES: Final = frozenset({"mysql", "mariadb"})

@@ -10,7 +10,8 @@ import asyncpg
 from sqlalchemy import Connection
 
 from database import postgresql_url
-from database.unit import HeldConnection, Unit, send_own
+from database.held_connection import HeldConnection, send_own
+from database.unit import Unit
 from settings import DatabaseSettings
 
 CLOSE_TIMEOUT: Final = 0.25

@@ -11,7 +11,8 @@ from sqlalchemy.orm import Session
 from sqlalchemy.sql import visitors
 
 from database import mariadb, sqlite
-from database.unit import Unit, send_own
+from database.held_connection import send_own
+from database.unit import Unit
 
 SAVEPOINT: Final = "gatehouse_read_only"
 

@@ -15,8 +15,9 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from database.held_connection import HeldConnection, send_own
 from database.unbroken import close_unbroken
-from database.unit import HeldConnection, Unit, send_own
+from database.unit import Unit
 from settings import DatabaseSettings
 
 CLOSE_TIMEOUT: Final = 0.25

@@ -21,9 +21,10 @@ from database.outcome import Outcome
 from database.place import calling_place, calling_stack
 from database.propagation import Propagation
 from database.session import SessionProvider
-from database.session_provider import EngineSessionProvider, bounded, joined, one_writer, owner_of
+from database.session_provider import EngineSessionProvider, joined, owner_of
 from database.transaction import Transaction, ambient, innermost, leave, own_block, own_transaction
 from database.unit import Unit
+from database.unit_block import bounded, one_writer
 
 WITHOUT = frozenset({Propagation.SUPPORTS, Propagation.NOT_SUPPORTED, Propagation.NEVER})
 """Modes that, outside a transaction, run without one."""

@@ -12,45 +12,19 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
-from sqlalchemy import Connection, Dialect, Engine
-from sqlalchemy.pool import PoolProxiedConnection
+from sqlalchemy import Connection
 
 from database.errors import SecondStatement, SessionBelongsToAnotherTask, SessionEnded
+from database.held_connection import HeldConnection
 from database.outcome import Outcome
 
 UNIT: Final = "gatehouse_unit"
 """The execution option under which a connection knows its unit."""
 
-OWN_OPTION: Final = "gatehouse_own"
-"""The execution option of what the blocks themselves set for a session, and see to themselves."""
 OPENED_BY: Final = "gatehouse_opened_by"
 """Under which a pooled connection knows the unit that took it."""
 
 Hook = Callable[[], Awaitable[object] | object]
-
-
-def send_own(connection: Connection, statement: str) -> None:
-    """Have a block's own statement sent."""
-    connection.exec_driver_sql(statement, execution_options={OWN_OPTION: True})
-
-
-class HeldConnection(Protocol):
-    """What is asked of a connection that a unit holds: SQLAlchemy's, or one that a statement took without it."""
-
-    @property
-    def closed(self) -> bool: ...
-
-    @property
-    def invalidated(self) -> bool: ...
-
-    @property
-    def engine(self) -> Engine: ...
-
-    @property
-    def dialect(self) -> Dialect: ...
-
-    @property
-    def connection(self) -> PoolProxiedConnection: ...
 
 
 class ConnectionHolders(Protocol):

@@ -11,7 +11,8 @@ ROOT = Path(__file__).parent.parent
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "core", "misc", "manager", "types", "constants"}
 OUTSIDE = ("tests/", "examples/", "benchmarks/")
 """Projects of their own: what they show is how one extends the page."""
-MAX_LINES = 300
+MAX_LINES = 400
+"""More is a sign of two nouns; a file is split by noun, and never by its length alone."""
 
 
 def sources() -> list[Path]:

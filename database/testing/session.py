@@ -12,10 +12,11 @@ from sqlalchemy.orm import Session
 from sqlalchemy.orm.exc import StaleDataError
 
 from database.errors import StaleVersion, TransactionIsOurs
-from database.session_provider import EngineSessionProvider, one_writer
+from database.session_provider import EngineSessionProvider
 from database.testing.errors import CallNeedsBlock
 from database.testing.pool import IsolatedPool
 from database.testing.session_provider import IsolatedSessionProvider, refuse_second_unit
+from database.unit_block import one_writer
 from domain.model import ID_GENERATOR
 
 T = TypeVar("T")

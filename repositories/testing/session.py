@@ -10,7 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql.expression import Executable
 
 from database.errors import DriverError, LockNotAvailable, ReadOnlyTransaction, TransactionRolledBack
-from database.session import GuardedSession, ProvidedSession
+from database.guarded_session import GuardedSession
+from database.session import ProvidedSession
 from repositories.testing.defaults import changed_values, update_defaults
 from repositories.testing.errors import NotAFakeSession, NotFaked
 from repositories.testing.expressions import Row, check_faked, matches

@@ -41,7 +41,7 @@ async def test_the_pools_own_guard_alone_loses_nothing(
     """With the guard of units switched off, so that another task rolls back under a call of the owner's, there may be
     errors; what was answered is stored all the same.
     """
-    monkeypatch.setattr("database.session_provider._by_another_task", lambda _unit: False)
+    monkeypatch.setattr("database.unit_block.by_another_task", lambda _unit: False)
     async with running(Container(settings=pool_of_two)) as container:
         campaign = Abandonments(container, form, seed=random.SystemRandom().getrandbits(32), guarded=False)
         await campaign.run(RUNS // 10)

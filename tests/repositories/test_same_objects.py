@@ -17,7 +17,8 @@ from repositories import BaseDao
 from repositories.instances import instance_plan
 from repositories.selection import primary_key
 from tests.repositories.portraits import copies, differing, seen
-from tests.repositories.zoo import Lion, Specimen
+from tests.repositories.specimens import Specimen
+from tests.repositories.zoo import Lion
 from tests.repositories.zoo_visit import Zoo, database_url, on_databases, ordered  # noqa: F401 - a fixture
 
 pytestmark = on_databases

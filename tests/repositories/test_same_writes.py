@@ -13,7 +13,9 @@ from repositories import bulk_insert
 from repositories.instances import instance_plan
 from repositories.selection import primary_key
 from tests.repositories.portraits import Seen, differing, seen, value_of
-from tests.repositories.zoo import Named, Specimen, Types, Viewed
+from tests.repositories.specimens import Specimen
+from tests.repositories.zoo import Named, Types
+from tests.repositories.zoo_families import Viewed
 from tests.repositories.zoo_visit import ROWS, Zoo, database_url, on_databases, ordered  # noqa: F401 - a fixture
 
 pytestmark = on_databases

@@ -20,7 +20,8 @@ from domain.soft_delete import INCLUDE_DELETED
 from repositories import BaseDao
 from repositories.selection import primary_key
 from settings import DatabaseSettings
-from tests.repositories.zoo import OF_POSTGRESQL, SPECIMENS, PostgresqlZooBase, Specimen, ZooBase
+from tests.repositories.specimens import OF_POSTGRESQL, SPECIMENS, Specimen
+from tests.repositories.zoo import PostgresqlZooBase, ZooBase
 
 BACKENDS: Final = ["sqlite", "postgresql", *(["mariadb"] if mariadb_server.named() else [])]
 on_databases: Final = [
