@@ -17,7 +17,10 @@ _DAOS: Final = f"{_HERE.parent / 'repositories'}{os.sep}"
 _PACKAGES: Final = Path(sqlalchemy.__file__).parent.parent
 _STANDARD: Final = str(Path(asyncio.__file__).parent.parent)
 _ASYNCIO: Final = f"{Path(asyncio.__file__).parent}{os.sep}"
-MACHINERY: Final = (f"{_HERE}{os.sep}", _DAOS, contextlib.__file__, _ASYNCIO)
+_REFUSING_LOADS: Final = tuple(
+    str(_HERE.parent / "domain" / name) for name in ("relationships.py", "unloaded_columns.py")
+)
+MACHINERY: Final = (f"{_HERE}{os.sep}", _DAOS, contextlib.__file__, _ASYNCIO, *_REFUSING_LOADS)
 """Where files stand that open blocks for others."""
 _FRAMEWORKS: Final = tuple(
     f"{_PACKAGES / name}{os.sep}"

@@ -137,7 +137,7 @@ def test_the_shell_lines_of_the_readme_do_what_they_say(
     assert '"display_name":"Alan Kay"' in printed
     assert "2\t2\t0\t0" in printed, "the import takes both rows"
     assert "Annie Easley" in printed
-    assert (tmp_path / "accounts.csv").read_text(encoding="utf-8").count("\n") == 1 + 11 + 1 + 2 + 1
+    assert (tmp_path / "accounts.csv").read_text(encoding="utf-8").count("\n") == 2 + 11 + 1 + 2 + 1
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=_name)

@@ -48,6 +48,9 @@ def _folded_as_a_whole(address: str) -> str:
 
 def _rekey(rule: Rule) -> None:
     connection = op.get_bind()
+    if connection.dialect.name in {"mysql", "mariadb"}:
+        # A table that another migration altered on the way here has committed, and a savepoint needs a transaction.
+        connection.exec_driver_sql("START TRANSACTION")
     changed, waiting = 0, list[Row]()
     for rows in _differing(connection, rule):
         held = _apply(connection, rows)

@@ -1,15 +1,18 @@
 """Migration 0006: keys computed anew, both ways; what another account has is left, told, and can be listed."""
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Final
 
 import pytest
+from sqlalchemy import Column, MetaData, Table
 
 from containers import Container, running
 from database.testing import mariadb_server
 from database.testing.databases import Databases
-from domain import SYSTEM, User, acting_as
+from domain import SYSTEM, Role, User, UserStatus, acting_as
 from domain.email_address import email_key
+from domain.utc_datetime import utc_now
 from settings import Settings
 
 MARIADB = pytest.param(
@@ -29,11 +32,21 @@ async def old(databases: Databases, backend: str) -> AsyncIterator[Container]:
     databases.drop(url)
 
 
-async def store(container: Container, *addresses: tuple[str, str]) -> list[int]:
-    """Accounts with these addresses and keys, as an older release left them."""
-    with acting_as(SYSTEM):
-        users = await container.user_dao().add_many([User(email=email, email_key=key) for email, key in addresses])
-    return [user.id for user in users]
+OLDER: Final = Table("users", MetaData(), *(Column(c.name, c.type) for c in User.__table__.c if c.name != "name_key"))
+"""The accounts before the migration, and before the one that follows it."""
+
+
+async def store(container: Container, *addresses: tuple[str, str], **others: Mapping[str, Any]) -> list[int]:
+    """Accounts with these addresses and keys, as an older release left them; `others` have no address."""
+    made = {"role": Role.USER, "status": UserStatus.ACTIVE, "created_by": 0, "updated_by": 0}
+    stamps = {"created_at": utc_now(), "updated_at": utc_now()}
+    contacts = [{"email": email, "email_key": key, "phone": None} for email, key in addresses]
+    contacts += [{"email": None, "email_key": None, **contact} for contact in others.values()]
+    rows = [{"id": number + 1, "version": 1, **contact, **made, **stamps} for number, contact in enumerate(contacts)]
+    async with container.transaction()() as tx:
+        for start in range(0, len(rows), 500):
+            await tx.session.execute(OLDER.insert(), rows[start : start + 500])
+    return [number + 1 for number in range(len(rows))]
 
 
 async def keys(container: Container) -> list[str | None]:
@@ -49,17 +62,16 @@ async def test_keys_are_computed_anew_and_back(old: Container) -> None:
         ("Ünal@example.com", "ünal@example.com"),
         ("e\ufe0f@example.com", "e\ufe0f@example.com"),
     ]
-    ids = await store(old, *before)
-    with acting_as(SYSTEM):
-        await old.user_dao().soft_delete(ids[1])
-        phone = await old.user_dao().add(User(phone="+14155550132"))
+    *_, phone = await store(old, *before, phone={"phone": "+14155550132"})
+    async with old.transaction()() as tx:
+        await tx.session.execute(OLDER.update().where(OLDER.c.id == 2).values(deleted_at=utc_now(), version=2))
     await old.schema().upgrade()
     after = [email_key(email) for email, _ in before]
     assert after[1:4] == ["i@xn--mnchen-3ya.example", "info@xn--fa-hia.example", "d@example.com"]
     assert await keys(old) == [*after, None]
     versions = await old.user_dao().query(include_deleted=True).order_by("id").scalars("version")
     assert versions == [1, 2, 1, 1, 1, 1, 1], "no ETag changes"
-    assert (await old.user_dao().get(phone.id)).phone == "+14155550132"
+    assert (await old.user_dao().get(phone)).phone == "+14155550132"
     await old.schema().downgrade("0005")
     assert await keys(old) == [*(key for _, key in before), None]
     await old.schema().upgrade()

@@ -107,7 +107,8 @@ async def test_what_a_session_sets_as_text_never_reaches_the_next(
     for statement, nothing_left in {"postgresql": POSTGRESQL, "sqlite": SQLITE, "mariadb": MARIADB}[backend].items():
         async with block(one_connection) as session:
             await session.execute(text(statement))
-            assert not await session.scalar(text(nothing_left)), f"{statement} did nothing"
+            if not statement.startswith("LISTEN"):  # which begins with the commit
+                assert not await session.scalar(text(nothing_left)), f"{statement} did nothing"
         async with block(one_connection) as session:
             assert await session.scalar(text(nothing_left)), f"{statement} is left"
 

@@ -66,7 +66,7 @@ class Tide(ModelMixin, HarbourBase):
     __tablename__ = "tides"
 
     height: Mapped[int]
-    twice: Mapped[int] = mapped_column(Computed("height * 2"))
+    twice: Mapped[int] = mapped_column(Computed("height * 2", persisted=True))
     noted: Mapped[datetime | None] = mapped_column(onupdate=func.now())
     station: Mapped[str] = mapped_column(String(20), server_default="pier")
 
@@ -80,7 +80,7 @@ class Current(HarbourBase):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     speed: Mapped[int]
-    twice: Mapped[int] = mapped_column(Computed("speed * 2"))
+    twice: Mapped[int] = mapped_column(Computed("speed * 2", persisted=True))
     noted: Mapped[datetime | None] = mapped_column(onupdate=func.now())
 
 

@@ -293,5 +293,5 @@ async def test_a_business_error_reaches_the_log_line_that_names_its_model(
 
     with pytest.raises(LookupError) as raised:
         await work()
-    assert str(raised.value) == f"<Tanker id={ship_id}>"
+    assert str(raised.value) == f"Tanker(id={ship_id})"
     assert raised.value.args[0].id == ship_id

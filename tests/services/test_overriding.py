@@ -89,7 +89,7 @@ async def test_an_import_and_an_export_over_fakes_need_no_database() -> None:
         report = await container.user_csv_service().import_file(CsvText("email\na@example.com\nA@example.com\n"))
     assert (report.rows, report.imported, report.skipped) == (2, 1, 1)
     exported = "".join([piece async for piece in container.user_csv_service().export()])
-    assert exported.splitlines()[1].split(",")[1] == "a@example.com"
+    assert exported.splitlines()[2].split(",")[1] == "a@example.com"
     assert sessions.outcomes == ("committed",), "an export reads without a transaction"
 
 

@@ -1,14 +1,16 @@
 """One transaction for the whole test: what its code may do, what needs a database of its own, and that it is gone."""
 
 import asyncio
+import sqlite3
 from contextlib import suppress
+from typing import Any
 
 import pytest
 from sqlalchemy import text
 
 from containers import Container, running
 from database import Propagation
-from database.errors import ContainerClosed, DatabaseError, DriverError
+from database.errors import ContainerClosed, DatabaseError, DriverError, TransactionIsOurs
 from database.testing import NeedsOwnDatabase, isolated, pool
 from database.testing.databases import Databases
 from domain import SYSTEM, acting_as
@@ -119,13 +121,17 @@ async def test_a_statement_that_would_end_the_outer_transaction_is_refused(
 @only_sqlite
 async def test_statements_that_begin_and_end_transactions_are_virtual(with_tables: Container) -> None:
     async with with_tables.transaction()(Propagation.NOT_SUPPORTED) as tx:
-        for statement in ("BEGIN", "INSERT INTO notes (text) VALUES ('a')", "COMMIT"):
-            await tx.session.execute(text(statement))
-        for statement in ("BEGIN IMMEDIATE", "INSERT INTO notes (text) VALUES ('b')", "ROLLBACK"):
-            await tx.session.execute(text(statement))
-        await tx.session.execute(text("BEGIN"))
-        with pytest.raises(DriverError, match="cannot start a transaction within a transaction"):
+        with pytest.raises(TransactionIsOurs):
             await tx.session.execute(text("BEGIN"))
+        driver: Any = (await (await tx.session.connection()).get_raw_connection()).driver_connection
+        cursor = await driver.cursor()
+        for statement in ("BEGIN", "INSERT INTO notes (text) VALUES ('a')", "COMMIT"):
+            await cursor.execute(statement)
+        for statement in ("BEGIN IMMEDIATE", "INSERT INTO notes (text) VALUES ('b')", "ROLLBACK"):
+            await cursor.execute(statement)
+        await cursor.execute("BEGIN")
+        with pytest.raises(sqlite3.OperationalError, match="cannot start a transaction within a transaction"):
+            await cursor.execute("BEGIN")
     assert await stored(with_tables) == ["a"]
 
 

@@ -12,7 +12,7 @@ from containers import Container
 from database.errors import EngineNotStarted
 from settings import Settings
 from tests.app.api.conftest import Create, SignIn
-from tests.app.api.problem_document import assert_problem
+from tests.app.api.problem_document import READINESS, assert_problem
 from tests.app.api.test_access import routes
 
 JSON = {"Content-Type": "application/json"}
@@ -147,7 +147,8 @@ async def test_an_application_whose_lifespan_never_ran_says_so_by_name(
             ("GET", "/v1/users/me"),
         ):
             answer = await client.request(method, path, headers={"Authorization": "Bearer gh_any"})
-            problem = assert_problem(answer, 503, "not_started")
+            facts = READINESS if path == "/health/ready" else frozenset()
+            problem = assert_problem(answer, 503, "not_started", facts=facts)
             assert EngineNotStarted.__name__ in problem["detail"]
             assert answer.headers["retry-after"]
         assert (await client.get("/health/live")).status_code == 200

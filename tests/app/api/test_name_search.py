@@ -42,7 +42,7 @@ FOUND: list[tuple[str, set[str]]] = [
     ("soren", {"Søren"}),
     ("か", {"かき"}),
     ("が", {"がき"}),
-    ("full width", {"ｆｕｌｌ  width"}),
+    ("full width", {"ｆｕｌｌ width"}),
     ("محمد", {"محمّد"}),
     ("fine", {"ﬁne"}),
     ("nguyen van", {"Nguyễn Văn"}),
