@@ -70,7 +70,8 @@ class Plan:
 
     async def send(self, pooled: PoolProxiedConnection, values: Sequence[Any]) -> Answer:
         """The answer, to be `read`. Raises what the driver does."""
-        await outdated.catch_up(self.dialect, pooled.dbapi_connection)
+        if outdated.is_behind(self.dialect, pooled.dbapi_connection):
+            await outdated.catch_up(self.dialect, pooled.dbapi_connection)
         driver: Any = pooled.driver_connection
         if not self.returns:
             status = await driver.execute(self.text, *values)
@@ -83,12 +84,14 @@ class Plan:
         processors = self.processors
         if processors is None or not answer.rows:
             return answer
-        if self.labels:
+        try:
+            rows = [
+                [value if process is None else process(value) for value, process in zip(row, processors, strict=True)]
+                for row in answer.rows
+            ]
+        except LookupError:
             self.labels.check(answer.rows)
-        rows = [
-            [value if process is None else process(value) for value, process in zip(row, processors, strict=True)]
-            for row in answer.rows
-        ]
+            raise
         return Answer(rows, answer.matched)
 
 

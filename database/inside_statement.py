@@ -44,7 +44,7 @@ class InsideStatements:
         unless the server is to be told of the deadline, or somebody listens.
         """
         session: Any = self._session.sync_session
-        if self._plans.ready() and self._unit.deadline is None and not session.dispatch.after_begin:
+        if self._unit.deadline is None and not session.dispatch.after_begin and self._plans.ready():
             session.connection()
         else:
             await carry(greenlet_spawn(session.connection), self._unit)

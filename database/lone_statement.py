@@ -50,7 +50,7 @@ class _Sending:
         statement: Executable,
         parameters: Mapping[str, Any],
     ) -> None:
-        bind, self._options = factory.admit(engine, unit)
+        bind, self._options = factory.admit(engine, unit, with_ids=False)  # a builder's: no new rows
         self._bind = bind.sync_engine
         self._engine = engine.sync_engine
         self._plans = factory.plans(engine)

@@ -56,8 +56,12 @@ def forget(context: ExceptionContext) -> None:
         await_only(adapter.driver_connection.reload_schema_state())
 
 
+def is_behind(dialect: Any, adapter: Any) -> bool:
+    """True when another connection has found something outdated that this one hasn't heard of."""
+    told: float = dialect._invalidate_schema_cache_asof  # noqa: SLF001 - as the adapter's cursors ask for it
+    return told > adapter._invalidate_schema_cache_asof  # type: ignore[no-any-return]  # noqa: SLF001 - see above
+
+
 async def catch_up(dialect: Any, adapter: Any) -> None:
-    """Before a statement that is sent past SQLAlchemy: what another connection has found outdated is so here too."""
-    told = dialect._invalidate_schema_cache_asof  # noqa: SLF001 - as the adapter's cursors ask for it
-    if told > adapter._invalidate_schema_cache_asof:  # noqa: SLF001 - see above
-        await adapter._check_type_cache_invalidation(told)  # noqa: SLF001 - see above
+    """Have a connection that is behind forget what is outdated, before a statement that is sent past SQLAlchemy."""
+    await adapter._check_type_cache_invalidation(dialect._invalidate_schema_cache_asof)  # noqa: SLF001 - see above

@@ -1,6 +1,7 @@
 """Pool: SQLAlchemy's queue pool, with its timeout as a typed error and a ping only after idling."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,9 +25,9 @@ PING_TIMEOUT: Final = 1.0
 OWN_CHECKIN: Final = 3
 """Listeners to a connection's return that we have ourselves: here, in `database.dialect_hooks` and in
 `database.returned_connections`."""
-OWN_CHECKOUT: Final = 2
-"""Listeners to its being taken: here, and in `database.returned_connections`."""
 IDLE_SINCE = "gatehouse_idle_since"
+
+log = logging.getLogger("gatehouse.database")
 
 
 @dataclass
@@ -62,6 +63,8 @@ class Pool(AsyncAdaptedQueuePool):
     """Its connections are in a transaction all along, as an isolated test's is."""
     is_open: Callable[[Any], bool] = staticmethod(lambda _driver: False)
     """Whether something is open on a driver's connection: set by whoever knows."""
+    looked_at: ConnectionPoolEntry | None = None
+    """What `ready` has found in order."""
     checks_after_idle: float = 0.0
     """Seconds after which a connection is checked when it is taken."""
 
@@ -93,24 +96,29 @@ class Pool(AsyncAdaptedQueuePool):
 
     def ready(self) -> bool:
         """Whether the next connection is there, in order, and used a moment ago: it is taken without a wait, outside
-        SQLAlchemy's greenlet too. Not where others listen: they may have something to wait for.
+        SQLAlchemy's greenlet too. Not where others listen: they may have something to wait for. To be asked right
+        before it is taken, which then looks no second time.
         """
-        if len(self.dispatch.checkout) > OWN_CHECKOUT:
+        if len(self.dispatch.checkout) > 1:
             return False
         queue: Any = self._pool
         entries = queue._queue._queue  # noqa: SLF001 - asyncio's inside SQLAlchemy's: no queue has a public way to look
         if not entries:
             return False
         entry: Any = entries[-1]  # the last to come is the first to go
-        return bool(
+        driver = entry.driver_connection
+        if (
             self._pool.use_lifo
             and entry.dbapi_connection is not None
             and not entry._is_hard_or_soft_invalidated()  # noqa: SLF001 - it has no public name
             and (self._recycle < 0 or time.time() - entry.starttime < self._recycle)
             and time.monotonic() - entry.info.get(IDLE_SINCE, 0.0) < self.checks_after_idle
-            and not has_ended(entry.driver_connection)
-            and not self.is_open(entry.driver_connection)
-        )
+            and not has_ended(driver)
+            and not self.is_open(driver)
+        ):
+            self.looked_at = entry
+            return True
+        return False
 
     def keeps(self) -> bool:
         """Whether there is a place for a connection that comes back, and only ours listen: it is given back without a
@@ -135,20 +143,27 @@ def ping_after_idle(engine: AsyncEngine, idle: float) -> None:
     """Check a connection when it is taken after `idle` seconds or more unused, at one round trip, and replace a
     dead one. A connection in steady use is never checked; one whose end the driver has heard of is replaced.
     """
-    dialect = engine.sync_engine.dialect
+    dialect, pool = engine.sync_engine.dialect, engine.pool
 
     def note_idle(_connection: DBAPIConnection | None, record: ConnectionPoolEntry) -> None:
         record.info[IDLE_SINCE] = time.monotonic()
 
     def check(connection: DBAPIConnection, record: ConnectionPoolEntry, _proxy: Any) -> None:
         since = record.info.pop(IDLE_SINCE, None)
-        if has_ended(record.driver_connection):
+        driver = record.driver_connection
+        if isinstance(pool, Pool):
+            found, pool.looked_at = pool.looked_at, None
+            if found is record:
+                return
+        if has_ended(driver):
             raise DisconnectionError  # the server ended it while it idled, and the driver has heard
+        if isinstance(pool, Pool) and pool.is_open(driver):
+            log.warning("a connection was found in the pool with a transaction or a statement open, and is dropped")
+            raise DisconnectionError
         if since is None or time.monotonic() - since < idle:
             return
         # Its connection is closed under a ping that takes too long: which then fails. A timeout around it would have to
         # cancel the task from inside the pool.
-        driver = getattr(connection, "driver_connection", None)
         abort = getattr(driver, "close" if mariadb.is_ours(dialect) else "terminate", bool)
         bound = asyncio.get_running_loop().call_later(PING_TIMEOUT, abort)
         try:
@@ -160,7 +175,7 @@ def ping_after_idle(engine: AsyncEngine, idle: float) -> None:
         if not alive:
             raise DisconnectionError
 
-    if isinstance(engine.pool, Pool):
-        engine.pool.checks_after_idle = idle
+    if isinstance(pool, Pool):
+        pool.checks_after_idle = idle
     event.listen(engine.sync_engine, "checkin", note_idle)
     event.listen(engine.sync_engine, "checkout", check)

@@ -71,7 +71,8 @@ def guard_pool(engine: AsyncEngine) -> None:
             raise DisconnectionError
 
     event.listen(target, "checkin", check_in)
-    event.listen(target, "checkout", check_out)
+    if not isinstance(engine.pool, Pool):  # ours looks where it looks whether a connection is alive
+        event.listen(target, "checkout", check_out)
 
 
 def note_effect(info: MutableMapping[str, Any], effect: Effect) -> None:
@@ -112,8 +113,8 @@ def _drop(unit: Unit | None, how: str) -> None:
 
 def _asyncpg(driver: Any) -> bool:
     # An operation under way has no public word; asyncpg refuses a second one by the same mark.
-    return not driver.is_closed() and bool(
-        driver.is_in_transaction() or driver._stmt_exclusive_section._acquired  # noqa: SLF001 - see above
+    return not driver.is_closed() and (
+        driver.is_in_transaction() or driver._stmt_exclusive_section._acquired > 0  # noqa: SLF001 - see above
     )
 
 

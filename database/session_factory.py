@@ -65,8 +65,11 @@ class SessionFactory:
         if id(engine.sync_engine) not in self._seen:
             install(engine)
             self._seen[id(engine.sync_engine)] = _Seen(engine)
-        self.monitor.attach(engine)
         return engine
+
+    def dialect(self) -> str:
+        """The name of the dialect of the engine in force, wherever it is asked for."""
+        return self._engine().dialect.name
 
     @property
     def monitor(self) -> SqlMonitor:
@@ -95,11 +98,13 @@ class SessionFactory:
         bind, options = self.admit(engine, unit)
         return guarded_session(unit, bind, options, autoflush=autoflush, recorder=self._recorder())
 
-    def admit(self, engine: AsyncEngine, unit: Unit) -> tuple[AsyncEngine, dict[str, Any]]:
-        """The unit begins: what it connects through, and the execution options it is known by. `left` must follow.
+    def admit(self, engine: AsyncEngine, unit: Unit, *, with_ids: bool = True) -> tuple[AsyncEngine, dict[str, Any]]:
+        """The unit begins: what it connects through, and the execution options it is known by; `with_ids` for one that
+        may store new rows. `left` must follow.
         Raises `ContainerClosed`.
         """
         drain, monitor = unit.admitted_by = self._lifetime().drain, self.monitor
+        monitor.attach(engine)
         drain.admit(unit)
         seen = self._seen[id(engine.sync_engine)]
         unit.followers = seen.followers
@@ -108,7 +113,10 @@ class SessionFactory:
         monitor.opened(unit)
         for watch in self.watchers:
             watch(unit)
-        return seen.bind(engine, unit), {UNIT: unit, ID_GENERATOR: self.ids(engine)}
+        options: dict[str, Any] = {UNIT: unit}
+        if with_ids:
+            options[ID_GENERATOR] = self.ids(engine)
+        return seen.bind(engine, unit), options
 
     def plans(self, engine: AsyncEngine) -> Plans:
         """Of an engine that has been in force."""

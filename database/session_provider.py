@@ -43,7 +43,7 @@ class EngineSessionProvider(CalledFirst):
     @property
     def dialect(self) -> str:
         """The name of the database's dialect."""
-        return self.factory.engine().dialect.name
+        return self.factory.dialect()
 
     @property
     def alone(self) -> bool:
