@@ -60,7 +60,7 @@ def _other_thread(owner: "asyncio.Task[object] | None") -> str | None:
     return None
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Frame:
     """The transaction itself, or a savepoint in it: what an error dooms, and what hooks wait for."""
 
@@ -84,7 +84,7 @@ class Frame:
             self.cause = cause
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True, weakref_slot=True)
 class Unit:
     """`transactional` is False for one that runs without a transaction, each statement committing by itself."""
 
@@ -167,6 +167,8 @@ class Unit:
     read_only_frame: "Frame | None" = None
     """The frame in which it was asked, where that ends with the frame (PostgreSQL)."""
     statements: int = 0
+    frames: list[Frame] = field(init=False)
+    """The transaction, and the savepoints in it, outermost first."""
 
     def __post_init__(self) -> None:
         self.frames = [self.root]
