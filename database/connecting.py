@@ -91,6 +91,6 @@ def address(url: URL) -> str:
 
 
 def in_force(engine: Engine) -> str:
-    """Where an engine's database is: what its pool was told, or its URL's; the file's whole path."""
+    """Return an engine's database for messages: its pool's target, or its URL's address; a file's whole path."""
     where = getattr(engine.pool, "target", "") or address(engine.url)
     return str(Path(where).absolute()) if engine.dialect.name == "sqlite" else where

@@ -32,7 +32,7 @@ def ready(session: Session, unit: Unit, plans: Plans) -> Connection | None:
         return None
     adapter: Any = connection.connection.dbapi_connection
     driver = adapter.driver_connection
-    begun = adapter._transaction is not None  # noqa: SLF001 - nor has this
+    begun = adapter._transaction is not None  # noqa: SLF001 - SQLAlchemy's adapter has no public word for it
     return connection if begun and not has_ended(driver) and driver.is_in_transaction() else None
 
 

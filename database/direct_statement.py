@@ -159,7 +159,7 @@ class Plans:
         """Whether somebody listens to what SQLAlchemy sends, or has it logged."""
         engine: Any = self._engine
         # What SQLAlchemy itself asks before it tells anybody; on PostgreSQL we listen to no event of an engine (0060).
-        return bool(engine._has_events or engine.logger.isEnabledFor(logging.INFO))  # noqa: SLF001 - see above
+        return bool(engine._has_events or engine.logger.isEnabledFor(logging.INFO))  # noqa: SLF001 - SQLAlchemy's own processors; test_same_reads pins them
 
 
 def _plan(given: Mapping[str, Any], result: CursorResult[Any]) -> Plan | None:
@@ -180,8 +180,8 @@ def _plan(given: Mapping[str, Any], result: CursorResult[Any]) -> Plan | None:
         return None
     described: Any = result.cursor.description if result.returns_rows else ()
     metadata: Any = result._metadata  # noqa: SLF001 - what SQLAlchemy itself does with each column, which is its expression's type's
-    processors = tuple(metadata._processors) if described else ()  # noqa: SLF001 - as above
-    if len(processors) != len(described) or metadata._tuplefilter is not None:  # noqa: SLF001 - as above
+    processors = tuple(metadata._processors) if described else ()  # noqa: SLF001 - SQLAlchemy's own processors; test_same_reads pins them
+    if len(processors) != len(described) or metadata._tuplefilter is not None:  # noqa: SLF001 - SQLAlchemy's own processors; test_same_reads pins them
         return None
     return Plan(
         context.statement,

@@ -29,7 +29,7 @@ def _look_at_labels(rows: Any) -> None:
     labels = labels_of(rows.context) if getattr(rows, "context", None) is not None else None
     if not labels:
         return
-    one, many, everything = rows._fetchone_impl, rows._fetchmany_impl, rows._fetchall_impl  # noqa: SLF001 - as above
+    one, many, everything = rows._fetchone_impl, rows._fetchmany_impl, rows._fetchall_impl  # noqa: SLF001 - a stream's rows have no public hook; test_a_stream_iterated_by_another_task_is_refused pins it
 
     def fetch_one(*arguments: Any, **options: Any) -> Any:
         row = one(*arguments, **options)
@@ -44,8 +44,8 @@ def _look_at_labels(rows: Any) -> None:
 
         return fetched
 
-    rows._fetchone_impl = fetch_one  # noqa: SLF001 - as above
-    rows._fetchmany_impl, rows._fetchall_impl = looked_at(many), looked_at(everything)  # noqa: SLF001 - as above
+    rows._fetchone_impl = fetch_one  # noqa: SLF001 - a stream's rows have no public hook; test_a_stream_iterated_by_another_task_is_refused pins it
+    rows._fetchmany_impl, rows._fetchall_impl = looked_at(many), looked_at(everything)  # noqa: SLF001 - a stream's rows have no public hook; test_a_stream_iterated_by_another_task_is_refused pins it
 
 
 def _checked(fetch: Callable[..., T], unit: Unit) -> Callable[..., T]:

@@ -70,8 +70,8 @@ def _labels(compiled: SQLCompiler, cursor: Any) -> Labels:
     described = [one[0] for one in cursor.description or ()]
     if len(described) != len(columns):
         return NONE
-    if not compiled._ordered_columns:  # noqa: SLF001 - likewise: a text's columns are found by their names
-        by_name = {entry[0]: column for entry, column in zip(compiled._result_columns, columns, strict=True)}  # noqa: SLF001
+    if not compiled._ordered_columns:  # noqa: SLF001 - a compiled SELECT's columns have no public name; test_unknown_labels pins them
+        by_name = {entry[0]: column for entry, column in zip(compiled._result_columns, columns, strict=True)}  # noqa: SLF001 - a compiled SELECT's columns have no public name; test_unknown_labels pins them
         columns = [by_name.get(name) for name in described]
     return Labels(
         _Labelled(position, frozenset(enum.enums), _table(column), column.name, _key(column.table, columns))

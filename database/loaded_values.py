@@ -51,7 +51,7 @@ class LoadedValues:
     def join(self, outer: "LoadedValues") -> None:
         """What was changed here is now a change of the surroundings."""
         for state, before in self._before.items():
-            there = outer._before.setdefault(state, before)  # noqa: SLF001 - it is one of its kind
+            there = outer._before.setdefault(state, before)  # noqa: SLF001 - another instance of this class
             if there is not before:
                 for key, value in before.items():
                     if key not in state.mapper.column_attrs:
@@ -130,7 +130,7 @@ def _put_back(state: InstanceState[Any], before: Values) -> None:
             impl: Any = manager[key].impl
             impl.set_committed_value(state, known, value)
     held: Any = state._instance_dict()  # noqa: SLF001 - the identity map it is in, if any
-    state._commit_all(known, held)  # noqa: SLF001 - nothing is pending
+    state._commit_all(known, held)  # noqa: SLF001 - it marks restored values as loaded; no public call does
     state.expired = bool(unknown.intersection(columns.keys()))
     vars(state).pop("parents", None)
     keep_identity(state)

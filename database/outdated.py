@@ -52,16 +52,16 @@ def forget(context: ExceptionContext) -> None:
     adapter: Any = connection.connection.dbapi_connection
     if adapter is not None:
         if adapter._prepared_statement_cache is not None:  # noqa: SLF001 - it has no public name
-            adapter._prepared_statement_cache.clear()  # noqa: SLF001 - nor has this
+            adapter._prepared_statement_cache.clear()  # noqa: SLF001 - SQLAlchemy's adapter has no public word for it
         await_only(adapter.driver_connection.reload_schema_state())
 
 
 def is_behind(dialect: Any, adapter: Any) -> bool:
     """True when another connection has found something outdated that this one hasn't heard of."""
     told: float = dialect._invalidate_schema_cache_asof  # noqa: SLF001 - as the adapter's cursors ask for it
-    return told > adapter._invalidate_schema_cache_asof  # type: ignore[no-any-return]  # noqa: SLF001 - see above
+    return told > adapter._invalidate_schema_cache_asof  # type: ignore[no-any-return]  # noqa: SLF001 - the adapter's cache stamp has no public name; test_outdated_statements pins it
 
 
 async def catch_up(dialect: Any, adapter: Any) -> None:
     """Have a connection that is behind forget what is outdated, before a statement that is sent past SQLAlchemy."""
-    await adapter._check_type_cache_invalidation(dialect._invalidate_schema_cache_asof)  # noqa: SLF001 - see above
+    await adapter._check_type_cache_invalidation(dialect._invalidate_schema_cache_asof)  # noqa: SLF001 - the adapter's cache stamp has no public name; test_outdated_statements pins it

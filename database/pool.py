@@ -25,6 +25,8 @@ PING_TIMEOUT: Final = 1.0
 OWN_CHECKIN: Final = 3
 """Listeners to a connection's return that we have ourselves: here, in `database.dialect_hooks` and in
 `database.returned_connections`."""
+LOOK_HOLDS: Final = 0.01
+"""Seconds that `ready` is trusted by the checkout which follows it in the same turn of the loop."""
 IDLE_SINCE = "gatehouse_idle_since"
 
 log = logging.getLogger("gatehouse.database")
@@ -65,6 +67,8 @@ class Pool(AsyncAdaptedQueuePool):
     """Whether something is open on a driver's connection: set by whoever knows."""
     looked_at: ConnectionPoolEntry | None = None
     """What `ready` has found in order."""
+    looked: float = 0.0
+    """When, by `time.monotonic()`: should it not be taken then, the next taker looks again."""
     checks_after_idle: float = 0.0
     """Seconds after which a connection is checked when it is taken."""
 
@@ -116,7 +120,7 @@ class Pool(AsyncAdaptedQueuePool):
             and not has_ended(driver)
             and not self.is_open(driver)
         ):
-            self.looked_at = entry
+            self.looked_at, self.looked = entry, time.monotonic()
             return True
         return False
 
@@ -153,7 +157,7 @@ def ping_after_idle(engine: AsyncEngine, idle: float) -> None:
         driver = record.driver_connection
         if isinstance(pool, Pool):
             found, pool.looked_at = pool.looked_at, None
-            if found is record:
+            if found is record and time.monotonic() - pool.looked < LOOK_HOLDS:
                 return
         if has_ended(driver):
             raise DisconnectionError  # the server ended it while it idled, and the driver has heard

@@ -35,7 +35,7 @@ class RestoringTransaction(SessionTransaction):
         inside: Any = self.session
         for state in inside._new:  # noqa: SLF001 - `new`, `dirty` and `deleted` make sets of models
             refuse_unseen_loads_of(state.mapper)
-        modified, deleted = inside.identity_map._modified, inside._deleted  # noqa: SLF001 - as above
+        modified, deleted = inside.identity_map._modified, inside._deleted  # noqa: SLF001 - private to SQLAlchemy's session; listed in 0063, test_rolled_back_models pins it
         if modified or deleted:
             self.note([*modified, *deleted])
 
@@ -51,7 +51,7 @@ class RestoringTransaction(SessionTransaction):
         self._note_pending()
         # Without a transaction, some of what a failed flush has sent is stored.
         certain = session.unit.transactional or not session._flushing  # noqa: SLF001 - no public name
-        for state in self.loaded.put_back(skipped={*self._new, *session._new}, certain=certain):  # noqa: SLF001 - as above
+        for state in self.loaded.put_back(skipped={*self._new, *session._new}, certain=certain):  # noqa: SLF001 - private to SQLAlchemy's session; listed in 0063, test_rolled_back_models pins it
             self._dirty.pop(state, None)
         super()._restore_snapshot(dirty_only=True)
         for state in session.identity_map.all_states():

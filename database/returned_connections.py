@@ -114,7 +114,7 @@ def _drop(unit: Unit | None, how: str) -> None:
 def _asyncpg(driver: Any) -> bool:
     # An operation under way has no public word; asyncpg refuses a second one by the same mark.
     return not driver.is_closed() and (
-        driver.is_in_transaction() or driver._stmt_exclusive_section._acquired > 0  # noqa: SLF001 - see above
+        driver.is_in_transaction() or driver._stmt_exclusive_section._acquired > 0  # noqa: SLF001 - asyncpg's mark of an operation has no public name
     )
 
 

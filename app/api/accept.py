@@ -20,7 +20,7 @@ class Wish(NamedTuple):
 
 
 def wish(headers: Headers, media_type: str) -> Wish:
-    """How much a type is wanted. Without the header all are alike; what doesn't parse in it counts for nothing."""
+    """Return a media type's quality, 0 to 1. Without the header all have 1; a part that doesn't parse is ignored."""
     ranges = [
         match for value in headers.getlist("accept") for item in value.split(",") if (match := _RANGE.fullmatch(item))
     ]

@@ -91,7 +91,7 @@ class Address(NamedTuple):
 
     @property
     def methods(self) -> Sequence[str]:
-        """What `Allow` names: the listed ones, HEAD wherever there is GET, and OPTIONS."""
+        """Return the methods for `Allow`: the listed ones, HEAD wherever there is GET, and OPTIONS."""
         listed = [method for method in self.lines if method != WEBSOCKET]
         if "GET" in listed and HEAD not in listed:
             listed.insert(listed.index("GET") + 1, HEAD)
@@ -103,7 +103,7 @@ class Address(NamedTuple):
         return Access.ANYONE in self.lines.values()
 
     def find(self, method: str) -> Listed | None:
-        """What is said of a method; None when nothing is. HEAD is what GET is."""
+        """Return a method's access; None when the table has none. HEAD has GET's."""
         access = self.lines.get(method)
         if access is None and method == HEAD:
             access = self.lines.get("GET")

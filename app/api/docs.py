@@ -19,5 +19,5 @@ async def docs() -> Response:
 
 @router.get("/docs/{name}")
 async def docs_file(name: str) -> Response:
-    """What the page is made of."""
+    """Serve a script or style sheet of the page."""
     return page_file(name, FILES)

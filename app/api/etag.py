@@ -24,14 +24,14 @@ def etag(version: int) -> str:
 
 
 class Versioned(Protocol):
-    """What has a version."""
+    """A model or schema with a version."""
 
     version: Any
 
 
 @dataclass(frozen=True)
 class EntityTags:
-    """What a header names: tags as they are written, or any."""
+    """The entity tags of a condition header: as they are written, or any."""
 
     tags: Sequence[str]
     any: bool = False
@@ -96,7 +96,7 @@ class Precondition:
 
 async def precondition(
     request: Request,
-    if_match: Annotated[  # noqa: ARG001 - for OpenAPI; of several headers it would be the last one
+    if_match: Annotated[  # noqa: ARG001 - it documents the header; the request has all of several, this only the last
         str | None, Header(description='one ETag or several, as `"3"`, or `*` for any')
     ] = None,
 ) -> Precondition:

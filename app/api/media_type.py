@@ -1,4 +1,4 @@
-"""What a body may be: JSON, and in no coding."""
+"""Media types of bodies: JSON is accepted, a Content-Encoding is not."""
 
 from collections.abc import Callable, Coroutine
 from email.message import Message

@@ -61,7 +61,7 @@ async def monitor() -> Response:
 
 @router.get("/monitor/{name}")
 async def monitor_file(name: str) -> Response:
-    """What the page is made of."""
+    """Serve a script or style sheet of the page."""
     return page_file(name, FILES)
 
 

@@ -11,8 +11,8 @@ from starlette.requests import HTTPConnection
 PLUS_MEANT: Final = re.compile(rb"\+")
 OFFSET_MEANT: Final = re.compile(rb"\+(?=[0-9]{2}(?::|%3[Aa])?[0-9]{2}$)")
 LITERAL_PLUS: Final = {b"email": PLUS_MEANT, b"created_after": OFFSET_MEANT}
-"""Where a `+` that isn't percent-encoded is one, by parameter: an address has no blank, and an offset begins with a
-sign. Elsewhere, as in a name, it is a blank, as forms send it. A number's is put back by its schema.
+"""Patterns of a literal `+` that was not percent-encoded, by parameter: an address has no blank, an offset a sign.
+Elsewhere, as in a name, it is a blank, as forms send it. A number's is put back by its schema.
 """
 LISTS: Final = frozenset({"column", "drop_invalid"})
 """Parameters that may be given more than once."""

@@ -134,7 +134,7 @@ async def import_users(
     users: UserCsvServiceDep,
     jobs: UserImportJobDep,
     settings: SettingsDep,
-    prefer: Annotated[  # noqa: ARG001 - for OpenAPI; of several headers it would be the last one
+    prefer: Annotated[  # noqa: ARG001 - it documents the header; the request has all of several, this only the last
         str, Header(description="`respond-async`: import in a worker")
     ] = "",
 ) -> Any:

@@ -101,8 +101,8 @@ def _thread_failed(failure: threading.ExceptHookArgs) -> None:
 def _expected(error: Exception) -> bool:
     """Whether the error says all there is to say in one line."""
     # Imported here, as --help waits for none of it (docs/decisions/0045); where one was raised its module is there.
-    from app.cli.database_file import NoDatabaseFile  # noqa: PLC0415 - as below
-    from app.cli.listening import AddressUnusable  # noqa: PLC0415 - as below
+    from app.cli.database_file import NoDatabaseFile  # noqa: PLC0415 - only a command that failed needs it, and each import delays every start
+    from app.cli.listening import AddressUnusable  # noqa: PLC0415 - only a command that failed needs it, and each import delays every start
     from database.errors import DatabaseError  # noqa: PLC0415 - as above
     from domain.errors import DomainError  # noqa: PLC0415 - as above
     from repositories.errors import RepositoryError  # noqa: PLC0415 - as above

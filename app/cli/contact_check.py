@@ -16,7 +16,7 @@ from services.contact_check import ContactFault
 
 COLUMNS: Final = ("id", "field", "reason", "fix")
 GLANCE_SECONDS: Final = 3.0
-"""How long the doctor reads accounts; the page it is at is read to its end."""
+"""Seconds after which the doctor begins no further page of accounts."""
 
 
 def register(application: typer.Typer) -> None:
@@ -50,7 +50,7 @@ async def check(
 
 
 async def stored_contacts(container: Container) -> Finding:
-    """What the first accounts are like, as many as can be looked at in some seconds."""
+    """Find stored contacts that today's rules refuse, in the accounts read within the time limit."""
     checked, kinds = 0, Counter[str]()
     began, whole = time.monotonic(), True
     async with aclosing(container.contact_check().pages()) as pages:

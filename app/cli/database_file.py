@@ -16,7 +16,7 @@ class NoDatabaseFile(Exception):
 
     @property
     def fact(self) -> str:
-        """What is so, without the fix."""
+        """Return the fact alone, without the fix."""
         return f"there is no database file {self.path}"
 
     def __str__(self) -> str:

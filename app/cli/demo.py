@@ -86,7 +86,7 @@ async def run(
 
 
 def _refused(settings: Settings) -> bool:
-    """Whether this is production, which the person is told then."""
+    """True in production; the refusal is printed then."""
     if settings.environment is not Environment.PRODUCTION:
         return False
     say(

@@ -108,7 +108,7 @@ async def _database(container: Container, settings: Settings, processes: int) ->
     except DatabaseError as error:
         yield fault("database", str(error), "start the database, or correct DATABASE_URL")
         return
-    except Exception as error:  # noqa: BLE001 - what comes after it is to be looked at all the same
+    except Exception as error:  # noqa: BLE001 - one finding that fails must not hide the others
         fix = "correct DATABASE_URL; GATEHOUSE_DEBUG=1 gatehouse db check shows where it comes from"
         yield fault("database", f"can't be looked at ({type(error).__name__})", fix)
         return

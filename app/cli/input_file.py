@@ -15,7 +15,7 @@ from typing import Final, TypeVar
 T = TypeVar("T")
 STDIN: Final = 0
 DASH: Final = Path("-")
-"""What is written for stdin."""
+"""The argument that names stdin."""
 
 
 class InputFile:

@@ -37,7 +37,7 @@ def asking() -> Iterator[None]:
 
 
 def secret(question: str, *, twice: bool = False) -> str:
-    """What the person types, unseen. On what is no terminal a line of stdin."""
+    """Read a password without echo; a line of stdin where that is no terminal."""
     if not sys.stdin.isatty():
         return sys.stdin.readline().rstrip("\r\n")
     with asking():

@@ -85,7 +85,7 @@ class DatabaseUnavailable(Unavailable):
 
     @property
     def fact(self) -> str:
-        """What is so, without the fix."""
+        """Return the fact alone, without the fix."""
         return f"the database at {self.target} can't be reached: {self.reason}"
 
     def __str__(self) -> str:

@@ -1,5 +1,6 @@
 """What one unit leaves on its connection, by text, never reaches the next; and no text ends a block's transaction."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -12,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from containers import Container, running
 from database import Outcome, Propagation
 from database.errors import CommitOutcomeUnknown, TransactionIsOurs
+from database.pool import LOOK_HOLDS
 from settings import Settings
 from tests.database.tables import create_tables, stored, write
 
@@ -167,3 +169,20 @@ async def test_a_transaction_that_the_driver_ended_is_no_committed_one(one_conne
             await raw.execute("ROLLBACK")
     assert tx.outcome is Outcome.UNKNOWN
     assert await stored(one_connection) == set()
+
+
+async def test_a_look_that_nobody_took_the_connection_after_is_not_trusted_later(
+    one_connection: Container, backend: str
+) -> None:
+    if backend != "postgresql":
+        return  # only there a connection is looked at before it is taken
+    async with one_connection.transaction()() as tx:
+        raw: Any = (await (await tx.session.connection()).get_raw_connection()).driver_connection
+        await tx.session.execute(text("SELECT 1"))
+    pool: Any = one_connection.engine().pool
+    assert pool.ready()
+    await asyncio.sleep(2 * LOOK_HOLDS)
+    await raw.execute("BEGIN")  # past everybody, while it idles
+    async with one_connection.transaction()() as tx:
+        await write(tx.session, "stored")
+    assert await stored(one_connection) == {"stored"}
