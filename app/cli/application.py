@@ -18,7 +18,6 @@ from app.cli.errors import Terminated
 from app.cli.exit_codes import ExitCode
 from app.cli.interrupts import interrupts_kept
 from app.cli.menu import Menu
-from app.version import version
 
 application = typer.Typer(
     name="gatehouse",
@@ -32,7 +31,7 @@ application = typer.Typer(
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        print(f"gatehouse {version()}")
+        print(f"gatehouse {_version()}")
         raise typer.Exit
 
 
@@ -115,3 +114,13 @@ def _expected(error: Exception) -> bool:
 
 def _say(text: str) -> None:
     print(f"error: {text}", file=sys.stderr)
+
+
+def _version() -> str:
+    """Return the installed version; `unknown` in a tree that was copied and never installed."""
+    from importlib import metadata  # noqa: PLC0415 - only --version needs it, and each import delays every start
+
+    try:
+        return metadata.version("gatehouse")
+    except metadata.PackageNotFoundError:
+        return "unknown"
