@@ -67,7 +67,7 @@ def carry(
         if held is not None:
             raise held.cause from None
         answer: T = done.value
-        return _answer(answer, unit, ending=to_its_end)
+        return answer if unit.teardown is None else _unless_taken(answer, unit, ending=to_its_end)
     except BaseException as error:
         if held is None:
             raise
@@ -84,9 +84,9 @@ def carry(
             unit.carried = False
 
 
-def _answer(answer: T, unit: Unit, *, ending: bool) -> T:
+def _unless_taken(answer: T, unit: Unit, *, ending: bool) -> T:
     """For the owner; raises `SessionEnded` when the unit was taken from it meanwhile, as what it did is rolled back."""
-    if unit.teardown is not None and not ending:
+    if not ending:
         raise unit.given_up() from None
     return answer
 

@@ -7,13 +7,13 @@ which is a good part of what a short transaction costs. Without one it skips the
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from database.unit import UNIT
 
 HELD: Final = "gatehouse_held"
-"""Under which a pool's entry knows the connection that a unit has over it."""
+"""Under which a pool's entry knows the connection that a unit has over it, until it is given back."""
 
 
 Listener = Callable[[Connection], None]
@@ -42,7 +42,6 @@ def hook_transactions(engine: AsyncEngine, *, begin: Listener, commit: Listener,
     dialect.do_begin = _over_pool(dialect.do_begin, begin)
     dialect.do_commit = _over_pool(dialect.do_commit, commit)
     dialect.do_rollback = _over_pool(dialect.do_rollback, rollback)
-    event.listen(engine.sync_engine, "checkin", _forget)
 
 
 def _over_pool(method: Callable[[Any], None], tell: Listener) -> Callable[[Any], None]:
@@ -70,7 +69,3 @@ def notes_at(pooled: Any) -> Mapping[str, Any] | None:
     except NotImplementedError:  # what SQLAlchemy stands in for a pool's connection then has no place for notes
         return None
     return notes
-
-
-def _forget(_connection: object, entry: Any) -> None:
-    entry.info.pop(HELD, None)

@@ -51,7 +51,7 @@ async def commit(session: ProvidedSession, unit: Unit, plans: Plans) -> None:
     `CommitOutcomeUnknown` when its answer was lost; where the unit can find out (`database.lost_commit`), it returns
     instead, or raises `ConnectionLost`.
     """
-    if unit.joined or any(frame.of_block for frame in unit.frames):
+    if unit.joined or (len(unit.frames) > 1 and any(frame.of_block for frame in unit.frames)):
         unit.root.doom(BlockNeverLeft())
     try:
         if not session.clean and not (unit.transactional and unit.root.doomed):

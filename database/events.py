@@ -36,7 +36,7 @@ from database.errors import (
     TransactionRolledBack,
 )
 from database.held_connection import OWN_OPTION
-from database.labels import check_labels
+from database.labels import check_labels, labels_of
 from database.returned_connections import guard_pool, note_effect
 from database.statement_effects import Effect, belongs_to_block, effect_of
 from database.unbroken import close_unbroken
@@ -164,7 +164,7 @@ def _carried(execute: Callable[..., None], cursor: Any, statement: str, paramete
         execute(cursor, statement, parameters, context)
         for follower in _followers.get(context.dialect, ()):
             follower(None, connection, cursor, statement, context)
-        check_labels(context, cursor)
+        check_labels(labels_of(context), cursor)
         return True
     unit.check_use()
     effect = effect_of(statement, context.dialect.name)
@@ -179,7 +179,9 @@ def _carried(execute: Callable[..., None], cursor: Any, statement: str, paramete
         await_only(carry(greenlet_spawn(_send, unit, execute, cursor, statement, parameters, context), unit))
     for follower in unit.followers:
         follower(unit, connection, cursor, statement, context)
-    check_labels(context, cursor)
+    labels = labels_of(context)
+    if labels:
+        check_labels(labels, cursor)
     return True
 
 

@@ -47,9 +47,10 @@ class GuardedSession(RestoringSession):
             return self._read(super().execute, statement, params, **options)
         dml, around = dml_in(statement)
         if self.recorder is None or not self.recorder.concerns(dml.table):
-            send = partial(super().execute, statement, params, **options)
-            several = isinstance(params, list)  # which may go in batches, each stored by itself
-            return send() if several else send_again(self.unit, send, reads=lambda: False)
+            # Several may go in batches, each stored by itself.
+            if self.unit.transactional or isinstance(params, list):
+                return super().execute(statement, params, **options)
+            return send_again(self.unit, partial(super().execute, statement, params, **options), reads=lambda: False)
         if self.unit.refuses_writes or self.unit.blocked_by:
             self.unit.check_use()
             raise _refusal(self.unit)  # before the recorder asks what is there
@@ -67,6 +68,8 @@ class GuardedSession(RestoringSession):
     def _read(self, send: Callable[..., Any], statement: Any, *arguments: Any, **options: Any) -> Any:
         """Without soft-deleted rows."""
         statement = without_deleted(statement, options.get("execution_options") or {}, self.execution_options)
+        if self.unit.transactional:
+            return send(statement, *arguments, **options)
         sending = partial(send, statement, *arguments, **options)
         return send_again(self.unit, sending, reads=partial(_only_reads, statement))
 

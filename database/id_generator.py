@@ -43,7 +43,7 @@ class IdGenerator:
 
     def of(self, engine: AsyncEngine) -> LeasedIds:
         """The generator for what is stored through this engine, on the node in force."""
-        return self._of(engine.dialect)
+        return self._of(engine.sync_engine.dialect)
 
     @property
     def ready(self) -> bool:

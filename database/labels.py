@@ -54,11 +54,10 @@ def labels_of(context: Any) -> Labels:
     return kept
 
 
-def check_labels(context: Any, cursor: Any) -> None:
+def check_labels(labels: Labels, cursor: Any) -> None:
     """Raises `UnknownLabel` for an answer that the driver has given whole; for the fetches of a stream see
     `database.fetches`.
     """
-    labels = labels_of(context)
     if labels and cursor.description:
         labels.check(getattr(cursor, "_rows", None) or ())
 

@@ -52,9 +52,9 @@ class Lifetime:
 
     def check_home(self) -> None:
         """Raises `EngineBelongsToAnotherProcess` or `EngineBelongsToAnotherLoop` away from where it was entered."""
-        process = os.getpid()
-        if self._process not in {None, process}:
-            raise EngineBelongsToAnotherProcess(self._process or 0, process)
+        process, home = os.getpid(), self._process
+        if home != process and home is not None:
+            raise EngineBelongsToAnotherProcess(home, process)
         if self._loop is not None and self._loop is not _running_loop():
             raise EngineBelongsToAnotherLoop
 

@@ -15,9 +15,8 @@ from sqlalchemy.util import greenlet_spawn
 
 from database.carry import carry
 from database.direct_statement import SENT_OPTION, Answer, Plan, Sent, Taken
-from database.errors import CommitOutcomeUnknown, ConnectionLost, StatementOutdated
 from database.place import calling_place
-from database.resending import DEAD_AT_ONCE, OUTDATED_TRIES
+from database.resending import NOTHING_DONE, SentAgain
 from database.session_factory import SessionFactory
 from database.unit import Unit
 
@@ -50,7 +49,7 @@ class _Sending:
         statement: Executable,
         parameters: Mapping[str, Any],
     ) -> None:
-        bind, self._options = factory.admit(engine, unit, with_ids=False)  # a builder's: no new rows
+        bind, self._options = factory.admit(engine, unit)  # without ids: a builder's stores no new rows
         self._bind = bind.sync_engine
         self._engine = engine.sync_engine
         self._plans = factory.plans(engine)
@@ -61,23 +60,15 @@ class _Sending:
 
     async def run(self) -> Answer:
         """Raises what the statement does, and `CommitOutcomeUnknown` for a write whose answer was lost."""
-        for _ in range(OUTDATED_TRIES - 1):
+        again, begun = None, self._unit.since
+        while True:
             try:
-                return await self._or_over_another()
-            except StatementOutdated:
-                continue  # nothing was done, and what was prepared is forgotten
-        return await self._or_over_another()
-
-    async def _or_over_another(self) -> Answer:
-        begun = time.monotonic()
-        try:
-            return await self._once()
-        except (ConnectionLost, CommitOutcomeUnknown):
-            if not isinstance(self._statement, Select) or time.monotonic() - begun > DEAD_AT_ONCE:
-                raise
-        # SQLAlchemy has by now dropped every connection that is as old.
-        self._unit.lost = False
-        return await self._once()
+                return await self._once()
+            except NOTHING_DONE as error:
+                again = again or SentAgain(lambda: isinstance(self._statement, Select))
+                if not again.after(error, begun):
+                    raise
+            self._unit.lost, begun = False, time.monotonic()
 
     async def _once(self) -> Answer:
         plan = self._plans.of(self._statement)

@@ -22,12 +22,12 @@ from database.unbroken import Unbroken
 
 PING_TIMEOUT: Final = 1.0
 """Seconds after which a connection that doesn't answer is taken for dead."""
-OWN_CHECKIN: Final = 3
-"""Listeners to a connection's return that we have ourselves: here, in `database.dialect_hooks` and in
-`database.returned_connections`."""
+OWN_CHECKIN: Final = 1
+"""Listeners to a connection's return that we have ourselves: that of `database.returned_connections`."""
 LOOK_HOLDS: Final = 0.01
 """Seconds that `ready` is trusted by the checkout which follows it in the same turn of the loop."""
-IDLE_SINCE = "gatehouse_idle_since"
+IDLE_SINCE: Final = "gatehouse_idle_since"
+"""Under which a pool's entry knows when it was given back, by `time.monotonic()`."""
 
 log = logging.getLogger("gatehouse.database")
 
@@ -149,9 +149,6 @@ def ping_after_idle(engine: AsyncEngine, idle: float) -> None:
     """
     dialect, pool = engine.sync_engine.dialect, engine.pool
 
-    def note_idle(_connection: DBAPIConnection | None, record: ConnectionPoolEntry) -> None:
-        record.info[IDLE_SINCE] = time.monotonic()
-
     def check(connection: DBAPIConnection, record: ConnectionPoolEntry, _proxy: Any) -> None:
         since = record.info.pop(IDLE_SINCE, None)
         driver = record.driver_connection
@@ -181,5 +178,4 @@ def ping_after_idle(engine: AsyncEngine, idle: float) -> None:
 
     if isinstance(pool, Pool):
         pool.checks_after_idle = idle
-    event.listen(engine.sync_engine, "checkin", note_idle)
     event.listen(engine.sync_engine, "checkout", check)

@@ -4,6 +4,7 @@ Its transaction keeps, and each savepoint in it, what models had before a flush 
 (`database.loaded_values`). SQLAlchemy has no public place for that: a snapshot it can restore is as near as it comes.
 """
 
+from functools import cached_property
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -21,9 +22,10 @@ class RestoringTransaction(SessionTransaction):
 
     session: "RestoringSession"
 
-    def _take_snapshot(self) -> None:
-        super()._take_snapshot()
-        self.loaded = LoadedValues()
+    @cached_property
+    def loaded(self) -> LoadedValues:
+        """Made when something is to be kept: most transactions change no model that they have read."""
+        return LoadedValues()
 
     def _begin(self, nested: bool = False) -> SessionTransaction:
         if nested and self.is_active:
@@ -108,16 +110,19 @@ class RestoringSession(Session):
             if mapper is not None:
                 refuse_unseen_loads_of(mapper)  # of whatever base
             return super().execute(statement, params, **options)
-        mapper = _subject(dml_in(statement)[0])
-        if mapper is not None:
-            self.note_held(mapper.class_)
+        if len(self.identity_map):
+            mapper = _subject(dml_in(statement)[0])
+            if mapper is not None:
+                self.note_held(mapper.class_)
         result = super().execute(statement, params, **options)
-        self._keep_what_was_sent()
+        if not self.unit.transactional:
+            self._keep_what_was_sent()
         return result
 
     def flush(self, objects: Any = None) -> None:
         super().flush(objects)
-        self._keep_what_was_sent()
+        if not self.unit.transactional:
+            self._keep_what_was_sent()
 
     def note_held(self, model: type[Any]) -> None:
         """Rows of this model are about to be changed past the session's models, which will show it."""
@@ -126,10 +131,9 @@ class RestoringSession(Session):
             boundary.note([state for state in self.identity_map.all_states() if issubclass(state.class_, model)])
 
     def _keep_what_was_sent(self) -> None:
-        if not self.unit.transactional:
-            boundary = self._boundary()
-            if boundary is not None:
-                boundary.stays()
+        boundary = self._boundary()
+        if boundary is not None:
+            boundary.stays()
 
     def _boundary(self) -> RestoringTransaction | None:
         """The innermost savepoint, or the transaction itself."""

@@ -6,6 +6,7 @@ connection; a connection on which nothing was set pays for neither.
 """
 
 import logging
+import time
 from collections.abc import Callable, MutableMapping
 from typing import Any, Final
 
@@ -18,7 +19,8 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.util import await_only
 from sqlalchemy.util.concurrency import in_greenlet
 
-from database.pool import Pool
+from database.dialect_hooks import HELD
+from database.pool import IDLE_SINCE, Pool
 from database.statement_effects import Effect
 from database.unbroken import Unbroken
 from database.unit import OPENED_BY, Unit
@@ -54,12 +56,16 @@ def guard_pool(engine: AsyncEngine) -> None:
     if isinstance(engine.pool, Pool):
         engine.pool.is_open = is_open
 
-    def check_in(connection: DBAPIConnection | None, record: ConnectionPoolEntry) -> None:
-        unit: Unit | None = record.info.pop(OPENED_BY, None)
-        effect: Effect | None = record.info.pop(ALTERED, None)
+    # The only listener to a return: one for each purpose would cost a third of what the driver needs to end a unit.
+    def check_in(connection: Any, record: ConnectionPoolEntry) -> None:
+        info = record.info
+        info.pop(HELD, None)
+        unit: Unit | None = info.pop(OPENED_BY, None)
+        effect: Effect | None = info.pop(ALTERED, None) if ALTERED in info else None
         if connection is None:
             return
-        if is_open(record.driver_connection):
+        info[IDLE_SINCE] = time.monotonic()
+        if is_open(connection.driver_connection):
             _drop(unit, "came back")
             record.invalidate()
         elif effect is not None and not _reset(effect, record) and not inside:
@@ -113,9 +119,9 @@ def _drop(unit: Unit | None, how: str) -> None:
 
 def _asyncpg(driver: Any) -> bool:
     # An operation under way has no public word; asyncpg refuses a second one by the same mark.
-    return not driver.is_closed() and (
+    return (
         driver.is_in_transaction() or driver._stmt_exclusive_section._acquired > 0  # noqa: SLF001 - asyncpg's mark of an operation has no public name
-    )
+    ) and not driver.is_closed()
 
 
 def _aiosqlite(driver: Any) -> bool:

@@ -44,6 +44,7 @@ class SessionFactory:
         self._recorder = recorder
         self._monitors: list[SqlMonitor] = []
         """Those that have been in force; the last one is."""
+        self._in_force: SqlMonitor | None = None
         self._seen: dict[int, _Seen] = {}
         """By the id of SQLAlchemy's own engine, as an AsyncEngine's hash takes a while."""
         self._inherited: list[Pool] = []
@@ -62,24 +63,26 @@ class SessionFactory:
             self._inherited.append(engine.pool)
             engine.sync_engine.dispose(close=False)
             raise
-        if id(engine.sync_engine) not in self._seen:
+        key = id(engine.sync_engine)
+        if key not in self._seen:
             install(engine)
-            self._seen[id(engine.sync_engine)] = _Seen(engine)
+            self._seen[key] = _Seen(engine)
         return engine
 
     def dialect(self) -> str:
         """The name of the dialect of the engine in force, wherever it is asked for."""
-        return self._engine().dialect.name
+        return self._engine().sync_engine.dialect.name
 
     @property
     def monitor(self) -> SqlMonitor:
         """The monitor in force. One that isn't any more listens until its last unit has ended."""
         monitor = self._monitor()
-        if not self._monitors or monitor is not self._monitors[-1]:
+        if monitor is not self._in_force:
             self._change_to(monitor)
         return monitor
 
     def _change_to(self, monitor: SqlMonitor) -> None:
+        self._in_force = monitor
         if self._monitors:
             self._monitors[-1].detach()
         if monitor in self._monitors:
@@ -93,17 +96,23 @@ class SessionFactory:
         ids = self._ids()
         return ids.of(engine) if isinstance(ids, IdGenerator) else ids
 
-    def __call__(self, engine: AsyncEngine, unit: Unit, *, autoflush: bool) -> ProvidedSession:
-        """A session for the unit on this engine, not connected yet; `left` must follow. Raises `ContainerClosed`."""
+    def __call__(self, engine: AsyncEngine, unit: Unit, ids: Any, *, autoflush: bool) -> ProvidedSession:
+        """A session for the unit on this engine, not connected yet, whose new rows get their ids of `ids`; `left` must
+        follow. Raises `ContainerClosed`.
+        """
         bind, options = self.admit(engine, unit)
+        options[ID_GENERATOR] = ids
         return guarded_session(unit, bind, options, autoflush=autoflush, recorder=self._recorder())
 
-    def admit(self, engine: AsyncEngine, unit: Unit, *, with_ids: bool = True) -> tuple[AsyncEngine, dict[str, Any]]:
-        """The unit begins: what it connects through, and the execution options it is known by; `with_ids` for one that
-        may store new rows. `left` must follow.
+    def admit(self, engine: AsyncEngine, unit: Unit) -> tuple[AsyncEngine, dict[str, Any]]:
+        """The unit begins: what it connects through, and the execution options it is known by. `left` must follow.
         Raises `ContainerClosed`.
         """
-        drain, monitor = unit.admitted_by = self._lifetime().drain, self.monitor
+        monitor = self._monitor()
+        if monitor is not self._in_force:
+            self._change_to(monitor)
+        drain = self._lifetime().drain
+        unit.admitted_by = drain, monitor
         monitor.attach(engine)
         drain.admit(unit)
         seen = self._seen[id(engine.sync_engine)]
@@ -113,10 +122,7 @@ class SessionFactory:
         monitor.opened(unit)
         for watch in self.watchers:
             watch(unit)
-        options: dict[str, Any] = {UNIT: unit}
-        if with_ids:
-            options[ID_GENERATOR] = self.ids(engine)
-        return seen.bind(engine, unit), options
+        return seen.bind(engine, unit), {UNIT: unit}
 
     def plans(self, engine: AsyncEngine) -> Plans:
         """Of an engine that has been in force."""

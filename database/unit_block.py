@@ -51,10 +51,9 @@ class UnitBlock(AbstractAsyncContextManager[Transaction]):
     async def __aenter__(self) -> Transaction:
         unit, outer = self._unit, ambient.get()
         engine = self._factory.engine()
-        if self._with_ids and not unit.read_only and not unit.lone:
-            ids = self._factory.ids(engine)
-            if isinstance(ids, LeasedIds) and not ids.ready:
-                await ids.lease(engine, self._lease_block)
+        ids = self._factory.ids(engine)
+        if self._with_ids and not unit.read_only and not unit.lone and isinstance(ids, LeasedIds) and not ids.ready:
+            await ids.lease(engine, self._lease_block)
         generators: list[FrameType] = []
         unit.stack = stack = calling_stack(generators=generators)
         if generators:
@@ -63,7 +62,7 @@ class UnitBlock(AbstractAsyncContextManager[Transaction]):
         if not unit.transactional and one_writer(engine):
             writer = open_writer(engine, own_task_only=False)
             unit.blocked_by = None if writer is None else writer.place
-        self._session = session = self._factory(engine, unit, autoflush=self._autoflush)
+        self._session = session = self._factory(engine, unit, ids, autoflush=self._autoflush)
         timeout = self._timeout
         if timeout is not None and not math.isinf(timeout):
             unit.deadline = asyncio.get_running_loop().time() + timeout
@@ -130,10 +129,10 @@ class UnitBlock(AbstractAsyncContextManager[Transaction]):
 
 def by_another_task(unit: Unit) -> bool:
     try:
-        asyncio.get_running_loop()
+        task = asyncio.current_task()
     except RuntimeError:  # the event loop has ended: nobody else is at work
         return False
-    return not unit.mine()
+    return task is None or (task is not unit.task and task is not unit.helper)
 
 
 def _dropped(session: ProvidedSession, factory: SessionFactory, _block: object) -> None:
@@ -192,4 +191,4 @@ def _holder(block: Transaction | None, engine: AsyncEngine) -> Unit | None:
 
 def one_writer(engine: AsyncEngine) -> bool:
     """Whether the database has one writer at a time (SQLite)."""
-    return engine.dialect.name == "sqlite"
+    return engine.sync_engine.dialect.name == "sqlite"

@@ -32,6 +32,10 @@ class NoEngine:
     dialect: Final[MemoryDialect] = MEMORY
     pool: Final = None
 
+    @property
+    def sync_engine(self) -> "NoEngine":
+        return self
+
 
 class FakeSessionFactory(SessionFactory):
     """Makes sessions over one store. In any event loop: there is no connection that would belong to one."""
@@ -60,7 +64,7 @@ class FakeSessionFactory(SessionFactory):
         """For a driver, which there isn't."""
         return self._plans
 
-    def __call__(self, engine: AsyncEngine, unit: Unit, *, autoflush: bool) -> ProvidedSession:
+    def __call__(self, engine: AsyncEngine, unit: Unit, ids: Any, *, autoflush: bool) -> ProvidedSession:
         session = FakeSession(autoflush=autoflush, expire_on_commit=False)
         memory = session.memory
         memory.unit, memory.generators, memory.ended = unit, self._generators, self._ended
