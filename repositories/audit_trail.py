@@ -10,6 +10,7 @@ from sqlalchemy.orm import Mapper, Session
 from domain.audit_entry import CONFIDENTIAL, DERIVED, AuditAction, Audited, AuditEntry, Changes, recordable
 from domain.model import Base
 from domain.soft_delete import INCLUDE_DELETED
+from repositories.keyed_update import keyed
 
 STAMPS: Final = frozenset({"id", "version", "created_at", "created_by", "updated_at", "updated_by"})
 """What an entry tells in columns of its own."""
@@ -63,6 +64,8 @@ class AuditTrail:
             return send(statement)
         if statement.is_insert:
             return self._counted(session, mapper, AuditAction.CREATED, parameters, send(statement))
+        if statement.is_update:
+            statement = keyed(mapper.class_, statement, parameters)
         action = AuditAction.PURGED if statement.is_delete else AuditAction.CHANGED
         before = {} if isinstance(parameters, list) else _rows(session, mapper, statement.whereclause)
         if isinstance(parameters, list) or len(before) > ROWS:
