@@ -53,6 +53,8 @@ KINDS = [
     (json.dumps([{"email": "a@example.com"}], indent=2).encode(), "JSON", "Convert it"),
     (b'["email", "phone"]\n', "JSON", "Convert it"),
     (b"BEGIN:VCARD\r\nVERSION:3.0\r\n", "vCard", "export CSV"),
+    (b"BEGIN:VCALENDAR\r\nVERSION:2.0\r\n", "a calendar (.ics)", "export CSV"),
+    (b"<table border=1><tr><td>email", "an HTML page", "named .xls, open it in a spreadsheet program"),
     (b"version: 1\ndn: cn=Ada\n", "LDIF", "export CSV"),
     (b'--x1\r\nContent-Disposition: form-data; name="file"\r\n', "the body of a form", "boundary"),
     (b"SQLite format 3\0\x10", "SQLite", "export CSV"),
