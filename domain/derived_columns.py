@@ -1,18 +1,17 @@
 """Derived columns: keys that are made here of another column's text, as no database folds text by one rule.
 
-Every way to write the text writes the key with it: a model's attribute (`User` listens), an INSERT (a column default,
-so that bulk inserts, COPY and upserts have it too), a builder's `set`. Of SQL the text isn't known here: its key is
-NULL where the column may lack one, until `ContactCheck` makes it of what is stored, and else it is refused.
+Every way to write the text writes the key with it: a model's attribute (`User` listens), what is stored past the ORM
+(`repositories.new_rows`: bulk inserts, COPY, upserts), a builder's `set`, a construct that a session executes. Of SQL
+the text isn't known here: its key is NULL where the column may lack one, until `ContactCheck` makes it of what is
+stored, and else it is refused.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
-from typing import Any, Final, NamedTuple, TypedDict
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Column, inspect
-from sqlalchemy.engine.default import DefaultExecutionContext
 
-from domain.bulk_defaults import gives_many
 from domain.errors import KeyNeedsText
 
 MADE_OF: Final = "gatehouse_made_of"
@@ -36,26 +35,13 @@ class Derivation(NamedTuple):
         return None
 
 
-class DerivedColumn(TypedDict):
-    """What `mapped_column` is told of one."""
+def made_of(source: str, rule: Callable[[str], str], *, needed: bool) -> dict[str, Any]:
+    """The `info` of a column that holds the key of another one of the same name as its attribute.
 
-    default: Callable[[DefaultExecutionContext], str | None]
-    info: dict[str, Any]
-
-
-def made_of(source: str, rule: Callable[[str], str], *, needed: bool, **info: Any) -> DerivedColumn:
-    """A column that holds the key of another one of the same name as its attribute."""
-    derivation = Derivation(source, rule, needed)
-
-    def default(context: DefaultExecutionContext) -> str | None:
-        parameters: dict[str, Any] = context.get_current_parameters(isolate_multiinsert_groups=True)  # type: ignore[no-untyped-call]  # SQLAlchemy left it untyped
-        return derivation.key(parameters.get(source))
-
-    def many(_context: Any, columns: Mapping[str, Sequence[Any]], count: int) -> Sequence[str | None]:
-        return [derivation.key(value) for value in columns.get(source, [None] * count)]
-
-    gives_many(default, many)
-    return {"default": default, "info": {MADE_OF: derivation, **info}}
+    Not a default of the column: a flush leaves None out where there is one, and rows with and without a text would no
+    longer go in one INSERT.
+    """
+    return {MADE_OF: Derivation(source, rule, needed)}
 
 
 def keys_of(model: type[Any], values: Mapping[str, Any]) -> dict[str, str | None]:

@@ -58,12 +58,13 @@ class User(Audited, ModelMixin, Base):
     )
 
     email: Mapped[str | None] = mapped_column(String(MAX_LENGTH))
-    email_key: Mapped[str | None] = mapped_column(String(KEY_MAX_LENGTH), **made_of("email", email_key, needed=True))
+    email_key: Mapped[str | None] = mapped_column(String(KEY_MAX_LENGTH), info=made_of("email", email_key, needed=True))
     """Set with the address."""
     phone: Mapped[str | None] = mapped_column(String(16))
     display_name: Mapped[str | None] = mapped_column(String(DISPLAY_NAME_LENGTH))
     name_key: Mapped[str | None] = mapped_column(
-        String(DISPLAY_NAME_LENGTH * GROWTH), **made_of("display_name", search_key, needed=False, **{DERIVED: True})
+        String(DISPLAY_NAME_LENGTH * GROWTH),
+        info={DERIVED: True, **made_of("display_name", search_key, needed=False)},
     )
     """The display name as it is searched; set with it."""
     role: Mapped[Role] = mapped_column(

@@ -98,7 +98,7 @@ async def test_new_rows_have_their_keys_however_they_are_stored(container: Conta
         await users.upsert_many([{"email": "two@example.com", "display_name": NAME}], on="email_key")
         async with container.transaction()() as tx:
             await tx.session.execute(insert(User).values(email="Three@example.com", display_name=NAME))
-            await tx.session.execute(insert(TABLE), [{"email": "Four@example.com", "display_name": NAME}])
+            await tx.session.execute(insert(TABLE).values({"email": "Four@example.com", "display_name": NAME}))
             tx.session.add(User(email="Five@example.com", display_name=NAME))
     await assert_keyed(container, named=2 * number + 5)
 

@@ -158,6 +158,7 @@ def said_of(user: User) -> UserChanges:
     return {field: value for field, value in fields.items() if value is not None}  # type: ignore[return-value]
 
 
+@pytest.mark.timeout(400)
 async def test_ten_thousand_accounts_come_back_from_every_spreadsheet_as_they_were(
     container: Container, backend: str, record_property: Callable[[str, object], None]
 ) -> None:

@@ -1,4 +1,4 @@
-"""keyed: an UPDATE of somebody's own, with the keys of the texts that it sets (`domain.derived_columns`)."""
+"""keyed: an INSERT or UPDATE of somebody's own, with the keys of the texts that it sets (`domain.derived_columns`)."""
 
 from typing import Any
 
@@ -10,7 +10,8 @@ from domain.errors import KeyNeedsText
 
 def keyed(model: type[Any], statement: Any, parameters: Any) -> Any:
     """The statement to be sent. Raises `KeyNeedsText` where a key is needed and the text isn't in the statement, and
-    where each row has texts of its own in the parameters.
+    for an UPDATE whose rows have texts of their own in the parameters. New rows in parameters have the keys they are
+    given.
     """
     hashable: Any = model
     known = derivations(hashable)
@@ -19,7 +20,8 @@ def keyed(model: type[Any], statement: Any, parameters: Any) -> Any:
     attributes = {attribute.columns[0].key: attribute.key for attribute in inspect(model).column_attrs}
     values = statement._values or {}  # noqa: SLF001 - what `values()` has gathered has no public name
     said = {attributes.get(getattr(one, "key", one), one): _literal(value) for one, value in values.items()}
-    for row in parameters if isinstance(parameters, list) else ():
+    rows = parameters if isinstance(parameters, list) else [] if values else [parameters or {}]
+    for row in rows if statement.is_update else ():
         for name, one in known.items():
             if one.source in row and one.source not in said and name not in row:
                 raise KeyNeedsText(one.source)
