@@ -25,6 +25,7 @@ process's, and can't be changed for one container.
 _ADDRESS: Final = re.compile(r"[^\s,;:|/&<>()\[\]\"]+@[^\s,;:|/&<>()\[\]\"@]+")
 _QUOTED: Final = re.compile(r"\s*(?:\b(?:of|in)\s+)?(['\"]).*\1", re.DOTALL)
 _SUBJECT: Final = re.compile(r"\A(?:An|The) email address (?=\w+ )")
+_LABEL: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?")
 _EXAMPLE: Final = "write it as name@example.com"
 
 
@@ -101,6 +102,6 @@ def _reason(address: str, error: EmailNotValidError) -> str:
     if isinstance(error.__cause__, IDNAError):  # which repeats what was typed
         text = text.replace(str(error.__cause__), _QUOTED.sub("", str(error.__cause__)))
     text = _SUBJECT.sub("It ", text.rstrip("."))
-    if label and "." not in label and "@" in address:
+    if label and _LABEL.fullmatch(label) and "@" in address:
         text += f" (or have a private domain allowed with {PRIVATE_DOMAINS})"
     return f"is not an e-mail address: {text[:1].lower()}{text[1:]}; {_EXAMPLE}"

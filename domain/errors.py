@@ -5,6 +5,7 @@
     ├── NoIdGenerator               a row needs an id and the session knows no generator
     ├── RelationshipNotLoaded       a relationship is looked at that its query didn't load
     ├── ColumnNotLoaded             a column is looked at whose value only the database knows
+    ├── KeyNeedsText                a text is not known here, and another column is made of it
     ├── ClockWentBack               ids can't be made until the clock has caught up
     ├── Unacceptable                a value breaks a rule; .field names it
     │   ├── InvalidEmail
@@ -52,6 +53,22 @@ class NoIdGenerator(DomainError):
         return (
             "this session knows no id generator, so the row can't get its id. "
             "Take the session from `container.session_provider()`, or give the model an id."
+        )
+
+
+class KeyNeedsText(DomainError):
+    """A column's text isn't known here (SQL, or many rows' parameters), and a key is made of it: `source` is the
+    column.
+    """
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+        super().__init__(source)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.source} is set to SQL or to parameters of many rows, and the key that it is searched by is made of "
+            "its text. Give it one text, or set its key along with it."
         )
 
 

@@ -36,6 +36,7 @@ _BETWEEN: Final = frozenset(_PLUSES + _BRACKETS + _SLASHES + _DOTS + _DASHES)
 _PARTING: Final = re.compile(f"[{re.escape(_SLASHES + _BRACKETS)}]")
 _PLAIN: Final = re.compile(r"\+?[0-9 .()-]+")
 _DECIMAL: Final = re.compile(r"\+?\d{5,}[.,]0+")
+_THOUSANDS: Final = re.compile(r"\+?\d{1,3}(?:,\d{3}){2,}(?:\.0+)?")
 _EXPONENT: Final = re.compile(r"[+-]?\d+(?:[.,]\d+)?E\+?\d{1,3}", re.IGNORECASE)
 _NEGATIVE: Final = re.compile(r"[-\u2212]\s*\d")
 _SEPARATED: Final = re.compile(r"\d[^\d]*[,;|&\u3001\uff0c\uff1b~\u2053\u223c\uff5e][^\d]*\d")
@@ -43,10 +44,11 @@ _SECOND_PLUS: Final = re.compile(rf"\d.*[{_PLUSES}]")
 
 _NONE: Final = "is not a phone number"
 _TWO: Final = f"{_NONE}: it looks like two numbers, or one with an extension; give one number, and nothing after it"
+_TOO_MANY: Final = "too many; check it"
 _DIGITS: Final = {
-    ValidationResult.TOO_SHORT: "too few",
-    ValidationResult.TOO_LONG: "too many",
-    ValidationResult.INVALID_LENGTH: "no number there is so long",
+    ValidationResult.TOO_SHORT: "too few; check it",
+    ValidationResult.TOO_LONG: _TOO_MANY,
+    ValidationResult.INVALID_LENGTH: "no number there is so long; check it",
 }
 
 
@@ -58,7 +60,9 @@ def phone_number(value: str, *, region: str | None = None) -> str:
     all. Whether the number is assigned to anybody is not asked.
     """
     text, number = _read(value, region)
-    reason = _unfit(number, international=text[:1] in _PLUSES) or _in_two_parts(text, number)
+    reason, parted = _unfit(number, international=text[:1] in _PLUSES), _in_two_parts(text, number)
+    if parted and (reason is None or reason.endswith(_TOO_MANY)):
+        reason = parted
     if reason:
         raise InvalidPhone("phone", reason)
     return _e164(number)
@@ -106,6 +110,8 @@ def _spoiled(text: str) -> str | None:
             f"{_NONE}: a spreadsheet has shortened it to an exponent (E+), and its last digits are lost; "
             f"take it from where it came from, as text, like {EXAMPLE}"
         )
+    if _THOUSANDS.fullmatch(text):
+        return f"{_NONE}: a spreadsheet has parted its digits by thousands; remove the commas, and make the column text"
     if _DECIMAL.fullmatch(text):
         return f"{_NONE}: a spreadsheet has added a decimal point and zeros (.0); remove them, and make the column text"
     if _NEGATIVE.match(text):
@@ -161,7 +167,7 @@ def _unfit(number: PhoneNumber, *, international: bool) -> str | None:
     if result == ValidationResult.IS_POSSIBLE_LOCAL_ONLY:
         return f"lacks its area code; write the whole number, as {EXAMPLE}"
     if result in _DIGITS:
-        return f"has the wrong number of digits for +{code}: {_DIGITS[result]}; check it"
+        return f"has the wrong number of digits for +{code}: {_DIGITS[result]}"
     if result == ValidationResult.INVALID_COUNTRY_CODE:
         return f"{_NONE}: no country has the code +{code}; write it as {EXAMPLE}"
     return f"is no number of +{code}'s numbering plan; check its digits, and whether its area code is there"

@@ -8,6 +8,7 @@ from sqlalchemy import CheckConstraint, Enum, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, validates
 
 from domain.audit_entry import CONFIDENTIAL, DERIVED, Audited
+from domain.derived_columns import keys_of, made_of
 from domain.display_name import MAX_LENGTH as DISPLAY_NAME_LENGTH
 from domain.display_name import display_name
 from domain.email_address import KEY_MAX_LENGTH, MAX_LENGTH, email_address, email_key
@@ -57,11 +58,15 @@ class User(Audited, ModelMixin, Base):
     )
 
     email: Mapped[str | None] = mapped_column(String(MAX_LENGTH))
-    email_key: Mapped[str | None] = mapped_column(String(KEY_MAX_LENGTH))
+    email_key: Mapped[str | None] = mapped_column(String(KEY_MAX_LENGTH), info=made_of("email", email_key, needed=True))
+    """Set with the address."""
     phone: Mapped[str | None] = mapped_column(String(16))
     display_name: Mapped[str | None] = mapped_column(String(DISPLAY_NAME_LENGTH))
-    name_key: Mapped[str | None] = mapped_column(String(DISPLAY_NAME_LENGTH * GROWTH), info={DERIVED: True})
-    """The display name as it is searched; set with it. An update by a builder sets both."""
+    name_key: Mapped[str | None] = mapped_column(
+        String(DISPLAY_NAME_LENGTH * GROWTH),
+        info={DERIVED: True, **made_of("display_name", search_key, needed=False)},
+    )
+    """The display name as it is searched; set with it."""
     role: Mapped[Role] = mapped_column(
         Enum(
             Role,
@@ -109,9 +114,7 @@ class User(Audited, ModelMixin, Base):
         email, phone, name = changes.get("email"), changes.get("phone"), changes.get("display_name")
         values: dict[str, object] = {}
         if "email" in changes:
-            address = None if email is None else email_address(email, private_domains=private_domains)
-            values["email"] = address
-            values["email_key"] = None if address is None else email_key(address)
+            values["email"] = None if email is None else email_address(email, private_domains=private_domains)
         if "phone" in changes:
             values["phone"] = None if phone is None else phone_number(phone, region=region)
         if "display_name" in changes:
@@ -120,16 +123,17 @@ class User(Audited, ModelMixin, Base):
             values["role"] = _choice("role", changes["role"], Role)
         if "status" in changes:
             values["status"] = _choice("status", changes["status"], UserStatus)
-        if values.get("email_key", self.email_key) is None and values.get("phone", self.phone) is None:
+        if values.get("email", self.email) is None and values.get("phone", self.phone) is None:
             raise ContactMissing
         for name_, value in values.items():
             if getattr(self, name_) != value:
                 setattr(self, name_, value)
 
-    @validates("display_name")
-    def _name_key(self, _field: str, name: str | None) -> str | None:
-        self.name_key = None if name is None else search_key(name)
-        return name
+    @validates("email", "display_name")
+    def _keep_its_key(self, field: str, value: str | None) -> str | None:
+        for name, key in keys_of(User, {field: value}).items():
+            setattr(self, name, key)
+        return value
 
     @property
     def active(self) -> bool:

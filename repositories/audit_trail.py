@@ -10,6 +10,7 @@ from sqlalchemy.orm import Mapper, Session
 from domain.audit_entry import CONFIDENTIAL, DERIVED, AuditAction, Audited, AuditEntry, Changes, recordable
 from domain.model import Base
 from domain.soft_delete import INCLUDE_DELETED
+from repositories.keyed import keyed
 
 STAMPS: Final = frozenset({"id", "version", "created_at", "created_by", "updated_at", "updated_by"})
 """What an entry tells in columns of its own."""
@@ -59,6 +60,8 @@ class AuditTrail:
         mapper = _audited(statement.table)
         if mapper is None:
             return send(statement)
+        if not statement.is_delete:
+            statement = keyed(mapper.class_, statement, parameters)
         if statement.is_insert and statement.table is mapper.local_table:
             return send(statement)
         if statement.is_insert:

@@ -17,8 +17,8 @@
     ├── TooManyRows             one() found more than one row
     └── InvalidCursor           not a cursor of this list
 
-`StaleVersion` and `NotSupported` are those of `database.errors`, `RelationshipNotLoaded` and `ColumnNotLoaded`
-those of `domain.errors`.
+`StaleVersion` and `NotSupported` are those of `database.errors`, `RelationshipNotLoaded`, `ColumnNotLoaded` and
+`KeyNeedsText` those of `domain.errors`.
 """
 
 import difflib
@@ -26,12 +26,13 @@ from collections.abc import Iterable
 from typing import ClassVar
 
 from database.errors import NotSupported, StaleVersion
-from domain.errors import ColumnNotLoaded, RelationshipNotLoaded
+from domain.errors import ColumnNotLoaded, KeyNeedsText, RelationshipNotLoaded
 
 __all__ = [
     "ColumnNotLoaded",
     "InvalidCursor",
     "JobNotFound",
+    "KeyNeedsText",
     "MessageNotFound",
     "NoSuchKey",
     "NotFound",

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Mapper
 from sqlalchemy.sql.roles import SQLRole
 
 from domain.bulk_defaults import ForMany, for_many
+from domain.derived_columns import MADE_OF, Derivation
 from repositories.columns import column
 
 Values = dict[str, Any]
@@ -235,6 +236,13 @@ def _scalar(value: Any) -> tuple[Callable[[DefaultContext], Any], ForMany]:
     return lambda _context: value, lambda _context, _columns, count: [value] * count
 
 
+def _key(derivation: Derivation) -> tuple[Callable[[DefaultContext], Any], ForMany]:
+    def many(_context: Any, columns: Mapping[str, Sequence[Any]], count: int) -> Sequence[Any]:
+        return [derivation.key(value) for value in columns.get(derivation.source, [None] * count)]
+
+    return lambda context: derivation.key(context.current_parameters.get(derivation.source)), many
+
+
 def _source(one: Any, attribute: str) -> _Source:
     default = one.default
     make: Callable[[DefaultContext], Any] | None = None
@@ -243,6 +251,8 @@ def _source(one: Any, attribute: str) -> _Source:
         make, make_many = default.arg, for_many(default.arg)
     elif default is not None and default.is_scalar:
         make, make_many = _scalar(default.arg)
+    elif default is None and MADE_OF in one.info:
+        make, make_many = _key(one.info[MADE_OF])
 
     given_by_database = default is not None or one.server_default is not None or one is one.table.autoincrement_column
     return _Source(

@@ -10,6 +10,7 @@ from sqlalchemy.orm import InstanceState
 from sqlalchemy.sql import operators
 from sqlalchemy.sql.dml import Update as UpdateStatement
 
+from domain.derived_columns import keys_of
 from domain.soft_delete import INCLUDE_DELETED
 from repositories.changed import changed
 from repositories.columns import ColumnName, column, version_key
@@ -36,12 +37,12 @@ class Update(Write[T]):
     unconditional: ClassVar[type[UnconditionalWrite]] = UnconditionalUpdate
 
     def set(self, **values: Any) -> Self:
-        """New values by column name; SQL expressions are welcome. Raises `UnknownColumn`, and `VersionIsCounted` for
-        the version.
+        """New values by column name; SQL expressions are welcome. What is made of one is set with it
+        (`domain.derived_columns`). Raises `UnknownColumn`, `VersionIsCounted` for the version, and `KeyNeedsText`.
         """
         for name in values:
             self._check_settable(name)
-        return changed(self, values={**self.values, **values})
+        return changed(self, values={**self.values, **values, **keys_of(self.model, values)})
 
     def increment(self, name: ColumnName, by: Any = 1) -> Self:
         """Add to a column in the database, where two increments at once both count. Raises as `set` does."""

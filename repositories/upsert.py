@@ -14,6 +14,7 @@ from sqlalchemy.orm import InstanceState, Mapper
 from database.errors import DriverError, NotSupported, UniqueViolation
 from database.recording import recorded
 from database.restoring import remember
+from domain.derived_columns import with_keys
 from domain.soft_delete import INCLUDE_DELETED
 from repositories.bulk_insert import refuse_where_reading
 from repositories.columns import ColumnName, column
@@ -47,7 +48,8 @@ class Upsert:
         self._model = model
         self._rows = NewRows(model, session.sync_session.execution_options)
         self._on = key_names(model, on)
-        self._update = None if update is None else tuple(column(model, name).key for name in update)
+        named = None if update is None else (column(model, name).key for name in update)
+        self._update = None if named is None else with_keys(model, named)
         self._dialect = ""
 
     async def store(self, rows: Iterable[Any]) -> int:
@@ -76,7 +78,7 @@ class Upsert:
         """The attributes that a row which was there takes over."""
         if self._update is not None:
             return list(self._update)
-        return changed_names(names, self._on)
+        return changed_names(with_keys(self._model, names), self._on)
 
     async def _store(self, changes: Sequence[str], rows: Sequence[Values]) -> None:
         for _, some in groupby(rows, key=lambda row: row.keys()):

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple, Self, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from domain.contact_key import contact_key
 from domain.email_address import email_key
@@ -62,6 +62,9 @@ class StoredContacts(NamedTuple):
     email: str | None
     email_key: str | None
     phone: str | None
+    display_name: str | None
+    name_key: str | None
+    version: int
 
 
 class UserDao(BaseDao[User]):
@@ -85,10 +88,21 @@ class UserDao(BaseDao[User]):
 
     async def contacts_after(self, user_id: int, limit: int) -> Sequence[StoredContacts]:
         """The contacts of the accounts behind this id, by id, deleted ones too."""
-        columns = select(User.id, User.email, User.email_key, User.phone).where(User.id > user_id)
+        columns = select(*(getattr(User, name) for name in StoredContacts._fields)).where(User.id > user_id)
         columns = columns.order_by(User.id).limit(limit).execution_options(include_deleted=True)
         async with self._session() as session:
             return [StoredContacts(*row) for row in await session.execute(columns)]
+
+    async def store_name_key(self, user_id: int, key: str | None, *, version: int) -> bool:
+        """Give the account the key of its name; False when it was changed after that version. Nobody has changed the
+        account by it: its version and stamps stay.
+        """
+        kept = {name: getattr(User, name) for name in ("version", "updated_at", "updated_by")}
+        change = update(User).where(User.id == user_id, User.version == version).values(name_key=key, **kept)
+        change = change.execution_options(synchronize_session=False, include_deleted=True)
+        async with self._session() as session:
+            result: Any = await session.execute(change)
+            return bool(result.rowcount == 1)
 
     async def claim_deleted(self, limit: int, *, before: datetime) -> Sequence[int]:
         """Ids of accounts that were soft-deleted before that moment, locked; those that somebody else has locked are

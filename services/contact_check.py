@@ -1,6 +1,9 @@
-"""ContactCheck: accounts whose contacts were stored under other rules than today's, and what can be mended of them."""
+"""ContactCheck: accounts whose contacts were stored under other rules than today's, and what can be mended of them; and
+names without the key that they are searched by, as processes of an older version and SQL store them.
+"""
 
 from collections.abc import AsyncGenerator, Collection, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Final
 
@@ -9,10 +12,13 @@ from database.errors import UniqueViolation
 from domain.email_address import KEY_MAX_LENGTH, email_address, email_key
 from domain.errors import Unacceptable
 from domain.phone_number import phone_number
+from domain.search_key import search_key
 from repositories.user_dao import StoredContacts, UserDao
 
 PAGE: Final = 1_000
 """Accounts of one read."""
+MEND: Final = "gatehouse users check --mend-keys"
+UNNAMED: Final = "the name was stored by another version or by SQL, and isn't found by all its spellings"
 CORRECT: Final = "ask the person, and correct it: PATCH /v1/users/{id}, or purge the account"
 
 
@@ -22,7 +28,7 @@ class ContactFault:
 
     user_id: int
     field: str
-    """`email`, `phone`, or `email_key`: the address is right, and isn't found by all its spellings."""
+    """`email`, `phone`; `email_key`, `name_key`: the address or name is right, and isn't found by all its spellings."""
     reason: str
     fix: str
 
@@ -45,16 +51,27 @@ class ContactCheck:
         self._private_domains = private_domains
 
     async def pages(self, *, mend: bool = False) -> AsyncGenerator[CheckedPage, None]:
-        """All accounts, deleted ones too, oldest first. With `mend`, e-mail keys are computed anew where no other
-        account has them; what is left then is told. Needs an acting user to mend.
+        """All accounts, deleted ones too, oldest first. With `mend`, keys of names are computed anew, and e-mail keys
+        where no other account has them; what is left then is told. Needs an acting user to mend.
         """
         last = -1
         while rows := await self._users.contacts_after(last, PAGE):
+            if mend and (unnamed := [row for row in rows if row.name_key != _name_key(row)]):
+                named = await self._name(unnamed)
+                rows = [row._replace(name_key=_name_key(row)) if row.id in named else row for row in rows]
             if mend and (mendable := [row for row in rows if _rekeyed(row) is not None]):
                 mended = {row.id for row in mendable if await self._mend(row)}
                 rows = [row._replace(email_key=_rekeyed(row)) if row.id in mended else row for row in rows]
             last = rows[-1].id
             yield CheckedPage(len(rows), last, await self._faults(rows))
+
+    async def mend(self) -> int:
+        """Mend what can be mended, and tell how many faults are left."""
+        left = 0
+        async with aclosing(self.pages(mend=True)) as pages:
+            async for page in pages:
+                left += len(page.faults)
+        return left
 
     async def _faults(self, rows: Sequence[StoredContacts]) -> list[ContactFault]:
         holders: dict[str | None, int] = {}
@@ -65,6 +82,8 @@ class ContactCheck:
             key = _rekeyed(row)
             if key is not None:
                 faults.append(_misfiled(row, holders.get(key)))
+            if row.name_key != _name_key(row):
+                faults.append(ContactFault(row.id, "name_key", UNNAMED, MEND))
             if row.email is not None:
                 try:
                     email_address(row.email, private_domains=self._private_domains)
@@ -73,6 +92,13 @@ class ContactCheck:
             if row.phone is not None and (reason := _phone_fault(row.phone)):
                 faults.append(ContactFault(row.id, "phone", reason, CORRECT))
         return faults
+
+    async def _name(self, rows: Sequence[StoredContacts]) -> set[int]:
+        """The accounts whose names have got their keys: those that weren't changed meanwhile."""
+        async with self._transaction(name="mend keys of names"):
+            return {
+                row.id for row in rows if await self._users.store_name_key(row.id, _name_key(row), version=row.version)
+            }
 
     async def _mend(self, row: StoredContacts) -> bool:
         """False when another account has the key, or the account was changed meanwhile."""
@@ -92,10 +118,14 @@ def _rekeyed(row: StoredContacts) -> str | None:
     return None if key == row.email_key or len(key) > KEY_MAX_LENGTH else key
 
 
+def _name_key(row: StoredContacts) -> str | None:
+    return None if row.display_name is None else search_key(row.display_name)
+
+
 def _misfiled(row: StoredContacts, holder: int | None) -> ContactFault:
     if holder is None:
         reason = "the address was stored under an older rule, and isn't found by all its spellings"
-        return ContactFault(row.id, "email_key", reason, "gatehouse users check --mend-keys")
+        return ContactFault(row.id, "email_key", reason, MEND)
     reason = f"account {holder} has an address that is the same by today's rule, so this one keeps its older key"
     fix = "give one of them another address, or purge it; then: gatehouse users check --mend-keys"
     return ContactFault(row.id, "email_key", reason, fix)

@@ -26,6 +26,8 @@ class AccountField(StrEnum):
 FIELDS: Final = tuple(field.value for field in AccountField)
 HEADER: Final = ("id", *FIELDS, "created_at")
 """What our own export begins with; cells under these names are read back as it wrote them."""
+CONTACTS: Final = frozenset({"email", "phone"})
+"""An account needs one of them."""
 RIGHTS: Final = frozenset({"role", "status"})
 """Other programs have columns of these names, too, which mean something else and must make nobody an admin."""
 OURS: Final = 6
@@ -62,8 +64,9 @@ class CsvColumns:
     @classmethod
     def map(cls, header: Sequence[str], columns: Mapping[str, str], *, line: int = 1) -> Self:
         """`columns` gives a field a column's name, or a template with names in braces. Other fields are taken from
-        columns of their own names, and where `columns` has none, from such as are usual. role and status are taken
-        when `columns` has them, or from an export of ours. Raises `CsvError` leaves, with `line` as the header's.
+        columns of their own names, and where `columns` has none, from such as are usual; so are e-mail address and
+        phone number where there would be neither. role and status are taken when `columns` has them, or from an export
+        of ours. Raises `CsvError` leaves, with `line` as the header's.
         """
         names = tuple(map(column_name, header))
         templates: dict[str, Template] = {}
@@ -74,7 +77,9 @@ class CsvColumns:
         templates = _own(names, sure=not columns) | templates
         if not columns:
             templates = usual_templates(names, without=templates) | templates
-        if "email" not in templates and "phone" not in templates:
+        elif not CONTACTS & templates.keys():
+            templates = usual_templates(names, without={"display_name"}) | templates
+        if not CONTACTS & templates.keys():
             raise NoUsableColumn(names, line)
         plain = frozenset(column for column, name in enumerate(names) if name in HEADER)
         return cls(names, {field: templates[field] for field in FIELDS if field in templates}, plain)

@@ -21,7 +21,7 @@ class Delimiter(StrEnum):
 
 _CHARACTERS: Final = {Delimiter.COMMA: ",", Delimiter.SEMICOLON: ";", Delimiter.TAB: "\t", Delimiter.PIPE: "|"}
 _GUESSED: Final = (",", ";", "\t")
-"""`|` is taken when it is asked for: it is part of too many names of columns."""
+"""`|` is part of too many names of columns: it is taken when none of these is there, or when it is asked for."""
 _QUOTED: Final = re.compile(r'(?:^|(?<=[,;\t|\n]))"(?:[^"]|"")*"')
 """A quoted cell: a quote elsewhere than at a cell's beginning is an ordinary character (`5" screen`)."""
 _NEXT: Final = re.compile(r'\n|(?:^|(?<=[,;\t|\n]))"')
@@ -61,4 +61,5 @@ def first_record(text: str, *, ended: bool) -> str | None:
 def guessed_delimiter(record: str) -> str:
     """The character that the record has most of outside its quotes; a comma when it has none."""
     bare = _QUOTED.sub("", record)
-    return max(_GUESSED, key=bare.count)
+    found = max(_GUESSED, key=bare.count)
+    return "|" if found not in bare and "|" in bare else found

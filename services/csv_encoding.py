@@ -22,6 +22,12 @@ UNMARKED: Final = (
     "holds NUL, as UTF-16 without its mark does; name it with --encoding {0} (over HTTP encoding={0}), "
     "or save it as 'CSV UTF-8'"
 )
+MISREAD: Final = (
+    "the file is UTF-8, and would be misread as {}: leave out --encoding "
+    "(over HTTP encoding=, and charset= of Content-Type)"
+)
+SEVERAL: Final = 4
+"""Characters that are UTF-8 by chance in no file of an encoding of several bytes; of single bytes hardly one is."""
 _NO_TEXT: Final = frozenset({"idna", "punycode", "raw-unicode-escape", "unicode-escape", "undefined", "utf-7"})
 """Encodings of names, of source code, of nothing, and of mail in the nineties."""
 _MEANT: Final = {"iso8859-1": "cp1252", "ascii": "utf-8"}
@@ -75,6 +81,8 @@ class DecodedText:
                 while len(piece) < BEGINNING and (more := await self._next_piece()):
                     piece += more
                 self._decoder = self._decoder_for(piece[:BEGINNING])
+                if self._decodes_otherwise and _utf_8(piece, at_least=1 if self._of_single_bytes else SEVERAL):
+                    raise UnreadableCsv(1, MISREAD.format(self.encoding))
             self._ended = not piece
             try:
                 text = self._decoder.decode(piece, final=self._ended)
@@ -85,6 +93,14 @@ class DecodedText:
             if text:
                 return text
         return ""
+
+    @property
+    def _decodes_otherwise(self) -> bool:
+        return not self.encoding.startswith("UTF")
+
+    @property
+    def _of_single_bytes(self) -> bool:
+        return len(bytes(range(0xA1, 0xC0)).decode(self.encoding, "replace")) == 0xC0 - 0xA1
 
     async def _next_piece(self) -> bytes:
         piece = await self._file.read(PIECE)
@@ -117,3 +133,12 @@ class DecodedText:
             kind = binary(beginning)
         if kind is not None:
             raise NotCsv(*kind)
+
+
+def _utf_8(piece: bytes, *, at_least: int) -> bool:
+    """Whether it is UTF-8, cut anywhere, with so many characters beyond ASCII."""
+    try:
+        text = codecs.getincrementaldecoder("utf-8")().decode(piece)
+    except UnicodeDecodeError:
+        return False
+    return sum(character > "\x7f" for character in text) >= at_least

@@ -19,12 +19,15 @@ TextCutShort, a UnicodeError, is how a file tells its reader that its last chara
 """
 
 import difflib
+import re
 import textwrap
 from collections.abc import Sequence
 from typing import Final
 
 SHOWN: Final = 100
 """Characters of a header that a message shows."""
+
+_ADDRESS: Final = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 
 COMPARED: Final = 1000
 """Names among which one that was meant is looked for."""
@@ -131,15 +134,24 @@ class UnknownCsvColumn(_Unknown):
     def __init__(self, name: str, known: Sequence[str], line: int = 1) -> None:
         super().__init__(name, known)
         self.line = line
+        self.header: int | None = None
 
     def __str__(self) -> str:
         near = difflib.get_close_matches(self.name, self.known, n=1)
         if near:
             return f"the file has no column '{self.name}'. Did you mean '{near[0]}'?"
-        return f"the file has no column '{self.name}'. It has: {_shown(self.known)}. {_elsewhere(self.line)}"
+        return (
+            f"the file has no column '{self.name}'. It has: {_shown(self.known)}. {_elsewhere(self.line, self.header)}"
+        )
 
 
-def _elsewhere(line: int) -> str:
+def _elsewhere(line: int, header: int | None) -> str:
+    """`header` is a line below that does name columns, where one was found."""
+    if header is not None:
+        return (
+            f"Line {header} names the columns, it seems: leave out the lines before it with --skip-lines {header - 1}, "
+            f"over HTTP skip_lines={header - 1}."
+        )
     return (
         f"If that line ({line}) doesn't name the columns, leave out the lines before the one that does: "
         f"--skip-lines {line}, over HTTP skip_lines={line}."
@@ -220,10 +232,16 @@ class NoUsableColumn(CsvError):
     def __init__(self, names: Sequence[str] = (), line: int = 1) -> None:
         self.names = tuple(name for name in names if name)
         self.line = line
+        self.header: int | None = None
         super().__init__(names, line)
 
     def __str__(self) -> str:
+        if self.header is None and any(_ADDRESS.fullmatch(name) for name in self.names):
+            return (
+                f"line {self.line} has an e-mail address where the first line names the columns. "
+                "Put a line before it that does, such as: email,phone,display_name."
+            )
         return (
             f"no column stands for an e-mail address or a phone number. The file has: {_shown(self.names)}. "
-            f"{_elsewhere(self.line)} Else name one: --column email=COLUMN or --column phone=COLUMN."
+            f"{_elsewhere(self.line, self.header)} Else name one: --column email=COLUMN or --column phone=COLUMN."
         )

@@ -43,14 +43,19 @@ _BEGINNINGS: Final = (
 _TEXTS: Final = (
     (
         re.compile(rb"<(!doctype\s+html|html|head|meta|body|table|script)\b"),
-        Kind("an HTML page", "Fetch the CSV itself: a page in its place is often a log-in, or an error"),
+        Kind(
+            "an HTML page",
+            "Fetch the CSV itself: a page in its place is often a log-in, or an error. If it is a table that a program "
+            "has named .xls, open it in a spreadsheet program, save it as 'CSV UTF-8', and import that",
+        ),
     ),
     (re.compile(rb"<\?xml\b|<!doctype\b"), Kind("XML, perhaps a spreadsheet of Excel 2003", _SAVE)),
     (
         re.compile(rb"\{\s*(\"[^\"\r\n]*\"\s*:|\}|$)|\[\s*(\{|\[|\]\s*$|\"[^\"\r\n]*\"\s*[,\]]|$)"),
         Kind("JSON", "Convert it to CSV, one line for each account, the first one naming the columns"),
     ),
-    (re.compile(rb"begin:v(card|calendar)\b"), Kind("a vCard file (.vcf)", _EXPORT)),
+    (re.compile(rb"begin:vcard\b"), Kind("a vCard file (.vcf)", _EXPORT)),
+    (re.compile(rb"begin:vcalendar\b"), Kind("a calendar (.ics)", _EXPORT)),
     (re.compile(rb"(version:\s*\d+\s+)?dn::?\s"), Kind("LDIF", _EXPORT)),
     (
         re.compile(rb"--[^\r\n]{1,80}\r?\ncontent-disposition:"),

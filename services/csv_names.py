@@ -32,13 +32,16 @@ _EMAIL: Final = _keys(
     "Адрес электронной почты", "メール", "メールアドレス", "电子邮件", "邮箱", "電子郵件", "이메일",
 )  # fmt: skip
 _PHONE: Final = _keys(
-    "Phone", "Phone Number", "Mobile", "Mobile Phone", "Mobile Number", "Mobile Phone Number", "Cell", "Cell Phone",
-    "Cell Number", "Cellphone Number", "Cellular", "Phone 1 - Value", "Primary Phone", "Contact: Mobile",
-    "Contact: Phone", "Customer Phone", "Billing Phone", "Telephone", "Telephone Number", "Tel", "Tel.", "Handy",
-    "Handynummer", "Mobiltelefon", "Mobil", "Mobilnummer", "Telefon", "Telefonnummer", "Rufnummer", "Téléphone",
-    "Numéro de téléphone", "Téléphone mobile", "Tél. mobile", "Portable", "Teléfono", "Número de teléfono", "Móvil",
-    "Teléfono móvil", "Celular", "Cellulare", "Telefono", "Telemóvel", "Telefone", "Telefoon", "Telefoonnummer",
-    "Mobiel", "Телефон", "Мобильный телефон", "電話番号", "携帯電話", "电话", "手机", "電話", "전화번호", "휴대폰",
+    "Phone", "Phone Number", "Phone No.", "Mobile No.", "Contact Number", "Mobile", "Mobile Phone", "Mobile Number",
+    "Mobile Phone Number", "Cell", "Cell Phone", "Cell Number", "Cellphone Number", "Cellular", "Phone 1 - Value",
+    "Primary Phone", "Contact: Mobile", "Contact: Phone", "Customer Phone", "Billing Phone", "Telephone",
+    "Telephone Number", "Tel", "Tel.", "Handy", "Handynummer", "Mobiltelefon", "Mobil", "Mobilnummer", "Telefon",
+    "Telefonnummer", "Rufnummer", "Téléphone", "Numéro de téléphone", "N° de téléphone", "Téléphone mobile",
+    "Tél. mobile", "Téléphone portable", "Tél. portable", "Numéro de portable", "Portable", "Número de móvil",
+    "Telefono cellulare", "Numero di cellulare", "Numero di telefono", "Telefon komórkowy", "Numer telefonu",
+    "Puhelinnumero", "Teléfono", "Número de teléfono", "Móvil", "Teléfono móvil", "Celular", "Cellulare", "Telefono",
+    "Telemóvel", "Telefone", "Telefoon", "Telefoonnummer", "Mobiel", "Телефон", "Мобильный телефон", "電話番号",
+    "携帯電話", "电话", "手机", "電話", "전화번호", "휴대폰",
 )  # fmt: skip
 _FULL_NAME: Final = _keys(
     "Display Name", "Full Name", "Contact: Full Name", "Contact Name", "Customer Name", "Formatted Name", "CN",
@@ -49,7 +52,7 @@ _NAME: Final = _keys("Name")
 """The whole name, or, beside a given name alone, the family's."""
 _GIVEN: Final = _keys(
     "First Name", "Given Name", "Forename", "fname", "Contact: First Name", "Billing First Name", "Vorname", "Prénom",
-    "Voornaam", "Förnamn", "Imię", "Имя",
+    "Voornaam", "Förnamn", "Imię", "Имя", "Nombre", "Nome",
 )  # fmt: skip
 _MIDDLE: Final = _keys("Middle Name", "Additional Name", "Contact: Middle Name", "Zweiter Vorname")
 _FAMILY: Final = _keys(

@@ -13,6 +13,8 @@ from services.csv_errors import TextCutShort, UnreadableCsv
 
 MAX_RECORD: Final = 1_048_576
 """Characters of one row, and of one line before the header. A longer one would be held in memory whole."""
+END_OF_FILE: Final = "\x1a"
+"""What programs from the days of DOS write behind the last line."""
 NUL_BYTES: Final = (
     "holds NUL; if the file is UTF-16, name it with --encoding (over HTTP encoding=), or save it as UTF-8"
 )
@@ -52,6 +54,8 @@ async def records(
             raise UnreadableCsv(reader.begins, reason) from None
         if cells is None:
             return
+        if cells == [END_OF_FILE]:
+            continue
         if header and cells and "\0" in "".join(cells):
             raise UnreadableCsv(reader.begins, NUL_BYTES)
         if cells:

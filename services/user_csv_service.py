@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Final
 
 from database import TransactionProvider
@@ -10,7 +10,7 @@ from domain.user import User
 from repositories.user_dao import UserDao
 from services.csv_columns import HEADER, CsvColumns
 from services.csv_delimiter import Delimiter
-from services.csv_errors import TooManyCsvRows, UnreadableCsv
+from services.csv_errors import CsvError, NoUsableColumn, TooManyCsvRows, UnknownCsvColumn, UnreadableCsv
 from services.csv_reader import TextFile, records
 from services.csv_text import SPREADSHEET_LINE, csv_text, neutral_cell
 from services.import_report import ImportReport, Keep, RowReports
@@ -22,6 +22,8 @@ PAGE: Final = 500
 """Accounts of one read of an export."""
 BREATH: Final = 20
 """Rows read before others of the same event loop have their turn: some milliseconds."""
+NOTES: Final = 20
+"""Records below the first one in which a header is looked for."""
 MAX_ROWS: Final = 500_000
 
 
@@ -97,7 +99,11 @@ class UserCsvService:
         async with aclosing(records(file, delimiter=delimiter, skip_lines=skip_lines)) as lines:
             async for line, cells in lines:
                 if mapping is None:
-                    mapping = CsvColumns.map(cells, columns or {}, line=line)
+                    try:
+                        mapping = CsvColumns.map(cells, columns or {}, line=line)
+                    except (NoUsableColumn, UnknownCsvColumn) as error:
+                        error.header = await _header_in(lines, columns or {})
+                        raise
                     report.columns, report.unused_columns = mapping.used, mapping.unused
                     continue
                 if line < start_line or not any(cell.strip() for cell in cells):
@@ -134,6 +140,20 @@ class UserCsvService:
         while users:
             yield csv_text([_cells(user) for user in users])
             users = await page.gt("id", users[-1].id).all() if len(users) == PAGE else []
+
+
+async def _header_in(lines: AsyncGenerator[tuple[int, list[str]], None], columns: Mapping[str, str]) -> int | None:
+    """The line of the first of the next records that names columns; programs write notes above theirs."""
+    with suppress(CsvError):
+        looked = 0
+        async for line, cells in lines:
+            with suppress(CsvError):
+                CsvColumns.map(cells, columns, line=line)
+                return line
+            looked += 1
+            if looked == NOTES:
+                break
+    return None
 
 
 def _cells(user: User) -> list[str]:

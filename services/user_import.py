@@ -19,7 +19,6 @@ LOOKS: Final = 3
 TAKEN_MEANWHILE: Final = "another account took the contact at the same moment"
 MAX_CELL: Final = 131_072
 """Characters of a cell that a field is made of. A longer one has swallowed rows, for want of a quote."""
-NUL: Final = "row: holds U+0000, which can't be stored; remove it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +88,6 @@ class UserImport:
         width = len(mapping.names)
         if any(cell.strip() for cell in cells[width:]):
             return self._refused(line, f"row: has {len(cells)} cells where the header has {width}")
-        if any("\0" in cell for cell in cells):
-            return self._refused(line, NUL)
         cells = [*cells[:width], *[""] * (width - len(cells))]
         if any(len(cells[column]) > MAX_CELL for column in mapping.taken):
             raise UnreadableCsv(line, f"field larger than field limit ({MAX_CELL}); check the quotes of this row")

@@ -10,7 +10,7 @@ from typing import Final
 from sqlalchemy import URL
 
 from settings import mysql_parameters, postgresql_parameters, sqlite_url, url_parameters
-from settings.url_text import UrlText, cleaned, of_url, parameters_of, refuse, taken_apart
+from settings.url_text import UrlText, cleaned, of_url, parameters_of, refuse, refuse_other_forms, taken_apart
 
 DRIVERS: Final = {
     "postgresql": "asyncpg",
@@ -21,7 +21,12 @@ DRIVERS: Final = {
 }
 """The async driver taken for each database, whatever driver the URL names."""
 
-SPELLINGS: Final = {"postgres": "postgresql", "pgsql": "postgresql", "psql": "postgresql", "sqlite3": "sqlite"}
+SPELLINGS: Final = {
+    **dict.fromkeys(("postgres", "pgsql", "psql", "postgis"), "postgresql"),
+    **dict.fromkeys(("mysql2", "trilogy"), "mysql"),
+    "sqlite3": "sqlite",
+}
+"""Clients' and frameworks' names of the same databases."""
 SHOWN: Final = frozenset(
     {
         *("host", "port", "ssl", "sslrootcert", "sslcert", "sslkey", "sslcrl", "sslnegotiation", "passfile"),
@@ -41,6 +46,7 @@ def async_url(text: str | URL) -> URL:
     a parameter can't be taken, or it names SQLite's `:memory:`.
     """
     if isinstance(text, str):
+        refuse_other_forms(text)
         text = cleaned(text)
         if sqlite_url.is_sqlite(text):
             path, query = sqlite_url.parts_of(text)

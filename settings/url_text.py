@@ -24,6 +24,21 @@ _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+._]*")
 _PLACE: Final = r"(?:\[[0-9A-Fa-f:.]+(?:%\w+)?\]|[\w.%-]*)(?::\d{1,5})?"
 _PLACES: Final = re.compile(rf"{_PLACE}(?:,{_PLACE})*")
 _AFTER: Final = re.compile(r"""(?P<places>[^/?#]*)(?:/(?P<database>[^/?#@\s'"`]*))?(?:\?(?P<query>[^#]*))?""")
+_NO_COLON: Final = (re.compile(r"^([^/?#,:]+|\[[^/?#,\]]+\]):(?=[/?]|$)"), r"\1")
+_NO_SLASH: Final = (re.compile(r"^([^/?#]*/[^/?#]+)/(?=\?|$)"), r"\1")
+"""A colon without a port, and a slash behind the database: they say nothing."""
+_NO_PORT: Final = "the port is no number from 1 to 65535"
+_PAIRS: Final = re.compile(
+    r"(?:host(?:addr)?|server|addr(?:ess)?|data source|port|database|initial catalog|db(?:name)?|user(?:name| id)?|uid"
+    r"|password|pwd|sslmode)\s*=",
+    re.IGNORECASE,
+)
+_PATH: Final = re.compile(r"(?:[A-Z]:[\\/])?[\w./~\\ -]+\.(?:db3?|sqlite3?)", re.IGNORECASE)
+_UNFILLED: Final = re.compile(
+    r"(?:^|(?<=[:/@,]))(?:\$\{[^}]*\}|\$\([^)]*\)|\{\{[^}]*\}\}|<[A-Za-z][\w -]*>|\[YOUR[-_ ][A-Z_ -]*\])(?=[:/@,?]|$)"
+    r"|^(?:\$\w+|%\w+%)$"
+)
+"""What templates, shells and providers' pages have for a value. A password that looks so is percent-encoded."""
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,60}")
 _LITERAL_PLUS: Final = frozenset({"user", "username", "password", "sslpassword"})
 """Parameters in whose values + is no blank: passwords have it, and libpq and JDBC take it as it is."""
@@ -62,6 +77,18 @@ def cleaned(text: str) -> str:
     return _unquoted(re.sub(r"^(?:psql\s+|jdbc:)", "", text))
 
 
+def refuse_other_forms(text: str) -> None:
+    """Raise ValueError for what people have in the place of a URL, by name."""
+    bare = _unquoted(text)
+    if "://" not in bare and _PAIRS.match(bare):
+        refuse("that is a connection string of names and values, as libpq and .NET have it")
+    if _PATH.fullmatch(bare):
+        msg = "a path, not a database URL; write sqlite:///relative/file.db, or sqlite:////absolute/file.db"
+        raise ValueError(msg)
+    if _UNFILLED.search(cleaned(bare)):
+        refuse("a placeholder in it has nothing put in its place, such as ${NAME} or [YOUR-PASSWORD]")
+
+
 def taken_apart(text: str) -> UrlText:
     """The parts of a cleaned text. Raises ValueError, which repeats nothing of it."""
     scheme, found, rest = text.partition("://")
@@ -72,9 +99,12 @@ def taken_apart(text: str) -> UrlText:
         before, after = "", rest
     elif "@" in after or _ends_before_its_at(before):
         refuse()
+    else:
+        for idle, kept in (_NO_COLON, _NO_SLASH):
+            after = idle.sub(kept, after)
     parts = _AFTER.fullmatch(after)
     if parts is None or not _PLACES.fullmatch(parts["places"]):
-        refuse()
+        refuse(_wrong_place(after) if credentials else "")
     username, has_password, password = before.partition(":")
     parameters = parameters_of(parts["query"] or "")
     moved = {CREDENTIALS[name]: parameters.pop(name) for name in CREDENTIALS if name in parameters}
@@ -116,10 +146,20 @@ def decoded(text: str) -> str:
     return plain
 
 
-def refuse() -> NoReturn:
+def refuse(reason: str = "") -> NoReturn:
     """Raise ValueError that says how a URL is written."""
-    msg = f"not a database URL; {INSTEAD}"
+    msg = f"not a database URL{': ' * bool(reason)}{reason}; {INSTEAD}"
     raise ValueError(msg)
+
+
+def _wrong_place(after: str) -> str:
+    """What is wrong with host and port, without repeating them."""
+    place = re.split(r"[/?#]", after, maxsplit=1)[0]
+    if "," not in place and place.count(":") > 1 and "[" not in place:
+        return "an IPv6 address stands in brackets, as [::1]"
+    if re.fullmatch(r"(?:\[[^\]]*\]|[\w.%-]*):[^:]*", place):
+        return _NO_PORT
+    return ""
 
 
 def _ends_before_its_at(before: str) -> bool:
@@ -133,7 +173,7 @@ def _ends_before_its_at(before: str) -> bool:
 def _place(text: str) -> tuple[str, int | None]:
     found = re.fullmatch(r"(\[.*\]|[^:]*)(?::(\d+))?", text)
     if found is None or (found[2] and not 0 < int(found[2]) < 65536):
-        refuse()
+        refuse(_NO_PORT)
     host = found[1][1:-1] if found[1].startswith("[") else decoded(found[1])
     return host, int(found[2]) if found[2] else None
 

@@ -1,10 +1,9 @@
 """The contacts of `tests/data/contacts/`, made up after public bug reports, and the words that each refusal needs."""
 
-import json
-from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
-DATA: Final = Path(__file__).parent / "data" / "contacts"
+from tests.cases import CONTACTS
+
 WORDS: Final = {
     "+49 30 123456 Bob": "letters",
     "030 123456 Fax": "letters",
@@ -37,19 +36,15 @@ class Pair(NamedTuple):
     same: bool
 
 
-def _lines(name: str) -> list[dict[str, Any]]:
-    lines: list[dict[str, Any]] = json.loads((DATA / name).read_text(encoding="utf-8"))
-    return lines
-
-
 PHONES: Final = [
     Phone(line["phone"], line.get("region"), None if line["expect"] == "refused" else line["expect"])
-    for line in _lines("phones.json")
+    for line in CONTACTS
+    if "phone" in line
 ]
 PAIRS: Final = [
     Pair(line["pair"][0], line["pair"][1], line["expect"].startswith("one account"))
-    for line in _lines("emails.json")
+    for line in CONTACTS
     if "pair" in line
 ]
-REFUSED_EMAILS: Final = [line["email"] for line in _lines("emails.json") if "email" in line]
-[PASSWORDS] = [tuple(line["password_pair"]) for line in _lines("emails.json") if "password_pair" in line]
+REFUSED_EMAILS: Final = [line["email"] for line in CONTACTS if "email" in line]
+[PASSWORDS] = [tuple(line["password_pair"]) for line in CONTACTS if "password_pair" in line]

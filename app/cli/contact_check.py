@@ -28,11 +28,14 @@ async def check(
     container: Container,
     mend_keys: Annotated[
         bool,
-        typer.Option("--mend-keys", help="Compute anew the e-mail keys that no other account has. Changes no address."),
+        typer.Option(
+            "--mend-keys",
+            help="Compute anew the keys of names, and the e-mail keys that no other account has. Changes neither.",
+        ),
     ] = False,
     json: JsonFlag = False,
 ) -> int:
-    """List the accounts whose e-mail address or phone number today's rules would refuse, or find otherwise.
+    """List the accounts whose e-mail address, phone number or name today's rules would refuse, or find otherwise.
 
     Deleted accounts too. Exit code 4 when there are any.
     """
@@ -65,7 +68,7 @@ async def stored_contacts(container: Container) -> Finding:
         return ok("contacts", f"{looked}: none that today's rules would refuse or find otherwise")
     counts = ", ".join(f"{count} × {field}" for field, count in sorted(kinds.items()))
     detail = f"{looked}: {counts} that today's rules would refuse or find otherwise"
-    return warning("contacts", detail, "gatehouse users check lists each with its fix; --mend-keys mends e-mail keys")
+    return warning("contacts", detail, "gatehouse users check lists each with its fix; --mend-keys mends keys")
 
 
 def _record(fault: ContactFault) -> dict[str, Any]:

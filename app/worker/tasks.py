@@ -8,6 +8,7 @@ from containers import Container
 from services.broker import DELIVER
 
 HOUR: Final = timedelta(hours=1)
+DAY: Final = timedelta(days=1)
 
 
 @task(DELIVER, ignore_result=True)
@@ -46,9 +47,15 @@ async def purge_jobs(container: Container) -> int:
     return await container.retention_service().purge_jobs()
 
 
+@task("gatehouse.mend_keys")
+async def mend_keys(container: Container) -> int:
+    """Make the keys of addresses and names that another version has stored; how many faults are left."""
+    return await container.contact_check().mend()
+
+
 SCHEDULE: Final[dict[str, dict[str, Any]]] = {
     name: {"task": f"gatehouse.{name}", "schedule": HOUR, "options": {"expires": HOUR.total_seconds()}}
     for name in ("purge_users", "purge_tokens", "purge_idempotency_keys", "purge_inbox", "purge_jobs")
-}
-"""Celery beat sends these; an hour that no worker was there for is left out."""
+} | {"mend_keys": {"task": "gatehouse.mend_keys", "schedule": DAY, "options": {"expires": DAY.total_seconds()}}}
+"""Celery beat sends these; an hour, or a day, that no worker was there for is left out."""
 celery_app.add_defaults(lambda: {"beat_schedule": SCHEDULE})

@@ -3,14 +3,14 @@
 Their options, as a person types them, are in `expected.json` beside them.
 """
 
-import json
+import csv
+import io
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from tests.conftest import ROOT
+from tests.cases import DATA, FILES
 
-FOLDER: Final = ROOT / "tests" / "data" / "import"
-EXPECTED: Final[dict[str, dict[str, Any]]] = json.loads((FOLDER / "expected.json").read_text(encoding="utf-8"))
+FOLDER: Final = DATA / "import"
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Case:
     @property
     def options(self) -> list[str]:
         """For the command."""
-        options: list[str] = EXPECTED[self.file]["options"]
+        options: list[str] = FILES[self.file]["options"]
         return options
 
     @property
@@ -77,6 +77,17 @@ def without(options: list[str], option: str) -> list[str]:
     """The options but one, which has a value."""
     at = options.index(option)
     return options[:at] + options[at + 2 :]
+
+
+def edited(exported: bytes) -> bytes:
+    """An export as a spreadsheet saves it whose user has dropped the ids, moved the name and added a column."""
+    _, header, *rows = csv.reader(io.StringIO(exported.decode(), newline=""))
+    text = io.StringIO(newline="")
+    order = [header.index(name) for name in ("display_name", "phone", "email", "status", "role")]
+    for row in (header, *rows):
+        added = "notes" if row is header else "'x"
+        csv.writer(text, delimiter=";").writerow([added, *(row[index] for index in order)])
+    return text.getvalue().encode("utf-8-sig")
 
 
 def case_of(file: str) -> Case:

@@ -6,40 +6,20 @@ Runs where a Chromium and playwright are (`make browser` brings playwright), els
 
 import json
 import os
-import shutil
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from database.testing.databases import Databases
+from tests.browser.chromium import browser, in_a_browser, quiet_page, until
 from tests.browser.planted_application import CANARY
 from tests.flows.server import command, json_of, server_process, until_listening
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-MISSING = [
-    name
-    for name, there in (("Chromium", CHROMIUM), ("playwright (make browser)", find_spec("playwright")))
-    if not there
-]
-pytestmark = [
-    pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)}"),
-    pytest.mark.timeout(300),
-]
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
+pytestmark = in_a_browser
 PROGRAM = ("-m", "tests.browser.planted_application")
 ADMIN = "admin@example.com"
 
@@ -82,36 +62,15 @@ def served(databases: Databases, tmp_path: Path) -> Iterator[Served]:
 @contextmanager
 def page_of(served: Served, **options: Any) -> Iterator[Any]:
     """The page, with the token given; nothing may be written to its console, and nothing fetched from elsewhere."""
-    playwright = import_module("playwright.sync_api")
-    said: list[str] = []
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        try:
-            page = browser.new_context(**options).new_page()
-            page.on("console", lambda message: said.append(f"{message.type}: {message.text}"))
-            page.on("pageerror", lambda error: said.append(str(error)))
-            page.on(
-                "request",
-                lambda asked: said.append(asked.url) if not asked.url.startswith((served.address, "data:")) else None,
-            )
-            page.on("request", lambda asked: said.append("token in an address") if served.token in asked.url else None)
-            page.goto(f"{served.address}/monitor")
-            page.fill("#token", served.token)
-            page.click("#enter button")
-            page.wait_for_selector("#status[data-state=on]", timeout=40_000)
-            yield page
-            assert said == []
-        finally:
-            browser.close()
-
-
-def until(page: Any, says: str) -> None:
-    """Wait for it. Asked from outside, as the page's policy lets nothing be evaluated in it."""
-    for _ in range(400):
-        if page.evaluate(f"Boolean({says})"):
-            return
-        page.wait_for_timeout(100)
-    pytest.fail(f"never: {says}")
+    with browser() as opened, quiet_page(opened, served.address, **options) as page:
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(f"{served.address}/monitor")
+        page.fill("#token", served.token)
+        page.click("#enter button")
+        page.wait_for_selector("#status[data-state=on]", timeout=40_000)
+        yield page
+        assert not [url for url in asked if served.token in url]
 
 
 def test_a_planted_slow_query_a_leak_and_a_repetition_appear_while_counters_move(served: Served) -> None:
@@ -138,19 +97,14 @@ def test_a_planted_slow_query_a_leak_and_a_repetition_appear_while_counters_move
 
 
 def test_a_token_that_does_not_count_is_asked_for_again(served: Served) -> None:
-    playwright = import_module("playwright.sync_api")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        try:
-            page = browser.new_page()
-            page.goto(f"{served.address}/monitor")
-            page.fill("#token", "gh_nonsense")
-            page.click("#enter button")
-            until(page, "document.querySelector('#refused').textContent !== ''")
-            assert page.is_visible("#token")
-            assert page.is_hidden("#picture")
-        finally:
-            browser.close()
+    with browser() as opened:
+        page = opened.new_page()
+        page.goto(f"{served.address}/monitor")
+        page.fill("#token", "gh_nonsense")
+        page.click("#enter button")
+        until(page, "document.querySelector('#refused').textContent !== ''")
+        assert page.is_visible("#token")
+        assert page.is_hidden("#picture")
 
 
 @pytest.mark.skipif("GATEHOUSE_TEST_PICTURES" not in os.environ, reason="no pictures are asked for")

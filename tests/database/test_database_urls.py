@@ -1,8 +1,6 @@
 """What a URL asks for is in force on the connection, and what a connection fails by is told in words."""
 
 import asyncio
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,70 +10,9 @@ from sqlalchemy import text
 from database.engine import build_engine
 from database.errors import DatabaseUnavailable
 from database.testing import mariadb_server
-from database.testing.postgresql_server import run_as
 from settings import DatabaseSettings
 from settings.database_url import async_url
-from tests.faults.private_postgresql import PrivatePostgresql
-
-ROLES = (
-    "CREATE ROLE ann LOGIN PASSWORD 'pässwört'",
-    "CREATE ROLE few LOGIN CONNECTION LIMIT 0",
-    "CREATE ROLE tls LOGIN",
-)
-HBA = """
-hostnossl all tls 127.0.0.1/32 reject
-host all ann 127.0.0.1/32 scram-sha-256
-host all all 127.0.0.1/32 trust
-"""
-
-
-def system_binaries() -> list[Path]:
-    """Of each PostgreSQL that the system has, oldest first."""
-    return sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
-
-
-class TlsServer(PrivatePostgresql):
-    """Speaks TLS with a certificate for `localhost`, asks `ann` for her password, and admits `tls` by TLS alone."""
-
-    def _binaries(self, home: Path) -> Path:
-        """The system's: those of the wheel know no TLS."""
-        return system_binaries()[-1]
-
-    def speak_tls(self, certificates: Path) -> None:
-        """Start again with the certificate of a folder."""
-        for role in ROLES:
-            asyncio.run(self.ask(role))
-        self.stop()
-        for name in ("server.crt", "server.key"):
-            shutil.copy(certificates / name, self._data / name)
-            (self._data / name).chmod(0o600)
-            if self._user:
-                shutil.chown(self._data / name, self._user)
-        (self._data / "pg_hba.conf").write_text(HBA)
-        with (self._data / "postgresql.conf").open("a") as configuration:
-            configuration.write("ssl = on\n")
-        self.start()
-
-
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    if shutil.which("openssl") is None:
-        pytest.skip("no openssl")
-    folder = tmp_path_factory.mktemp("certificates")
-    made = ("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost")
-    names = ("-addext", "subjectAltName=DNS:localhost")
-    run_as(None, "openssl", *made, *names, "-keyout", folder / "server.key", "-out", folder / "server.crt")
-    run_as(None, "openssl", *made, "-keyout", folder / "other.key", "-out", folder / "other.crt")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def tls_server(certificates: Path) -> Iterator[TlsServer]:
-    if not system_binaries():
-        pytest.skip("no PostgreSQL of the system's, and the wheel's knows no TLS")
-    with TlsServer() as server:
-        server.speak_tls(certificates)
-        yield server
+from tests.faults.tls_postgresql import TlsPostgresql
 
 
 async def answer(url: str, statement: str = "SELECT 1", **given: Any) -> Any:
@@ -100,7 +37,7 @@ SETTING = "SELECT current_setting('{}')"
 ENCRYPTED = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
 
 
-async def test_what_the_url_asks_the_session_for_is_in_force(tls_server: TlsServer) -> None:
+async def test_what_the_url_asks_the_session_for_is_in_force(tls_server: TlsPostgresql) -> None:
     url = tls_server.url()
     asked = f"{url}?application_name=shop&options=-csearch_path%3Dapp%20-cstatement_timeout%3D7s&connect_timeout=4"
     assert await answer(asked, SETTING.format("application_name")) == "shop"
@@ -111,7 +48,7 @@ async def test_what_the_url_asks_the_session_for_is_in_force(tls_server: TlsServ
     assert await answer(url, SETTING.format("application_name")) == "gatehouse"
 
 
-async def test_tls_is_demanded_by_each_of_its_spellings(tls_server: TlsServer, certificates: Path) -> None:
+async def test_tls_is_demanded_by_each_of_its_spellings(tls_server: TlsPostgresql, certificates: Path) -> None:
     url = tls_server.url()
     for query in ("sslmode=require", "ssl=true", "channel_binding=require", "sslmode=verify-ca&sslrootcert={}",
                   "sslrootcert={}"):  # fmt: skip
@@ -121,7 +58,7 @@ async def test_tls_is_demanded_by_each_of_its_spellings(tls_server: TlsServer, c
     assert await answer(f"{named}?sslmode=verify-full&sslrootcert={certificates / 'server.crt'}", ENCRYPTED)
 
 
-async def test_the_first_host_that_fits_is_taken(tls_server: TlsServer) -> None:
+async def test_the_first_host_that_fits_is_taken(tls_server: TlsPostgresql) -> None:
     port = tls_server.port
     url = f"postgresql://postgres@127.0.0.1:1,127.0.0.1:{port}/postgres?target_session_attrs=read-write"
     assert await answer(url) == 1
@@ -129,7 +66,7 @@ async def test_the_first_host_that_fits_is_taken(tls_server: TlsServer) -> None:
     assert "target_session_attrs asks for" in await failure(f"{tls_server.url()}?target_session_attrs=standby")
 
 
-async def test_why_tls_fails_is_told(tls_server: TlsServer, certificates: Path) -> None:
+async def test_why_tls_fails_is_told(tls_server: TlsPostgresql, certificates: Path) -> None:
     url = tls_server.url()
     full = f"{url}?sslmode=verify-full&sslrootcert="
     assert "certificate is for another name" in await failure(f"{full}{certificates / 'server.crt'}")
@@ -145,7 +82,7 @@ async def test_a_server_without_tls_is_named_as_such(database_url: str, backend:
     assert "the server has no TLS, and the URL demands it" in await failure(f"{database_url}?sslmode=require")
 
 
-async def test_who_is_refused_hears_of_user_and_password(tls_server: TlsServer) -> None:
+async def test_who_is_refused_hears_of_user_and_password(tls_server: TlsPostgresql) -> None:
     url = tls_server.url().replace("postgres@", "{}@")
     assert await answer(url.format("ann:pässwört")) == 1
     for credentials in ("ann:canary", "ann", "nobody:canary"):

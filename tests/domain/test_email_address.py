@@ -24,6 +24,16 @@ def test_what_is_no_address_is_refused_without_repeating_it(value: str) -> None:
     assert raised.value.__cause__ is None
 
 
+@pytest.mark.parametrize(
+    ("value", "private"),
+    [("ann@example,com", False), ("ann@a_b", False), ("ann@-a", False), ("ann@gmail", True), ("ann@intranet", True)],
+)
+def test_the_setting_is_named_where_it_would_help(value: str, private: bool) -> None:
+    with pytest.raises(InvalidEmail) as raised:
+        email_address(value)
+    assert ("GATEHOUSE_EMAIL__PRIVATE_DOMAINS" in str(raised.value)) is private
+
+
 @pytest.mark.parametrize("value", ["", "a\x00@example.com", "a\ud800@example.com", f"a@{'x' * MAX_LENGTH}.com"])
 def test_what_can_not_be_stored_is_refused(value: str) -> None:
     with pytest.raises(InvalidText) as raised:

@@ -117,10 +117,22 @@ HEADERS = {
                     "Primary Email", "Mobile Number", "Display Name"),
     "French": ("Prénom,Nom,Adresse e-mail,Téléphone mobile", "Adresse e-mail", "Téléphone mobile", "{Prénom} {Nom}"),
     "Spanish": ("NOMBRE COMPLETO,CORREO ELECTRONICO,TELEFONO", "CORREO ELECTRONICO", "TELEFONO", "NOMBRE COMPLETO"),
+    "French, with a mobile": ("Nom,Prénom,Courriel,Téléphone portable", "Courriel", "Téléphone portable",
+                              "{Prénom} {Nom}"),
+    "Spanish, a name alone": ("Nombre,Correo electrónico,Teléfono", "Correo electrónico", "Teléfono", "{Nombre}"),
     "Japanese": ("氏名,メールアドレス,携帯電話", "メールアドレス", "携帯電話", "氏名"),
     "by hand": ("NAME; ,e_mail,  PHONE   number ", "e_mail", "PHONE number", "NAME;"),
     "shouting, with a family's name alone": ("VORNAME,NAME,EMAIL", "EMAIL", None, "{VORNAME} {NAME}"),
 }  # fmt: skip
+
+
+def test_contacts_under_usual_names_are_taken_beside_a_mapping_that_names_none() -> None:
+    header = ["Anrede", "Vorname", "Nachname", "E-Mail", "Mobil"]
+    mapping = CsvColumns.map(header, {"display_name": "{Vorname} {Nachname}"})
+    assert mapping.used == {"email": "E-Mail", "phone": "Mobil", "display_name": "{Vorname} {Nachname}"}
+    assert "phone" not in CsvColumns.map(header, {"email": "E-Mail"}).used, "it was left out, it seems"
+    with pytest.raises(NoUsableColumn):
+        CsvColumns.map(["Vorname", "Nachname"], {"display_name": "Vorname"})
 
 
 @pytest.mark.parametrize("program", HEADERS)

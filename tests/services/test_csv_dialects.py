@@ -9,7 +9,7 @@ from containers import Container
 from domain import SYSTEM, User, acting_as
 from services.csv_delimiter import Delimiter
 from services.csv_encoding import DecodedText
-from services.csv_errors import CsvTooLarge, UnreadableCsv
+from services.csv_errors import CsvTooLarge, NoUsableColumn, UnknownCsvColumn, UnreadableCsv
 from services.csv_reader import MAX_RECORD, records
 from services.import_report import ImportReport
 from tests.services.csv_text import CsvText
@@ -118,10 +118,11 @@ async def test_what_cannot_be_read_is_named_with_its_line(
     assert "\n" not in str(caught.value)
 
 
-async def test_a_row_with_nul_is_rejected_wherever_it_has_it(container: Container) -> None:
-    report = await load(container, b"email,other\na@example.com,x\0y\nb@ex\0ample.com,\nc@example.com,\n")
-    assert (report.imported, [row.line for row in report.rejected]) == (1, [2, 3])
-    assert "U+0000" in report.rejected[0].reason
+async def test_nul_is_told_of_the_field_that_has_it_and_matters_in_no_other_cell(container: Container) -> None:
+    content = b"email,phone,other\na@example.com,,x\0y\nb@ex\0ample.com,14,\nc@example.com,,\n"
+    report = await load(container, content)
+    assert (report.imported, [row.line for row in report.rejected]) == (2, [3])
+    assert report.rejected[0].reason.startswith("email: holds U+0000, which can't be stored; remove it; also phone: ")
 
 
 async def test_a_file_of_too_many_bytes_is_given_up_where_it_is_too_long(container: Container) -> None:
@@ -144,3 +145,41 @@ async def test_text_that_is_read_already_is_as_good(container: Container) -> Non
     with acting_as(SYSTEM):
         report = await container.user_csv_service().import_file(CsvText("email;phone\nada@example.com;\n"))
     assert report.imported == 1
+
+
+async def test_a_pipe_is_the_delimiter_where_nothing_else_can_be(container: Container) -> None:
+    report = await load(container, b"email|phone\nada@example.com|+14155550132\n")
+    assert (report.imported, report.columns) == (1, {"email": "email", "phone": "phone"})
+    assert (await load(container, b"email,a|b|c|d\neve@example.com,x\n")).imported == 1
+
+
+async def test_what_old_programs_write_behind_the_last_line_is_no_row(container: Container) -> None:
+    report = await load(container, b"email\r\nada@example.com\r\n\x1a")
+    assert (report.rows, report.imported) == (1, 1)
+    report = await load(container, b"email,display_name\neve@example.com,\x1a\n")
+    assert "U+001A" in report.rejected[0].reason
+
+
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+async def test_the_line_that_names_the_columns_is_looked_for_below_notes(container: Container) -> None:
+    notes = b'Notes:\n"Some of the addresses\nare missing."\n\n'
+    table = b"First Name,Last Name,Email Address\nAda,Lovelace,ada@example.com\n"
+    with pytest.raises(
+        NoUsableColumn, match=r"Line 5 names the columns, it seems: .* --skip-lines 4, .* skip_lines=4\."
+    ):
+        await load(container, notes + table)
+    with pytest.raises(UnknownCsvColumn, match="--skip-lines 1,"):
+        await load(
+            container, b"report\nwho,mail\nAda,ada@example.com\n", columns={"display_name": "who", "email": "mail"}
+        )
+    with pytest.raises(NoUsableColumn, match=r"If that line \(1\) doesn't name the columns"):
+        await load(container, notes + b'x\n"y')
+    report = await load(container, notes + table, skip_lines=4)
+    assert report.imported == 1
+
+
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+async def test_a_file_that_begins_with_data_is_told_to_name_its_columns(container: Container) -> None:
+    with pytest.raises(NoUsableColumn, match=r"line 1 has an e-mail address where .* names the columns") as raised:
+        await load(container, b"ada@example.com,Ada\neve@example.com,Eve\n")
+    assert "@" not in str(raised.value)

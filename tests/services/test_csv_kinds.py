@@ -53,6 +53,8 @@ KINDS = [
     (json.dumps([{"email": "a@example.com"}], indent=2).encode(), "JSON", "Convert it"),
     (b'["email", "phone"]\n', "JSON", "Convert it"),
     (b"BEGIN:VCARD\r\nVERSION:3.0\r\n", "vCard", "export CSV"),
+    (b"BEGIN:VCALENDAR\r\nVERSION:2.0\r\n", "a calendar (.ics)", "export CSV"),
+    (b"<table border=1><tr><td>email", "an HTML page", "named .xls, open it in a spreadsheet program"),
     (b"version: 1\ndn: cn=Ada\n", "LDIF", "export CSV"),
     (b'--x1\r\nContent-Disposition: form-data; name="file"\r\n', "the body of a form", "boundary"),
     (b"SQLite format 3\0\x10", "SQLite", "export CSV"),
@@ -158,3 +160,35 @@ async def test_lines_before_the_header_are_left_out_and_counted(piece: int, endi
 )  # fmt: skip
 async def test_the_delimiter_is_found_over_the_whole_first_record(text: str, header: list[str], piece: int) -> None:
     assert (await read(text.encode(), piece=piece))[0] == header
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "latin-1", "cp1251", "koi8-r", "mac_roman", "iso8859-7"])
+async def test_a_file_of_utf_8_is_not_misread_as_another_encoding(encoding: str) -> None:
+    with pytest.raises(UnreadableCsv, match="the file is UTF-8, and would be misread as") as raised:
+        await read(ROWS.encode(), encoding=encoding)
+    assert "leave out --encoding" in str(raised.value)
+    assert await read(b"email\nada@example.com\n", encoding=encoding) == [["email"], ["ada@example.com"]]
+
+
+@pytest.mark.parametrize("encoding", ["cp932", "gbk", "big5", "euc_kr"])
+async def test_one_character_that_is_utf_8_by_chance_tells_nothing_of_an_encoding_of_pairs(encoding: str) -> None:
+    with pytest.raises(UnreadableCsv, match="the file is UTF-8"):
+        await read("email,name\na@example.com,山田太郎李\n".encode(), encoding=encoding)
+    assert await read("email,name\na@example.com,小\n".encode("gbk"), encoding="gbk") == [
+        ["email", "name"],
+        ["a@example.com", "小"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "name"),
+    [
+        ("cp1252", "Zoë Ætt Øre"),
+        ("cp1251", "ЁЛКА «Юрій» №5"),
+        ("koi8-r", "Зоя"),
+        ("cp932", "ｱﾘｽ山田"),
+        ("cp1253", "Ψυχή"),
+    ],
+)
+async def test_what_is_in_the_named_encoding_is_read_by_it(encoding: str, name: str) -> None:
+    assert (await read(f"name\n{name}\n".encode(encoding), encoding=encoding))[1] == [name]

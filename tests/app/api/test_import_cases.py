@@ -6,7 +6,7 @@ import pytest
 from containers import Container
 from domain import SYSTEM, acting_as
 from tests.app.api.problem_document import assert_problem
-from tests.app.import_cases import CASES, FOLDER, REFUSED, Case, assert_report, case_of, without
+from tests.app.import_cases import CASES, REFUSED, Case, assert_report, case_of, edited, without
 
 IMPORT = "/v1/users/import"
 CSV = {"Content-Type": "text/csv"}
@@ -27,7 +27,6 @@ async def test_each_file_becomes_the_accounts_its_sender_means(
     assert await accounts(container) == list(case.accounts)
 
 
-@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 async def test_without_its_option_a_file_is_refused_with_the_option_s_name(
     client: httpx2.AsyncClient, container: Container
 ) -> None:
@@ -56,7 +55,6 @@ async def test_the_charset_of_content_type_is_the_encoding(client: httpx2.AsyncC
     assert [name for _, _, name in await accounts(container)] == ["Zoë Groß", "Bo Li", "Šárka"]
 
 
-@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 async def test_a_file_of_another_kind_is_named(client: httpx2.AsyncClient) -> None:
     for content, words in (
         (
@@ -93,5 +91,38 @@ async def test_a_worker_is_told_every_option(client: httpx2.AsyncClient, contain
     assert [email for email, _, _ in await accounts(container)] == ["éva@example.com", "zoe@example.com"]
 
 
-def test_the_files_are_there() -> None:
-    assert all((FOLDER / case.file).exists() for case in CASES)
+async def test_columns_that_can_be_told_are_used_and_the_report_names_the_others(
+    client: httpx2.AsyncClient, container: Container
+) -> None:
+    for number, address in enumerate(("E-mail", "e-mail", "mail", "Email")):
+        content = f"Name,{address},Team\nAnn Lee,ann{number}@example.com,red\n".encode()
+        report = (await client.post(IMPORT, content=content, headers=CSV)).json()
+        assert report["columns"] == {"email": address, "display_name": "Name"}
+        assert report["unused_columns"] == ["Team"]
+    assert await accounts(container) == [(f"ann{number}@example.com", None, "Ann Lee") for number in range(4)]
+
+
+async def test_every_bad_field_of_a_row_is_told(client: httpx2.AsyncClient, container: Container) -> None:
+    content = b"email,phone,display_name\nnonsense,14,\0\n"
+    [row] = (await client.post(IMPORT, content=content, headers=CSV)).json()["rejected"]
+    assert row["reason"].startswith("email: ")
+    assert "phone: " in row["reason"]
+    assert "display_name: " in row["reason"]
+    assert await accounts(container) == []
+
+
+async def test_an_export_that_a_spreadsheet_has_changed_imports_without_doubled_apostrophes(
+    client: httpx2.AsyncClient, container: Container
+) -> None:
+    stored = [("ann@example.com", "+14155550132", "'tis"), ("bo@example.com", None, "=1+1")]
+    for email, phone, name in stored:
+        body = {"email": email, "phone": phone, "display_name": name}
+        assert (await client.post("/v1/users", json=body)).status_code == 201
+    exported = (await client.get("/v1/users/export")).content
+    rows = edited(exported)
+    with acting_as(SYSTEM):
+        for email, *_ in stored:
+            await container.user_dao().delete().eq("email", email).execute()
+    report = (await client.post(IMPORT, content=rows, headers=CSV)).json()
+    assert (report["imported"], report["skipped"]) == (2, 1), "the admin is there"
+    assert await accounts(container) == stored

@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from app.cli import contact_check
 from containers import Container, running
@@ -64,9 +65,9 @@ def test_each_contact_that_was_stored_wrongly_is_listed_with_its_reason_and_fix(
     table = gatehouse("users", "check")
     assert table.out.splitlines()[0].split("\t") == ["id", "field", "reason", "fix"]
     assert len(table.out.splitlines()) == len(expected) + 1
-    for text in (done.out, table.out, table.err):
-        assert "@" not in text, "no address is told"
-        assert "491512345678" not in text
+    for told in (done.out, table.out, table.err):
+        assert "@" not in told, "no address is told"
+        assert "491512345678" not in told
 
 
 def test_keys_are_mended_where_no_other_account_has_them(
@@ -105,6 +106,34 @@ def test_a_new_database_has_nothing_to_check(gatehouse: Gatehouse) -> None:
     assert doctors(gatehouse)["verdict"] == "ok"
     assert "no accounts yet" in doctors(gatehouse)["detail"]
     assert gatehouse("users", "check", "--json").json() == {"checked": 0, "findings": []}
+
+
+def test_names_that_another_version_stored_are_told_and_mended(gatehouse: Gatehouse, settings: Settings) -> None:
+    """As processes write that know no `name_key`, in a rolling upgrade: one account is new, the other renamed."""
+    made = [
+        gatehouse("users", "create", "--email", f"{name}@example.com", "--display-name", "Before", "--json").json()
+        for name in ("new", "renamed")
+    ]
+    before = gatehouse("users", "list", "--sort", "id", "--json").json()["items"]
+
+    async def write() -> None:
+        async with running(Container(settings=settings)) as container, container.engine().begin() as connection:
+            for user, key in ((made[0], "NULL"), (made[1], "name_key")):
+                statement = f"UPDATE users SET display_name = 'Özil', name_key = {key} WHERE id = {user['id']}"
+                await connection.execute(text(statement))
+
+    asyncio.run(write())
+    assert gatehouse("users", "list", "--name", "ozil", "--json").json()["items"] == []
+    assert "2 × name_key" in doctors(gatehouse)["detail"]
+    done = gatehouse("users", "check", "--json")
+    assert done.code == 4
+    listed = json.loads(done.out)["findings"]
+    assert [(finding["id"], finding["field"]) for finding in listed] == [(user["id"], "name_key") for user in made]
+    assert all("Özil" not in str(finding) and "--mend-keys" in finding["fix"] for finding in listed)
+    assert gatehouse("users", "check", "--mend-keys", "--json").json() == {"checked": 2, "findings": []}
+    found = gatehouse("users", "list", "--name", "ozil", "--sort", "id", "--json").json()["items"]
+    assert found == [{**user, "display_name": "Özil"} for user in before], "versions and stamps are as they were"
+    assert gatehouse("users", "check").code == 0
 
 
 def test_an_upgrade_tells_which_keys_it_left(gatehouse: Gatehouse, older: list[User]) -> None:

@@ -51,6 +51,26 @@ def test_a_parameter_that_is_taken_is_shown_as_it_is_in_force(said: Said, query:
     assert "ann:***@127.0.0.1:1/db" in text
 
 
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        (f"{SERVER}/db/", "ann:***@127.0.0.1:1/db\n"),
+        (f"{SERVER}/db/?sslmode=require", "ann:***@127.0.0.1:1/db?ssl=require"),
+        ("postgresql://ann:zyxcanary@h:/db", "ann:***@h/db\n"),
+        ("postgresql://ann:zyxcanary@[::1]:/db", "ann:***@[::1]/db\n"),
+        ("postgis://ann:zyxcanary@h/db", "postgresql+asyncpg://ann:***@h/db\n"),
+        ("mysql2://ann:zyxcanary@h/db", "mysql+asyncmy://ann:***@h/db"),
+        ("trilogy://ann:zyxcanary@h/db", "mysql+asyncmy://ann:***@h/db"),
+        ("postgresql://ann:%24%7Bzyxcanary%7D@h/db", "ann:***@h/db\n"),
+        ("postgresql://ann:[zyxcanary]$x@h/db", "ann:***@h/db\n"),
+        ("postgresql://ann:a${zyxcanary}@h/db", "ann:***@h/db\n"),
+        ("file:app.db", "sqlite+aiosqlite:///app.db"),
+    ],
+)
+def test_what_says_nothing_or_the_same_in_other_words_is_taken(said: Said, url: str, shown: str) -> None:
+    assert shown in said(url, ("config", "show"))
+
+
 def test_several_hosts_are_taken_in_libpqs_spelling(said: Said) -> None:
     url = "postgresql://ann:zyxcanary@127.0.0.1:1,127.0.0.2:1/db?target_session_attrs=read-write"
     text = said(url, ("config", "show"), ("db", "check"))
@@ -72,6 +92,26 @@ def test_several_hosts_are_taken_in_libpqs_spelling(said: Said) -> None:
         ("mysql://ann:zyxcanary@h1,h2/db", "several hosts are PostgreSQL's"),
         (f"{SERVER}/db?password=a&zyxcanary=b", "the parameter number 1 of the URL is unknown"),
         ("foo://ann:zyxcanary@h/db", "unknown database 'foo'"),
+        ("host=127.0.0.1 port=1 dbname=db user=ann password=zyxcanary", "a connection string of names and values"),
+        (
+            "Host=h;Database=db;Username=ann;Password=zyxcanary;SSL Mode=Require",
+            "connection string of names and values",
+        ),
+        ("Server=tcp:h,1433;User ID=ann;Password=zyxcanary", "connection string of names and values"),
+        ("Database=db;Data Source=h:1;User Id=ann;Password=zyxcanary", "connection string of names and values"),
+        ("postgresql://ann:${POSTGRES_PASSWORD}@h/db", "a placeholder in it has nothing put in its place"),
+        ("postgresql://${DB_USER}:${DB_PASSWORD}@${DB_HOST}:5432/db", "a placeholder in it"),
+        ("postgresql://postgres:[YOUR-PASSWORD]@h:5432/postgres", "a placeholder in it"),
+        ("postgresql://ann:<password>@h/db", "a placeholder in it"),
+        ("postgresql://{{user}}:{{password}}@h/db", "a placeholder in it"),
+        ("$DATABASE_URL", "a placeholder in it"),
+        ("%DATABASE_URL%", "a placeholder in it"),
+        ("app.db", "a path, not a database URL; write sqlite:///relative/file.db"),
+        ("/srv/gatehouse/x.sqlite3", "a path, not a database URL"),
+        ("postgresql://ann:zyxcanary@h:54321111/db", "the port is no number from 1 to 65535"),
+        ("postgresql://ann:zyxcanary@h:99999/db", "the port is no number from 1 to 65535"),
+        ("postgresql://ann:zyxcanary@h:port/db", "the port is no number from 1 to 65535"),
+        ("postgresql://ann:zyxcanary@::1:5432/db", "an IPv6 address stands in brackets"),
         ("''", "not a database URL"),
     ],
 )
