@@ -10,7 +10,7 @@ from typing import Any, Final
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from database.unit import UNIT
+from database.unit import OPENED_BY, UNIT, Unit
 
 HELD: Final = "gatehouse_held"
 """Under which a pool's entry knows the connection that a unit has over it, until it is given back."""
@@ -42,6 +42,28 @@ def hook_transactions(engine: AsyncEngine, *, begin: Listener, commit: Listener,
     dialect.do_begin = _over_pool(dialect.do_begin, begin)
     dialect.do_commit = _over_pool(dialect.do_commit, commit)
     dialect.do_rollback = _over_pool(dialect.do_rollback, rollback)
+
+
+def mark_commits(engine: AsyncEngine) -> None:
+    """Have a unit know whether its COMMIT is sent, and answered: a listener may raise before that, or after. Once for
+    each engine.
+    """
+    dialect: Any = engine.sync_engine.dialect
+    dialect.do_commit = _marked(dialect.do_commit)
+
+
+def _marked(method: Callable[[Any], None]) -> Callable[[Any], None]:
+    def marked(pooled: Any) -> None:
+        notes = notes_at(pooled)
+        unit: Unit | None = None if notes is None else notes.get(OPENED_BY)
+        if unit is None or not unit.ending:
+            method(pooled)
+            return
+        unit.commit_sent, unit.commit_answered = True, False
+        method(pooled)
+        unit.commit_answered = True
+
+    return marked
 
 
 def _over_pool(method: Callable[[Any], None], tell: Listener) -> Callable[[Any], None]:

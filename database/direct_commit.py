@@ -24,6 +24,8 @@ def ready(session: Session, unit: Unit, plans: Plans) -> Connection | None:
         return None
     if connection.closed or connection.invalidated or len(unit.frames) > 1 or plans.followed():
         return None
+    if connection._has_events:  # noqa: SLF001 - as `Plans.followed` asks of the engine: somebody listens to this one
+        return None
     told: Any = session.dispatch
     if told.before_commit or told.after_commit or told.after_transaction_end or session.expire_on_commit:
         return None

@@ -195,18 +195,21 @@ def _close_committed(session: Session, unit: Unit, connection: Connection) -> No
 
 
 def _commit_and_close(session: Session, unit: Unit) -> None:
-    """In one crossing to the driver: COMMIT, and the connection back to the pool."""
-    sent = False
+    """In one crossing to the driver: COMMIT, and the connection back to the pool. What listeners raise before COMMIT is
+    sent rolls back; what they raise after it is raised, too, and undoes nothing.
+    """
     try:
         _take_writes_again(session, unit)
         if unit.connected and unit.transactional and unit.commit_error is None:
             _check_alive(unit)
-        sent = True
         session.commit()
         if unit.transactional:
             unit.outcome = Outcome.COMMITTED
     except BaseException as error:
-        if not unit.transactional or not sent or _answered(error):
+        if unit.transactional and unit.commit_answered:
+            unit.outcome = Outcome.COMMITTED
+        sent = unit.commit_sent or unit.commit_error is not None
+        if not unit.transactional or unit.commit_answered or not sent or _answered(error):
             raise
         unit.outcome = Outcome.UNKNOWN
         if isinstance(error, Exception):

@@ -21,7 +21,7 @@ from database import mariadb, mariadb_errors, outdated, postgresql, sqlite
 from database.carry import carry
 from database.connecting import name_connect_failures
 from database.copying import COPY_OPTION
-from database.dialect_hooks import hook_savepoints, hook_transactions, notes_at
+from database.dialect_hooks import hook_savepoints, hook_transactions, mark_commits, notes_at
 from database.direct_statement import SENT_OPTION
 from database.driver_errors import LOST, raise_sent, translate
 from database.errors import (
@@ -72,6 +72,7 @@ def install(engine: AsyncEngine) -> None:
     else:
         hook_transactions(engine, begin=_begin, commit=_commit, rollback=_rollback)
         close_unbroken(engine)
+    mark_commits(engine)
 
 
 def follow(engine: AsyncEngine, follower: Follower) -> None:

@@ -148,6 +148,10 @@ class Unit:
     """The latest cancellation that left the connection in order."""
     failure: BaseException | None = None
     """The latest error from the database, or of a flush."""
+    commit_sent: bool = False
+    """Whether SQLAlchemy has handed its COMMIT to the driver."""
+    commit_answered: bool = False
+    """Whether that has succeeded."""
     commit_error: BaseException | None = None
     """What the driver has raised for its COMMIT, which SQLAlchemy has yet to hear of."""
     lost: bool = False

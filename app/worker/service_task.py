@@ -11,6 +11,8 @@ from celery.signals import before_task_publish
 
 from app.worker.process import WorkerProcess
 from containers import Container
+from database.errors import DatabaseError
+from database.retry import undone
 from domain import SYSTEM, acting_as, acting_user_id, bound_request_id, current_request_id
 from domain.errors import NoActingUser
 from domain.trace_parent import bound_trace_parent, current_trace_parent
@@ -21,6 +23,10 @@ T = TypeVar("T")
 Work = Callable[Concatenate[Container, P], Awaitable[T]]
 
 HEADERS: Final = (ACTING_USER, REQUEST_ID, TRACE_PARENT)
+AGAIN: Final = 5
+"""How often a task is put back into its queue after an error that says its unit has stored nothing."""
+FIRST_PAUSE: Final = 1.0
+"""Seconds before it goes again; then twice as long, and so on."""
 
 
 def service_task(
@@ -28,6 +34,10 @@ def service_task(
 ) -> Callable[[Work[P, T]], "Task[P, T]"]:
     """Register an async function as a task. Its first parameter is the container, which isn't sent; arguments and
     result are JSON. It acts for whoever sent the task, for SYSTEM where that was nobody.
+
+    A task that raises what the next attempt may not meet (`database.retry.undone`: a schema that was changed under it,
+    a deadlock, a database that can't be reached) goes back to its queue, `AGAIN` times. As after a lost process, it
+    begins anew: what it had committed before is its own to recognise.
     """
 
     def register(function: Work[P, T]) -> "Task[P, T]":
@@ -39,7 +49,14 @@ def service_task(
                 with context_of(headers):
                     return await _within(limit, function(container, *arguments, **named))
 
-            return process.run(work)
+            try:
+                return process.run(work)
+            except DatabaseError as error:
+                if undone(error) is None:
+                    raise
+                raise task.retry(
+                    exc=error, countdown=FIRST_PAUSE * 2**task.request.retries, max_retries=AGAIN
+                ) from None
 
         run.__doc__ = function.__doc__
         task: Any = application.task(bind=True, name=name, **options)

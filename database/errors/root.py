@@ -13,7 +13,8 @@ class DatabaseError(Exception):
 
 class UnknownLabel(DatabaseError):
     """A row holds a label that this version's enum doesn't have: a newer version has written it. `key` is the row's
-    primary key by column, as the database has it; empty where the statement didn't read it.
+    primary key by column, as the database has it; empty where the statement didn't read it. A write that commits by
+    itself and returns such a row was carried out.
     """
 
     def __init__(self, table: str, column: str, label: object, key: Mapping[str, object]) -> None:

@@ -38,7 +38,8 @@ can't answer as a database would raises `NotFaked`. Where databases differ, it i
                   first write waits until it has ended             and gets LockNotAvailable for a row or value
                                                                    that the outer one has written)
     session       add, add_all, delete, flush, expunge, expire,    every statement; get, refresh, merge, stream,
-                  begin_nested, info                               connection
+                  begin_nested, info; events before a flush,       connection; (no event follows a flush)
+                  before and after a commit
 
 A builder is added by a class over it and `InMemoryBuilder`: it names its fields in `answered`, and its ends ask the
 `FakeSession` (`found`, `change`, `remove`). A construct is added by one registered function in `expressions`.

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import inspect
+from sqlalchemy import event, inspect
 from sqlalchemy.orm import Session, make_transient, make_transient_to_detached
 from sqlalchemy.orm.attributes import set_committed_value
+from sqlalchemy.orm.unitofwork import UOWTransaction
 from sqlalchemy.util import IdentitySet
 
 from database.errors import StaleVersion
@@ -65,9 +66,12 @@ class UnboundSession(Session):
         asked = "a connection of a fake session" if clause is None else f"{written(clause)} on a fake session"
         raise NotFaked(asked, INSTEAD)
 
-    def commit(self) -> None:
-        super().commit()
+    def store(self) -> None:
+        """Where a database would COMMIT: after what listens to `before_commit`, and before what listens to
+        `after_commit`.
+        """
         self.view.commit()
+        self.unit.commit_answered = True
         self._end(Outcome.COMMITTED)
 
     def rollback(self) -> None:
@@ -87,6 +91,9 @@ class UnboundSession(Session):
             raise NotFaked("flushing some objects and not others")
         self.note_changes()
         try:
+            if self.dispatch.before_flush and (self.new or self.deleted or self.dirty):
+                self.dispatch.before_flush(self, UOWTransaction(self), objects)
+                self.note_changes()
             self._write()
         except BaseException as error:
             # A flush that fails ends what it was in, whatever made it fail.
@@ -263,3 +270,6 @@ class UnboundSession(Session):
         version = inspect(row).attrs[table.attributes[table.version]]
         read = version.history.deleted[0] if version.history.deleted else version.value
         return current if current[table.version] == read else None
+
+
+event.listen(UnboundSession, "after_commit", UnboundSession.store, propagate=True)

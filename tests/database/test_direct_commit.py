@@ -165,6 +165,15 @@ async def test_who_listens_to_the_pool_may_wait_for_the_database(with_tables: Co
     assert await stored(with_tables) == {"kept"}
 
 
+async def test_who_listens_to_the_connection_hears_of_it(with_tables: Container, by_sqlalchemy: list[str]) -> None:
+    seen: list[str] = []
+    async with with_tables.transaction()() as tx:
+        connection = await tx.session.connection()
+        event.listen(connection.sync_connection, "commit", lambda _connection: seen.append("told"))
+        await write(tx.session, "kept")
+    assert (seen, by_sqlalchemy) == (["told"], ["commit"])
+
+
 async def test_a_connection_the_pool_has_no_place_for_is_closed(
     with_tables: Container, by_sqlalchemy: list[str]
 ) -> None:

@@ -7,10 +7,10 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 from typing import Any
 
 import pytest
-from sqlalchemy import inspect
+from sqlalchemy import event, inspect, text
 
 from database import Outcome, Propagation, execute_transaction
-from database.errors import SerializationFailure, TransactionRolledBack, UniqueViolation
+from database.errors import ForeignKeyViolation, SerializationFailure, TransactionRolledBack, UniqueViolation
 from domain import User
 from repositories.errors import ColumnNotLoaded
 from tests.repositories.accounts import account
@@ -107,6 +107,38 @@ async def _around_a_released_savepoint(subject: Subject) -> AsyncIterator[Any]:
             raise LookupError
 
 
+@asynccontextmanager
+async def _refused_before_commit(subject: Subject) -> AsyncIterator[Any]:
+    """By a listener."""
+
+    def refuse(_session: Any) -> None:
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        async with subject.transaction() as tx:
+            yield tx.session
+            event.listen(tx.session.sync_session, "before_commit", refuse)
+    assert tx.outcome is Outcome.ROLLED_BACK
+
+
+@asynccontextmanager
+async def _refused_at_commit(subject: Subject) -> AsyncIterator[Any]:
+    """By a constraint that is looked at then, where the database has such."""
+    if subject.backend not in {"sqlite", "postgresql"}:
+        async with _refused_before_commit(subject) as session:
+            yield session
+        return
+    async with subject.container.engine().begin() as connection:
+        await connection.exec_driver_sql(
+            "CREATE TABLE guests (host bigint REFERENCES users (id) DEFERRABLE INITIALLY DEFERRED)"
+        )
+    with pytest.raises(ForeignKeyViolation):
+        async with subject.transaction() as tx:
+            yield tx.session
+            await tx.session.execute(text("INSERT INTO guests VALUES (-1)"))
+    assert tx.outcome is Outcome.ROLLED_BACK
+
+
 WAYS = [
     _raised,
     _provided,
@@ -118,6 +150,8 @@ WAYS = [
     _nested,
     _savepoint,
     _around_a_released_savepoint,
+    _refused_before_commit,
+    _refused_at_commit,
 ]
 Way = Callable[[Subject], AbstractAsyncContextManager[Any]]
 every_way = pytest.mark.parametrize("way", WAYS, ids=[way.__name__[1:] for way in WAYS])

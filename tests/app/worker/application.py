@@ -67,6 +67,28 @@ async def work(container: Container, email: str) -> dict[str, int]:
     return {"pid": os.getpid(), "created_by": user.created_by, "connections": len(_connected)}
 
 
+@task("test.forget")
+async def forget(container: Container, statement: str) -> int:
+    """Send DISCARD ALL, or its like, on each connection that this process has in its pool, past our sessions."""
+    engine = container.engine().execution_options(isolation_level="AUTOCOMMIT")
+    pool: Any = engine.pool
+    connections = [await engine.connect() for _ in range(pool.checkedin())]
+    for connection in reversed(connections):
+        driver: Any = (await connection.get_raw_connection()).driver_connection
+        await driver.execute(statement)
+        await connection.close()
+    return len(connections)
+
+
+@task("test.unit")
+async def unit(container: Container, email: str) -> int:
+    """An account, stored in a transaction after something was read in it."""
+    async with container.transaction()():
+        there = await container.user_dao().count().rows()
+        await container.user_service().create({"email": email})
+    return there
+
+
 @task("test.pair", ignore_result=True)
 async def pair(container: Container, number: int) -> None:
     """A unit of two parts, with a pause in between."""
