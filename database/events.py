@@ -165,7 +165,7 @@ def _carried(execute: Callable[..., None], cursor: Any, statement: str, paramete
         execute(cursor, statement, parameters, context)
         for follower in _followers.get(context.dialect, ()):
             follower(None, connection, cursor, statement, context)
-        check_labels(labels_of(context), cursor)
+        check_labels(labels_of(context), context, cursor)
         return True
     unit.check_use()
     effect = effect_of(statement, context.dialect.name)
@@ -182,7 +182,7 @@ def _carried(execute: Callable[..., None], cursor: Any, statement: str, paramete
         follower(unit, connection, cursor, statement, context)
     labels = labels_of(context)
     if labels:
-        check_labels(labels, cursor)
+        check_labels(labels, context, cursor)
     return True
 
 

@@ -88,7 +88,7 @@ def labels_of(context: Any) -> Labels:
     return kept
 
 
-def check_labels(labels: Labels, cursor: Any) -> None:
+def check_labels(labels: Labels, context: Any, cursor: Any) -> None:
     """Raises `UnknownLabel` for an answer that the driver has given whole; for the fetches of a stream see
     `database.fetches`.
     """
