@@ -9,20 +9,8 @@ from contextlib import asynccontextmanager
 
 from dependency_injector import containers, providers
 
-from database import TransactionProvider
-from database.engine import open_engine
-from database.id_generator import IdGenerator
-from database.lifetime import Lifetime
-from database.monitor.metrics import exposition
-from database.monitor.monitor import SqlMonitor
-from database.schema import Schema
-from database.server import DatabaseServer
-from database.session_factory import SessionFactory
-from database.session_provider import EngineSessionProvider
-from database.wake_up import WakeUp
 from migrations import LOCATION
-from repositories import AdvisoryLocks, AuditDao, Cursors, InboxDao, JobDao, OutboxDao, TokenDao, UserDao
-from repositories.audit_trail import AuditTrail
+from repositories import AuditDao, InboxDao, JobDao, OutboxDao, TokenDao, UserDao
 from repositories.idempotency_dao import IdempotencyDao
 from services import (
     AuditService,
@@ -45,6 +33,21 @@ from services.outbox_relay import OutboxRelay
 from services.user_import_job import USER_IMPORT, UserImportJob
 from settings import Settings
 from settings.secret_key import secret_key
+from unitwork import (
+    DatabaseServer,
+    EngineSessionProvider,
+    IdGenerator,
+    Lifetime,
+    Schema,
+    SessionFactory,
+    TransactionProvider,
+    WakeUp,
+    open_engine,
+)
+from unitwork.audit import AuditTrail
+from unitwork.dao import AdvisoryLocks, Cursors
+from unitwork.monitor import SqlMonitor
+from unitwork.monitor.metrics import exposition
 
 
 class Container(containers.DeclarativeContainer):

@@ -20,9 +20,8 @@ from typing import Self
 import anyio
 from anyio.abc import TaskGroup
 
-from database import current_transaction
-from database.transaction import ambient
 from settings import Settings
+from unitwork import ambient, current_transaction
 
 Work = Callable[[], Awaitable[object]]
 

@@ -14,14 +14,14 @@ from typing import Any, Final
 
 import structlog
 
-from database.transaction import ambient_name
-from domain import acting_user_id, current_request_id
-from domain.errors import NoActingUser
 from settings import LogFormat, Settings
+from unitwork import ambient_name
+from unitwork.errors import NoActingUser
+from unitwork.models import acting_user_id, current_request_id
 
 QUIET: Final = {
     "alembic": "WARNING",
-    "database.pool": "WARNING",
+    "unitwork.connections.pool": "WARNING",
     "asyncio": "INFO",
     "aiosqlite": "INFO",
     "asyncpg": "INFO",

@@ -14,8 +14,8 @@ from sqlalchemy import URL
 from benchmarks.effort import Effort
 from benchmarks.results import Section
 from containers import Container, running
-from domain import SYSTEM, acting_as
 from settings import Settings
+from unitwork.models import SYSTEM, acting_as
 
 ROWS: Final = 1_000_000
 WARM: Final = 1_000

@@ -6,8 +6,8 @@ from contextlib import contextmanager, nullcontext
 
 from sqlalchemy import URL, make_url
 
-from database.testing import postgresql_server
-from database.testing.server import POSTGRESQL_URL, drop, on_server, url_of
+from unitwork.testing import postgresql_server
+from unitwork.testing.servers.postgresql import POSTGRESQL_URL, drop, on_server, url_of
 
 
 @contextmanager

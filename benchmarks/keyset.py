@@ -11,8 +11,8 @@ from benchmarks.http import table
 from benchmarks.http.peers.gatehouse import Account, Container
 from benchmarks.results import Section
 from containers import running
-from repositories import Query
 from settings import Settings
+from unitwork.dao import Query
 
 ROWS: Final = (10_000, 100_000, 1_000_000)
 SIZE: Final = 50

@@ -8,8 +8,8 @@ from benchmarks.effort import Effort
 from benchmarks.in_turn import SLICES, in_turn, ratio, row
 from benchmarks.results import Section
 from containers import Container, running
-from domain import SYSTEM, acting_as
 from settings import Settings
+from unitwork.models import SYSTEM, acting_as
 
 ON, OFF = "monitor on", "monitor off"
 

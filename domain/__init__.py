@@ -5,18 +5,15 @@ request, ids. Not here: how rows are asked for (`repositories`), when they are m
 what (`services`).
 """
 
-from domain.acting_user import SYSTEM, acting_as, acting_user_id
-from domain.audit_entry import AuditAction, Audited, AuditEntry
 from domain.idempotency_key import IdempotencyKey
 from domain.inbox_message import InboxMessage
 from domain.job import Job, JobStatus
-from domain.model import Base, ModelMixin
-from domain.node_lease import NodeLease
 from domain.outbox_message import OutboxMessage
-from domain.request_id import bound_request_id, current_request_id
-from domain.snowflake import Snowflake
 from domain.token import Token, TokenKind, TokenPair
 from domain.user import Role, User, UserChanges, UserStatus
+from unitwork import NodeLease, Snowflake
+from unitwork.audit import AuditAction, Audited, AuditEntry
+from unitwork.models import SYSTEM, Base, ModelMixin, acting_as, acting_user_id, bound_request_id, current_request_id
 
 __all__ = [
     "SYSTEM",

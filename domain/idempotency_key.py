@@ -6,9 +6,8 @@ from typing import Any
 from sqlalchemy import JSON, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from domain.audit_entry import CONFIDENTIAL
-from domain.model import Base, IdMixin
-from domain.utc_datetime import UTCDateTime, utc_now
+from unitwork.audit import CONFIDENTIAL
+from unitwork.models import Base, IdMixin, UTCDateTime, utc_now
 
 
 class IdempotencyKey(IdMixin, Base):

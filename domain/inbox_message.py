@@ -5,8 +5,7 @@ from datetime import datetime
 from sqlalchemy import BigInteger, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from domain.model import Base
-from domain.utc_datetime import UTCDateTime, utc_now
+from unitwork.models import Base, UTCDateTime, utc_now
 
 
 class InboxMessage(Base):

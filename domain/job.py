@@ -7,8 +7,7 @@ from typing import Any, Final
 from sqlalchemy import JSON, BigInteger, Enum, ForeignKey, Integer, LargeBinary, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from domain.model import Base, ModelMixin
-from domain.utc_datetime import UTCDateTime
+from unitwork.models import Base, ModelMixin, UTCDateTime
 
 ERROR_LENGTH: Final = 300
 PART: Final = 60_000

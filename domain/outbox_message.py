@@ -7,8 +7,7 @@ from typing import Any, Final
 from sqlalchemy import JSON, Index, Integer, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from domain.model import Base, ModelMixin
-from domain.utc_datetime import UTCDateTime, utc_now
+from unitwork.models import Base, ModelMixin, UTCDateTime, utc_now
 
 ERROR_LENGTH: Final = 300
 DOUBLINGS: Final = 6

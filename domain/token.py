@@ -12,9 +12,8 @@ from typing import Final, NamedTuple, Self
 from sqlalchemy import BigInteger, Enum, ForeignKey, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from domain.audit_entry import CONFIDENTIAL
-from domain.model import Base, ModelMixin
-from domain.utc_datetime import UTCDateTime, utc_now
+from unitwork.audit import CONFIDENTIAL
+from unitwork.models import Base, ModelMixin, UTCDateTime, utc_now
 
 MAX_LENGTH: Final = 128
 

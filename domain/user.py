@@ -7,15 +7,14 @@ from typing import Self, TypedDict
 from sqlalchemy import CheckConstraint, Enum, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, validates
 
-from domain.audit_entry import CONFIDENTIAL, DERIVED, Audited
-from domain.derived_columns import keys_of, made_of
 from domain.display_name import MAX_LENGTH as DISPLAY_NAME_LENGTH
 from domain.display_name import display_name
 from domain.email_address import KEY_MAX_LENGTH, MAX_LENGTH, email_address, email_key
 from domain.errors import ContactMissing, InvalidText, UnknownField
-from domain.model import Base, ModelMixin
 from domain.phone_number import phone_number
 from domain.search_key import GROWTH, search_key
+from unitwork.audit import CONFIDENTIAL, DERIVED, Audited
+from unitwork.models import Base, ModelMixin, keys_of, made_of
 
 
 class Role(StrEnum):

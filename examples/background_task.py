@@ -4,7 +4,7 @@ import asyncio
 
 from app.background import BackgroundTasks
 from containers import running
-from domain import SYSTEM, acting_as
+from unitwork.models import SYSTEM, acting_as
 
 
 async def main() -> None:

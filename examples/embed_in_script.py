@@ -3,7 +3,7 @@
 import asyncio
 
 from containers import running
-from domain import SYSTEM, acting_as
+from unitwork.models import SYSTEM, acting_as
 
 
 async def main() -> None:

@@ -3,8 +3,9 @@
 import asyncio
 
 from containers import Container, running
-from domain import SYSTEM, OutboxMessage, acting_as
+from domain import OutboxMessage
 from services.inbox_service import InboxService
+from unitwork.models import SYSTEM, acting_as
 
 TOPIC = "example.promote"
 

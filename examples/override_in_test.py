@@ -7,10 +7,11 @@ from contextlib import asynccontextmanager, suppress
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from containers import Container, running
-from domain import SYSTEM, User, acting_as
+from domain import User
 from domain.errors import EmailTaken
 from repositories import UserDao
-from repositories.testing import FakeSessionProvider, InMemoryDao
+from unitwork.models import SYSTEM, acting_as
+from unitwork.testing.fakes import FakeSessionProvider, InMemoryDao
 
 
 class InMemoryUsers(InMemoryDao[User], UserDao):

@@ -7,16 +7,15 @@ from alembic import context
 from alembic.autogenerate.api import AutogenContext
 from sqlalchemy import Connection
 
-from database.engine import build_engine
-from domain import Base
-from domain.utc_datetime import UTCDateTime
 from settings import Settings
+from unitwork import build_engine
+from unitwork.models import Base, UTCDateTime
 
 
 def render_item(kind: str, item: object, autogenerate: AutogenContext) -> str | Literal[False]:
     """Name our own column type in a generated migration, with its import."""
     if kind == "type" and isinstance(item, UTCDateTime):
-        autogenerate.imports.add("from domain.utc_datetime import UTCDateTime")
+        autogenerate.imports.add("from unitwork.models import UTCDateTime")
         return "UTCDateTime()"
     return False
 

@@ -4,22 +4,15 @@ Here: `BaseDao`, the builders it hands out, pages, advisory locks, one DAO for e
 committed (`services`, through `database`), rules (`domain`).
 """
 
-from repositories.advisory_locks import AdvisoryLocks
 from repositories.audit_dao import AuditDao
-from repositories.audit_trail import AuditTrail
-from repositories.base_dao import BaseDao
-from repositories.count import Count
-from repositories.cursor import Cursors
-from repositories.delete import Delete
 from repositories.idempotency_dao import IdempotencyDao
 from repositories.inbox_dao import InboxDao
 from repositories.job_dao import JobDao
 from repositories.outbox_dao import OutboxDao, OutboxLag
-from repositories.pagination import Page, Slice
-from repositories.query import Query
 from repositories.token_dao import TokenDao
-from repositories.update import Update
 from repositories.user_dao import UserDao, UserFilter
+from unitwork.audit import AuditTrail
+from unitwork.dao import AdvisoryLocks, BaseDao, Count, Cursors, Delete, Page, Query, Slice, Update
 
 __all__ = [
     "AdvisoryLocks",

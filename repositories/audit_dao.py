@@ -2,16 +2,15 @@
 
 from typing import Final
 
-from domain.audit_entry import AuditEntry, without_values
-from repositories.base_dao import BaseDao
-from repositories.pagination import Slice
+from unitwork.audit import AuditEntry, without_values
+from unitwork.dao import BaseDao, Slice
 
 BATCH: Final = 500
 """Entries of one statement."""
 
 
 class AuditDao(BaseDao[AuditEntry]):
-    """Entries by the record they are about. Writing them is the session's (`repositories.audit_trail`)."""
+    """Entries by the record they are about. Writing them is the session's (`unitwork.audit.trail`)."""
 
     async def history(self, record_id: int, *, size: int, cursor: str | None = None) -> Slice[AuditEntry]:
         """One page of what happened to a record, newest first. Raises `InvalidCursor`."""

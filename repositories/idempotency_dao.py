@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from domain.idempotency_key import IdempotencyKey
-from repositories.base_dao import BaseDao
+from unitwork.dao import BaseDao
 
 
 class IdempotencyDao(BaseDao[IdempotencyKey]):

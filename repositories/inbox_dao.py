@@ -7,7 +7,7 @@ from sqlalchemy import delete, select
 
 from domain.inbox_message import InboxMessage
 from domain.outbox_message import OutboxMessage
-from repositories.base_dao import BaseDao
+from unitwork.dao import BaseDao
 
 
 class InboxDao(BaseDao[InboxMessage]):

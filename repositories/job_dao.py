@@ -7,8 +7,9 @@ from typing import Any, Final
 from sqlalchemy import and_, delete, insert, or_, select
 
 from domain.job import ERROR_LENGTH, Job, JobFilePart, JobStatus
-from repositories.base_dao import BaseDao
-from repositories.errors import JobNotFound, StaleVersion
+from repositories.errors import JobNotFound
+from unitwork.dao import BaseDao
+from unitwork.errors import StaleVersion
 
 LEASE: Final = timedelta(seconds=60)
 """Who hasn't come further with a job for so long has lost it."""

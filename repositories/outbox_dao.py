@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from sqlalchemy import func, select
 
 from domain.outbox_message import OutboxMessage, pause
-from repositories.base_dao import BaseDao
 from repositories.errors import MessageNotFound
+from unitwork.dao import BaseDao
 
 
 @dataclass(frozen=True)

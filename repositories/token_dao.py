@@ -6,7 +6,7 @@ from sqlalchemy import delete, select
 
 from domain.token import Token
 from domain.user import User
-from repositories.base_dao import BaseDao
+from unitwork.dao import BaseDao
 
 
 class TokenDao(BaseDao[Token]):

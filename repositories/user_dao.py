@@ -12,10 +12,8 @@ from domain.email_address import email_key
 from domain.phone_number import means_phone
 from domain.search_key import search_key
 from domain.user import Role, User, UserStatus
-from repositories.base_dao import BaseDao
-from repositories.conditions import Conditions
 from repositories.errors import UserNotFound
-from repositories.planning import plan_anew
+from unitwork.dao import BaseDao, Conditions, plan_anew
 
 B = TypeVar("B", bound=Conditions[User])
 

@@ -1,9 +1,9 @@
 """AuditService: who changed an account, when, and what."""
 
-from domain.audit_entry import AuditEntry
 from repositories.audit_dao import AuditDao
-from repositories.pagination import Slice
 from repositories.user_dao import UserDao
+from unitwork.audit import AuditEntry
+from unitwork.dao import Slice
 
 
 class AuditService:

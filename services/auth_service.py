@@ -4,8 +4,6 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Protocol
 
-from database import TransactionProvider
-from domain.acting_user import acting_as
 from domain.contact_key import contact_key
 from domain.errors import (
     InvalidPassword,
@@ -16,12 +14,13 @@ from domain.errors import (
 )
 from domain.token import Token, TokenKind, TokenPair, digest_of, new_family, well_formed
 from domain.user import User
-from domain.utc_datetime import utc_now
 from repositories.errors import UserNotFound
 from repositories.token_dao import TokenDao
 from repositories.user_dao import UserDao, UserFilter
 from services.passwords import Passwords
 from services.rate_limits import RateLimits
+from unitwork import TransactionProvider
+from unitwork.models import acting_as, utc_now
 
 
 class TokenLifetimes(Protocol):

@@ -7,13 +7,13 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Final
 
-from database import TransactionProvider
-from database.errors import UniqueViolation
 from domain.email_address import KEY_MAX_LENGTH, email_address, email_key
 from domain.errors import Unacceptable
 from domain.phone_number import phone_number
 from domain.search_key import search_key
 from repositories.user_dao import StoredContacts, UserDao
+from unitwork import TransactionProvider
+from unitwork.errors import UniqueViolation
 
 PAGE: Final = 1_000
 """Accounts of one read."""

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from database.errors import UniqueViolation
 from domain.errors import EmailTaken, PhoneTaken
+from unitwork.errors import UniqueViolation
 
 
 @contextmanager

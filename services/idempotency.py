@@ -10,14 +10,12 @@ from datetime import timedelta
 from typing import Any, Final, TypeVar
 from weakref import WeakValueDictionary
 
-from database import TransactionProvider
-from database.errors import UniqueViolation
-from domain.acting_user import acting_user_id
 from domain.errors import IdempotencyKeyReused
 from domain.idempotency_key import IdempotencyKey
-from domain.utc_datetime import utc_now
-from repositories.errors import NotFound
 from repositories.idempotency_dao import IdempotencyDao
+from unitwork import TransactionProvider
+from unitwork.errors import NotFound, UniqueViolation
+from unitwork.models import acting_user_id, utc_now
 
 KEPT: Final = timedelta(hours=24)
 """How long an answer is given again."""

@@ -5,12 +5,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from enum import StrEnum
 
-from database.errors import DatabaseError
 from domain.errors import DomainError
 from domain.outbox_message import ERROR_LENGTH, OutboxMessage, pause
-from domain.utc_datetime import utc_now
-from repositories.errors import RepositoryError
 from repositories.outbox_dao import OutboxDao
+from unitwork.errors import DatabaseError, RepositoryError
+from unitwork.models import utc_now
 
 log = logging.getLogger("gatehouse.outbox")
 

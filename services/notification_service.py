@@ -2,11 +2,11 @@
 
 from typing import Final
 
-from database import TransactionProvider
 from domain import OutboxMessage
 from repositories.inbox_dao import InboxDao
 from repositories.user_dao import UserDao
 from services.notifier import Notification, Notifier
+from unitwork import TransactionProvider
 
 WELCOME: Final = "user.registered"
 """The topic of a message that has a new account welcomed."""

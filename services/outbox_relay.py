@@ -5,13 +5,12 @@ import logging
 from datetime import timedelta
 from typing import Final
 
-from database import TransactionProvider
-from database.errors import DatabaseError
-from database.wake_up import WakeUp
 from domain.outbox_message import pause
-from domain.utc_datetime import utc_now
 from repositories.outbox_dao import OutboxDao
 from services.publisher import BrokerUnavailable, Publisher
+from unitwork import TransactionProvider, WakeUp
+from unitwork.errors import DatabaseError
+from unitwork.models import utc_now
 
 log = logging.getLogger("gatehouse.outbox")
 

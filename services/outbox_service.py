@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from database import Propagation, TransactionProvider
-from domain import OutboxMessage, current_request_id
+from domain import OutboxMessage
 from domain.trace_parent import current_trace_parent
-from domain.utc_datetime import utc_now
 from repositories.errors import MessageNotFound
 from repositories.outbox_dao import OutboxDao, OutboxLag
+from unitwork import Propagation, TransactionProvider
+from unitwork.models import current_request_id, utc_now
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,6 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Final
 
-from database import TransactionProvider
-from domain.utc_datetime import utc_now
 from repositories.audit_dao import AuditDao
 from repositories.idempotency_dao import IdempotencyDao
 from repositories.inbox_dao import InboxDao
@@ -13,6 +11,8 @@ from repositories.job_dao import JobDao
 from repositories.token_dao import TokenDao
 from repositories.user_dao import UserDao
 from services.idempotency import KEPT
+from unitwork import TransactionProvider
+from unitwork.models import utc_now
 
 BATCH: Final = 200
 """Rows of one transaction."""

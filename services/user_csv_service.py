@@ -5,7 +5,6 @@ from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from contextlib import aclosing, suppress
 from typing import Final
 
-from database import TransactionProvider
 from domain.user import User
 from repositories.user_dao import UserDao
 from services.csv_columns import HEADER, CsvColumns
@@ -15,6 +14,7 @@ from services.csv_reader import TextFile, records
 from services.csv_text import SPREADSHEET_LINE, csv_text, neutral_cell
 from services.import_report import ImportReport, Keep, RowReports
 from services.user_import import Row, UserImport
+from unitwork import TransactionProvider
 
 BATCH: Final = 500
 """Rows of one transaction: stored together, or not at all."""

@@ -4,14 +4,14 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from database import TransactionProvider, execute_transaction
-from database.errors import UniqueViolation
 from domain.errors import ContactMissing, PhoneTaken, Unacceptable
 from domain.user import User, UserChanges
 from repositories.user_dao import UserDao
 from services.csv_columns import CsvColumns
 from services.csv_errors import UnreadableCsv
 from services.import_report import ImportReport, Keep, RowOutcome, RowReport
+from unitwork import TransactionProvider, execute_transaction
+from unitwork.errors import UniqueViolation
 
 COLUMNS: Final = ("email", "email_key", "phone", "display_name", "name_key", "role", "status")
 LOOKS: Final = 3

@@ -3,10 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from database import TransactionProvider
 from domain import Job, JobStatus, OutboxMessage
 from domain.job import PART
-from domain.utc_datetime import utc_now
 from repositories.inbox_dao import InboxDao
 from repositories.job_dao import JobDao
 from services.csv_columns import column_mapping
@@ -16,6 +14,8 @@ from services.csv_errors import CsvError, CsvTooLarge
 from services.import_report import ImportReport, Rejection
 from services.outbox_service import OutboxService
 from services.user_csv_service import UserCsvService
+from unitwork import TransactionProvider
+from unitwork.models import utc_now
 
 USER_IMPORT: Final = "users.import"
 """The job's kind, and the topic of the message that has it run."""

@@ -4,18 +4,19 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from database import TransactionProvider
 from domain.errors import LastAdmin
 from domain.user import User, UserChanges
-from domain.utc_datetime import utc_now
-from repositories.base_dao import check_version
-from repositories.errors import UnknownColumn, UserNotFound
+from repositories.errors import UserNotFound
 from repositories.token_dao import TokenDao
 from repositories.user_dao import UserDao, UserFilter
 from services.contacts import contacts_taken
 from services.notification_service import WELCOME
 from services.outbox_service import OutboxService
 from services.passwords import Passwords
+from unitwork import TransactionProvider
+from unitwork.dao import check_version
+from unitwork.errors import UnknownColumn
+from unitwork.models import utc_now
 
 SORTABLE: Final = ("created_at", "updated_at", "email", "display_name", "id")
 """What a list can be ordered by. A cursor holds the last row's values of these, so no secret is among them."""

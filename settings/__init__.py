@@ -1,7 +1,7 @@
 """Values read from the environment, and nothing else.
 
 Here: one `Settings` class and its sections. Not here: anything that acts on a value (opening the
-engine is `database.engine`, making a key is `settings.secret_key`, called by the container).
+engine is `unitwork.connections.engine`, making a key is `settings.secret_key`, called by the container).
 Imports no other room; importing it reads no environment, constructing `Settings()` does.
 """
 

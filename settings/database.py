@@ -16,7 +16,7 @@ from pydantic import (
 from pydantic_settings import NoDecode
 from sqlalchemy import URL
 
-from settings.database_url import async_url, masked
+from unitwork import async_url, masked
 
 DatabaseURL = Annotated[
     URL,

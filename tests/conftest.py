@@ -1,4 +1,4 @@
-"""What every test of ours may ask for besides the kit's fixtures (`database.testing`): an admin, and HTTP as one."""
+"""What every test of ours may ask for besides the kit's fixtures (`app.testing`): an admin, and HTTP as one."""
 
 import os
 from collections.abc import AsyncIterator, Iterator
@@ -9,14 +9,15 @@ import pytest
 from fastapi import FastAPI
 
 from containers import Container
-from database.monitor.findings import REPEATED
-from domain import SYSTEM, Role, acting_as
+from domain import Role
 from settings import Settings
 from settings.passwords import PasswordSettings
 from settings.rate_limits import RateLimitSettings
 from tests.faults.fixtures import _private_server, private_postgresql, private_settings  # noqa: F401 - fixtures
 from tests.faults.tls_postgresql import asking_server, certificates, tls_server  # noqa: F401 - fixtures
 from tests.matrix import matrix
+from unitwork.models import SYSTEM, acting_as
+from unitwork.monitor.findings.finding import REPEATED
 
 ROOT = Path(__file__).parent.parent
 CHEAP_PASSWORDS = PasswordSettings(time_cost=1, memory_cost=8, parallelism=1)

@@ -1,10 +1,11 @@
 """A container over memory: the kit's fakes of this project's DAOs, and one that fails."""
 
 from containers import Container
-from domain import AuditEntry, IdempotencyKey, Role, Token, User, UserStatus
+from domain import IdempotencyKey, Role, Token, User, UserStatus
 from repositories import AuditDao, IdempotencyDao, TokenDao, UserDao
-from repositories.testing import FakeSessionProvider, InMemoryDao
 from settings import Settings
+from unitwork.audit.entry import AuditEntry
+from unitwork.testing.fakes import FakeSessionProvider, InMemoryDao
 
 UNREACHABLE = "postgresql://nobody@127.0.0.1:1/none"
 

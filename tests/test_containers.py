@@ -11,17 +11,20 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
 from containers import Container, running
-from database import TransactionProvider
-from database.errors import ContainerClosed, DriverNotInstalled, EngineNotStarted
-from database.id_generator import IdGenerator
-from database.lifetime import Lifetime
-from database.schema import Schema
-from database.session_factory import SessionFactory
-from database.session_provider import EngineSessionProvider
-from domain import SYSTEM, User, acting_as
-from repositories import AuditDao, AuditTrail, Cursors, TokenDao, UserDao
+from domain import User
+from repositories import AuditDao, TokenDao, UserDao
 from services import AuditService, AuthService, Passwords, UserCsvService, UserService
 from settings import Settings, SettingsError
+from unitwork import TransactionProvider
+from unitwork.audit.trail import AuditTrail
+from unitwork.connections.lifetime import Lifetime
+from unitwork.dao import Cursors
+from unitwork.errors import ContainerClosed, DriverNotInstalled, EngineNotStarted
+from unitwork.ids.id_generator import IdGenerator
+from unitwork.models import SYSTEM, acting_as
+from unitwork.schema import Schema
+from unitwork.sessions.session_factory import SessionFactory
+from unitwork.transactions.session_provider import EngineSessionProvider
 
 pytestmark = pytest.mark.database("own")  # the kit overrides what is judged here
 

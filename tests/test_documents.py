@@ -16,8 +16,8 @@ import pytest
 from pydantic import BaseModel
 
 from app.cli import main
-from database.testing.databases import Databases
 from settings import Settings
+from unitwork.testing.servers.databases import Databases
 
 ROOT: Final = Path(__file__).parent.parent
 README: Final = ROOT / "README.md"

@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 
-from database.testing.databases import Databases
+from unitwork.testing.servers.databases import Databases
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES: Final = sorted((ROOT / "examples").glob("*.py"))

@@ -70,7 +70,7 @@ def modules() -> list[str]:
 
 
 def test_there_are_modules_to_import() -> None:
-    assert {"containers", "app.cli", "app.api", "settings.settings", "database.engine"} <= set(modules())
+    assert {"containers", "app.cli", "app.api", "settings.settings", "unitwork.connections.engine"} <= set(modules())
     assert len(modules()) > 50
 
 

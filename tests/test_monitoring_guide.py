@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import yaml
 
-from database.monitor.findings import KINDS
-from database.monitor.metrics import COUNTER, HISTOGRAM, metrics
-from database.monitor.monitor import SqlMonitor
 from tests.conftest import ROOT
+from unitwork.monitor.findings.finding import KINDS
+from unitwork.monitor.metrics import COUNTER, HISTOGRAM, metrics
+from unitwork.monitor.monitor import SqlMonitor
 
 FOLDER = ROOT / "docs" / "monitoring"
 OUTBOX = {"gatehouse_outbox_waiting", "gatehouse_outbox_parked", "gatehouse_outbox_lag_seconds"}

@@ -15,15 +15,15 @@ import yaml
 from sqlalchemy.engine import make_url
 
 from containers import Container, running
-from database.errors import DatabaseError
-from database.testing import server
-from database.testing.databases import Databases
-from domain import SYSTEM, acting_as
 from settings import Settings
 from settings.origin import BESIDES, variables
 from settings.settings import SHORT_NAMES
 from tests.conftest import ROOT
 from tests.flows.server import server_process, until_listening
+from unitwork.errors import DatabaseError
+from unitwork.models import SYSTEM, acting_as
+from unitwork.testing.servers import postgresql as server
+from unitwork.testing.servers.databases import Databases
 
 GUIDE: Final = ROOT / "docs" / "guides" / "operations.md"
 KNOWN: Final = {*variables(), *BESIDES, *map(str.upper, SHORT_NAMES)}

@@ -14,17 +14,18 @@ from sqlalchemy import URL, func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from containers import Container, running
-from database.errors import EngineNotStarted
-from database.monitor.findings import SLOW
-from database.monitor.monitor import SqlMonitor
-from domain import SYSTEM, NodeLease, User, acting_as
+from domain import User
 from domain.errors import TooManyAttempts
-from domain.snowflake import Snowflake
-from repositories import AuditTrail
-from repositories.errors import InvalidCursor
 from services.broker import Broker
 from settings import Settings
 from tests import graph
+from unitwork.audit.trail import AuditTrail
+from unitwork.errors import EngineNotStarted, InvalidCursor
+from unitwork.ids.node_lease import NodeLease
+from unitwork.ids.snowflake import Snowflake
+from unitwork.models import SYSTEM, acting_as
+from unitwork.monitor.findings.finding import SLOW
+from unitwork.monitor.monitor import SqlMonitor
 
 pytestmark = pytest.mark.database("own")  # the kit overrides what is judged here
 

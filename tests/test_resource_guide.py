@@ -11,8 +11,8 @@ from typing import Final
 
 import pytest
 
-from database.testing.databases import Databases
 from tests.conftest import ROOT
+from unitwork.testing.servers.databases import Databases
 
 GUIDE: Final = (ROOT / "docs" / "guides" / "adding-a-resource.md").read_text(encoding="utf-8")
 BLOCKS: Final = re.findall(r"^```(\w+)\n(.*?)^```$", GUIDE, flags=re.MULTILINE | re.DOTALL)

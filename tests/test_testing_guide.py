@@ -14,10 +14,10 @@ from typing import Any, Final
 
 import pytest
 
-from database.testing import errors as database_errors
-from database.testing import fixtures, plugin
-from repositories.testing import errors as repository_errors
 from tests.conftest import ROOT
+from unitwork.testing import errors as database_errors
+from unitwork.testing import fixtures, plugin
+from unitwork.testing.fakes import errors as repository_errors
 
 GUIDE: Final = (ROOT / "docs" / "guides" / "testing.md").read_text(encoding="utf-8")
 BLOCKS: Final = re.findall(r"^```(\w+)\n(.*?)^```$", GUIDE, flags=re.MULTILINE | re.DOTALL)
@@ -44,7 +44,7 @@ def test_blocks_print_what_stands_under_them(tmp_path: Path) -> None:
     for number, (code, _) in enumerate(PRINTING):
         (tmp_path / f"test_block{number}.py").write_text(code, encoding="utf-8")
     (tmp_path / "pytest.ini").write_text("[pytest]\nasyncio_mode = auto\n", encoding="utf-8")
-    options = ["-q", "-s", "-p", "database.testing", "-o", "gatehouse_backends=sqlite postgresql"]
+    options = ["-q", "-s", "-p", "unitwork.testing", "-o", "unitwork_backends=sqlite postgresql"]
     printed = _run([sys.executable, "-m", "pytest", *options], tmp_path).replace(f"{tmp_path}{os.sep}", "")
     assert PRINTING
     for number, (_, text) in enumerate(PRINTING):

@@ -9,9 +9,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.api.access import PREFIX, Access, Address, access_table, check, from_loopback, method_of, path_of
 from app.api.problems import problem_for
 from containers import Container
-from database.errors import DatabaseError, EngineNotStarted
-from domain import SYSTEM, User, acting_as
+from domain import User
 from domain.errors import NotAllowed, NotAuthenticated
+from unitwork.errors import DatabaseError, EngineNotStarted
+from unitwork.models import SYSTEM, acting_as
 
 STATE_KEY: Final = "acting_user"
 POLICY_VIOLATION: Final = 1008

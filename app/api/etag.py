@@ -9,7 +9,7 @@ from fastapi import Depends, Header, Request
 from starlette.datastructures import Headers
 
 from app.api.errors import MalformedHeader, PreconditionRequired, WeakTag
-from database.errors import StaleVersion
+from unitwork.errors import StaleVersion
 
 _TAG: Final = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
 _TAGS: Final = re.compile(rf"[ \t,]*{_TAG}(?:[ \t]*,[ \t,]*{_TAG})*[ \t,]*")

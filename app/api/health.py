@@ -9,8 +9,8 @@ from pydantic import BaseModel
 
 from app.api.authentication import serving
 from app.api.problems import Problem, problem, problem_for
-from database.errors import DatabaseError, LifetimeError
-from database.schema import Schema
+from unitwork import Schema
+from unitwork.errors import DatabaseError, LifetimeError
 
 router = APIRouter(prefix="/health", tags=["health"])
 

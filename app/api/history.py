@@ -7,7 +7,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.identifiers import IdText
-from domain import AuditAction, AuditEntry
+from unitwork.audit import AuditAction, AuditEntry
 
 
 class HistoryQuery(BaseModel):

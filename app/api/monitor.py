@@ -18,9 +18,9 @@ from app.api.dependencies import ContainerDep, HeadOnlyDep, admin
 from app.api.media_type import JsonRoute
 from app.api.page_files import page_file
 from containers import Container
-from database.errors import DatabaseError
-from database.monitor.feed import picture
-from database.monitor.metrics import CONTENT_TYPE
+from unitwork.errors import DatabaseError
+from unitwork.monitor import picture
+from unitwork.monitor.metrics import CONTENT_TYPE
 
 router = APIRouter(include_in_schema=False, route_class=JsonRoute)
 

@@ -26,26 +26,6 @@ from app.api.errors import (
     WeakTag,
 )
 from app.background import BackgroundError
-from database.errors import (
-    CommitOutcomeUnknown,
-    ConnectionLost,
-    ConstraintViolation,
-    ContainerClosed,
-    DatabaseError,
-    DeadlockDetected,
-    EngineNotStarted,
-    LockNotAvailable,
-    SchemaOutdated,
-    SerializationFailure,
-    StaleVersion,
-    StatementOutdated,
-    StatementTimeout,
-    TransactionTimeout,
-    Unavailable,
-    UnknownLabel,
-)
-from database.retry import undone
-from domain import current_request_id
 from domain.errors import (
     DomainError,
     EmailTaken,
@@ -59,8 +39,31 @@ from domain.errors import (
     TooManyAttempts,
     Unacceptable,
 )
-from repositories.errors import InvalidCursor, NotFound, RepositoryError, UnknownColumn
 from services.csv_errors import CsvError, CsvTooLarge, TooManyCsvRows, UnreadableCsv
+from unitwork import undone
+from unitwork.errors import (
+    CommitOutcomeUnknown,
+    ConnectionLost,
+    ConstraintViolation,
+    ContainerClosed,
+    DatabaseError,
+    DeadlockDetected,
+    EngineNotStarted,
+    InvalidCursor,
+    LockNotAvailable,
+    NotFound,
+    RepositoryError,
+    SchemaOutdated,
+    SerializationFailure,
+    StaleVersion,
+    StatementOutdated,
+    StatementTimeout,
+    TransactionTimeout,
+    Unavailable,
+    UnknownColumn,
+    UnknownLabel,
+)
+from unitwork.models import current_request_id
 
 log = logging.getLogger("gatehouse.api")
 

@@ -15,8 +15,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.body_limit import BodyLimits
 from app.api.problems import problem, problem_for
-from database.monitor.work import work
-from domain import bound_request_id
+from unitwork.models import bound_request_id
+from unitwork.monitor import work
 
 log = logging.getLogger("gatehouse.access")
 

@@ -18,7 +18,6 @@ from app.api.jobs import JobBody
 from app.api.media_type import JSON
 from app.api.problems import problem_for
 from app.api.query_text import LISTS
-from database.errors import DatabaseError
 from domain.phone_number import REGIONS
 from services.csv_columns import AccountField, column_mapping
 from services.csv_delimiter import Delimiter
@@ -27,6 +26,7 @@ from services.csv_errors import CsvError, UnknownEncoding
 from services.csv_text import REPORT_HEADER, csv_text, report_text
 from services.import_report import ImportReport, RowReport
 from services.user_import_job import UserImportJob
+from unitwork.errors import DatabaseError
 
 router = APIRouter(prefix="/users", tags=["users"])
 

@@ -91,7 +91,7 @@ def main(arguments: Sequence[str] | None = None, *, container: object | None = N
 
 def _thread_failed(failure: threading.ExceptHookArgs) -> None:
     """A library's thread that was given up, as what it waits for was slower than the command, finds nobody to report
-    to. A thread of SQLite's driver says nothing by itself (`database.sqlite_thread`).
+    to. A thread of SQLite's driver says nothing by itself (`unitwork.backends.sqlite_thread`).
     """
     kind = failure.exc_type.__name__
     logging.getLogger("gatehouse.cli").debug("a thread ended with %s", kind, exc_info=failure.exc_value)
@@ -102,11 +102,13 @@ def _expected(error: Exception) -> bool:
     # Imported here, as --help waits for none of it (docs/decisions/0045); where one was raised its module is there.
     from app.cli.database_file import NoDatabaseFile  # noqa: PLC0415 - only a command that failed needs it, and each import delays every start
     from app.cli.listening import AddressUnusable  # noqa: PLC0415 - only a command that failed needs it, and each import delays every start
-    from database.errors import DatabaseError  # noqa: PLC0415 - as above
     from domain.errors import DomainError  # noqa: PLC0415 - as above
-    from repositories.errors import RepositoryError  # noqa: PLC0415 - as above
     from services.csv_errors import CsvError  # noqa: PLC0415 - as above
     from settings.errors import SettingsError  # noqa: PLC0415 - as above
+    from unitwork.errors import (
+        DatabaseError,  # noqa: PLC0415 - as above
+        RepositoryError,  # noqa: PLC0415 - as above
+    )
 
     expected = (DatabaseError, DomainError, RepositoryError, CsvError, SettingsError, NoDatabaseFile, AddressUnusable)
     return isinstance(error, expected)

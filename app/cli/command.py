@@ -13,7 +13,7 @@ from app.cli.database_file import require_file
 from app.cli.signals import run_to_its_end
 from app.logs import configure_logs
 from containers import Container, running
-from domain import SYSTEM, acting_as
+from unitwork.models import SYSTEM, acting_as
 
 P = ParamSpec("P")
 Command = Callable[Concatenate[Container, P], Awaitable[int | None]]

@@ -16,12 +16,12 @@ from app.cli.output import print_json, print_table
 from app.cli.signals import run_to_its_end
 from app.logs import configure_logs
 from containers import Container, running
-from database.errors import DatabaseError, DatabaseUnavailable
-from database.server import ServerFacts
 from settings import Environment, Settings, SettingsError
 from settings.origin import variables
 from settings.settings import PREFIX
 from settings.usable import usable_besides
+from unitwork import ServerFacts
+from unitwork.errors import DatabaseError, DatabaseUnavailable
 
 application = typer.Typer()
 

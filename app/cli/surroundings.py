@@ -12,9 +12,9 @@ from kombu import Connection
 
 from app.cli.finding import Finding, fault, ok, warning
 from settings import Environment, Settings, SettingsError
-from settings.database_url import masked
 from settings.origin import strangers
 from settings.secret_key import FILE_NAME
+from unitwork import masked
 
 NEEDED: Final = (3, 11)
 DRIVERS: Final = {"mysql": "asyncmy", "mariadb": "asyncmy", "oracle": "oracledb"}

@@ -11,12 +11,11 @@ from celery.signals import before_task_publish
 
 from app.worker.process import WorkerProcess
 from containers import Container
-from database.errors import DatabaseError
-from database.retry import undone
-from domain import SYSTEM, acting_as, acting_user_id, bound_request_id, current_request_id
-from domain.errors import NoActingUser
 from domain.trace_parent import bound_trace_parent, current_trace_parent
 from services.broker import ACTING_USER, REQUEST_ID, TRACE_PARENT
+from unitwork import undone
+from unitwork.errors import DatabaseError, NoActingUser
+from unitwork.models import SYSTEM, acting_as, acting_user_id, bound_request_id, current_request_id
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -35,9 +34,9 @@ def service_task(
     """Register an async function as a task. Its first parameter is the container, which isn't sent; arguments and
     result are JSON. It acts for whoever sent the task, for SYSTEM where that was nobody.
 
-    A task that raises what the next attempt may not meet (`database.retry.undone`: a schema that was changed under it,
-    a deadlock, a database that can't be reached) goes back to its queue, `AGAIN` times. As after a lost process, it
-    begins anew: what it had committed before is its own to recognise.
+    A task that raises what the next attempt may not meet (`unitwork.transactions.retry.undone`: a schema that was
+    changed under it, a deadlock, a database that can't be reached) goes back to its queue, `AGAIN` times. As after a
+    lost process, it begins anew: what it had committed before is its own to recognise.
     """
 
     def register(function: Work[P, T]) -> "Task[P, T]":

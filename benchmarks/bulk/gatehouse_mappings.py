@@ -7,8 +7,8 @@ from typing import Any
 from benchmarks.bulk.measured import insert_measured
 from benchmarks.http.peers.gatehouse import Container
 from containers import running
-from domain import SYSTEM, acting_as
 from settings import Settings
+from unitwork.models import SYSTEM, acting_as
 
 
 @asynccontextmanager

@@ -20,9 +20,10 @@ from tempfile import TemporaryDirectory
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 
 from containers import Container, running
-from database.errors import SessionEnded
-from domain import SYSTEM, User, acting_as
+from domain import User
 from settings import Settings
+from unitwork.errors import SessionEnded
+from unitwork.models import SYSTEM, acting_as
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from containers import Container, running
-from database.errors import EngineBelongsToAnotherLoop
 from settings import Settings
+from unitwork.errors import EngineBelongsToAnotherLoop
 
 
 @dataclass(frozen=True)

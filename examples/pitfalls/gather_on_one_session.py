@@ -20,8 +20,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from containers import Container, running
-from database import TransactionProvider
 from settings import Settings
+from unitwork import TransactionProvider
 
 
 class Base(DeclarativeBase):

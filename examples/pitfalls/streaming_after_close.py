@@ -26,10 +26,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engin
 from starlette.types import Send
 
 from containers import Container, running
-from database.errors import TransactionError
-from domain import SYSTEM, User, acting_as
+from domain import User
 from repositories import UserDao
 from settings import Settings
+from unitwork.errors import TransactionError
+from unitwork.models import SYSTEM, acting_as
 
 SMALL: Final[dict[str, Any]] = {"pool_size": 2, "max_overflow": 0, "pool_timeout": 0.1}
 """A pool that is soon empty, and visitors that don't wait for long (0.1 s)."""

@@ -23,9 +23,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from containers import Container, running
-from database import Propagation
-from database.errors import TransactionRolledBack, UniqueViolation
 from settings import Settings
+from unitwork import Propagation
+from unitwork.errors import TransactionRolledBack, UniqueViolation
 
 
 class Base(DeclarativeBase):

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from alembic import op
 
-from domain.utc_datetime import UTCDateTime
+from unitwork.models import UTCDateTime
 
 revision: str = "0001"
 down_revision: str | Sequence[str] | None = None

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 from alembic import op
 
-from domain.utc_datetime import UTCDateTime
+from unitwork.models import UTCDateTime
 
 revision: str = "0004"
 down_revision: str | Sequence[str] | None = "0003"

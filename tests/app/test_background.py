@@ -15,10 +15,11 @@ from app.api.access import Access
 from app.api.dependencies import ActingUserDep, BackgroundDep, ContainerDep
 from app.background import BackgroundClosed, BackgroundFull, BackgroundTasks
 from containers import Container, running
-from database import current_transaction
-from domain import SYSTEM, User, acting_as, acting_user_id, bound_request_id, current_request_id
+from domain import User
 from settings import Settings
 from tests.patience import until
+from unitwork import current_transaction
+from unitwork.models import SYSTEM, acting_as, acting_user_id, bound_request_id, current_request_id
 
 pytestmark = pytest.mark.database("own")
 

@@ -9,9 +9,9 @@ import pytest
 
 from app.logs import configure_logs
 from containers import Container
-from database import Propagation
 from domain.token import digest_of
 from settings import Settings
+from unitwork import Propagation
 
 
 async def test_not_even_debug_logs_hold_values(

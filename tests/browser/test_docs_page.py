@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from database.testing.databases import Databases
 from tests.browser.chromium import browser, in_a_browser, quiet_page
 from tests.flows.server import GATEHOUSE, command, json_of, server_process, until_listening
+from unitwork.testing.servers.databases import Databases
 
 pytestmark = in_a_browser
 MOUNTED = ("-m", "tests.browser.mounted_application")

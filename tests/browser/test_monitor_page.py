@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from database.testing.databases import Databases
 from tests.browser.chromium import browser, in_a_browser, quiet_page, until
 from tests.browser.planted_application import CANARY
 from tests.flows.server import command, json_of, server_process, until_listening
+from unitwork.testing.servers.databases import Databases
 
 pytestmark = in_a_browser
 PROGRAM = ("-m", "tests.browser.planted_application")

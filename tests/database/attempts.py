@@ -2,15 +2,15 @@
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from database import Retry
-from database.errors import (
+from tests.database.tables import write
+from unitwork import Retry
+from unitwork.errors import (
     ConnectionLost,
     DatabaseUnavailable,
     DeadlockDetected,
     LockNotAvailable,
     SerializationFailure,
 )
-from tests.database.tables import write
 
 SOON = Retry(attempts=3, wait_initial=0, jitter=0.01)
 UNDONE = [

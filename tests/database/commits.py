@@ -9,14 +9,16 @@ from sqlalchemy.connectors.asyncio import AsyncAdapt_dbapi_connection
 from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_connection
 from sqlalchemy.util import await_only
 
-from database import direct_commit
+from unitwork.transactions import direct_commit
 
 ADAPTERS: Final[tuple[Any, ...]] = (AsyncAdapt_dbapi_connection, AsyncAdapt_asyncpg_connection)
 """Where SQLAlchemy hands its COMMIT to a driver."""
 
 
 def put_before_commit(monkeypatch: pytest.MonkeyPatch, act: Callable[[], Awaitable[None]]) -> None:
-    """By SQLAlchemy, or by the driver itself (`database.direct_commit`). What `act` raises, COMMIT raises."""
+    """By SQLAlchemy, or by the driver itself (`unitwork.transactions.direct_commit`). What `act`
+    raises, COMMIT raises.
+    """
     for adapter in ADAPTERS:
         monkeypatch.setattr(adapter, "commit", _after(act, adapter.commit))
     by_driver = direct_commit.send

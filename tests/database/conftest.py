@@ -6,13 +6,13 @@ import pytest
 from sqlalchemy import make_url
 
 from containers import Container
-from database import TransactionProvider
-from database.engine import build_engine
-from database.testing import mariadb_server
-from database.testing.databases import Databases
-from database.testing.server import apart
 from settings import DatabaseSettings
 from tests.database.tables import create_tables, metadata
+from unitwork import TransactionProvider
+from unitwork.connections.engine import build_engine
+from unitwork.testing.servers import mariadb_server
+from unitwork.testing.servers.databases import Databases
+from unitwork.testing.servers.postgresql import apart
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ import sys
 from sqlalchemy import text
 
 from containers import Container, running
-from database.errors import EngineBelongsToAnotherProcess
 from settings import Settings
 from tests.database.tables import create_tables, write
+from unitwork.errors import EngineBelongsToAnotherProcess
 
 
 async def note(container: Container, words: str) -> None:

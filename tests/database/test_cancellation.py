@@ -9,11 +9,11 @@ import pytest
 from sqlalchemy import text
 
 from containers import Container, running
-from database import Outcome, Propagation, TransactionProvider
-from database.errors import TransactionRolledBack
 from settings import Settings
 from tests.database.tables import create_tables, stored, write
 from tests.database.test_joining import LONG_QUERY
+from unitwork import Outcome, Propagation, TransactionProvider
+from unitwork.errors import TransactionRolledBack
 
 SHORT_QUERY = {
     "postgresql": "SELECT pg_sleep(0.1)",

@@ -6,9 +6,9 @@ import pytest
 from sqlalchemy import make_url, text
 
 from containers import Container, running
-from database import Outcome, Transaction
 from settings import Settings
 from tests.faults.relay import Relay
+from unitwork import Outcome, Transaction
 
 
 @pytest.mark.parametrize("backend", ["postgresql"], indirect=True)

@@ -7,9 +7,9 @@ import pytest
 from sqlalchemy import event, make_url, text
 
 from containers import Container, running
-from database.errors import ConnectionLost, DatabaseUnavailable
 from settings import Settings
 from tests.faults.relay import Moment, Relay
+from unitwork.errors import ConnectionLost, DatabaseUnavailable
 
 pytestmark = pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
 

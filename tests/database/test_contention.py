@@ -10,9 +10,9 @@ from sqlalchemy import Column, Integer, MetaData, Table, Update, func, select, t
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from containers import Container
-from database import Outcome, Retry, execute_transaction
 from settings import Settings
 from tests.database.tables import stored, write
+from unitwork import Outcome, Retry, execute_transaction
 
 TASKS = 32
 INCREMENTS = 1_000

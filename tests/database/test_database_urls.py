@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from database.engine import build_engine
-from database.errors import DatabaseUnavailable
-from database.testing import mariadb_server
 from settings import DatabaseSettings
-from settings.database_url import async_url
 from tests.faults.tls_postgresql import TlsPostgresql
+from unitwork.connections.engine import build_engine
+from unitwork.errors import DatabaseUnavailable
+from unitwork.testing.servers import mariadb_server
+from unitwork.urls.database_url import async_url
 
 
 async def answer(url: str, statement: str = "SELECT 1", **given: Any) -> Any:

@@ -12,9 +12,9 @@ from sqlalchemy.orm import Session
 from sqlalchemy.util import await_only
 
 from containers import Container
-from database import Outcome, Propagation
-from database.errors import ConnectionLost, UniqueViolation
 from tests.database.tables import notes, replies, stored, write
+from unitwork import Outcome, Propagation
+from unitwork.errors import ConnectionLost, UniqueViolation
 
 pytestmark = pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
 

@@ -7,11 +7,11 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from containers import Container
-from database import Outcome, Propagation, TransactionProvider
-from database.errors import StaleVersion, TransactionIsOurs, TransactionRolledBack, UniqueViolation
-from domain import SYSTEM, User, acting_as
-from repositories.errors import NotFound
+from domain import User
 from tests.database.tables import stored, write
+from unitwork import Outcome, Propagation, TransactionProvider
+from unitwork.errors import NotFound, StaleVersion, TransactionIsOurs, TransactionRolledBack, UniqueViolation
+from unitwork.models import SYSTEM, acting_as
 
 Step = Callable[[AsyncSession], Awaitable[object]]
 

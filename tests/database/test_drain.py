@@ -12,10 +12,10 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from containers import Container, running
-from database import Outcome, Propagation, Transaction
-from database.errors import ContainerClosed
 from settings import Settings
 from tests.database.tables import create_tables, stored, write
+from unitwork import Outcome, Propagation, Transaction
+from unitwork.errors import ContainerClosed
 
 DRAIN = 0.4
 BOUND = 2.0

@@ -12,8 +12,9 @@ from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import IntegrityError, StatementError
 
 from containers import Container, running
-from database.driver_errors import translate
-from database.errors import (
+from settings import Settings
+from unitwork.backends.driver_errors import translate
+from unitwork.errors import (
     CheckViolation,
     ConnectionLost,
     DatabaseError,
@@ -21,6 +22,7 @@ from database.errors import (
     DriverError,
     ForeignKeyViolation,
     LockNotAvailable,
+    NoActingUser,
     NotNullViolation,
     SchemaOutdated,
     SerializationFailure,
@@ -28,10 +30,8 @@ from database.errors import (
     StatementTimeout,
     UniqueViolation,
 )
-from database.testing.databases import Databases
-from domain import SYSTEM, acting_as
-from domain.errors import NoActingUser
-from settings import Settings
+from unitwork.models import SYSTEM, acting_as
+from unitwork.testing.servers.databases import Databases
 
 only_postgresql = pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
 only_sqlite = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)

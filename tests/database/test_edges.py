@@ -8,8 +8,12 @@ from sqlalchemy import select, text, update
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from containers import Container, running
-from database import Outcome, Propagation, TransactionProvider
-from database.errors import (
+from domain import User
+from settings import Settings
+from tests.database.tables import create_tables, notes, stored, write
+from unitwork import Outcome, Propagation, TransactionProvider
+from unitwork.backends.postgresql import HonestConnection
+from unitwork.errors import (
     ConnectionLost,
     EngineBelongsToAnotherLoop,
     NoActiveTransaction,
@@ -19,12 +23,9 @@ from database.errors import (
     TransactionIsOurs,
     TransactionRolledBack,
 )
-from database.leased_ids import LEASE_OPTION
-from database.postgresql import HonestConnection
-from database.testing.databases import Databases
-from domain import SYSTEM, User, acting_as
-from settings import Settings
-from tests.database.tables import create_tables, notes, stored, write
+from unitwork.ids.leased_ids import LEASE_OPTION
+from unitwork.models import SYSTEM, acting_as
+from unitwork.testing.servers.databases import Databases
 
 
 async def test_a_streams_loop_may_write_and_a_stream_that_is_left_leaves_nothing_ambient(container: Container) -> None:

@@ -8,12 +8,13 @@ import pytest
 from sqlalchemy import Column, MetaData, Table
 
 from containers import Container, running
-from database.testing import mariadb_server
-from database.testing.databases import Databases
-from domain import SYSTEM, Role, User, UserStatus, acting_as
+from domain import Role, User, UserStatus
 from domain.email_address import email_key
-from domain.utc_datetime import utc_now
 from settings import Settings
+from unitwork.models import SYSTEM, acting_as
+from unitwork.models.utc_datetime import utc_now
+from unitwork.testing.servers import mariadb_server
+from unitwork.testing.servers.databases import Databases
 
 MARIADB = pytest.param(
     "mariadb",

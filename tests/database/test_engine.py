@@ -8,12 +8,12 @@ import pytest
 from sqlalchemy import make_url, text
 
 from containers import Container, running
-from database.connecting import address
-from database.engine import build_engine
-from database.errors import ContainerClosed, DatabaseUnavailable, DriverNotInstalled, EngineNotStarted
-from database.events import install
-from domain import SYSTEM, acting_as
 from settings import DatabaseSettings, Settings
+from unitwork.connections.connecting import address
+from unitwork.connections.engine import build_engine
+from unitwork.connections.listeners import install
+from unitwork.errors import ContainerClosed, DatabaseUnavailable, DriverNotInstalled, EngineNotStarted
+from unitwork.models import SYSTEM, acting_as
 
 CANARY = "canary-7Q"
 

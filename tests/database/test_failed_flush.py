@@ -3,10 +3,11 @@
 import pytest
 
 from containers import Container
-from database import Propagation, TransactionProvider
-from database.errors import TransactionRolledBack, UniqueViolation
-from domain import SYSTEM, User, acting_as
+from domain import User
 from tests.database.tables import stored, write
+from unitwork import Propagation, TransactionProvider
+from unitwork.errors import TransactionRolledBack, UniqueViolation
+from unitwork.models import SYSTEM, acting_as
 
 
 def ann() -> User:

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from database import Outcome, Propagation, TransactionProvider
-from database.errors import NoActiveTransaction, TransactionRolledBack
 from repositories import UserDao
+from unitwork import Outcome, Propagation, TransactionProvider
+from unitwork.errors import NoActiveTransaction, TransactionRolledBack
 
 
 class FakeSession:

@@ -7,12 +7,13 @@ import pytest
 from sqlalchemy import text
 
 from containers import Container, running
-from database import Propagation
-from database.errors import PoolDeadlock, PoolTimeout
-from domain import SYSTEM, Token, User, acting_as
-from domain.utc_datetime import utc_now
+from domain import Token, User
 from settings import Settings
 from tests.database.tables import create_tables, stored, write
+from unitwork import Propagation
+from unitwork.errors import PoolDeadlock, PoolTimeout
+from unitwork.models import SYSTEM, acting_as
+from unitwork.models.utc_datetime import utc_now
 
 
 def of_one(settings: Settings, *, pool_timeout: float) -> Settings:

@@ -9,17 +9,17 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from containers import Container, running
-from database import Propagation, TransactionProvider
-from database.errors import (
+from settings import Settings
+from tests.database.tables import stored, write
+from unitwork import Propagation, TransactionProvider
+from unitwork.errors import (
     EngineBelongsToAnotherLoop,
     SecondStatement,
     SecondWriterImpossible,
     SessionBelongsToAnotherTask,
     SessionEnded,
 )
-from domain import SYSTEM, acting_as
-from settings import Settings
-from tests.database.tables import stored, write
+from unitwork.models import SYSTEM, acting_as
 
 PARALLEL_MODES = [Propagation.MANDATORY, Propagation.SUPPORTS, Propagation.NEVER]
 
@@ -159,7 +159,7 @@ async def test_a_stream_iterated_by_another_task_is_refused(with_tables: Contain
 
 
 async def test_a_lone_session_refuses_a_second_statement(with_tables: Container) -> None:
-    from database.session_provider import session_of
+    from unitwork.transactions.session_provider import session_of
 
     async with session_of(with_tables.session_provider(), lone=True) as session:
         await write(session, "one")

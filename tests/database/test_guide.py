@@ -5,13 +5,13 @@ from typing import Final
 
 import pytest
 
-from database import errors
 from tests.conftest import ROOT
 from tests.database.truth_table import markdown
+from unitwork import errors
 
 GUIDE: Final = (ROOT / "docs" / "guides" / "transactions.md").read_text(encoding="utf-8")
 ERRORS: Final = [
-    error for _, error in inspect.getmembers(errors, inspect.isclass) if error.__module__.startswith("database.errors")
+    error for _, error in inspect.getmembers(errors, inspect.isclass) if error.__module__.startswith("unitwork.errors")
 ]
 RAISED: Final = [error for error in ERRORS if not error.__subclasses__() or error is errors.DriverError]
 """Those that a user can meet: no mere families."""

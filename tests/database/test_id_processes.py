@@ -14,12 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from containers import Container
-from database import leased_ids
-from database.errors import NodeLeaseLost, NodesExhausted
-from database.leased_ids import LeasedIds
-from database.lifetime import Lifetime
-from database.node_leases import Taken
-from domain.errors import ClockWentBack
+from unitwork.connections.lifetime import Lifetime
+from unitwork.errors import ClockWentBack, NodeLeaseLost, NodesExhausted
+from unitwork.ids import leased_ids
+from unitwork.ids.leased_ids import LeasedIds
+from unitwork.ids.node_leases import Taken
 
 PROCESSES = 4
 IDS = 100_000
@@ -161,7 +160,7 @@ def test_whatever_clocks_and_processes_do_no_id_is_made_twice_and_they_rise(step
 MAKE = """
 import asyncio, json, os, sys, time
 from containers import Container, running
-from domain import acting_as, SYSTEM
+from unitwork.models import acting_as, SYSTEM
 from settings import Settings
 
 url, count, clock_back = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])

@@ -8,16 +8,17 @@ from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from containers import Container
-from database import Outcome, Propagation, TransactionProvider
-from database.errors import (
+from domain import User
+from tests.database.tables import notes, stored, write
+from unitwork import Outcome, Propagation, TransactionProvider
+from unitwork.errors import (
     IncompatibleTransaction,
     NoActiveTransaction,
     ReadOnlyTransaction,
     SessionBelongsToAnotherTask,
     TransactionTimeout,
 )
-from domain import SYSTEM, User, acting_as
-from tests.database.tables import notes, stored, write
+from unitwork.models import SYSTEM, acting_as
 
 
 @pytest.mark.parametrize("write_by", ["construct", "flush", "text"])

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sqlalchemy import JSON, Column, Integer, MetaData, Table, insert, select
 
 from containers import Container
-from database.json_codec import dumps, loads
+from unitwork.backends.json_codec import dumps, loads
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 ZONES = st.sampled_from([UTC, timezone(timedelta(hours=5, minutes=45)), timezone(timedelta(hours=-12))])

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from database import node_leases
-from database.errors import NodeLeaseLost
 from settings import Settings
 from tests.database.test_leased_ids import add, change, leases, over
 from tests.patience import until
+from unitwork.errors import NodeLeaseLost
+from unitwork.ids import node_leases
 
 pytestmark = pytest.mark.database("own")
 

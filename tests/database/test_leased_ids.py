@@ -10,13 +10,15 @@ import pytest
 from sqlalchemy import insert, select, text, update
 
 from containers import Container, running
-from database import Propagation, leased_ids
-from database.errors import NodeLeaseLost, NodesExhausted
-from database.node_leases import NODES, DatabaseNow
-from database.testing.databases import Databases
-from domain import SYSTEM, NodeLease, acting_as
 from settings import Settings
 from tests.repositories.accounts import account, stored
+from unitwork import Propagation
+from unitwork.errors import NodeLeaseLost, NodesExhausted
+from unitwork.ids import leased_ids
+from unitwork.ids.node_lease import NodeLease
+from unitwork.ids.node_leases import NODES, DatabaseNow
+from unitwork.models import SYSTEM, acting_as
+from unitwork.testing.servers.databases import Databases
 
 pytestmark = pytest.mark.database("own")
 

@@ -4,8 +4,8 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from database.errors import ContainerClosed, EngineNotStarted
-from database.lifetime import Lifetime
+from unitwork.connections.lifetime import Lifetime
+from unitwork.errors import ContainerClosed, EngineNotStarted
 
 
 def noting(log: list[str], name: str, error: Exception | None = None) -> Callable[[], Awaitable[None]]:

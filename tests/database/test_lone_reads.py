@@ -7,11 +7,12 @@ import pytest
 from sqlalchemy import event, make_url, text
 
 from containers import Container, running
-from database.errors import CommitOutcomeUnknown, ConnectionLost, DatabaseUnavailable
-from database.testing.server import on_server
-from domain import SYSTEM, User, acting_as
+from domain import User
 from settings import Settings
 from tests.faults.relay import Moment, Relay
+from unitwork.errors import CommitOutcomeUnknown, ConnectionLost, DatabaseUnavailable
+from unitwork.models import SYSTEM, acting_as
+from unitwork.testing.servers.postgresql import on_server
 
 pytestmark = pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
 

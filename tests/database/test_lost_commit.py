@@ -12,11 +12,13 @@ from sqlalchemy import make_url, text
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 
 from containers import Container, running
-from database import Outcome, Retry, Transaction, execute_transaction, lost_commit, postgresql
-from database.errors import CommitOutcomeUnknown, TransactionRolledBack
 from settings import Settings
 from tests.database.tables import create_tables, stored, write
 from tests.faults.relay import COMMIT, Moment, Relay
+from unitwork import Outcome, Retry, Transaction, execute_transaction
+from unitwork.backends import postgresql
+from unitwork.errors import CommitOutcomeUnknown, TransactionRolledBack
+from unitwork.transactions import lost_commit
 
 pytestmark = pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
 SOON = Retry(attempts=3, wait_initial=0, jitter=0.01)

@@ -8,12 +8,12 @@ from sqlalchemy import inspect
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from containers import Container
-from database import Retry, execute_transaction
-from database.errors import CommitOutcomeUnknown
-from domain import SYSTEM, User, acting_as
-from domain.errors import ColumnNotLoaded
+from domain import User
 from tests.database.test_lost_commit import SOON, container, pytestmark, relay, relayed
 from tests.faults.relay import COMMIT, Moment, Relay
+from unitwork import Retry, execute_transaction
+from unitwork.errors import ColumnNotLoaded, CommitOutcomeUnknown
+from unitwork.models import SYSTEM, acting_as
 
 __all__ = ["container", "pytestmark", "relay", "relayed"]
 

@@ -7,9 +7,14 @@ import time
 import pytest
 from sqlalchemy import text
 
+from app.testing import isolated
 from containers import Container, running
-from database import Propagation, TransactionProvider
-from database.errors import (
+from domain import User
+from settings import Settings
+from tests.database.tables import stored, write
+from tests.patience import until
+from unitwork import Propagation, TransactionProvider
+from unitwork.errors import (
     ConnectionLost,
     DeadlockDetected,
     DriverError,
@@ -18,12 +23,10 @@ from database.errors import (
     SchemaOutdated,
     StatementTimeout,
 )
-from database.testing import NeedsOwnDatabase, isolated, mariadb_server
-from database.testing.databases import Databases
-from domain import SYSTEM, User, acting_as
-from settings import Settings
-from tests.database.tables import stored, write
-from tests.patience import until
+from unitwork.models import SYSTEM, acting_as
+from unitwork.testing import NeedsOwnDatabase
+from unitwork.testing.servers import mariadb_server
+from unitwork.testing.servers.databases import Databases
 
 pytestmark = [
     pytest.mark.skipif(not mariadb_server.named(), reason=f"{mariadb_server.MARIADB_URL} is unset"),

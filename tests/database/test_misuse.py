@@ -7,9 +7,10 @@ import pytest
 from sqlalchemy import inspect
 
 from containers import Container, running
-from database.errors import SchemaOutdated
-from domain import SYSTEM, Job, OutboxMessage, Token, User, acting_as
+from domain import Job, OutboxMessage, Token, User
 from settings import Settings
+from unitwork.errors import SchemaOutdated
+from unitwork.models import SYSTEM, acting_as
 
 
 async def test_a_provider_that_is_not_called_names_the_call(container: Container) -> None:

@@ -6,10 +6,11 @@ import pytest
 from sqlalchemy import text
 
 from containers import Container, running
-from database.testing.databases import Databases
-from domain import SYSTEM, User, acting_as
+from domain import User
 from repositories import UserFilter
 from settings import Settings
+from unitwork.models import SYSTEM, acting_as
+from unitwork.testing.servers.databases import Databases
 
 BEFORE = "0006"
 

@@ -11,15 +11,10 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from containers import Container
-from database import Outcome, Propagation, Transaction, TransactionProvider, current_transaction, execute_transaction
-from database.errors import (
-    CommitOutcomeUnknown,
-    ConnectionLost,
-    DriverError,
-    ForeignKeyViolation,
-)
 from tests.database.commits import put_before_commit
 from tests.database.tables import replies, stored, write
+from unitwork import Outcome, Propagation, Transaction, TransactionProvider, current_transaction, execute_transaction
+from unitwork.errors import CommitOutcomeUnknown, ConnectionLost, DriverError, ForeignKeyViolation
 
 
 async def test_a_block_that_ends_normally_is_committed(with_tables: Container) -> None:

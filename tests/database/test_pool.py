@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import make_url, text
 
 from containers import Container, running
-from database.errors import ConnectionLost, PoolTimeout
 from settings import Settings
+from unitwork.errors import ConnectionLost, PoolTimeout
 
 
 def container_with(database_url: str, **options: Any) -> Container:

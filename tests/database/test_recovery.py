@@ -8,8 +8,12 @@ import pytest
 from sqlalchemy import text
 
 from containers import Container, running
-from database import Outcome, Propagation, TransactionProvider
-from database.errors import (
+from domain import User
+from settings import Settings
+from tests.database.tables import create_tables, stored, write
+from tests.database.test_joining import LONG_QUERY
+from unitwork import Outcome, Propagation, TransactionProvider
+from unitwork.errors import (
     LockNotAvailable,
     ReadOnlyTransaction,
     TransactionIsOurs,
@@ -17,10 +21,7 @@ from database.errors import (
     TransactionTimeout,
     UniqueViolation,
 )
-from domain import SYSTEM, User, acting_as
-from settings import Settings
-from tests.database.tables import create_tables, stored, write
-from tests.database.test_joining import LONG_QUERY
+from unitwork.models import SYSTEM, acting_as
 
 
 async def test_a_write_refused_as_text_leaves_no_connection_that_refuses_writes(

@@ -10,8 +10,11 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from containers import Container, running
-from database import Propagation, Retry, TransactionProvider, execute_transaction
-from database.errors import (
+from settings import Settings
+from tests.database.attempts import SOON, UNDONE, Work
+from tests.database.tables import create_tables, stored, write
+from unitwork import Propagation, Retry, TransactionProvider, execute_transaction
+from unitwork.errors import (
     CommitOutcomeUnknown,
     DeadlockDetected,
     LockNotAvailable,
@@ -22,9 +25,6 @@ from database.errors import (
     TransactionRolledBack,
     UniqueViolation,
 )
-from settings import Settings
-from tests.database.attempts import SOON, UNDONE, Work
-from tests.database.tables import create_tables, stored, write
 
 FINAL = [
     ValueError("the callback's own"),

@@ -12,9 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from stamina.instrumentation import RetryDetails
 
 from containers import Container
-from database import Retry, execute_transaction
-from database.errors import ConnectionLost, SerializationFailure
 from tests.database.attempts import SOON, UNDONE, Work
+from unitwork import Retry, execute_transaction
+from unitwork.errors import ConnectionLost, SerializationFailure
 
 
 async def test_pauses_grow_are_jittered_and_bounded_and_told_without_words(

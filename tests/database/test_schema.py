@@ -6,10 +6,10 @@ import pytest
 from sqlalchemy import inspect
 
 from containers import Container, running
-from database.schema import Schema
-from database.testing.databases import Databases
-from domain import SYSTEM, Base, acting_as
 from settings import Settings
+from unitwork.models import SYSTEM, Base, acting_as
+from unitwork.schema import Schema
+from unitwork.testing.servers.databases import Databases
 
 
 @pytest.fixture

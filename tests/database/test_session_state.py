@@ -11,11 +11,11 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from containers import Container, running
-from database import Outcome, Propagation
-from database.errors import CommitOutcomeUnknown, TransactionIsOurs
-from database.pool import LOOK_HOLDS
 from settings import Settings
 from tests.database.tables import create_tables, stored, write
+from unitwork import Outcome, Propagation
+from unitwork.connections.pool import LOOK_HOLDS
+from unitwork.errors import CommitOutcomeUnknown, TransactionIsOurs
 
 Block = Callable[[Container], AbstractAsyncContextManager[AsyncSession]]
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from database.statement_effects import Effect, belongs_to_block, effect_of
+from unitwork.backends.statement_effects import Effect, belongs_to_block, effect_of
 
 TRANSACTION = [
     ("COMMIT", "commit"),

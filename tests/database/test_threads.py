@@ -10,11 +10,12 @@ import anyio.to_thread
 import pytest
 
 from containers import Container
-from database import Transaction, current_transaction
-from database.errors import EngineBelongsToAnotherLoop, EngineNotStarted, SessionBelongsToAnotherTask
-from domain import SYSTEM, User, acting_as
-from domain.acting_user import acting_user_id
+from domain import User
 from settings import Settings
+from unitwork import Transaction, current_transaction
+from unitwork.errors import EngineBelongsToAnotherLoop, EngineNotStarted, SessionBelongsToAnotherTask
+from unitwork.models import SYSTEM, acting_as
+from unitwork.models.acting_user import acting_user_id
 
 IN_THREAD = {"to_thread": asyncio.to_thread, "anyio": anyio.to_thread.run_sync}
 

@@ -5,9 +5,9 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 import pytest
 
 from containers import Container
-from database import Propagation, Transaction, TransactionProvider
 from tests.database.tables import stored, write
 from tests.database.truth_table import AMBIENTS, ENDINGS, FAILURE, OK, cell
+from unitwork import Propagation, Transaction, TransactionProvider
 
 
 class InnerError(Exception):

@@ -7,7 +7,7 @@ returns, raises out of both blocks, or raises and is caught between them.
 from dataclasses import dataclass, replace
 from typing import Final
 
-from database import Propagation
+from unitwork import Propagation
 
 AMBIENTS: Final = ("none", "read-write", "read-only", "doomed")
 ENDINGS: Final = ("returns", "raises", "is caught")

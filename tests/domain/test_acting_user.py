@@ -6,8 +6,8 @@ import threading
 
 import pytest
 
-from domain import SYSTEM, acting_as, acting_user_id, bound_request_id, current_request_id
-from domain.errors import NoActingUser
+from unitwork.errors import NoActingUser
+from unitwork.models import SYSTEM, acting_as, acting_user_id, bound_request_id, current_request_id
 
 
 def test_without_an_acting_user_the_error_tells_the_fix() -> None:

@@ -6,10 +6,10 @@ import pytest
 from sqlalchemy import insert, text, update
 
 from containers import Container
-from database.errors import StaleVersion
-from domain import SYSTEM, Role, User, UserStatus, acting_as
-from domain.errors import NoActingUser, NoIdGenerator
-from domain.utc_datetime import utc_now
+from domain import Role, User, UserStatus
+from unitwork.errors import NoActingUser, NoIdGenerator, StaleVersion
+from unitwork.models import SYSTEM, acting_as
+from unitwork.models.utc_datetime import utc_now
 
 
 def user(email: str = "ann@example.com") -> User:

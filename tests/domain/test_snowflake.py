@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain import Snowflake
-from domain.errors import ClockWentBack
-from domain.snowflake import EPOCH_MS, PATIENCE_MS
+from unitwork.errors import ClockWentBack
+from unitwork.ids.snowflake import EPOCH_MS, PATIENCE_MS, Snowflake
 
 
 class Clock:

@@ -6,9 +6,10 @@ from datetime import timedelta
 from sqlalchemy import text
 
 from containers import Container
-from domain import SYSTEM, Token, acting_as
+from domain import Token
 from domain.token import MAX_LENGTH, TokenKind, digest_of
-from domain.utc_datetime import utc_now
+from unitwork.models import SYSTEM, acting_as
+from unitwork.models.utc_datetime import utc_now
 
 PREFIX = TokenKind.ACCESS.prefix
 

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from sqlalchemy import Column, Integer, MetaData, Table, insert, select
 
 from containers import Container
-from domain import SYSTEM, User, acting_as
-from domain.utc_datetime import UTCDateTime, utc_now
+from domain import User
+from unitwork.models import SYSTEM, acting_as
+from unitwork.models.utc_datetime import UTCDateTime, utc_now
 
 MOMENTS = Table("moments", MetaData(), Column("id", Integer, primary_key=True), Column("moment", UTCDateTime))
 ZONES = st.sampled_from([UTC, ZoneInfo("Asia/Kathmandu"), ZoneInfo("America/New_York"), timezone(timedelta(hours=-12))])

@@ -21,7 +21,6 @@ from sqlalchemy.ext.asyncio import async_sessionmaker
 from starlette.requests import ClientDisconnect
 
 from containers import Container, running
-from domain import SYSTEM, acting_as
 from examples.pitfalls import (
     abandoned_generator,
     commit_after_response,
@@ -32,6 +31,7 @@ from examples.pitfalls import (
     swallowed_failure,
 )
 from settings import Settings
+from unitwork.models import SYSTEM, acting_as
 
 pytestmark = pytest.mark.database("own")
 

@@ -21,9 +21,10 @@ from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 
 from containers import Container
-from database.errors import CommitOutcomeUnknown, DatabaseError, SessionBelongsToAnotherTask, TransactionRolledBack
-from domain import SYSTEM, User, acting_as
+from domain import User
 from tests.faults.waiting import until
+from unitwork.errors import CommitOutcomeUnknown, DatabaseError, SessionBelongsToAnotherTask, TransactionRolledBack
+from unitwork.models import SYSTEM, acting_as
 
 LONGEST_PAUSE: Final = 0.003
 """Seconds between what a misuser does; half of the pauses are none."""
@@ -190,7 +191,7 @@ async def cancelled_meanwhile(misuse: Misuse) -> None:
 
 
 async def savepoint_left_by_break(misuse: Misuse) -> None:
-    from database import Propagation
+    from unitwork import Propagation
 
     async def nested() -> AsyncIterator[AsyncSession]:
         async with misuse.container.transaction()(Propagation.NESTED) as tx:

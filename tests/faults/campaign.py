@@ -22,10 +22,10 @@ from sqlalchemy import event
 
 from app.long_lived import long_lived
 from containers import Container
-from database import Outcome
 from tests.faults.ledger import parts_stored
 from tests.faults.percentiles import percentiles
 from tests.faults.work import Told, Work
+from unitwork import Outcome
 
 PATIENCE: Final = 30.0
 """Seconds after which a unit counts as hung."""

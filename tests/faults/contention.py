@@ -10,8 +10,8 @@ from sqlalchemy import Column, Integer, MetaData, Table, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from containers import Container
-from database import Retry, execute_transaction
 from tests.faults.percentiles import percentiles
+from unitwork import Retry, execute_transaction
 
 metadata = MetaData()
 counters = Table("fault_counters", metadata, Column("id", Integer, primary_key=True), Column("value", Integer))

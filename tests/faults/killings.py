@@ -10,11 +10,11 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from containers import Container
-from database import execute_transaction
-from database.errors import CommitOutcomeUnknown
 from tests.faults.ledger import Entry, parts_stored
 from tests.faults.percentiles import percentiles
 from tests.faults.private_postgresql import PrivatePostgresql
+from unitwork import execute_transaction
+from unitwork.errors import CommitOutcomeUnknown
 
 ATTEMPTS: Final = 5
 

@@ -9,11 +9,11 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from containers import Container, running
-from database import execute_transaction
-from database.errors import CommitOutcomeUnknown
 from settings import Settings
 from tests.faults.ledger import Entry, create_ledger, parts_stored, write_part
 from tests.faults.relay import COMMIT, Moment, Relay
+from unitwork import execute_transaction
+from unitwork.errors import CommitOutcomeUnknown
 
 ATTEMPTS: Final = 3
 

@@ -15,9 +15,10 @@ import asyncpg
 import httpx2
 
 from containers import Container, running
-from domain import SYSTEM, Role, acting_as
+from domain import Role
 from settings import Settings
 from tests.flows.server import server_process, until_listening
+from unitwork.models import SYSTEM, acting_as
 
 PASSWORD: Final = "correct horse battery"
 _COLUMNS: Final = """

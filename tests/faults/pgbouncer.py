@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from database.testing.postgresql_server import free_port, wait_until_listening
+from unitwork.testing.servers.postgresql_server import free_port, wait_until_listening
 
 PROGRAM: Final = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin:/usr/local/sbin")
 _CONFIGURATION: Final = """

@@ -4,9 +4,9 @@
         server.freeze(pid)                     # SIGSTOP: the backend hangs, its socket stays open
         server.stop("immediate"); server.start()
 
-Same binaries as `database.testing.postgresql_server`, the same port and data directory for its whole life, and no
-connection to the machine's own services. What waits for the server (`start`, `stop`) blocks: from a loop call it in a
-thread.
+Same binaries as `unitwork.testing.servers.postgresql_server`, the same port and data directory for its whole life, and
+no connection to the machine's own services. What waits for the server (`start`, `stop`) blocks: from a loop call it in
+a thread.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from typing import Any, Final, Literal, Self
 
 import asyncpg
 
-from database.testing.postgresql_server import find_binaries, free_port, run_as, wait_until_listening
+from unitwork.testing.servers.postgresql_server import find_binaries, free_port, run_as, wait_until_listening
 
 SHUTDOWNS: Final = {"smart": signal.SIGTERM, "fast": signal.SIGINT, "immediate": signal.SIGQUIT}
 Shutdown = Literal["smart", "fast", "immediate"]

@@ -12,14 +12,14 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from containers import Container, running
-from database import Outcome, Transaction
-from database.errors import CommitOutcomeUnknown, TransactionTimeout
 from settings import Settings
 from tests.faults.leaks import in_use
 from tests.faults.ledger import create_ledger, write_part
 from tests.faults.percentiles import percentile, percentiles
 from tests.faults.private_postgresql import PrivatePostgresql
 from tests.faults.waiting import until
+from unitwork import Outcome, Transaction
+from unitwork.errors import CommitOutcomeUnknown, TransactionTimeout
 
 BUDGET: Final = 1.0
 GRACE: Final = 0.6

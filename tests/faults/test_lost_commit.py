@@ -2,12 +2,13 @@
 
 import pytest
 
-from database.errors import CommitOutcomeUnknown
-from domain import SYSTEM, OutboxMessage, acting_as
+from domain import OutboxMessage
 from settings import Settings
 from tests.faults.ledger import Entry
 from tests.faults.lost_commit import ATTEMPTS, behind_a_relay, lose_commits
 from tests.faults.relay import Moment
+from unitwork.errors import CommitOutcomeUnknown
+from unitwork.models import SYSTEM, acting_as
 
 pytestmark = pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
 

@@ -10,8 +10,8 @@ import asyncpg
 import pytest
 from sqlalchemy import make_url
 
-from database.testing.server import POSTGRESQL_URL
 from tests.faults.relay import COMMIT, Moment, Relay
+from unitwork.testing.servers.postgresql import POSTGRESQL_URL
 
 
 @pytest.fixture

@@ -13,12 +13,13 @@ import pytest
 from app.api import create_app
 from app.api.health import ANSWERS_WITHIN
 from containers import Container, running
-from domain import SYSTEM, Role, acting_as
+from domain import Role
 from settings import Settings
 from tests.faults.http_load import Answer, HttpLoad
 from tests.faults.leaks import in_use
 from tests.faults.private_postgresql import PrivatePostgresql, Shutdown
 from tests.faults.waiting import until
+from unitwork.models import SYSTEM, acting_as
 
 DOWN: Final = 1.0
 RECOVERY: Final = 1.0

@@ -7,9 +7,9 @@ import pytest
 from sqlalchemy import text
 
 from containers import Container, running
-from database.errors import ConnectionLost
 from settings import Settings
 from tests.faults.private_postgresql import PrivatePostgresql
+from unitwork.errors import ConnectionLost
 
 
 async def test_a_statement_that_the_server_should_have_ended_is_broken_off(

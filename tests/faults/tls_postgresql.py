@@ -9,8 +9,8 @@ from typing import Final
 
 import pytest
 
-from database.testing.postgresql_server import run_as
 from tests.faults.private_postgresql import PrivatePostgresql
+from unitwork.testing.servers.postgresql_server import run_as
 
 PASSWORD: Final = "pässwört"
 ROLES: Final = (

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from containers import Container
-from database import Outcome, Transaction
-from repositories import BaseDao
 from tests.faults.ledger import Entry, write_filling, write_part
+from unitwork import Outcome, Transaction
+from unitwork.dao import BaseDao
 
 
 @dataclass

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Final
 
 from containers import Container
-from domain import SYSTEM, acting_as
 from tests.app.worker.application import EFFECT
 from tests.app.worker.processes import WorkerProcess, kill_group, worker
 from tests.flows.server import environment
 from tests.patience import until
+from unitwork.models import SYSTEM, acting_as
 
 DRAINED_WITHIN: Final = 400.0
 """Seconds. A message that was published again and again is so after two minutes only."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from database.testing.databases import Databases
+from unitwork.testing.servers.databases import Databases
 
 
 @pytest.fixture

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from containers import Container, running
-from domain import SYSTEM, acting_as
 from services.csv_encoding import DecodedText
 from services.import_report import ImportReport
 from settings import Settings
+from unitwork.models import SYSTEM, acting_as
 
 WARM = 1000
 """Rows imported before memory counts: by then everything is loaded that is loaded once."""

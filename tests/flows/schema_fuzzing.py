@@ -22,9 +22,10 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from containers import Container, running
-from domain import SYSTEM, Role, acting_as
+from domain import Role
 from settings import Settings
 from tests.flows.server import serving, until_listening
+from unitwork.models import SYSTEM, acting_as
 
 SEED: Final = 20250101
 CHECKS: Final = [

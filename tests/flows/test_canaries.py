@@ -14,10 +14,11 @@ import httpx2
 from sqlalchemy import make_url
 
 from containers import Container, running
-from domain import SYSTEM, Role, acting_as
+from domain import Role
 from domain.token import digest_of
 from settings import Settings
 from tests.flows.server import environment, server_process, until_listening
+from unitwork.models import SYSTEM, acting_as
 
 DSN: Final = "canary-dsn-3f1a"
 KEY: Final = "canary-key-" + "5c" * 16

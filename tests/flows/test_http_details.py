@@ -10,8 +10,8 @@ import uvicorn
 
 from app.api import create_app
 from containers import Container
-from domain import SYSTEM, acting_as
 from settings import HttpSettings, Settings
+from unitwork.models import SYSTEM, acting_as
 
 
 class Raw(NamedTuple):

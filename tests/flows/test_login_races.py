@@ -9,10 +9,11 @@ import httpx2
 import pytest
 
 from containers import Container
-from domain import SYSTEM, Role, User, UserStatus, acting_as
+from domain import Role, User, UserStatus
 from domain.errors import LastAdmin, LoginRefused, RefreshRefused, WrongPassword
-from domain.utc_datetime import utc_now
 from settings import Settings
+from unitwork.models import SYSTEM, acting_as
+from unitwork.models.utc_datetime import utc_now
 
 pytestmark = pytest.mark.database("own")
 PASSWORD = "correct horse battery"

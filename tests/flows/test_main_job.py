@@ -9,10 +9,11 @@ from typing import Any
 import httpx2
 
 from containers import Container, running
-from domain import SYSTEM, Role, acting_as
+from domain import Role
 from settings import Settings
 from tests.conftest import ROOT
 from tests.flows.server import command, json_of, serving
+from unitwork.models import SYSTEM, acting_as
 
 PEOPLE = ROOT / "tests" / "data" / "us-500.csv"
 MAPPING = [

@@ -6,11 +6,12 @@ import pytest
 from sqlalchemy import make_url
 
 from containers import Container, running
-from domain import SYSTEM, User, acting_as
-from repositories import BaseDao
+from domain import User
 from settings import Settings
 from tests.faults.relay import Relay
 from tests.repositories.shelves import Book, ShelfBase
+from unitwork.dao import BaseDao
+from unitwork.models import SYSTEM, acting_as
 
 pytestmark = pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
 WARM = 3

@@ -10,9 +10,10 @@ from pathlib import Path
 import httpx2
 
 from containers import Container, running
-from domain import SYSTEM, Role, User, acting_as
+from domain import Role, User
 from settings import Settings
 from tests.flows.server import ServerProcess, server_process, until_listening
+from unitwork.models import SYSTEM, acting_as
 
 ACCOUNTS = 3000
 STARTS_WITHIN = 10.0

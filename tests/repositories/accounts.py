@@ -6,8 +6,9 @@ from typing import Any
 from sqlalchemy import RowMapping, text
 
 from containers import Container
-from database.unit import UNIT, Unit
-from domain import SYSTEM, User, acting_as
+from domain import User
+from unitwork.models import SYSTEM, acting_as
+from unitwork.unit import UNIT, Unit
 
 
 def account(email: str | None = "ann@example.com", **values: Any) -> User:

@@ -4,10 +4,10 @@ from sqlalchemy import ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from containers import Container
-from domain import SYSTEM, acting_as
-from domain.model import ModelMixin
-from repositories import BaseDao
 from tests.repositories.shelves import ShelfBase
+from unitwork.dao import BaseDao
+from unitwork.models import SYSTEM, acting_as
+from unitwork.models.base import ModelMixin
 
 
 class Box(ModelMixin, ShelfBase):

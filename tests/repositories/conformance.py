@@ -8,13 +8,15 @@ from typing import Any, Final, TypeVar
 import pytest
 
 from containers import Container
-from database import TransactionProvider
-from database.testing import mariadb_server
-from domain import SYSTEM, Base, User, acting_as
-from repositories import BaseDao, UserDao
-from repositories.testing import InMemoryDao
+from domain import User
+from repositories import UserDao
 from tests.repositories.accounts import account
 from tests.repositories.shelves import ShelfBase
+from unitwork import TransactionProvider
+from unitwork.dao import BaseDao
+from unitwork.models import SYSTEM, Base, acting_as
+from unitwork.testing.fakes import InMemoryDao
+from unitwork.testing.servers import mariadb_server
 
 T = TypeVar("T", bound=Base)
 

@@ -5,15 +5,15 @@ from collections.abc import AsyncIterator, Iterator
 import asyncpg
 import pytest
 
-from database.engine import build_engine
-from database.testing.databases import Databases
-from database.testing.server import apart
-from domain import SYSTEM, acting_as
 from settings import DatabaseSettings
 from tests.fakes import over_fakes
 from tests.repositories.conformance import Subject
 from tests.repositories.shelves import ShelfBase
 from tests.repositories.zoo_visit import zoo, zoo_urls  # noqa: F401 - fixtures
+from unitwork.connections.engine import build_engine
+from unitwork.models import SYSTEM, acting_as
+from unitwork.testing.servers.databases import Databases
+from unitwork.testing.servers.postgresql import apart
 
 
 @pytest.fixture(scope="session")

@@ -7,8 +7,8 @@ from sqlalchemy import JSON, Computed, ForeignKey, MetaData, String, func
 from sqlalchemy.ext.mutable import MutableDict
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
-from domain import Base
-from domain.model import ModelMixin
+from unitwork.models import Base
+from unitwork.models.base import ModelMixin
 
 
 class HarbourBase(Base):

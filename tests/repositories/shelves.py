@@ -22,9 +22,9 @@ from sqlalchemy import (
 from sqlalchemy import Enum as EnumType
 from sqlalchemy.orm import Mapped, mapped_column
 
-from domain import Base
-from domain.model import ModelMixin
-from domain.utc_datetime import UTCDateTime
+from unitwork.models import Base
+from unitwork.models.base import ModelMixin
+from unitwork.models.utc_datetime import UTCDateTime
 
 
 class Genre(Enum):

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from containers import Container
-from database.errors import LockNotAvailable, NoActiveTransaction, NotSupported
+from unitwork.errors import LockNotAvailable, NoActiveTransaction, NotSupported
 
 pytestmark = pytest.mark.database("own")
 on_postgresql = pytest.mark.parametrize("backend", ["postgresql"], indirect=True)

@@ -7,12 +7,13 @@ import pytest
 from sqlalchemy import delete, insert, select, text, update
 
 from containers import Container
-from database import Propagation
-from domain import SYSTEM, AuditEntry, Token, User, acting_as, bound_request_id
-from domain.audit_entry import CONFIDENTIAL, AuditAction, Audited
-from domain.model import Base
+from domain import Token, User
 from repositories import AuditDao
 from tests.repositories.accounts import account
+from unitwork import Propagation
+from unitwork.audit.entry import CONFIDENTIAL, AuditAction, Audited, AuditEntry
+from unitwork.models import SYSTEM, acting_as, bound_request_id
+from unitwork.models.base import Base
 
 
 async def entries(container: Container) -> list[AuditEntry]:
@@ -205,7 +206,7 @@ async def test_a_builders_write_that_rolls_back_is_not_told(container: Container
 async def test_a_write_of_very_many_rows_is_told_by_one_entry_with_their_number(
     container: Container, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("repositories.audit_trail.ROWS", 2)
+    monkeypatch.setattr("unitwork.audit.trail.ROWS", 2)
     users = container.user_dao()
     with acting_as(7):
         await users.add_many([account(f"user{number}@example.com") for number in range(3)])

@@ -8,13 +8,15 @@ from sqlalchemy import Integer
 from sqlalchemy.orm import Mapped, mapped_column
 
 from containers import Container
-from database.errors import StaleVersion
-from domain import SYSTEM, Role, Token, User, acting_as
-from domain.utc_datetime import utc_now
-from repositories import BaseDao, UserDao
-from repositories.errors import NotFound, UnknownColumn, UserNotFound
+from domain import Role, Token, User
+from repositories import UserDao
+from repositories.errors import UserNotFound
 from tests.repositories.accounts import account, store, store_named, stored
 from tests.repositories.shelves import ShelfBase
+from unitwork.dao import BaseDao
+from unitwork.errors import NotFound, StaleVersion, UnknownColumn
+from unitwork.models import SYSTEM, acting_as
+from unitwork.models.utc_datetime import utc_now
 
 
 class Note(ShelfBase):

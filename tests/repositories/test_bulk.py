@@ -9,13 +9,14 @@ import pytest
 from sqlalchemy import event, func
 
 from containers import Container
-from database import Propagation
-from database.errors import DriverError, ForeignKeyViolation, ReadOnlyTransaction, UniqueViolation
-from domain import SYSTEM, User
-from domain.audit_entry import AuditAction
-from domain.utc_datetime import utc_now
-from repositories import BaseDao
+from domain import User
 from tests.repositories.shelves import Book, Genre, Leaf, ShelfBase
+from unitwork import Propagation
+from unitwork.audit.entry import AuditAction
+from unitwork.dao import BaseDao
+from unitwork.errors import DriverError, ForeignKeyViolation, ReadOnlyTransaction, UniqueViolation
+from unitwork.models import SYSTEM
+from unitwork.models.utc_datetime import utc_now
 
 ROWS = 2_500
 """More than one chunk."""

@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 
 from containers import Container
-from domain import SYSTEM, Token, User, acting_as
-from repositories import BaseDao
-from repositories.columns import column
-from repositories.errors import UnknownColumn
+from domain import Token, User
 from tests.repositories.accounts import store_named
+from unitwork.dao import BaseDao
+from unitwork.dao.statements.columns import column
+from unitwork.errors import UnknownColumn
+from unitwork.models import SYSTEM, acting_as
 
 Dao = BaseDao[User]
 

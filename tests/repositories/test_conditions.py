@@ -9,10 +9,11 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from containers import Container
-from domain import SYSTEM, User, acting_as
-from repositories import BaseDao, Query
-from repositories.errors import NullComparison
+from domain import User
 from tests.repositories.accounts import store_named
+from unitwork.dao import BaseDao, Query
+from unitwork.errors import NullComparison
+from unitwork.models import SYSTEM, acting_as
 
 TEXTS = ["", "a", "A", "ab", "b%", "%", "_", "a_b", "a%b", "\\", "a\\%", "/", "/%", "Ä", "日本", "'; --", "\U0001f600"]
 NAMES: list[str | None] = [*TEXTS, "a", None, None]

@@ -4,14 +4,14 @@ from datetime import timedelta
 
 import pytest
 
-from database.errors import DriverError, StaleVersion, UniqueViolation
-from domain import SYSTEM, Role, Token, UserStatus, acting_as
-from domain.errors import NoActingUser
-from domain.utc_datetime import utc_now
-from repositories.errors import NotFound, UnknownColumn, UserNotFound
+from domain import Role, Token, UserStatus
+from repositories.errors import UserNotFound
 from tests.repositories.accounts import account
 from tests.repositories.conformance import Subject, on_all
 from tests.repositories.shelves import Leaf
+from unitwork.errors import DriverError, NoActingUser, NotFound, StaleVersion, UniqueViolation, UnknownColumn
+from unitwork.models import SYSTEM, acting_as
+from unitwork.models.utc_datetime import utc_now
 
 pytestmark = on_all
 

@@ -7,11 +7,12 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import and_, false, literal, not_, null, or_, true, tuple_
 
-from domain import SYSTEM, Role, User, acting_as
-from domain.utc_datetime import utc_now
-from repositories import Query
-from repositories.errors import InvalidCursor, NotFound, NullComparison, TooManyRows, UnknownColumn
+from domain import Role, User
 from tests.repositories.conformance import Subject, on_all
+from unitwork.dao import Query
+from unitwork.errors import InvalidCursor, NotFound, NullComparison, TooManyRows, UnknownColumn
+from unitwork.models import SYSTEM, acting_as
+from unitwork.models.utc_datetime import utc_now
 
 pytestmark = on_all
 

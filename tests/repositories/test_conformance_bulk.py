@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from database.errors import NotNullViolation, UniqueViolation
-from domain import SYSTEM, Role, User, UserStatus, acting_as
-from repositories.errors import NoSuchKey, UnknownColumn
+from domain import Role, User, UserStatus
 from tests.repositories.accounts import account
 from tests.repositories.conformance import Subject, on_all
+from unitwork.errors import NoSuchKey, NotNullViolation, UniqueViolation, UnknownColumn
+from unitwork.models import SYSTEM, acting_as
 
 pytestmark = [on_all, pytest.mark.usefixtures("acting")]
 

@@ -4,10 +4,8 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from database.errors import StaleVersion, TransactionRolledBack, UniqueViolation
-from domain.errors import NoActingUser
-from repositories.errors import NotFound
 from tests.repositories.conformance import Subject, on_all
+from unitwork.errors import NoActingUser, NotFound, StaleVersion, TransactionRolledBack, UniqueViolation
 
 pytestmark = [on_all, pytest.mark.usefixtures("acting")]
 
@@ -55,7 +53,7 @@ async def no_author(subject: Subject) -> None:
 
 
 async def outside_acting(call: Callable[[], Awaitable[None]]) -> None:
-    from domain.acting_user import _acting_user
+    from unitwork.models.acting_user import _acting_user
 
     token = _acting_user.set(None)  # type: ignore[arg-type]
     try:

@@ -6,20 +6,21 @@ from typing import Any
 
 import pytest
 
-from database import Propagation
-from database.errors import (
+from domain import User
+from tests.repositories.accounts import account
+from tests.repositories.conformance import Subject, on_all
+from tests.repositories.shelves import Book, Genre, Leaf, Shelf
+from unitwork import Propagation
+from unitwork.errors import (
     CheckViolation,
     ConstraintViolation,
     ForeignKeyViolation,
+    NotFound,
     NotNullViolation,
     TransactionRolledBack,
     UniqueViolation,
 )
-from domain import SYSTEM, User, acting_as
-from repositories.errors import NotFound
-from tests.repositories.accounts import account
-from tests.repositories.conformance import Subject, on_all
-from tests.repositories.shelves import Book, Genre, Leaf, Shelf
+from unitwork.models import SYSTEM, acting_as
 
 pytestmark = on_all
 

@@ -4,11 +4,12 @@ from datetime import timedelta
 
 import pytest
 
-from database.errors import StaleVersion
-from domain import SYSTEM, User, acting_as
-from domain.utc_datetime import utc_now
+from domain import User
 from tests.repositories.accounts import account
 from tests.repositories.conformance import Subject, on_all
+from unitwork.errors import StaleVersion
+from unitwork.models import SYSTEM, acting_as
+from unitwork.models.utc_datetime import utc_now
 
 pytestmark = on_all
 

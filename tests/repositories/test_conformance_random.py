@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 from sqlalchemy import and_, delete, not_, or_, tuple_
 
 from containers import Container
-from domain import SYSTEM, Role, User, acting_as
-from repositories import Query, UserDao
+from domain import Role, User
+from repositories import UserDao
 from tests.fakes import over_fakes
 from tests.repositories.accounts import account
+from unitwork.dao import Query
+from unitwork.models import SYSTEM, acting_as
 
 Narrow = Callable[[Any], Any]
 

@@ -9,12 +9,17 @@ from typing import Any
 import pytest
 from sqlalchemy import event, inspect, text
 
-from database import Outcome, Propagation, execute_transaction
-from database.errors import ForeignKeyViolation, SerializationFailure, TransactionRolledBack, UniqueViolation
 from domain import User
-from repositories.errors import ColumnNotLoaded
 from tests.repositories.accounts import account
 from tests.repositories.conformance import Subject, on_all
+from unitwork import Outcome, Propagation, execute_transaction
+from unitwork.errors import (
+    ColumnNotLoaded,
+    ForeignKeyViolation,
+    SerializationFailure,
+    TransactionRolledBack,
+    UniqueViolation,
+)
 
 pytestmark = [on_all, pytest.mark.usefixtures("acting")]
 

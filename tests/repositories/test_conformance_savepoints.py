@@ -3,10 +3,10 @@
 import pytest
 from sqlalchemy.exc import ResourceClosedError
 
-from database import Outcome, Propagation
-from database.errors import TransactionRolledBack, UniqueViolation
 from tests.repositories.accounts import account
 from tests.repositories.conformance import Subject, on_all
+from unitwork import Outcome, Propagation
+from unitwork.errors import TransactionRolledBack, UniqueViolation
 
 pytestmark = [on_all, pytest.mark.usefixtures("acting")]
 

@@ -4,11 +4,12 @@ import asyncio
 
 import pytest
 
-from database.errors import SessionBelongsToAnotherTask, StaleVersion, UniqueViolation
-from domain import SYSTEM, User, acting_as
+from domain import User
 from repositories.errors import UserNotFound
 from tests.repositories.accounts import account
 from tests.repositories.conformance import Subject, on_all
+from unitwork.errors import SessionBelongsToAnotherTask, StaleVersion, UniqueViolation
+from unitwork.models import SYSTEM, acting_as
 
 pytestmark = [on_all, pytest.mark.usefixtures("acting")]
 

@@ -4,8 +4,10 @@ import asyncio
 
 import pytest
 
-from database import Outcome, Propagation, current_transaction, execute_transaction
-from database.errors import (
+from tests.repositories.accounts import account
+from tests.repositories.conformance import Subject, on_all
+from unitwork import Outcome, Propagation, current_transaction, execute_transaction
+from unitwork.errors import (
     IncompatibleTransaction,
     NoActiveTransaction,
     ReadOnlyTransaction,
@@ -16,8 +18,6 @@ from database.errors import (
     TransactionTimeout,
     UniqueViolation,
 )
-from tests.repositories.accounts import account
-from tests.repositories.conformance import Subject, on_all
 
 pytestmark = [on_all, pytest.mark.usefixtures("acting")]
 

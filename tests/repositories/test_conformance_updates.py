@@ -2,11 +2,11 @@
 
 import pytest
 
-from database.errors import UniqueViolation
-from domain import SYSTEM, User, UserStatus, acting_as
-from repositories.errors import UnconditionalUpdate, UnknownColumn
+from domain import User, UserStatus
 from tests.repositories.accounts import account
 from tests.repositories.conformance import Subject, on_all
+from unitwork.errors import UnconditionalUpdate, UniqueViolation, UnknownColumn
+from unitwork.models import SYSTEM, acting_as
 
 pytestmark = on_all
 

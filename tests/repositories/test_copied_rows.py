@@ -7,12 +7,12 @@ import pytest
 from sqlalchemy import func, text
 
 from containers import Container
-from repositories import BaseDao
-from repositories.bulk_insert import COPY_FROM
-from repositories.copied_rows import CHUNK, COPY_AT_MOST
-from repositories.errors import UnknownColumn
 from tests.repositories.shelves import Keepsake, ShelfBase
 from tests.repositories.test_bulk import Sent, mappings
+from unitwork.dao import BaseDao
+from unitwork.dao.inserts.bulk_insert import COPY_FROM
+from unitwork.dao.inserts.copied_rows import CHUNK, COPY_AT_MOST
+from unitwork.errors import UnknownColumn
 
 pytestmark = pytest.mark.usefixtures("acting")
 

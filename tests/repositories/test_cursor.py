@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from containers import Container
-from repositories import Cursors, UserDao
-from repositories.cursor import MAX_LENGTH
-from repositories.errors import InvalidCursor
+from repositories import UserDao
 from tests.repositories.accounts import store_named
+from unitwork.dao import Cursors
+from unitwork.dao.cursor import MAX_LENGTH
+from unitwork.errors import InvalidCursor
 
 VALUES = st.lists(
     st.none()

@@ -7,12 +7,13 @@ import pytest
 from sqlalchemy import bindparam, func, insert, update
 
 from containers import Container
-from domain import SYSTEM, User, acting_as
+from domain import User
 from domain.email_address import email_key
 from domain.search_key import search_key
-from repositories.errors import KeyNeedsText
 from tests.fakes import over_fakes
 from tests.repositories.accounts import account
+from unitwork.errors import KeyNeedsText
+from unitwork.models import SYSTEM, acting_as
 
 TABLE: Final[Any] = User.__table__
 NAME: Final = "Zoë Größe"

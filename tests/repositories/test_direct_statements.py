@@ -9,14 +9,15 @@ import pytest
 from sqlalchemy import event, literal, select, text
 
 from containers import Container, running
-from database.errors import StaleVersion, UniqueViolation
-from database.monitor.shape import Shape
-from database.pool import Pool
-from domain import User, UserStatus, acting_as
-from repositories import BaseDao
+from domain import User, UserStatus
 from settings import Settings
 from tests.repositories.accounts import store_named
 from tests.repositories.shelves import Genre, Keepsake, ShelfBase
+from unitwork.connections.pool import Pool
+from unitwork.dao import BaseDao
+from unitwork.errors import StaleVersion, UniqueViolation
+from unitwork.models import acting_as
+from unitwork.monitor.shape import Shape
 
 pytestmark = [
     pytest.mark.parametrize("backend", ["postgresql"], indirect=True),

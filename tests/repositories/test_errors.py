@@ -10,17 +10,22 @@ import pytest
 import sqlalchemy as sql
 
 from containers import Container
-from database.errors import (
+from domain import Token
+from tests.repositories.accounts import account, store
+from unitwork.errors import (
     CheckViolation,
     ConstraintViolation,
     DriverError,
     ForeignKeyViolation,
+    NotFound,
     NotNullViolation,
+    NullComparison,
+    TooManyRows,
+    UnconditionalUpdate,
     UniqueViolation,
+    UnknownColumn,
 )
-from domain import SYSTEM, Token, acting_as
-from repositories.errors import NotFound, NullComparison, TooManyRows, UnconditionalUpdate, UnknownColumn
-from tests.repositories.accounts import account, store
+from unitwork.models import SYSTEM, acting_as
 
 CANARY = "canary-7Q"
 EMAIL = f"{CANARY}@example.com"

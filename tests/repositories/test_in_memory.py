@@ -13,18 +13,19 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from containers import Container, running
-from database import Outcome, Propagation, TransactionProvider, current_transaction
-from database.errors import CheckViolation, SecondStatement, UniqueViolation
-from database.leased_ids import LeasedIds
-from database.lifetime import Lifetime
-from domain import SYSTEM, Token, User, acting_as
-from repositories.testing import FakeSession, FakeSessionProvider, InMemoryDao
-from repositories.testing.values import loaded, stored
+from domain import Token, User
 from settings import Settings
 from tests.fakes import InMemoryUsers, over_fakes
 from tests.repositories.accounts import account
 from tests.repositories.shelves import Book
 from tests.test_architecture import importing
+from unitwork import Outcome, Propagation, TransactionProvider, current_transaction
+from unitwork.connections.lifetime import Lifetime
+from unitwork.errors import CheckViolation, SecondStatement, UniqueViolation
+from unitwork.ids.leased_ids import LeasedIds
+from unitwork.models import SYSTEM, acting_as
+from unitwork.testing.fakes import FakeSession, FakeSessionProvider, InMemoryDao
+from unitwork.testing.fakes.rows.values import loaded, stored
 
 ROOT = Path(__file__).parents[2]
 
@@ -189,7 +190,7 @@ def test_a_store_outlives_its_event_loop() -> None:
 def test_the_room_is_entered_without_its_fakes() -> None:
     program = "import sys, repositories; print([name for name in sys.modules if 'testing' in name or name == 'pytest'])"
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert "repositories.testing" not in done.stdout
+    assert "unitwork.testing.fakes" not in done.stdout
     assert "pytest" not in done.stdout.replace("unittest", "")
     rooms = ("app", "containers.py", "database", "domain", "migrations", "services", "settings")
-    assert importing("repositories.testing", *rooms) == []
+    assert importing("unitwork.testing.fakes", *rooms) == []

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from database import Outcome, Propagation, TransactionProvider
-from database.errors import LockNotAvailable, UniqueViolation
-from domain import SYSTEM, User, acting_as
-from repositories.testing import FakeSessionProvider
+from domain import User
 from tests.fakes import InMemoryUsers
 from tests.repositories.accounts import account
+from unitwork import Outcome, Propagation, TransactionProvider
+from unitwork.errors import LockNotAvailable, UniqueViolation
+from unitwork.models import SYSTEM, acting_as
+from unitwork.testing.fakes import FakeSessionProvider
 
 ROOT = Path(__file__).parents[2]
 
@@ -117,7 +118,7 @@ async def test_a_turn_that_does_not_come_is_not_waited_for_for_ever(
     with acting_as(SYSTEM):
         writing = asyncio.create_task(write())
         await written.wait()
-        monkeypatch.setattr("repositories.testing.store.TURN", 0.01)
+        monkeypatch.setattr("unitwork.testing.fakes.rows.store.TURN", 0.01)
         with pytest.raises(LockNotAvailable, match="another block writes"):
             await users.add(account("late@example.com"))
         seen.set()

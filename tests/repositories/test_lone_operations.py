@@ -8,14 +8,16 @@ from sqlalchemy import MetaData, event, inspect
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from containers import Container
-from database import Propagation
-from database.errors import CheckViolation, SessionBelongsToAnotherTask, StaleVersion
-from domain import Base, User, UserStatus
-from repositories import BaseDao, Query, UserDao
-from repositories.columns import column_keys
-from repositories.instances import instance_plan
+from domain import User, UserStatus
+from repositories import UserDao
 from tests.repositories.accounts import store_named
 from tests.repositories.shelves import Book, Genre, Shelf, ShelfBase
+from unitwork import Propagation
+from unitwork.dao import BaseDao, Query
+from unitwork.dao.statements.columns import column_keys
+from unitwork.dao.statements.instances import instance_plan
+from unitwork.errors import CheckViolation, SessionBelongsToAnotherTask, StaleVersion
+from unitwork.models import Base
 
 pytestmark = pytest.mark.usefixtures("acting")
 

@@ -6,9 +6,9 @@ import pytest
 from sqlalchemy import inspect
 
 from containers import Container
-from repositories import BaseDao
-from repositories.errors import ColumnNotLoaded
 from tests.repositories.harbours import Buoy, Current, ForeignBase, HarbourBase, Sailor, Tide
+from unitwork.dao import BaseDao
+from unitwork.errors import ColumnNotLoaded
 
 pytestmark = [pytest.mark.database("own"), pytest.mark.usefixtures("acting")]
 

@@ -9,15 +9,17 @@ from sqlalchemy import ForeignKey, Integer, case, cast, exists, func, literal_co
 from sqlalchemy.orm import Mapped, aliased, mapped_column, relationship
 
 from containers import Container
-from database import TransactionProvider
-from domain import SYSTEM, Token, User, acting_as
-from repositories import BaseDao, UserDao
-from repositories.errors import RelationshipNotLoaded
-from repositories.testing import FakeSessionProvider, InMemoryDao, NotAFakeSession, NotFaked
-from repositories.testing.query import InMemoryQuery
+from domain import Token, User
+from repositories import UserDao
 from tests.fakes import InMemoryUsers
 from tests.repositories.accounts import account
 from tests.repositories.shelves import ShelfBase
+from unitwork import TransactionProvider
+from unitwork.dao import BaseDao
+from unitwork.errors import RelationshipNotLoaded
+from unitwork.models import SYSTEM, acting_as
+from unitwork.testing.fakes import FakeSessionProvider, InMemoryDao, NotAFakeSession, NotFaked
+from unitwork.testing.fakes.query import InMemoryQuery
 
 ROOT = Path(__file__).parents[2]
 

@@ -4,12 +4,12 @@ import pytest
 from sqlalchemy import event, inspect
 
 from containers import Container
-from database.errors import ReadOnlyTransaction, TransactionRolledBack, UniqueViolation
-from domain.audit_entry import AuditAction
-from repositories import BaseDao
 from tests.repositories.accounts import account, store_named
 from tests.repositories.shelves import Keepsake
 from tests.repositories.test_direct_statements import compiled, container, keepsakes, pytestmark
+from unitwork.audit.entry import AuditAction
+from unitwork.dao import BaseDao
+from unitwork.errors import ReadOnlyTransaction, TransactionRolledBack, UniqueViolation
 
 __all__ = ["compiled", "container", "keepsakes", "pytestmark"]
 

@@ -13,11 +13,11 @@ from sqlalchemy import insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from containers import Container, running
-from database import Propagation, execute_transaction
-from database.errors import DriverError, StatementOutdated, TransactionRolledBack
-from repositories import BaseDao
 from settings import Settings
 from tests.repositories.shelves import Keepsake, ShelfBase
+from unitwork import Propagation, execute_transaction
+from unitwork.dao import BaseDao
+from unitwork.errors import DriverError, StatementOutdated, TransactionRolledBack
 
 pytestmark = [
     pytest.mark.parametrize("backend", ["postgresql"], indirect=True),

@@ -9,9 +9,9 @@ from sqlalchemy import Column, Enum, Integer, MetaData, Numeric, Table, insert, 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from containers import Container
-from database import Propagation, execute_transaction
-from database.copying import Copy, copy_records
-from database.errors import CommitOutcomeUnknown, StatementOutdated
+from unitwork import Propagation, execute_transaction
+from unitwork.backends.copy import Copy, copy_records
+from unitwork.errors import CommitOutcomeUnknown, StatementOutdated
 
 pytestmark = [pytest.mark.parametrize("backend", ["postgresql"], indirect=True), pytest.mark.database("own")]
 

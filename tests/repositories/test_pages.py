@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 from sqlalchemy import delete
 
 from containers import Container
-from domain import SYSTEM, User, acting_as
-from repositories import Page, Query
-from repositories.errors import InvalidCursor
+from domain import User
 from tests.repositories.accounts import account
 from tests.repositories.conformance import Subject, on_all
+from unitwork.dao import Page, Query
+from unitwork.errors import InvalidCursor
+from unitwork.models import SYSTEM, acting_as
 
 NAME = st.none() | st.sampled_from(["aa", "ab", "bb"])
 ORDER = st.lists(st.sampled_from(["display_name", "created_by", "updated_by"]), min_size=1, max_size=3, unique=True)

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from sqlalchemy import delete
 
 from containers import Container
-from domain import SYSTEM, Role, User, acting_as
-from repositories import Query
+from domain import Role, User
 from tests.repositories.accounts import account, store, store_named
+from unitwork.dao import Query
+from unitwork.models import SYSTEM, acting_as
 
 SORTABLE = ["display_name", "email", "role", "created_at", "version", "id", "deleted_at"]
 MOMENT = datetime(2026, 1, 1, 12, 30, 0, 1, tzinfo=UTC)
@@ -131,7 +132,7 @@ async def test_pages_keep_their_conditions(container: Container) -> None:
 
 
 def test_one_direction_over_columns_that_hold_values_is_one_comparison_of_rows(container: Container) -> None:
-    from repositories.sort_order import beyond_row, total_order
+    from unitwork.dao.statements.sort_order import beyond_row, total_order
 
     keys = total_order(User, ["-created_at"])
     assert " < " in str(beyond_row(keys, [MOMENT, 1], User))

@@ -6,10 +6,11 @@ import pytest
 from sqlalchemy import event
 
 from containers import Container
-from domain import SYSTEM, Role, User, acting_as
-from repositories import BaseDao
-from repositories.errors import NotFound, TooManyRows
+from domain import Role, User
 from tests.repositories.accounts import account, store_named, stored
+from unitwork.dao import BaseDao
+from unitwork.errors import NotFound, TooManyRows
+from unitwork.models import SYSTEM, acting_as
 
 
 def sql(dao: BaseDao[User], *order: str) -> str:

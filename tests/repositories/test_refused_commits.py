@@ -10,11 +10,17 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import selectinload
 
 from containers import Container
-from database import Outcome, Propagation, execute_transaction
-from database.errors import DatabaseError, ForeignKeyViolation, SerializationFailure, UniqueViolation
-from repositories.errors import ColumnNotLoaded, RelationshipNotLoaded
 from tests.repositories.conformance import Subject, on_all
 from tests.repositories.harbours import HarbourBase, Sailor, Ship, Tanker
+from unitwork import Outcome, Propagation, execute_transaction
+from unitwork.errors import (
+    ColumnNotLoaded,
+    DatabaseError,
+    ForeignKeyViolation,
+    RelationshipNotLoaded,
+    SerializationFailure,
+    UniqueViolation,
+)
 
 pytestmark = [pytest.mark.database("own"), pytest.mark.usefixtures("acting")]
 

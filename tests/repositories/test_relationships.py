@@ -4,10 +4,10 @@ import pytest
 from sqlalchemy.orm import joinedload, selectinload
 
 from containers import Container
-from domain import SYSTEM, acting_as
-from repositories import BaseDao
-from repositories.errors import RelationshipNotLoaded
 from tests.repositories.boxes import Box, Chest, Drawer, Thing, boxes
+from unitwork.dao import BaseDao
+from unitwork.errors import RelationshipNotLoaded
+from unitwork.models import SYSTEM, acting_as
 
 pytestmark = pytest.mark.database("own")
 

@@ -8,11 +8,10 @@ from sqlalchemy import inspect, select, update
 from sqlalchemy.orm import defer, load_only, selectinload, undefer
 
 from containers import Container
-from database import Propagation, TransactionProvider
-from database.errors import StaleVersion
-from repositories import BaseDao
-from repositories.errors import ColumnNotLoaded, RelationshipNotLoaded
 from tests.repositories.harbours import Berth, Buoy, ForeignBase, HarbourBase, Sailor, Ship, Tanker
+from unitwork import Propagation, TransactionProvider
+from unitwork.dao import BaseDao
+from unitwork.errors import ColumnNotLoaded, RelationshipNotLoaded, StaleVersion
 
 pytestmark = [pytest.mark.database("own"), pytest.mark.usefixtures("acting")]
 

@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from containers import Container
-from repositories import BaseDao
 from tests.repositories.conformance import Subject
 from tests.repositories.shelves import Genre, Keepsake
+from unitwork.dao import BaseDao
 
 pytestmark = pytest.mark.usefixtures("acting")
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)

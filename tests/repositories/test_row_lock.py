@@ -5,10 +5,10 @@ import asyncio
 import pytest
 
 from containers import Container
-from database.errors import LockNotAvailable, NoActiveTransaction, NotSupported, ReadOnlyTransaction
-from database.testing import mariadb_server
-from domain import SYSTEM, acting_as
 from tests.repositories.accounts import store_named
+from unitwork.errors import LockNotAvailable, NoActiveTransaction, NotSupported, ReadOnlyTransaction
+from unitwork.models import SYSTEM, acting_as
+from unitwork.testing.servers import mariadb_server
 
 pytestmark = pytest.mark.database("own")
 

@@ -10,16 +10,16 @@ from sqlalchemy import event, inspect
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from containers import Container
-from database.errors import StaleVersion
-from domain import Base
 from domain.job import Job, JobFilePart
-from repositories import BaseDao
-from repositories.instances import instance_plan
-from repositories.selection import primary_key
 from tests.repositories.portraits import copies, differing, seen
 from tests.repositories.specimens import Specimen
 from tests.repositories.zoo import Lion
 from tests.repositories.zoo_visit import Zoo, database_url, on_databases, ordered  # noqa: F401 - a fixture
+from unitwork.dao import BaseDao
+from unitwork.dao.statements.instances import instance_plan
+from unitwork.dao.statements.selection import primary_key
+from unitwork.errors import StaleVersion
+from unitwork.models import Base
 
 pytestmark = on_databases
 

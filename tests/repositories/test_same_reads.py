@@ -3,9 +3,9 @@
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
-from repositories import BaseDao
 from tests.repositories.portraits import differing, seen
 from tests.repositories.zoo_visit import Zoo, database_url, on_databases, ordered  # noqa: F401 - a fixture
+from unitwork.dao import BaseDao
 
 pytestmark = on_databases
 

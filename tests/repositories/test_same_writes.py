@@ -9,14 +9,14 @@ import pytest
 from sqlalchemy import delete, insert, inspect, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from repositories import bulk_insert
-from repositories.instances import instance_plan
-from repositories.selection import primary_key
 from tests.repositories.portraits import Seen, differing, seen, value_of
 from tests.repositories.specimens import Specimen
 from tests.repositories.zoo import Named, Types
 from tests.repositories.zoo_families import Viewed
 from tests.repositories.zoo_visit import ROWS, Zoo, database_url, on_databases, ordered  # noqa: F401 - a fixture
+from unitwork.dao.inserts import bulk_insert
+from unitwork.dao.statements.instances import instance_plan
+from unitwork.dao.statements.selection import primary_key
 
 pytestmark = on_databases
 

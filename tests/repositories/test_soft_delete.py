@@ -8,8 +8,8 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import joinedload, selectinload, subqueryload
 
 from containers import Container
-from domain import SYSTEM, acting_as
 from tests.repositories.boxes import Box, Thing, boxes
+from unitwork.models import SYSTEM, acting_as
 
 pytestmark = pytest.mark.database("own")
 

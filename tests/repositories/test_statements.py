@@ -7,11 +7,12 @@ import pytest
 from sqlalchemy import func, select
 
 from containers import Container
-from domain import SYSTEM, Role, User, acting_as
-from repositories import Page, Slice
-from repositories.errors import OutsideSubquery
-from repositories.selection import KEPT, selection
+from domain import Role, User
 from tests.repositories.accounts import store_named
+from unitwork.dao import Page, Slice
+from unitwork.dao.statements.selection import KEPT, selection
+from unitwork.errors import OutsideSubquery
+from unitwork.models import SYSTEM, acting_as
 
 CANARY = "canary-4711"
 

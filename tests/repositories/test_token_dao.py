@@ -4,11 +4,12 @@ import asyncio
 from datetime import timedelta
 
 from containers import Container
-from domain import SYSTEM, Token, acting_as
+from domain import Token
 from domain.token import digest_of
-from domain.utc_datetime import utc_now
-from repositories import BaseDao
 from tests.repositories.accounts import account, store
+from unitwork.dao import BaseDao
+from unitwork.models import SYSTEM, acting_as
+from unitwork.models.utc_datetime import utc_now
 
 
 async def test_a_token_is_found_with_its_account_whatever_their_state(container: Container) -> None:

@@ -9,8 +9,9 @@ from sqlalchemy import select, text, update
 from sqlalchemy.orm import aliased, defer
 
 from containers import Container
-from database.errors import UnknownLabel
-from domain import SYSTEM, User, UserStatus, acting_as
+from domain import User, UserStatus
+from unitwork.errors import UnknownLabel
+from unitwork.models import SYSTEM, acting_as
 
 pytestmark = pytest.mark.database("own")
 Way = Callable[[Container, int], Awaitable[Any]]

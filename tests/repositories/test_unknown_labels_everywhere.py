@@ -24,10 +24,10 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import DeclarativeBase, Mapped, composite, defer, mapped_column
 
 from containers import Container
-from database.errors import UnknownLabel
-from database.testing import mariadb_server
-from domain import Base
-from repositories import BaseDao
+from unitwork.dao import BaseDao
+from unitwork.errors import UnknownLabel
+from unitwork.models import Base
+from unitwork.testing.servers import mariadb_server
 
 pytestmark = [pytest.mark.database("own"), pytest.mark.usefixtures("acting")]
 

@@ -7,10 +7,11 @@ import pytest
 from sqlalchemy import func, text
 
 from containers import Container
-from domain import SYSTEM, Role, User, acting_as
-from repositories import BaseDao
-from repositories.errors import UnconditionalUpdate
+from domain import Role, User
 from tests.repositories.accounts import account, store, store_named, stored
+from unitwork.dao import BaseDao
+from unitwork.errors import UnconditionalUpdate
+from unitwork.models import SYSTEM, acting_as
 
 
 async def test_an_update_tells_how_many_rows_matched(container: Container) -> None:

@@ -3,9 +3,10 @@
 from datetime import timedelta
 
 from containers import Container
-from domain import SYSTEM, UserStatus, acting_as
+from domain import UserStatus
 from repositories import UserFilter
 from tests.repositories.accounts import account, store
+from unitwork.models import SYSTEM, acting_as
 
 
 async def test_whoever_holds_a_contact_is_found_deleted_or_not(container: Container) -> None:

@@ -7,11 +7,19 @@ import pytest
 from sqlalchemy import update
 
 from containers import Container
-from database.errors import NotSupported
-from domain import SYSTEM, User, acting_as
-from repositories.errors import NotFound, OutOfRange, StaleVersion, UnconditionalDelete, UnknownColumn, VersionIsCounted
+from domain import User
 from tests.repositories.accounts import store_named
 from tests.repositories.conformance import Subject, on_all
+from unitwork.errors import (
+    NotFound,
+    NotSupported,
+    OutOfRange,
+    StaleVersion,
+    UnconditionalDelete,
+    UnknownColumn,
+    VersionIsCounted,
+)
+from unitwork.models import SYSTEM, acting_as
 
 Attempt = Callable[[Container, User], Awaitable[object]]
 

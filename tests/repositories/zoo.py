@@ -49,10 +49,10 @@ from sqlalchemy.orm import (
     validates,
 )
 
-from domain import Base
-from domain.model import ModelMixin
-from domain.relationships import refuse_lazy_loads
-from domain.utc_datetime import UTCDateTime
+from unitwork.models import Base
+from unitwork.models.base import ModelMixin
+from unitwork.models.relationships import refuse_lazy_loads
+from unitwork.models.utc_datetime import UTCDateTime
 
 KOLKATA: Final = timezone(timedelta(hours=5, minutes=30))
 MOMENT: Final = datetime(2026, 3, 29, 2, 30, 0, 123456, tzinfo=KOLKATA)

@@ -10,18 +10,18 @@ from sqlalchemy import Select, delete, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from containers import Container
-from database import Transaction
-from database.engine import build_engine
-from database.errors import TransactionRolledBack
-from database.testing import mariadb_server
-from database.testing.databases import Databases
-from database.testing.server import apart
-from domain.soft_delete import INCLUDE_DELETED
-from repositories import BaseDao
-from repositories.selection import primary_key
 from settings import DatabaseSettings
 from tests.repositories.specimens import OF_POSTGRESQL, SPECIMENS, Specimen
 from tests.repositories.zoo import PostgresqlZooBase, ZooBase
+from unitwork import Transaction
+from unitwork.connections.engine import build_engine
+from unitwork.dao import BaseDao
+from unitwork.dao.statements.selection import primary_key
+from unitwork.errors import TransactionRolledBack
+from unitwork.models.soft_delete import INCLUDE_DELETED
+from unitwork.testing.servers import mariadb_server
+from unitwork.testing.servers.databases import Databases
+from unitwork.testing.servers.postgresql import apart
 
 BACKENDS: Final = ["sqlite", "postgresql", *(["mariadb"] if mariadb_server.named() else [])]
 on_databases: Final = [

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import argon2
 import pytest
 
-from database.testing.databases import Databases
 from tests.services.hashing import Spied
+from unitwork.testing.servers.databases import Databases
 
 
 @pytest.fixture

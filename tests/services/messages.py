@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 from containers import Container
-from domain import SYSTEM, OutboxMessage, User, acting_as
+from domain import OutboxMessage, User
 from services.publisher import BrokerUnavailable
+from unitwork.models import SYSTEM, acting_as
 
 
 class MemoryPublisher:

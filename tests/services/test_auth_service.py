@@ -5,11 +5,12 @@ from datetime import timedelta
 import pytest
 
 from containers import Container
-from domain import SYSTEM, User, UserStatus, acting_as
+from domain import User, UserStatus
 from domain.errors import NotAuthenticated
 from domain.token import digest_of
-from domain.utc_datetime import utc_now
 from repositories.errors import UserNotFound
+from unitwork.models import SYSTEM, acting_as
+from unitwork.models.utc_datetime import utc_now
 
 
 async def someone(container: Container) -> User:

@@ -6,13 +6,14 @@ from collections.abc import Callable
 import pytest
 
 from containers import Container
-from domain import SYSTEM, User, acting_as
+from domain import User
 from services.csv_delimiter import Delimiter
 from services.csv_encoding import DecodedText
 from services.csv_errors import CsvTooLarge, NoUsableColumn, UnknownCsvColumn, UnreadableCsv
 from services.csv_reader import MAX_RECORD, records
 from services.import_report import ImportReport
 from tests.services.csv_text import CsvText
+from unitwork.models import SYSTEM, acting_as
 
 ROWS = [["email", "display_name", "phone"], ["ada@example.com", "Lovelace; Ada, née Byron", "+14155550132"]]
 QUOTED = f'"{ROWS[1][1]}"'

@@ -3,7 +3,7 @@
 import pytest
 
 from containers import Container
-from domain import SYSTEM, Role, User, UserStatus, acting_as
+from domain import Role, User, UserStatus
 from services.csv_errors import (
     AmbiguousCsvColumn,
     CsvError,
@@ -17,6 +17,7 @@ from services.csv_errors import (
 from services.import_report import ImportReport
 from services.user_csv_service import BATCH
 from tests.services.csv_text import CsvText
+from unitwork.models import SYSTEM, acting_as
 
 
 async def load(container: Container, text: str, *, piece: int = 4096, **options: object) -> ImportReport:

@@ -7,9 +7,8 @@ from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
 from containers import Container
-from domain import SYSTEM, Role, User, UserChanges, UserStatus, acting_as
+from domain import Role, User, UserChanges, UserStatus
 from domain.errors import Unacceptable
-from repositories.testing import FakeSessionProvider
 from services.csv_delimiter import Delimiter
 from services.csv_encoding import DecodedText
 from services.csv_reader import TextFile
@@ -17,6 +16,8 @@ from tests.fakes import over_fakes
 from tests.services.csv_text import CsvText
 from tests.services.test_csv_dialects import CsvBytes
 from tests.services.test_csv_round_trip import kept
+from unitwork.models import SYSTEM, acting_as
+from unitwork.testing.fakes import FakeSessionProvider
 
 SEED = 20_260_101
 HOSTILE = st.text(

@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 
 from containers import Container, running
-from domain import SYSTEM, User, acting_as
+from domain import User
 from repositories import UserDao
 from services.user_csv_service import BATCH
 from settings import Settings
 from tests.services.csv_text import CsvText
+from unitwork.models import SYSTEM, acting_as
 
 
 class LooksBeforeTheyRegister(UserDao):

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
 from containers import Container
-from domain import SYSTEM, Role, User, UserChanges, UserStatus, acting_as
+from domain import Role, User, UserChanges, UserStatus
 from domain.errors import Unacceptable
 from services.csv_columns import HEADER, CsvColumns
 from services.csv_encoding import DecodedText
@@ -25,6 +25,7 @@ from tests.conftest import FIGURE
 from tests.services.test_csv_dialects import CsvBytes
 from tests.services.test_csv_property import text_of
 from tests.services.test_csv_round_trip import kept
+from unitwork.models import SYSTEM, acting_as
 
 SEED: Final = 20_261_130
 ACCOUNTS: Final = 10_000

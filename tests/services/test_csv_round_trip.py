@@ -5,12 +5,13 @@ import io
 from contextlib import aclosing
 
 from containers import Container, running
-from domain import SYSTEM, Role, User, UserChanges, UserStatus, acting_as
+from domain import Role, User, UserChanges, UserStatus
 from services.csv_columns import HEADER
 from services.csv_text import SPREADSHEET_LINE
 from services.user_csv_service import BATCH
 from settings import Settings
 from tests.services.csv_text import CsvText
+from unitwork.models import SYSTEM, acting_as
 
 AWKWARD: list[UserChanges] = [
     {"email": "=formula@example.com", "display_name": "=cmd|' /C calc'!A0"},

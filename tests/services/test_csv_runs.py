@@ -5,7 +5,6 @@ import asyncio
 import pytest
 
 from containers import Container
-from domain import SYSTEM, acting_as
 from services import UserCsvService
 from services.csv_columns import column_mapping
 from services.csv_errors import MalformedMapping, RepeatedField, TooManyCsvRows, UnreadableCsv
@@ -13,6 +12,7 @@ from services.csv_text import report_text
 from services.import_report import ImportReport, RowReport
 from services.user_csv_service import BATCH
 from tests.services.csv_text import CsvText
+from unitwork.models import SYSTEM, acting_as
 
 
 def people(number: int, *, start: int = 0) -> str:

@@ -11,10 +11,11 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from containers import Container
-from domain import SYSTEM, InboxMessage, OutboxMessage, User, acting_as, acting_user_id
+from domain import InboxMessage, OutboxMessage, User
 from domain.errors import EmailTaken
 from services.inbox_service import Handled, InboxService
 from tests.services.messages import welcomed
+from unitwork.models import SYSTEM, acting_as, acting_user_id
 
 pytestmark = pytest.mark.database("own")
 

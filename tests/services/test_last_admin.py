@@ -3,8 +3,9 @@
 import pytest
 
 from containers import Container
-from domain import SYSTEM, Role, UserChanges, UserStatus, acting_as
+from domain import Role, UserChanges, UserStatus
 from domain.errors import LastAdmin
+from unitwork.models import SYSTEM, acting_as
 
 
 async def test_the_last_active_admin_is_not_demoted_suspended_deleted_or_purged(container: Container) -> None:

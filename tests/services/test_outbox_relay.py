@@ -8,11 +8,12 @@ from datetime import timedelta
 import pytest
 
 from containers import Container
-from domain import SYSTEM, OutboxMessage, acting_as
+from domain import OutboxMessage
 from services.outbox_relay import OutboxRelay
 from services.publisher import BrokerUnavailable
 from tests.patience import until
 from tests.services.messages import MemoryPublisher, welcomed
+from unitwork.models import SYSTEM, acting_as
 
 pytestmark = pytest.mark.database("own")
 

@@ -5,12 +5,13 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from containers import Container
-from database.errors import NoActiveTransaction
-from domain import SYSTEM, OutboxMessage, acting_as, bound_request_id
+from domain import OutboxMessage
 from domain.trace_parent import bound_trace_parent
-from domain.utc_datetime import utc_now
 from repositories.errors import MessageNotFound
 from tests.services.messages import welcomed
+from unitwork.errors import NoActiveTransaction
+from unitwork.models import SYSTEM, acting_as, bound_request_id
+from unitwork.models.utc_datetime import utc_now
 
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 

@@ -5,14 +5,15 @@ from datetime import timedelta
 import pytest
 
 from containers import Container, running
-from database.errors import StaleVersion
-from domain import SYSTEM, Token, User, acting_as
+from domain import Token, User
 from domain.errors import EmailTaken, NotAuthenticated, PhoneTaken
 from repositories.errors import UserNotFound
-from repositories.testing import FakeSessionProvider, InMemoryDao
 from settings import Settings
 from tests.fakes import FailingUsers, over_fakes
 from tests.services.csv_text import CsvText
+from unitwork.errors import StaleVersion
+from unitwork.models import SYSTEM, acting_as
+from unitwork.testing.fakes import FakeSessionProvider, InMemoryDao
 
 
 async def test_a_service_over_fakes_needs_no_database() -> None:

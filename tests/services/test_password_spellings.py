@@ -5,10 +5,10 @@ from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 
 from containers import Container
-from domain import SYSTEM, acting_as
 from domain.errors import InvalidPassword, LoginRefused
 from services.passwords import HASH_BYTES, SALT_BYTES
 from tests.services.hashing import Spied, cheap
+from unitwork.models import SYSTEM, acting_as
 
 PASSWORD = "correct horse battery"
 COMPOSED, DECOMPOSED = "Amélie-is-here-2026", "Ame\u0301lie-is-here-2026"

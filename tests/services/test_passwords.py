@@ -8,13 +8,14 @@ import argon2
 import pytest
 
 from containers import Container
-from database import current_transaction
-from database.testing import assert_queries
-from domain import SYSTEM, UserStatus, acting_as
+from domain import UserStatus
 from domain.errors import InvalidPassword, LoginRefused, WrongPassword
 from services import Passwords
 from settings import Settings, SettingsError
 from tests.services.hashing import Spied, cheap
+from unitwork import current_transaction
+from unitwork.models import SYSTEM, acting_as
+from unitwork.testing import assert_queries
 
 PASSWORD = "correct horse battery"
 

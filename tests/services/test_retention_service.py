@@ -9,9 +9,11 @@ from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from containers import Container
-from domain import SYSTEM, AuditEntry, InboxMessage, Job, JobStatus, Token, User, acting_as
+from domain import InboxMessage, Job, JobStatus, Token, User
 from domain.job import JobFilePart
-from domain.utc_datetime import utc_now
+from unitwork.audit.entry import AuditEntry
+from unitwork.models import SYSTEM, acting_as
+from unitwork.models.utc_datetime import utc_now
 
 LONG_AGO = timedelta(days=1000)
 

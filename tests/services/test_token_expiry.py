@@ -6,9 +6,9 @@ import pytest
 import time_machine
 
 from containers import Container
-from domain import SYSTEM, acting_as
 from domain.errors import NotAuthenticated, RefreshRefused
 from settings import Settings
+from unitwork.models import SYSTEM, acting_as
 
 PASSWORD = "correct horse battery"
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)

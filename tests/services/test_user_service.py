@@ -5,20 +5,13 @@ import asyncio
 import pytest
 
 from containers import Container, running
-from database.errors import StaleVersion
-from domain import SYSTEM, User, acting_as
-from domain.errors import (
-    AlreadyTaken,
-    ContactMissing,
-    EmailTaken,
-    InvalidPassword,
-    InvalidText,
-    NoActingUser,
-    PhoneTaken,
-)
-from repositories.errors import InvalidCursor, UnknownColumn, UserNotFound
+from domain import User
+from domain.errors import AlreadyTaken, ContactMissing, EmailTaken, InvalidPassword, InvalidText, PhoneTaken
+from repositories.errors import UserNotFound
 from services.user_service import SORTABLE
 from settings import Settings
+from unitwork.errors import InvalidCursor, NoActingUser, StaleVersion, UnknownColumn
+from unitwork.models import SYSTEM, acting_as
 
 
 @pytest.mark.database("own")

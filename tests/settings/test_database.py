@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from sqlalchemy import URL, make_url
 
 from settings import DatabaseSettings
-from settings.database_url import async_url
+from unitwork.urls.database_url import async_url
 
 # Half a surrogate pair is no text: no URL, no file and no environment can hold it.
 CREDENTIAL = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)

@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import make_url
 
 from settings import DatabaseSettings, Settings, SettingsError
-from settings.database_url import async_url
+from unitwork.urls.database_url import async_url
 
 SPELLINGS = {
     "postgres": "postgresql+asyncpg",

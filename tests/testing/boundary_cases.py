@@ -9,12 +9,13 @@ from typing import Any
 from sqlalchemy import text
 
 from containers import Container
-from database import Propagation
-from database.errors import SecondWriterImpossible, TransactionRolledBack
-from domain import SYSTEM, User, acting_as
+from domain import User
 from repositories import UserDao
 from tests.testing.cases import Table, error_of
 from tests.testing.tables import SLEEP, backend_of, replies, replies_stored, stored, write
+from unitwork import Propagation
+from unitwork.errors import SecondWriterImpossible, TransactionRolledBack
+from unitwork.models import SYSTEM, acting_as
 
 table = Table()
 MARIADB_ISOLATION = (

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from containers import Container
-from database.errors import DatabaseError
+from unitwork.errors import DatabaseError
 
 Program = Callable[[Container], Awaitable[Any]]
 

@@ -4,10 +4,10 @@ import contextlib
 from typing import Any
 
 from containers import Container
-from database import Propagation, Transaction
-from database.errors import DatabaseError
 from tests.testing.cases import Table, error_of
 from tests.testing.tables import marks, notes, replies, replies_stored, stored, write
+from unitwork import Propagation, Transaction
+from unitwork.errors import DatabaseError
 
 table = Table()
 

@@ -7,8 +7,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from database.testing.server import POSTGRESQL_URL
 from tests.conftest import ROOT
+from unitwork.testing.servers.postgresql import POSTGRESQL_URL
 
 LOOP = "asyncio_default_fixture_loop_scope"
 
@@ -37,7 +37,7 @@ class Project:
 
     def ini(self, *lines: str) -> None:
         """Set the options, besides the one line that loads the kit."""
-        ours = ["[pytest]", "addopts = -p database.testing", "filterwarnings = error"]
+        ours = ["[pytest]", "addopts = -p app.testing", "filterwarnings = error"]
         if not any(line.startswith(LOOP) for line in lines):
             ours.append(f"{LOOP} = function")  # pytest-asyncio warns where it is unset
         self.write("pytest.ini", "\n".join((*ours, *lines)))

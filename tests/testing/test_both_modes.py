@@ -8,14 +8,16 @@ from typing import Any
 import pytest
 from sqlalchemy import make_url
 
+from app.testing import isolated
 from containers import Container, running
-from database.testing import NeedsOwnDatabase, isolated, mariadb_server
-from database.testing.databases import Databases
-from database.testing.server import apart
 from settings import Settings
 from tests.testing import boundary_cases, commit_cases
 from tests.testing.cases import Case
 from tests.testing.tables import create_tables
+from unitwork.testing import NeedsOwnDatabase
+from unitwork.testing.servers import mariadb_server
+from unitwork.testing.servers.databases import Databases
+from unitwork.testing.servers.postgresql import apart
 
 CASES = [*commit_cases.table.cases, *boundary_cases.table.cases]
 

@@ -13,12 +13,13 @@ from pathlib import Path
 
 import pytest
 
+from app.testing import isolated
 from containers import Container, running
-from database.testing import isolated
-from database.testing.databases import Databases
-from domain import SYSTEM, User, acting_as
+from domain import User
 from settings import Settings
 from tests.conftest import FIGURE, ROOT
+from unitwork.models import SYSTEM, acting_as
+from unitwork.testing.servers.databases import Databases
 
 TESTS = 200
 AT_ONCE = 40
@@ -71,7 +72,7 @@ async def test_200_tests_at_once_see_their_own_rows_and_leave_none(
 
 SUITE = """
 import pytest
-from domain import SYSTEM, acting_as
+from unitwork.models import SYSTEM, acting_as
 
 @pytest.mark.parametrize("number", range({tests}))
 async def test_an_account(container, number):
@@ -85,7 +86,7 @@ from collections import Counter
 from pathlib import Path
 import pytest
 from containers import Container, running
-from database.testing.server import apart
+from unitwork.testing.servers.postgresql import apart
 from settings import Settings
 
 TESTS, SECONDS, URLS = Counter(), Counter(), {}
@@ -116,7 +117,7 @@ def pytest_sessionfinish(session):
 """
 TRUNCATING = """
 from sqlalchemy import text
-from domain import Base
+from unitwork.models import Base
 
 MADE = {}
 

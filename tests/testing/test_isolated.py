@@ -8,14 +8,16 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from app.testing import isolated
 from containers import Container, running
-from database import Propagation
-from database.errors import ContainerClosed, DatabaseError, DriverError, TransactionIsOurs
-from database.testing import NeedsOwnDatabase, isolated, pool
-from database.testing.databases import Databases
-from domain import SYSTEM, acting_as
 from settings import Settings
 from tests.testing.tables import SLEEP, backend_of, create_tables, stored, write
+from unitwork import Propagation
+from unitwork.errors import ContainerClosed, DatabaseError, DriverError, TransactionIsOurs
+from unitwork.models import SYSTEM, acting_as
+from unitwork.testing import NeedsOwnDatabase
+from unitwork.testing.isolation import pool
+from unitwork.testing.servers.databases import Databases
 
 only_postgresql = pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
 only_sqlite = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)

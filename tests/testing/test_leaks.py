@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from containers import Container
-from database.testing import no_leaks as looking
 from tests.testing.tables import create_tables, write
+from unitwork.testing import no_leaks as looking
 
 
 @pytest.fixture(params=["isolated", "own"])

@@ -6,14 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from database.testing import server
 from tests.conftest import ROOT
 from tests.testing.project import LOOP, Project
+from unitwork.testing.servers import postgresql as server
 
 EVERYTHING = """
 import pytest
 from sqlalchemy import select, text
-from domain import SYSTEM, User, acting_as
+from domain import User
+from unitwork.models import SYSTEM, acting_as
 
 {mark}
 async def test_every_fixture(container, session, client, settings, database_url, backend, assert_queries, no_leaks):
@@ -52,7 +53,7 @@ def project(tmp_path: Path) -> Project:
 
 
 def test_one_line_loads_it(project: Project) -> None:
-    project.ini("gatehouse_backends = sqlite postgresql", "asyncio_mode = auto")
+    project.ini("unitwork_backends = sqlite postgresql", "asyncio_mode = auto")
     project.write("test_everything.py", EVERYTHING.format(mark=""))
     ran = project.run()
     assert ran.passed() == 8
@@ -78,7 +79,7 @@ def test_one_loop_for_all_tests_is_as_good_and_without_a_server_sqlite_is_used(p
 
 
 def test_a_server_is_started_where_none_is_named(project: Project) -> None:
-    project.ini("asyncio_mode = auto", "gatehouse_backends = postgresql")
+    project.ini("asyncio_mode = auto", "unitwork_backends = postgresql")
     project.write("test_it.py", EVERYTHING.format(mark=""))
     assert project.run("-n", "2", server=False).passed() == 4
 
@@ -97,10 +98,10 @@ def test_a_mode_that_is_not_known_is_told_by_its_test(project: Project) -> None:
 
 
 def test_a_database_that_is_not_known_is_a_usage_error(project: Project) -> None:
-    project.ini("gatehouse_backends = oracle")
+    project.ini("unitwork_backends = oracle")
     ran = project.run()
     assert ran.code == pytest.ExitCode.USAGE_ERROR
-    assert "gatehouse_backends: unknown oracle; there are sqlite, postgresql" in ran.out
+    assert "unitwork_backends: unknown oracle; there are sqlite, postgresql" in ran.out
 
 
 def test_the_container_and_the_application_may_have_other_names(project: Project) -> None:
@@ -127,7 +128,7 @@ def test_the_container_and_the_application_may_have_other_names(project: Project
 
 
 def test_the_databases_of_a_killed_worker_are_removed(project: Project) -> None:
-    project.ini("asyncio_mode = auto", "gatehouse_backends = postgresql")
+    project.ini("asyncio_mode = auto", "unitwork_backends = postgresql")
     project.write(
         "test_it.py",
         "import os, pytest\n"

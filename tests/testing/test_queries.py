@@ -7,10 +7,11 @@ import pytest
 from sqlalchemy import select
 
 from containers import Container
-from database import Propagation
-from database.testing import assert_queries as asserting
-from domain import SYSTEM, User, acting_as
+from domain import User
 from tests.testing.tables import create_tables, write
+from unitwork import Propagation
+from unitwork.models import SYSTEM, acting_as
+from unitwork.testing import assert_queries as asserting
 
 
 @pytest.fixture(params=["isolated", "own"])

@@ -7,10 +7,11 @@ import pytest
 from sqlalchemy import make_url
 
 from containers import Container, running
-from database.testing import restore, server
-from database.testing.databases import Databases
-from domain import SYSTEM, acting_as
 from settings import Settings
+from unitwork.models import SYSTEM, acting_as
+from unitwork.testing.servers import postgresql as server
+from unitwork.testing.servers import restore
+from unitwork.testing.servers.databases import Databases
 
 SETTING = "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I {}', current_database()); END $$"
 

@@ -8,10 +8,11 @@ from sqlalchemy import Result, ScalarResult, func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from containers import Container
-from database.errors import SecondWriterImpossible, StaleVersion, TransactionIsOurs, UniqueViolation
-from database.testing import CallNeedsBlock, NeedsOwnDatabase
-from domain import SYSTEM, User, acting_as
+from domain import User
 from tests.testing.tables import backend_of, create_tables, stored, write
+from unitwork.errors import SecondWriterImpossible, StaleVersion, TransactionIsOurs, UniqueViolation
+from unitwork.models import SYSTEM, acting_as
+from unitwork.testing import CallNeedsBlock, NeedsOwnDatabase
 
 
 @pytest.fixture(params=["isolated", "own"])

@@ -4,8 +4,8 @@ import pytest
 from sqlalchemy import text
 
 from containers import Container
-from database.errors import DriverError, ForeignKeyViolation, UniqueViolation
 from tests.testing.tables import backend_of, create_tables, stored, write
+from unitwork.errors import DriverError, ForeignKeyViolation, UniqueViolation
 
 SCHEMA = '"odd ""schema"'
 

@@ -14,10 +14,10 @@ from app.long_lived import long_lived
 from benchmarks.http.schemas import DATABASE_URL, LIMIT, POOL_SIZE, AccountBody, AccountPage, Pair, Patch
 from containers import Container as Gatehouse
 from containers import running
-from database import TransactionProvider
-from domain import SYSTEM, Base, ModelMixin, acting_as
-from repositories import BaseDao, Page
 from settings import Settings
+from unitwork import TransactionProvider
+from unitwork.dao import BaseDao, Page
+from unitwork.models import SYSTEM, Base, ModelMixin, acting_as
 
 
 class Account(ModelMixin, Base):

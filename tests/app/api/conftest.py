@@ -7,7 +7,8 @@ import httpx2
 import pytest
 
 from containers import Container
-from domain import SYSTEM, User, UserChanges, acting_as
+from domain import User, UserChanges
+from unitwork.models import SYSTEM, acting_as
 
 SignIn = Callable[[UserChanges], Awaitable[tuple[User, dict[str, str]]]]
 Create = Callable[..., Awaitable[dict[str, Any]]]

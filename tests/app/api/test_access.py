@@ -12,11 +12,11 @@ from fastapi.routing import iter_route_contexts
 from app.api import create_app
 from app.api.access import TABLE, Access, AccessTable, access_table
 from containers import Container
-from domain import SYSTEM, acting_as
 from settings import Settings
 from tests.app.api.conftest import SignIn
 from tests.app.api.problem_document import assert_problem
 from tests.fakes import over_fakes
+from unitwork.models import SYSTEM, acting_as
 
 FRAMEWORK = {"HEAD /openapi.json"}
 """What the framework adds to a route of ours."""

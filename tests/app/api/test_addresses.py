@@ -9,11 +9,11 @@ from fastapi import FastAPI
 from app.api import create_app
 from app.api.access import TABLE
 from containers import Container
-from database.errors import EngineNotStarted
 from settings import Settings
 from tests.app.api.conftest import Create, SignIn
 from tests.app.api.problem_document import READINESS, assert_problem
 from tests.app.api.test_access import routes
+from unitwork.errors import EngineNotStarted
 
 JSON = {"Content-Type": "application/json"}
 sqlite_only = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)

@@ -10,11 +10,12 @@ from fastapi import FastAPI
 
 from app.api import create_app
 from containers import Container, running
-from domain import SYSTEM, Role, User, acting_as
-from repositories.testing import FakeSessionProvider
+from domain import Role, User
 from settings import Settings
 from tests.fakes import InMemoryUsers, over_fakes
 from tests.patience import until_ready
+from unitwork.models import SYSTEM, acting_as
+from unitwork.testing.fakes import FakeSessionProvider
 
 
 def client_of(app: FastAPI, token: str = "") -> httpx2.AsyncClient:

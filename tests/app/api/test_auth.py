@@ -5,12 +5,13 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from containers import Container
-from domain import SYSTEM, Token, TokenKind, User, UserStatus, acting_as
+from domain import Token, TokenKind, User, UserStatus
 from domain.token import digest_of
 from settings import Settings
 from tests.app.api.logins import ADA, PASSWORD, bearer, login, refresh, register
 from tests.app.api.problem_document import assert_problem
 from tests.app.api.test_authentication import assert_unauthenticated
+from unitwork.models import SYSTEM, acting_as
 
 
 async def test_who_registers_logs_in_and_sees_their_account(anyone: httpx2.AsyncClient, session: AsyncSession) -> None:

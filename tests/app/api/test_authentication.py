@@ -10,9 +10,10 @@ from fastapi import FastAPI
 
 from app.api.access import Access, access_table
 from containers import Container
-from domain import SYSTEM, Role, UserStatus, acting_as
+from domain import Role, UserStatus
 from tests.app.api.conftest import SignIn
 from tests.app.api.problem_document import assert_problem
+from unitwork.models import SYSTEM, acting_as
 
 
 def assert_unauthenticated(response: httpx2.Response) -> None:

@@ -4,12 +4,12 @@ import httpx2
 import pytest
 
 from containers import Container
-from domain import SYSTEM, acting_as
 from settings import Settings
 from settings.email import EmailSettings
 from tests.app.api.conftest import Create
 from tests.app.api.problem_document import assert_problem
 from tests.contact_cases import ALLOWED, PAIRS, PASSWORDS, PHONES, REFUSED_EMAILS, WORDS, Pair, Phone
+from unitwork.models import SYSTEM, acting_as
 
 CSV = {"Content-Type": "text/csv"}
 

@@ -13,7 +13,11 @@ from fastapi import FastAPI
 from app.api import create_app
 from app.api.health import ANSWERS_WITHIN
 from containers import Container, running
-from database.errors import (
+from settings import Settings
+from tests.app.api.problem_document import READINESS, assert_problem
+from tests.fakes import FailingUsers
+from tests.patience import until_ready
+from unitwork.errors import (
     CommitOutcomeUnknown,
     ConnectionLost,
     ContainerClosed,
@@ -28,10 +32,6 @@ from database.errors import (
     TransactionRolledBack,
     TransactionTimeout,
 )
-from settings import Settings
-from tests.app.api.problem_document import READINESS, assert_problem
-from tests.fakes import FailingUsers
-from tests.patience import until_ready
 
 
 def _caught(cause: Exception) -> TransactionRolledBack:

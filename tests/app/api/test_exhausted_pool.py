@@ -11,10 +11,11 @@ from sqlalchemy import text
 
 from app.api import create_app
 from containers import Container, running
-from domain import SYSTEM, Role, acting_as
+from domain import Role
 from settings import Settings
 from tests.app.api.problem_document import READINESS, assert_problem
 from tests.patience import until_ready
+from unitwork.models import SYSTEM, acting_as
 
 pytestmark = pytest.mark.database("own")  # a pool of several connections is what is judged
 

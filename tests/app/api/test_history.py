@@ -3,9 +3,9 @@
 import httpx2
 
 from containers import Container
-from domain import SYSTEM, acting_as
 from tests.app.api.conftest import Create, SignIn
 from tests.app.api.problem_document import assert_problem
+from unitwork.models import SYSTEM, acting_as
 
 
 async def test_an_admin_reads_who_changed_what_newest_first(client: httpx2.AsyncClient, create: Create) -> None:

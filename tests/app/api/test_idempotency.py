@@ -9,12 +9,13 @@ import pytest
 from sqlalchemy import update
 
 from containers import Container
-from domain import SYSTEM, IdempotencyKey, acting_as
-from domain.utc_datetime import utc_now
+from domain import IdempotencyKey
 from services.passwords import Passwords
 from settings import Settings
 from tests.app.api.conftest import SignIn
 from tests.app.api.problem_document import assert_problem
+from unitwork.models import SYSTEM, acting_as
+from unitwork.models.utc_datetime import utc_now
 
 KEY = {"Idempotency-Key": "3f0c7f6e"}
 PATHS = pytest.mark.parametrize("path", ["/v1/users", "/v1/auth/register"])

@@ -4,9 +4,9 @@ import httpx2
 import pytest
 
 from containers import Container
-from domain import SYSTEM, acting_as
 from tests.app.api.problem_document import assert_problem
 from tests.app.import_cases import CASES, REFUSED, Case, assert_report, case_of, edited, without
+from unitwork.models import SYSTEM, acting_as
 
 IMPORT = "/v1/users/import"
 CSV = {"Content-Type": "text/csv"}

@@ -9,12 +9,13 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from containers import Container
-from domain import SYSTEM, Job, JobStatus, OutboxMessage, User, acting_as
+from domain import Job, JobStatus, OutboxMessage, User
 from domain.job import JobFilePart
-from repositories.errors import StaleVersion
 from services.inbox_service import Handled
 from tests.app.api.conftest import SignIn
 from tests.app.api.problem_document import assert_problem
+from unitwork.errors import StaleVersion
+from unitwork.models import SYSTEM, acting_as
 
 pytestmark = pytest.mark.database("own")
 

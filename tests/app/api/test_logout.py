@@ -6,8 +6,8 @@ import httpx2
 import pytest
 
 from containers import Container
-from domain import SYSTEM, acting_as
 from tests.app.api.problem_document import assert_problem, fields
+from unitwork.models import SYSTEM, acting_as
 
 PASSWORD = "correct horse battery"
 LOGOUT = "/v1/auth/logout"

@@ -5,10 +5,11 @@ import pytest
 
 from app.api import create_app
 from containers import Container, running
-from domain import SYSTEM, User, acting_as
+from domain import User
 from repositories import UserDao, UserFilter
 from tests.app.api.conftest import Create
 from tests.fakes import over_fakes
+from unitwork.models import SYSTEM, acting_as
 
 NAMES = (
     "Annie Easley", "Özil ÖZ", "İstanbul", "ISPARTA", "Straße", "STRASSE", "José", "Jose\u0301 NFD", "Łódź", "Ψυχή",

@@ -12,8 +12,9 @@ from app.api import create_app
 from app.api.access import Access
 from app.api.dependencies import ContainerDep
 from containers import Container, running
-from domain import SYSTEM, Role, acting_as
+from domain import Role
 from settings import Settings
+from unitwork.models import SYSTEM, acting_as
 
 
 def client_of(app: Any) -> httpx2.AsyncClient:

@@ -10,14 +10,15 @@ import pytest
 
 from app.api import create_app
 from containers import Container, running
-from database.errors import ConnectionLost
-from domain import SYSTEM, Role, acting_as
+from domain import Role
 from repositories import UserDao
 from services.user_csv_service import BATCH
 from settings import Settings
 from tests.app.api.conftest import SignIn
 from tests.app.api.problem_document import assert_problem, fields
 from tests.conftest import ROOT
+from unitwork.errors import ConnectionLost
+from unitwork.models import SYSTEM, acting_as
 
 IMPORT = "/v1/users/import"
 EXPORT = "/v1/users/export"

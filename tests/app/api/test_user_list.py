@@ -9,9 +9,10 @@ import pytest
 
 from app.api.user_schemas import UserSort
 from containers import Container, running
-from domain import SYSTEM, User, acting_as
+from domain import User
 from tests.app.api.conftest import Create
 from tests.app.api.problem_document import assert_problem, fields
+from unitwork.models import SYSTEM, acting_as
 
 
 async def names(client: httpx2.AsyncClient, query: str = "") -> list[str | None]:

@@ -6,10 +6,11 @@ import pytest
 from sqlalchemy import make_url
 
 from containers import Container, running
-from domain import SYSTEM, User, acting_as
+from domain import User
 from settings import Settings
 from tests.app.api.conftest import Create
 from tests.app.api.problem_document import assert_problem
+from unitwork.models import SYSTEM, acting_as
 
 USER_MEMBERS = {
     "id", "email", "phone", "display_name", "role", "status", "version",

@@ -10,8 +10,8 @@ from fastapi import FastAPI, WebSocket
 from app.api.access import Access, access_table
 from app.api.dependencies import ActingUserDep
 from containers import Container
-from domain import acting_as, acting_user_id
 from tests.app.api.conftest import SignIn
+from unitwork.models import acting_as, acting_user_id
 
 pytestmark = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 Messages = list[MutableMapping[str, Any]]

@@ -9,9 +9,10 @@ from sqlalchemy import text
 
 from app.cli import contact_check
 from containers import Container, running
-from domain import SYSTEM, User, acting_as
+from domain import User
 from settings import Settings
 from tests.app.cli.conftest import Gatehouse
+from unitwork.models import SYSTEM, acting_as
 
 
 @pytest.fixture

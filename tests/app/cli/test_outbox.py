@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from containers import Container
-from domain import SYSTEM, acting_as
-from domain.utc_datetime import utc_now
 from tests.app.cli.conftest import Done, Gatehouse
 from tests.services.messages import welcomed
+from unitwork.models import SYSTEM, acting_as
+from unitwork.models.utc_datetime import utc_now
 
 
 async def test_messages_are_listed_with_the_reason_and_tried_again(gatehouse: Gatehouse, container: Container) -> None:

@@ -11,12 +11,12 @@ import asyncpg
 import pytest
 
 from containers import Container, running
-from database.errors import StatementOutdated, TransactionRolledBack
 from settings import Settings
 from tests.app.cli.conftest import Gatehouse
 from tests.app.cli.test_processes import process
 from tests.fakes import FailingUsers
 from tests.services.messages import welcomed
+from unitwork.errors import StatementOutdated, TransactionRolledBack
 
 pytestmark = pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
 

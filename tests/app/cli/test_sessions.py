@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from app.cli.sessions import _drawn
-from database.monitor.feed import picture
-from database.monitor.monitor import SqlMonitor
 from tests.app.cli.conftest import Gatehouse
 from tests.flows.server import command, environment, json_of, server_process, until_listening
+from unitwork.monitor.feed import picture
+from unitwork.monitor.monitor import SqlMonitor
 
 pytestmark = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 

@@ -13,13 +13,13 @@ from urllib.parse import quote
 
 import pytest
 
-from database.testing import mariadb_server
-from database.testing.databases import Databases
-from settings.database_url import async_url
 from tests.app.cli.conftest import Done, Gatehouse
 from tests.cases import URLS
 from tests.faults.pgbouncer import PROGRAM, pgbouncer
 from tests.faults.tls_postgresql import PASSWORD, AskingPostgresql, TlsPostgresql
+from unitwork.testing.servers import mariadb_server
+from unitwork.testing.servers.databases import Databases
+from unitwork.urls.database_url import async_url
 
 COMMANDS: Final = (("config", "show"), ("doctor",), ("doctor", "--json"), ("db", "check"))
 ENCODED: Final = quote(PASSWORD)

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from containers import Container, running
-from domain import SYSTEM, User
-from repositories.testing import FakeSessionProvider
+from domain import User
 from settings import Settings
 from tests.app.cli.conftest import Gatehouse
 from tests.fakes import over_fakes
+from unitwork.models import SYSTEM
+from unitwork.testing.fakes import FakeSessionProvider
 
 
 def stored(settings: Settings) -> list[User]:

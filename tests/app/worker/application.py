@@ -11,8 +11,9 @@ from sqlalchemy import event
 
 from app.worker import celery_app, task, worker_process
 from containers import Container
-from domain import OutboxMessage, acting_user_id, current_request_id
+from domain import OutboxMessage
 from domain.trace_parent import current_trace_parent
+from unitwork.models import acting_user_id, current_request_id
 
 EFFECT: Final = "test.effect"
 """A message whose effect is an account of that name. Another time it would be another account."""

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from containers import Container, running
-from domain import OutboxMessage, User, acting_as, bound_request_id
+from domain import OutboxMessage, User
 from domain.trace_parent import bound_trace_parent
 from services.broker import ACTING_USER, REQUEST_ID, TRACE_PARENT
 from settings import Settings
@@ -21,6 +21,7 @@ from tests.app.worker.brokers import BROKERS, broker_variables
 from tests.app.worker.processes import sender, worker
 from tests.conftest import FIGURE
 from tests.patience import until
+from unitwork.models import acting_as, bound_request_id
 
 pytestmark = pytest.mark.database("own")
 

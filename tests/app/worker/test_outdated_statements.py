@@ -14,13 +14,13 @@ import asyncpg
 import pytest
 
 from containers import Container, running
-from database import execute_transaction
-from domain import SYSTEM, acting_as
 from settings import Settings
 from tests.app.worker.application import EFFECT
 from tests.app.worker.brokers import broker_variables
 from tests.app.worker.processes import sender, worker
 from tests.patience import until
+from unitwork import execute_transaction
+from unitwork.models import SYSTEM, acting_as
 
 pytestmark = [pytest.mark.database("own"), pytest.mark.parametrize("backend", ["postgresql"], indirect=True)]
 

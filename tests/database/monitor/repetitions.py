@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 from sqlalchemy import func, select, text
 
 from containers import Container
-from database.monitor.work import work
-from domain import SYSTEM, User, acting_as
+from domain import User
+from unitwork.models import SYSTEM, acting_as
+from unitwork.monitor.work import work
 
 TIMES = 12
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from database.monitor.fingerprint import LONGEST, fingerprint, masked
+from unitwork.monitor.fingerprint import LONGEST, fingerprint, masked
 
 CANARY = "c4n4ry"
 

@@ -11,12 +11,12 @@ from sqlalchemy import make_url, text
 from sqlalchemy.util import await_only
 
 from containers import Container, running
-from database.monitor.findings import LOCK_WAIT
-from database.monitor.lock_waits import AGAIN
-from domain import SYSTEM, acting_as
 from settings import Settings
 from tests.conftest import FIGURE
 from tests.database.monitor.test_watch import line_of, the
+from unitwork.models import SYSTEM, acting_as
+from unitwork.monitor.findings.finding import LOCK_WAIT
+from unitwork.monitor.findings.lock_waits import AGAIN
 
 THRESHOLD = 0.4
 CANARY = "c4n4ry"
@@ -137,7 +137,7 @@ async def test_a_container_that_ends_while_it_asks_ends_the_question_first(
         finally:
             ended.append("the question")
 
-    monkeypatch.setattr("database.monitor.lock_waits._blocked", never)
+    monkeypatch.setattr("unitwork.monitor.findings.lock_waits._blocked", never)
     database = settings.database.model_copy(update={"lock_wait_threshold": THRESHOLD})
     other = Container(settings=settings.model_copy(update={"database": database}))
     async with stranger(settings), running(other):

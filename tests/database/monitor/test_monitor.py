@@ -8,14 +8,15 @@ import pytest
 from sqlalchemy import text
 
 from containers import Container, running
-from database import budget
-from database.monitor.budget import BudgetExceeded
-from database.monitor.feed import picture
-from database.monitor.findings import BUDGET, DEADLOCK, FAILED
-from database.monitor.monitor import SqlMonitor
-from database.monitor.shape import MOST_SHAPES, MOST_TEXTS, OK, Shapes
-from domain import SYSTEM, User, acting_as
+from domain import User
 from settings import Settings
+from unitwork import budget
+from unitwork.models import SYSTEM, acting_as
+from unitwork.monitor.budget import BudgetExceeded
+from unitwork.monitor.feed import picture
+from unitwork.monitor.findings.finding import BUDGET, DEADLOCK, FAILED
+from unitwork.monitor.monitor import SqlMonitor
+from unitwork.monitor.shape import MOST_SHAPES, MOST_TEXTS, OK, Shapes
 
 ROUNDS = 5
 CANARY = "c4n4ry"

@@ -8,10 +8,11 @@ import pytest
 from sqlalchemy import select, text
 
 from containers import Container
-from database.monitor.findings import REPEATED
-from database.monitor.work import work
-from domain import SYSTEM, User, acting_as
+from domain import User
 from tests.database.monitor.repetitions import SHAPES, TIMES, Planted, plant
+from unitwork.models import SYSTEM, acting_as
+from unitwork.monitor.findings.finding import REPEATED
+from unitwork.monitor.work import work
 
 
 def line_of(shape: Callable[..., Any]) -> int:

@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import text
 
 from containers import Container
-from database.monitor.findings import IDLE, LEAK, Finding
 from tests.conftest import FIGURE
+from unitwork.monitor.findings.finding import IDLE, LEAK, Finding
 
 THRESHOLD = 0.4
 

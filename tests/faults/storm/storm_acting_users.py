@@ -10,7 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.api import create_app
 from app.background import BackgroundTasks
 from containers import Container
-from domain import SYSTEM, Role, User, acting_as
+from domain import Role, User
+from unitwork.models import SYSTEM, acting_as
 
 USERS = 50
 EACH = 20

@@ -13,13 +13,14 @@ from sqlalchemy import func, select
 
 from app.api import create_app
 from containers import Container, running
-from domain import SYSTEM, InboxMessage, acting_as
+from domain import InboxMessage
 from settings import Settings
 from settings.rate_limits import RateLimitSettings
 from tests.app.worker.processes import worker
 from tests.app.worker.redis_server import RedisServer
 from tests.faults.percentiles import percentiles
 from tests.patience import until
+from unitwork.models import SYSTEM, acting_as
 
 DOWN = 10.0
 

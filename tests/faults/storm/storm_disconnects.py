@@ -10,10 +10,10 @@ import httpx2
 import pytest
 
 from containers import Container
-from domain import SYSTEM, acting_as
 from tests.faults.leaks import backends
 from tests.faults.waiting import until
 from tests.flows.server import serving, until_listening
+from unitwork.models import SYSTEM, acting_as
 
 CLIENTS: Final = 12
 

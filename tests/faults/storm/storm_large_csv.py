@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from database.testing.databases import Databases
 from tests.flows.large_csv_rounds import judged
+from unitwork.testing.servers.databases import Databases
 
 ROWS = 100_000
 

@@ -10,10 +10,11 @@ import time
 import pytest
 
 from containers import Container
-from domain import SYSTEM, UserStatus, acting_as
+from domain import UserStatus
 from domain.errors import LoginRefused
 from settings import Settings
 from settings.passwords import PasswordSettings
+from unitwork.models import SYSTEM, acting_as
 
 TRIES = 200
 WITHIN = 0.25

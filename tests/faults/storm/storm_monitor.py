@@ -3,10 +3,10 @@
 import tracemalloc
 
 from containers import Container, running
-from database.monitor.findings import KINDS
-from database.monitor.shape import OK, Shapes
-from domain import SYSTEM, acting_as
 from settings import Settings
+from unitwork.models import SYSTEM, acting_as
+from unitwork.monitor.findings.finding import KINDS
+from unitwork.monitor.shape import OK, Shapes
 
 STATEMENTS = 1_000_000
 TEXTS = 10_000

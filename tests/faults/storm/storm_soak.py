@@ -15,7 +15,6 @@ import pytest
 from sqlalchemy import text
 
 from containers import Container, running
-from database.errors import DatabaseError
 from settings import Settings
 from tests.faults.campaign import Campaign, How
 from tests.faults.killings import run_under_kills
@@ -23,6 +22,7 @@ from tests.faults.leaks import backends, in_use
 from tests.faults.ledger import create_ledger
 from tests.faults.private_postgresql import PrivatePostgresql
 from tests.faults.work import EVERY_WORK
+from unitwork.errors import DatabaseError
 
 SECONDS = 1800.0
 WARM = 0.25

@@ -1,0 +1,75 @@
+"""AuditEntry: who did what to which record, and what its fields were before and after.
+
+A model opts in by `Audited`. What does the recording is `unitwork.audit.trail`; who asks for it, `AuditDao`.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import Enum as PythonEnum
+from enum import StrEnum
+from typing import Any, Final
+
+from sqlalchemy import JSON, BigInteger, Enum, Index, Integer, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from unitwork.models.acting_user import acting_user_id
+from unitwork.models.base import Base, IdMixin
+from unitwork.models.request_id import current_request_id
+from unitwork.models.utc_datetime import UTCDateTime, utc_now
+
+CONFIDENTIAL: Final = "gatehouse_confidential"
+"""The key in a column's `info` that keeps its values out of the trail, as `info={CONFIDENTIAL: True}`."""
+DERIVED: Final = "gatehouse_derived"
+"""The key in a column's `info` that leaves it out of the trail: it says what another column says."""
+
+Changes = Mapping[str, Mapping[str, Any]]
+"""By field: `{"before": …, "after": …}`. What isn't there was not kept (a secret, a purged person's value), or not
+known."""
+
+
+class Audited:
+    """The changes of this model's rows are recorded, in the transaction that makes them. Rows need an integer `id`."""
+
+
+class AuditAction(StrEnum):
+    CREATED = "created"
+    CHANGED = "changed"
+    DELETED = "deleted"
+    """Soft-deleted."""
+    RESTORED = "restored"
+    PURGED = "purged"
+    """Gone for good."""
+
+
+class AuditEntry(IdMixin, Base):
+    """One record's change. Or many records' at once, stored in bulk: then `record_id` is None, `row_count` says how
+    many there were, and no values are kept. Never changed, but for a purged person's values.
+    """
+
+    __tablename__ = "audit_entries"
+    __shown__ = ("id", "action", "record_type", "record_id", "record_version")
+    __table_args__ = (Index("ix_audit_entries_record_id_id", "record_id", "id"),)
+
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utc_now)
+    created_by: Mapped[int] = mapped_column(BigInteger, default=acting_user_id)
+    request_id: Mapped[str | None] = mapped_column(String(128), default=current_request_id)
+    action: Mapped[AuditAction] = mapped_column(
+        Enum(AuditAction, native_enum=False, length=16, values_callable=lambda actions: [one.value for one in actions])
+    )
+    record_type: Mapped[str] = mapped_column(String(63))
+    """The table's name."""
+    record_id: Mapped[int | None] = mapped_column(BigInteger)
+    record_version: Mapped[int | None] = mapped_column(Integer)
+    """The record's version after it."""
+    row_count: Mapped[int] = mapped_column(Integer, default=1)
+    changes: Mapped[Changes] = mapped_column(JSON, default=dict)
+
+
+def without_values(changes: Changes) -> Changes:
+    """Which fields changed, and nothing of what they held."""
+    return {field: {} for field in changes}
+
+
+def recordable(value: Any) -> Any:
+    """The value as an entry can hold it."""
+    return value.value if isinstance(value, PythonEnum) else value

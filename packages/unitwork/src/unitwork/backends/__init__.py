@@ -1,0 +1,1 @@
+"""What each database does its own way: PostgreSQL, MariaDB, SQLite."""

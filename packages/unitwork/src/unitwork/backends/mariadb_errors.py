@@ -1,0 +1,128 @@
+"""MariaDB's and MySQL's refusals, by number: their SQLSTATEs tell too little (23000 is every constraint).
+
+Source: MariaDB's error code list. The driver puts values into the statement itself, and a syntax error quotes the
+statement: only messages of the numbers listed here are passed on, and of constraints only the names in them.
+"""
+
+import re
+from typing import Final
+
+from sqlalchemy import Index, Table, UniqueConstraint
+
+from unitwork.errors import (
+    CheckViolation,
+    ConnectionLost,
+    ConstraintViolation,
+    DeadlockDetected,
+    DriverError,
+    ForeignKeyViolation,
+    LockNotAvailable,
+    NotNullViolation,
+    SchemaOutdated,
+    SerializationFailure,
+    StatementOutdated,
+    StatementTimeout,
+    UniqueViolation,
+)
+
+_KEY: Final = r"for key '(?:[^'.]*\.)?([^']+)'$"
+"""At the end, as the value before it may say anything."""
+_KINDS: Final[dict[int, tuple[type[ConstraintViolation], str]]] = {
+    1062: (UniqueViolation, _KEY),
+    1169: (UniqueViolation, _KEY),
+    1216: (ForeignKeyViolation, r"(?!)"),
+    1217: (ForeignKeyViolation, r"(?!)"),
+    1451: (ForeignKeyViolation, r"CONSTRAINT `([^`]+)`"),
+    1452: (ForeignKeyViolation, r"CONSTRAINT `([^`]+)`"),
+    1048: (NotNullViolation, r"(?!)"),
+    1364: (NotNullViolation, r"(?!)"),
+    3819: (CheckViolation, r"constraint '([^']+)' is violated"),
+    4025: (CheckViolation, r"CONSTRAINT `([^`]+)`"),
+}
+"""The error, and where its message has the constraint's name."""
+_COLUMNS: Final[dict[int, str]] = {
+    1048: r"Column '([^']+)'",
+    1364: r"Field '([^']+)'",
+    1451: r"REFERENCES [^(]+\(([^)]+)\)",
+    1452: r"FOREIGN KEY \(([^)]+)\)",
+}
+_STATES: Final[dict[int, tuple[type[DriverError], str]]] = {
+    1213: (DeadlockDetected, "deadlock found"),
+    1205: (LockNotAvailable, "a lock was not free, or not free in time"),
+    3572: (LockNotAvailable, "a lock was not free"),
+    1020: (SerializationFailure, "a row has changed since it was read"),
+    1412: (StatementOutdated, "the schema was changed since the transaction began"),
+    1615: (StatementOutdated, "the schema was changed under a prepared statement"),
+    1054: (SchemaOutdated, ""),
+    1146: (SchemaOutdated, ""),
+    1317: (StatementTimeout, "the statement was interrupted"),
+    1969: (StatementTimeout, "the statement ran too long"),
+    3024: (StatementTimeout, "the statement ran too long"),
+}
+"""The error and its words; none where the server's own name an object of the schema."""
+LOST: Final = "2013"
+"""What asyncmy calls a connection that broke with a statement under way."""
+_LOST: Final = {
+    2006: "the connection was closed before the statement was sent",
+    2013: "the connection was closed in the middle of a statement",
+}
+_NAMES_OBJECTS: Final = frozenset({1044, 1049, 1054, 1146, 1305})
+
+
+def refusal(links: list[BaseException], table: Table | None) -> DriverError | None:
+    """The typed error of a driver's error and those it was raised from; None for another database's.
+
+    A key's columns are told by no message: they are those of `table`, the statement's own, where there is one.
+    """
+    error = _numbered(links)
+    if error is None:
+        return None
+    number, words = int(error.args[0]), str(error.args[1]) if len(error.args) > 1 else ""
+    code = getattr(error, "sqlstate", None) or str(number)
+    if number in _KINDS:
+        kind, name = _KINDS[number]
+        found = re.search(name, words)
+        constraint, columns = found[1] if found else None, _columns(number, words)
+        if kind is UniqueViolation and table is not None:
+            constraint, columns = _key(table, constraint)
+        return kind(constraint=constraint, columns=columns, sqlstate=code)
+    state, text = _STATES.get(number, (DriverError, ""))
+    if number in _NAMES_OBJECTS:
+        text = words
+    return state(text or type(error).__name__, sqlstate=code)
+
+
+def lost(links: list[BaseException]) -> ConnectionLost | None:
+    """The same for a connection that broke; its code is the driver's own number."""
+    error = _numbered(links)
+    return (
+        None
+        if error is None
+        else ConnectionLost(_LOST.get(error.args[0], type(error).__name__), sqlstate=str(error.args[0]))
+    )
+
+
+def _numbered(links: list[BaseException]) -> BaseException | None:
+    return next((link for link in links if _number(link) is not None), None)
+
+
+def _number(link: BaseException) -> int | None:
+    """An operating system's error has a number too, and isn't meant."""
+    if isinstance(link, OSError) or not link.args or not isinstance(link.args[0], int):
+        return None
+    return link.args[0]
+
+
+def _columns(number: int, words: str) -> tuple[str, ...]:
+    found = re.search(_COLUMNS[number], words) if number in _COLUMNS else None
+    return tuple(name.strip(" `") for name in found[1].split(",")) if found else ()
+
+
+def _key(table: Table, name: str | None) -> tuple[str | None, tuple[str, ...]]:
+    """The primary key is called PRIMARY, whatever name it was given."""
+    if name == "PRIMARY":
+        given = table.primary_key.name
+        return None if given is None else str(given), tuple(column.name for column in table.primary_key.columns)
+    keys: list[UniqueConstraint | Index] = [one for one in table.constraints if isinstance(one, UniqueConstraint)]
+    columns = next((one.columns for one in [*keys, *table.indexes] if str(one.name) == name), ())
+    return name, tuple(column.name for column in columns)

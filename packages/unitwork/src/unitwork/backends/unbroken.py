@@ -1,0 +1,58 @@
+"""Unbroken: what the pool does behind a unit's back, a ping or a closing, is never left half done.
+
+Nobody knows there whose call it is, and a cancellation in the middle of it costs the pool the connection's place. So it
+runs in a task of its own, and a cancellation waits for its end; `unitwork.connections.cancellation` bounds that wait.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from typing import Any, TypeVar
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.util import await_only, greenlet_spawn
+from sqlalchemy.util.concurrency import in_greenlet
+
+T = TypeVar("T")
+
+
+class Unbroken(asyncio.Future[T]):
+    """The end of the work's task. To cancel it cancels that task, and is done when the task has ended."""
+
+    def __init__(self, work: Coroutine[Any, Any, T]) -> None:
+        loop = asyncio.get_running_loop()
+        super().__init__(loop=loop)
+        self._task = loop.create_task(work)
+        self._task.add_done_callback(self._settle)
+
+    def cancel(self, msg: Any | None = None) -> bool:
+        return self._task.cancel(msg)
+
+    def _settle(self, task: "asyncio.Task[T]") -> None:
+        if task.cancelled():
+            super().cancel()
+        elif (error := task.exception()) is not None:
+            self.set_exception(error)
+        else:
+            self.set_result(task.result())
+
+
+def close_unbroken(engine: AsyncEngine, close: Callable[[Any], Coroutine[Any, Any, object]] | None = None) -> None:
+    """Have a connection that is given up closed by `close`, else by its driver, whatever cancellations come.
+
+    SQLAlchemy passes a cancellation on that arrives meanwhile, and then the pool never hears of the connection's end.
+    """
+    dialect: Any = engine.sync_engine.dialect
+
+    async def closed(connection: Any) -> None:
+        with suppress(asyncio.CancelledError):  # broken off: the driver has dropped it
+            await (greenlet_spawn(connection.terminate) if close is None else close(connection))
+
+    def terminate(connection: Any) -> None:
+        if in_greenlet():
+            await_only(Unbroken(closed(connection)))
+        else:  # the garbage collector's doing, or a disposal's
+            connection.terminate()
+
+    if dialect.has_terminate:
+        dialect.do_terminate = terminate  # it has no event

@@ -1,0 +1,228 @@
+"""Why a connection can't be had, in words, and what to do about it: drivers tell it by numbers, and each its own way.
+
+Sources: PostgreSQL's appendix A, MariaDB's error code list, OpenSSL's X509_V_ERR codes. No text of a server's or a
+driver's is passed on where one is known here; none holds a password.
+"""
+
+import os
+import socket
+import sqlite3
+import ssl
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy.exc import DBAPIError
+
+from unitwork.errors import DriverError
+
+
+class Cause(NamedTuple):
+    """What is so, and how to mend it."""
+
+    reason: str
+    fix: str
+
+
+UNKNOWN_NAME: Final = Cause("no host of that name is known", "Correct the host in DATABASE_URL")
+NO_NAME_SERVER: Final = Cause(
+    "the host's name can't be looked up", "Correct the host in DATABASE_URL, or look at this machine's name server"
+)
+REFUSED: Final = Cause(
+    "connection refused, as nothing listens there", "Start the database, or correct host and port in DATABASE_URL"
+)
+NO_ANSWER: Final = Cause("no answer in time", "Look at the server, and at firewalls on the way to it")
+NO_WAY: Final = Cause("there is no way to that host", "Look at the network, or correct the host in DATABASE_URL")
+NO_FILE: Final = Cause(
+    "a file is missing: the server's socket, or a certificate's that DATABASE_URL names",
+    "Correct the path in DATABASE_URL",
+)
+NO_RIGHT: Final = Cause("a file, or the server's socket, may not be used", "Give this user the right to it")
+NO_TLS: Final = Cause(
+    "the server has no TLS, and the URL demands it",
+    "Switch TLS on at the server, or leave sslmode (MariaDB: ssl-mode) out of DATABASE_URL",
+)
+NEEDS_TLS: Final = Cause(
+    "the server admits no such connection (pg_hba.conf): it may demand TLS, another user or another address",
+    "Add ?sslmode=require to DATABASE_URL, or have the server admit this user and address",
+)
+NEEDS_TLS_HERE: Final = Cause("the server demands TLS", "Add ?ssl-mode=REQUIRED to DATABASE_URL")
+OTHER_NAME: Final = Cause(
+    "the server's certificate is for another name",
+    "Connect by the name that is in the certificate, or check its authority only: sslmode=verify-ca "
+    "(MariaDB: ssl-mode=VERIFY_CA)",
+)
+UNKNOWN_AUTHORITY: Final = Cause(
+    "the server's certificate is from an unknown authority",
+    "Name the authority's certificate in DATABASE_URL: sslrootcert=FILE (MariaDB: ssl-ca=FILE)",
+)
+EXPIRED: Final = Cause(
+    "the server's certificate has expired, or isn't valid yet", "Renew it, or put this machine's clock right"
+)
+BAD_CERTIFICATE: Final = Cause(
+    "the server's certificate can't be trusted", "Look at the certificate, and its authority"
+)
+BROKEN_TLS: Final = Cause(
+    "no TLS connection comes about", "Look at the server's TLS versions, and at its answer to our certificate"
+)
+NO_ROOT: Final = Cause(
+    "no certificate of an authority is there to check the server's by",
+    "Name one in DATABASE_URL: sslrootcert=FILE, or sslrootcert=system",
+)
+CREDENTIALS: Final = Cause(
+    "user or password are refused",
+    "Correct them in DATABASE_URL, or set GATEHOUSE_DATABASE__USERNAME and GATEHOUSE_DATABASE__PASSWORD",
+)
+NO_DATABASE: Final = Cause(
+    "the server has no database of that name", "Create it, or correct the name at the end of DATABASE_URL"
+)
+NOT_ALLOWED: Final = Cause("this user may not use that database", "Grant it, or correct the user in DATABASE_URL")
+FULL: Final = Cause(
+    "the server takes no more connections",
+    "Keep the pools of all processes below its limit (GATEHOUSE_DATABASE__POOL_SIZE, MAX_OVERFLOW), or raise it",
+)
+STARTING: Final = Cause("the server starts up or shuts down", "Wait until it takes connections")
+POOLER: Final = Cause(
+    "a transaction pooler (PgBouncer) is in between, and takes no settings of a session",
+    "Set GATEHOUSE_DATABASE__POOLER=pgbouncer",
+)
+NO_SUCH_SETTING: Final = Cause(
+    "the server refuses a setting that the session begins with", "Correct options=… in DATABASE_URL"
+)
+OTHER_PROTOCOL: Final = Cause("what answers there is no such database", "Correct host and port in DATABASE_URL")
+BROKEN: Final = Cause(
+    "the connection breaks off as it is made", "Look at the server's log, and correct host and port in DATABASE_URL"
+)
+NO_HOST_FITS: Final = Cause(
+    "none of the hosts is what target_session_attrs asks for", "Look at the hosts, or correct DATABASE_URL"
+)
+BLOCKED: Final = Cause(
+    "the server admits no connections from this address", "Have it admit this host (MariaDB: mariadb-admin flush-hosts)"
+)
+NO_OPEN: Final = Cause(
+    "its file can't be opened", "See that its folder can be written, and correct the path in DATABASE_URL"
+)
+NO_SQLITE: Final = Cause("its file is no database of SQLite's", "Correct the path in DATABASE_URL")
+READ_ONLY: Final = Cause("its file can't be written", "Give this user the right to write the file and its folder")
+
+_BY_SQLSTATE: Final = {
+    "28P01": CREDENTIALS,
+    "28000": CREDENTIALS,
+    "3D000": NO_DATABASE,
+    "42501": NOT_ALLOWED,
+    "53300": FULL,
+    "57P03": STARTING,
+    "57P01": STARTING,
+    "57P02": STARTING,
+    "22023": NO_SUCH_SETTING,
+    "42704": NO_SUCH_SETTING,
+    "42601": NO_SUCH_SETTING,
+}
+_BY_NUMBER: Final = {
+    1040: FULL,
+    1044: NOT_ALLOWED,
+    1045: CREDENTIALS,
+    1049: NO_DATABASE,
+    1129: BLOCKED,
+    1130: BLOCKED,
+    1203: FULL,
+    1226: FULL,
+    1698: CREDENTIALS,
+    2013: BROKEN,
+    3159: NEEDS_TLS_HERE,
+    4151: CREDENTIALS,
+}
+_BY_VERIFY_CODE: Final = {
+    **dict.fromkeys((62, 64), OTHER_NAME),
+    **dict.fromkeys((2, 18, 19, 20, 21, 24), UNKNOWN_AUTHORITY),
+    **dict.fromkeys((9, 10), EXPIRED),
+}
+_BY_SQLITE_NAME: Final = {
+    "SQLITE_CANTOPEN": NO_OPEN,
+    "SQLITE_NOTADB": NO_SQLITE,
+    "SQLITE_READONLY": READ_ONLY,
+    "SQLITE_PERM": READ_ONLY,
+}
+
+
+def cause(error: BaseException, *, tls_demanded: bool = True) -> Cause:
+    """Of what a driver has raised as it connected. Where nothing is known of it, its kind, and where a server has said
+    it the server's own words. Who demands no TLS is refused none: what answers then isn't the database.
+    """
+    links = list(_chain(error))
+    for link in reversed(links):
+        if (found := _known(link)) is not None:
+            return OTHER_PROTOCOL if found is NO_TLS and not tls_demanded else found
+    if isinstance(error, DriverError):
+        return Cause(error.message, "")
+    for link in links:
+        told = isinstance(getattr(link, "sqlstate", None), str) or isinstance(link, sqlite3.Error)
+        if told and not isinstance(link.args[0] if link.args else None, int):
+            return Cause(str(link.args[0]) if link.args else type(link).__name__, "")
+    return Cause(type(links[0]).__name__, "")
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """The error and those it was raised from; the innermost knows most, and comes last."""
+    link: BaseException | None = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    seen: set[int] = set()
+    while link is not None and id(link) not in seen:
+        seen.add(id(link))
+        yield link
+        link = link.__cause__
+
+
+def _known(error: BaseException) -> Cause | None:
+    if isinstance(error, ssl.SSLError):
+        return _of_tls(error)
+    if isinstance(error, TimeoutError):
+        return NO_ANSWER
+    if isinstance(error, OSError):
+        return _of_system(error)
+    number: Any = error.args[0] if error.args else None
+    if isinstance(number, int):  # MariaDB's, whose SQLSTATEs tell too little
+        return _BY_NUMBER.get(number)
+    if isinstance(state := getattr(error, "sqlstate", None), str):
+        return _of_postgresql(state, error)
+    if isinstance(name := getattr(error, "sqlite_errorname", None), str):
+        return _BY_SQLITE_NAME.get("_".join(name.split("_")[:2]))
+    words = str(error.args[0]) if error.args else ""
+    if "root certificate file" in words:
+        return NO_ROOT
+    if "target attribute" in words:
+        return NO_HOST_FITS
+    return None
+
+
+def _of_tls(error: ssl.SSLError) -> Cause:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return _BY_VERIFY_CODE.get(error.verify_code, BAD_CERTIFICATE)
+    # A server without TLS goes on in plain words.
+    return NO_TLS if error.reason in {"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"} else BROKEN_TLS
+
+
+def _of_system(error: OSError) -> Cause | None:
+    if isinstance(error, socket.gaierror):
+        return NO_NAME_SERVER if error.errno == socket.EAI_AGAIN else UNKNOWN_NAME
+    if isinstance(error, ConnectionRefusedError):
+        return REFUSED
+    if isinstance(error, FileNotFoundError):
+        return NO_FILE
+    if isinstance(error, PermissionError):
+        return NO_RIGHT
+    if "rejected SSL upgrade" in str(error):
+        return NO_TLS
+    if isinstance(error, ConnectionError) and "SSL exchange" in str(error):
+        return BROKEN_TLS
+    if error.errno is None:
+        return None
+    words = os.strerror(error.errno).lower()
+    return NO_WAY if "route" in words or "unreachable" in words else Cause(words, "")
+
+
+def _of_postgresql(state: str, error: BaseException) -> Cause | None:
+    words = str(error.args[0]) if error.args else ""
+    if "unsupported startup parameter" in words:
+        return POOLER
+    if state == "28000" and "pg_hba.conf" in words:
+        return NEEDS_TLS
+    return _BY_SQLSTATE.get(state)

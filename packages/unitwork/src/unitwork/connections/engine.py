@@ -1,0 +1,80 @@
+"""The engine: opened by the container's Resource inside `running()`, disposed when the lifetime ends."""
+
+from typing import Any
+
+from sqlalchemy.exc import NoSuchModuleError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from settings import DatabaseSettings
+from unitwork.backends import json_codec, mariadb, postgresql, sqlite
+from unitwork.backends.interruption import GRACE_OPTION
+from unitwork.connections.connecting import address, unavailable
+from unitwork.connections.disposal import Disposal
+from unitwork.connections.lifetime import Lifetime
+from unitwork.connections.listeners import install
+from unitwork.connections.pool import Pool, ping_after_idle
+from unitwork.errors import DriverNotInstalled
+
+EXTRAS = {"mysql": "mysql", "mariadb": "mysql", "oracle": "oracle"}
+"""The extra that installs a database's driver; the others come with the project itself."""
+
+
+def open_engine(settings: DatabaseSettings, lifetime: Lifetime) -> AsyncEngine:
+    """An engine that the lifetime disposes of. Connects to nothing yet.
+
+    Raises `EngineNotStarted` outside `running()`, `DriverNotInstalled` naming the extra to install,
+    `DatabaseUnavailable` for a certificate of MariaDB that can't be read.
+    """
+    lifetime.require_open()
+    engine = build_engine(settings)
+    lifetime.on_close(Disposal(engine).dispose)
+    return engine
+
+
+def build_engine(settings: DatabaseSettings, **instead: Any) -> AsyncEngine:
+    """An engine that is the caller's to dispose of. `instead` are arguments of SQLAlchemy's that replace our own;
+    execution options are added to ours.
+    """
+    backend = settings.url.get_backend_name()
+    arguments: dict[str, Any] = {}
+    if backend == "sqlite":
+        arguments = sqlite.connect_args(settings)
+    elif backend == "postgresql":
+        arguments = postgresql.connect_args(settings)
+    elif backend in mariadb.NAMES:
+        try:
+            arguments = mariadb.connect_args(settings)
+        except OSError as error:  # a certificate's file
+            raise unavailable(error, address(settings.url)) from None
+    ours: dict[str, Any] = {
+        "connect_args": arguments,
+        "poolclass": Pool,
+        "pool_size": settings.pool_size,
+        "max_overflow": settings.max_overflow,
+        "pool_timeout": settings.pool_timeout,
+        "pool_recycle": settings.pool_recycle,
+        "pool_use_lifo": True,
+        "hide_parameters": True,
+        "execution_options": {
+            sqlite.WRITER_TIMEOUT_OPTION: settings.statement_timeout or sqlite.WRITER_TIMEOUT,
+            postgresql.STATEMENT_TIMEOUT_OPTION: settings.statement_timeout,
+            GRACE_OPTION: settings.cancel_grace,
+        },
+        "json_serializer": json_codec.dumps,
+        "json_deserializer": json_codec.loads,
+    }
+    options = ours["execution_options"] | instead.pop("execution_options", {})
+    try:
+        # Parameters of a server's URL are the driver's arguments by now; SQLAlchemy would hand them on as they are.
+        url = settings.url if backend == "sqlite" or not arguments else settings.url.set(query={})
+        engine = create_async_engine(url, **ours | instead | {"execution_options": options})
+    except (ModuleNotFoundError, NoSuchModuleError) as error:
+        driver = settings.url.get_driver_name()
+        raise DriverNotInstalled(driver, EXTRAS.get(backend)) from error
+    if isinstance(engine.pool, Pool):
+        engine.pool.target = address(settings.url)
+    if backend in mariadb.NAMES:
+        setattr(engine.sync_engine.dialect, mariadb.CONNECT_ARGUMENTS, arguments)
+    ping_after_idle(engine, settings.ping_after_idle)
+    install(engine)
+    return engine

@@ -1,0 +1,76 @@
+"""DatabaseServer: what a set-up has to know of the server on the other side."""
+
+import time
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from unitwork.connections.lifetime import Lifetime
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFacts:
+    """What the server says of itself; None where it doesn't."""
+
+    product: str
+    version: str
+    round_trip: float
+    """Seconds of one statement on an open connection."""
+    clock_ahead: float | None
+    """Seconds by which the server's clock is ahead of ours; negative when it is behind."""
+    connections: int | None
+    """How many connections it takes, without those reserved for its administrators."""
+    superuser: bool | None
+    """Whether our role may do everything."""
+    encrypted: bool | None
+
+
+POSTGRESQL: Final = """
+SELECT extract(epoch FROM clock_timestamp())::float8,
+       current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int,
+       current_setting('is_superuser') = 'on',
+       (SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid())
+"""
+MYSQL: Final = "SELECT unix_timestamp(now(6)), @@max_connections, NULL, NULL"
+QUESTIONS: Final = {
+    "postgresql": POSTGRESQL,
+    "mariadb": MYSQL,
+    "mysql": MYSQL,
+    "sqlite": "SELECT NULL, NULL, NULL, NULL",
+}
+
+
+class DatabaseServer:
+    """The server of one engine, asked over a connection of its pool."""
+
+    def __init__(self, engine: AsyncEngine, lifetime: Lifetime) -> None:
+        lifetime.check_home()
+        self._engine = engine
+
+    async def facts(self) -> ServerFacts:
+        """Ask the server. Raises `DatabaseError` leaves."""
+        async with self._engine.connect() as connection:
+            dialect = connection.dialect
+            await connection.execute(text("SELECT 1") if dialect.name != "oracle" else text("SELECT 1 FROM dual"))
+            version = ".".join(map(str, getattr(dialect, "server_version_info", None) or ("unknown",)))
+            clock: Any = None
+            answers: tuple[Any, ...] = (None, None, None)
+            begun = time.perf_counter()
+            if dialect.name in QUESTIONS:
+                sent = time.time()
+                clock, *rest = (await connection.execute(text(QUESTIONS[dialect.name]))).one()
+                answers = tuple(rest)
+                clock = None if clock is None else float(clock) - (sent + time.time()) / 2
+            took = time.perf_counter() - begun
+        most, superuser, encrypted = answers
+        return ServerFacts(
+            product=dialect.name,
+            version=version,
+            round_trip=took,
+            clock_ahead=clock,
+            connections=None if most is None else int(most),
+            superuser=None if superuser is None else bool(superuser),
+            encrypted=None if encrypted is None else bool(int(encrypted)),
+        )

@@ -1,0 +1,103 @@
+"""Holders: which units have a connection of the pool, and which of them wait for a second one."""
+
+import asyncio
+import time
+from collections.abc import Iterable
+from typing import Final
+
+from sqlalchemy.pool import Pool as AnyPool
+from sqlalchemy.pool import QueuePool
+from sqlalchemy.util import await_only
+
+from unitwork.backends.interruption import break_off_ending
+from unitwork.connections.pool import Pool
+from unitwork.connections.writer_turn import WriterTurn
+from unitwork.errors import PoolDeadlock
+from unitwork.unit import Unit
+
+WATCH: Final = 1.0
+"""Seconds between two looks at the statements under way."""
+
+
+class Holders:
+    """Of one engine. Tells a deadlock of units that wait for each other before the pool timeout does."""
+
+    def __init__(self, pool: AnyPool, writer_turn: WriterTurn | None, statement_timeout: float | None) -> None:
+        self._pool = pool
+        self._writer_turn = writer_turn
+        self._statement_timeout = statement_timeout
+        self._watching = False
+        self._holding: set[Unit] = set()
+        self._waiting: set[Unit] = set()
+        if isinstance(pool, Pool):
+            pool.describe_holders = self.describe
+
+    def before_connection(self, unit: Unit) -> None:
+        """Wait for the writer's turn, where there is one. Raises `PoolDeadlock` when no connection can become free
+        before this unit has got one.
+        """
+        if self._writer_turn is not None and unit.transactional and not unit.read_only:
+            await_only(self._writer_turn.take(unit))
+        capacity = self._capacity()
+        if unit.parent is None or capacity is None:
+            return
+        ancestors = _ancestors(unit) & self._holding
+        self._waiting |= ancestors
+        if len(self._waiting) >= capacity:
+            self._waiting -= ancestors
+            raise PoolDeadlock(outer=unit.parent.place, inner=unit.place, size=capacity)
+
+    def connected(self, unit: Unit) -> None:
+        self._holding.add(unit)
+        if not self._watching and self._statement_timeout is not None:
+            self._watching = True
+            asyncio.get_running_loop().call_later(WATCH, self._watch)
+        self._waiting -= _ancestors(unit)
+
+    def released(self, unit: Unit) -> None:
+        self._holding.discard(unit)
+        if self._writer_turn is not None:
+            self._writer_turn.give_back(unit)
+        self._waiting -= _ancestors(unit)
+
+    def _capacity(self) -> int | None:
+        """How many connections there can be, if the pool is full of connections in use; None while one is to be had."""
+        pool = self._pool
+        if not isinstance(pool, QueuePool) or pool._max_overflow < 0:  # noqa: SLF001 - it has no public name
+            return None
+        capacity = pool.size() + pool._max_overflow  # noqa: SLF001 - as above
+        return capacity if pool.checkedout() >= capacity else None
+
+    def _watch(self) -> None:
+        """Break off what the server should have ended by itself: it doesn't answer any more. One timer for all units,
+        as one for each statement would cost more than all other guards.
+        """
+        if not self._holding or self._statement_timeout is None:
+            self._watching = False
+            return
+        begun_before = time.monotonic() - self._statement_timeout - WATCH
+        for unit in self._holding:
+            if 0 < unit.executing < begun_before:
+                break_off_ending(unit)
+        asyncio.get_running_loop().call_later(WATCH, self._watch)
+
+    def describe(self) -> tuple[str, ...]:
+        """Each holder, longest first: its name, since when, the line that opened it."""
+        return description(self._holding)
+
+
+def description(units: Iterable[Unit]) -> tuple[str, ...]:
+    """Each unit, longest first: its name, since when, the line that opened it."""
+    now = time.monotonic()
+    oldest = sorted(units, key=lambda unit: unit.since)
+    return tuple(f"{unit.name or 'a unit'} for {now - unit.since:.1f} s, {unit.place}" for unit in oldest)
+
+
+def _ancestors(unit: Unit) -> set[Unit]:
+    """The units around it in its task: while it waits, so do they."""
+    found = set()
+    around = unit.parent
+    while around is not None:
+        found.add(around)
+        around = around.parent
+    return found

@@ -1,0 +1,275 @@
+"""What every engine tells its units: transactions that begin and end, savepoints, errors.
+
+Listeners are functions without state, registered once for each engine; which unit a connection works for stands in
+its execution options.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any, Final
+from weakref import WeakKeyDictionary
+
+from sqlalchemy import Connection, Dialect, Engine, event
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.sql.elements import ReleaseSavepointClause, RollbackToSavepointClause, SavepointClause
+from sqlalchemy.util import await_only, greenlet_spawn
+
+from unitwork.backends import mariadb, mariadb_errors, outdated, postgresql, sqlite
+from unitwork.backends.copy import COPY_OPTION
+from unitwork.backends.driver_errors import LOST, raise_sent, translate
+from unitwork.backends.statement_effects import Effect, belongs_to_block, effect_of
+from unitwork.backends.transaction_events import hook_savepoints, hook_transactions, mark_commits, notes_at
+from unitwork.backends.unbroken import close_unbroken
+from unitwork.connections.cancellation import carry
+from unitwork.connections.compiled_statements import SENT_OPTION
+from unitwork.connections.connecting import name_connect_failures
+from unitwork.connections.held_connection import OWN_OPTION
+from unitwork.connections.labels import check_labels, labels_of
+from unitwork.connections.returned_connections import guard_pool, note_effect
+from unitwork.errors import (
+    CommitOutcomeUnknown,
+    ConnectionLost,
+    DriverError,
+    NotSupported,
+    ReadOnlyTransaction,
+    SecondWriterImpossible,
+    StatementOutdated,
+    TransactionIsOurs,
+    TransactionRolledBack,
+)
+from unitwork.unit import UNIT, Follower, Unit
+
+_SAVEPOINTS: Final = (SavepointClause, RollbackToSavepointClause, ReleaseSavepointClause)
+"""What SQLAlchemy sends for `begin_nested`."""
+_followers: Final[WeakKeyDictionary[Dialect, list[Follower]]] = WeakKeyDictionary()
+
+WRITE_REFUSED: Final = frozenset({"25006", "SQLITE_READONLY"})
+"""What databases answer to a write where only reading is allowed."""
+
+
+def install(engine: AsyncEngine) -> None:
+    """Register what every engine needs, one of the caller's too. Safe to call again for the same engine."""
+    target = engine.sync_engine
+    if event.contains(target, "handle_error", _error):
+        return
+    event.listen(target, "handle_error", _error)
+    name_connect_failures(engine)
+    guard_pool(engine)
+    event.listen(target, "do_execute", _execute)
+    event.listen(target, "do_executemany", _execute_many)
+    hook_savepoints(engine, begin=_savepoint, rollback=_rollback_savepoint, release=_release_savepoint)
+    if target.dialect.name == "sqlite":
+        _listen(target)
+        event.listen(target, "connect", sqlite.configure)
+        sqlite.close_in_time(engine)
+    elif mariadb.is_ours(target.dialect):
+        _listen(target)
+        event.listen(target, "connect", mariadb.configure)
+        mariadb.prepare(engine)
+    else:
+        hook_transactions(engine, begin=_begin, commit=_commit, rollback=_rollback)
+        close_unbroken(engine)
+    mark_commits(engine)
+
+
+def follow(engine: AsyncEngine, follower: Follower) -> None:
+    """Have a function told of each statement that the driver has executed. It must not raise."""
+    followers(engine).append(follower)
+
+
+def followers(engine: AsyncEngine) -> list[Follower]:
+    """Those of now and later."""
+    return _followers.setdefault(engine.sync_engine.dialect, [])
+
+
+def unfollow(engine: AsyncEngine, follower: Follower) -> None:
+    """Tell it no more."""
+    followers(engine).remove(follower)
+
+
+def _listen(target: Engine) -> None:
+    """By events: here a connection without a unit has to hear of its transactions too."""
+    event.listen(target, "begin", _begin)
+    event.listen(target, "commit", _commit)
+    event.listen(target, "rollback", _rollback)
+
+
+def _unit(connection: Connection | None) -> Unit | None:
+    return None if connection is None else connection.get_execution_options().get(UNIT)
+
+
+def _error(context: ExceptionContext) -> BaseException | None:
+    statement = context.execution_context
+    if statement is not None and statement.execution_options.get("skip_user_error_events"):
+        return None  # SQLAlchemy's own, which asks MariaDB by an error whether a table exists
+    error = translate(context)
+    connection = context.connection
+    unit = _unit(connection)
+    cancelled = isinstance(context.original_exception, asyncio.CancelledError)
+    if cancelled and unit is not None and context.original_exception in {unit.cancelled, unit.spared}:
+        context.is_disconnect = cancelled = False  # nothing is in flight
+    if cancelled and connection is not None and context.dialect.name == "sqlite":
+        sqlite.abandon(connection)
+    if unit is not None and isinstance(error, DriverError) and error.sqlstate in WRITE_REFUSED:
+        if unit.blocked_by is not None:
+            error = SecondWriterImpossible(unit.blocked_by)
+        elif unit.refuses_writes:
+            error = ReadOnlyTransaction()
+    if isinstance(error, StatementOutdated):
+        outdated.forget(context)
+    if unit is not None and not unit.transactional and _answer_lost(context, error):
+        error = CommitOutcomeUnknown()
+    # Exceptions of listeners and of bind processing pass here too; only the database's own doom.
+    if unit is not None and (
+        context.is_disconnect or isinstance(error, DriverError) or isinstance(context.sqlalchemy_exception, DBAPIError)
+    ):
+        unit.failed(error or context.original_exception, connection_lost=context.is_disconnect)
+    return error
+
+
+def _answer_lost(context: ExceptionContext, error: BaseException | None) -> bool:
+    """Whether a write that commits by itself was sent, and its answer lost."""
+    lost = isinstance(error, ConnectionLost) and error.sqlstate in {LOST, mariadb_errors.LOST}
+    return (lost or outdated.had_run(error)) and not (context.statement or "").startswith("SELECT")
+
+
+def _execute(cursor: Any, statement: str, parameters: Any, context: Any) -> bool:
+    sent = context.execution_options.get(SENT_OPTION)
+    if sent is not None:
+        sent.fail(context)
+    copy = context.execution_options.get(COPY_OPTION)
+    execute = context.dialect.do_execute if copy is None else copy.send
+    return _carried(execute, cursor, statement, parameters, context)
+
+
+def _execute_many(cursor: Any, statement: str, parameters: Any, context: Any) -> bool:
+    return _carried(context.dialect.do_executemany, cursor, statement, parameters, context)
+
+
+def _carried(execute: Callable[..., None], cursor: Any, statement: str, parameters: Any, context: Any) -> bool:
+    """Whatever way a statement took, it is its owner's, and ends no transaction; and a cancellation waits for it. False
+    leaves to SQLAlchemy what it sends to get to know the database.
+    """
+    connection = context.root_connection
+    unit = _unit(connection)
+    if unit is None:
+        if notes_at(connection.connection) is None:
+            return False
+        effect = effect_of(statement, context.dialect.name)
+        if effect in {Effect.RESETTABLE, Effect.LASTING}:
+            note_effect(connection.connection.info, effect)
+        context.gatehouse_sent = time.monotonic()
+        execute(cursor, statement, parameters, context)
+        for follower in _followers.get(context.dialect, ()):
+            follower(None, connection, cursor, statement, context)
+        check_labels(labels_of(context), context, cursor)
+        return True
+    unit.check_use()
+    effect = effect_of(statement, context.dialect.name)
+    if effect is not Effect.NONE and unit.connected and not context.execution_options.get(OWN_OPTION):
+        # Before it is connected, the BEGIN is ours.
+        _guard_effect(effect, connection, statement, context)
+    if unit.cancelled is not None and not unit.ending:
+        raise unit.cancelled
+    if unit.carried:
+        _send(unit, execute, cursor, statement, parameters, context)
+    else:
+        await_only(carry(greenlet_spawn(_send, unit, execute, cursor, statement, parameters, context), unit))
+    for follower in unit.followers:
+        follower(unit, connection, cursor, statement, context)
+    labels = labels_of(context)
+    if labels:
+        check_labels(labels, context, cursor)
+    return True
+
+
+def _guard_effect(effect: Effect, connection: Connection, statement: str, context: Any) -> None:
+    """Raises `TransactionIsOurs` for what belongs to the block, and `NotSupported` for what would stay with a session
+    that a pooler hands on; notes what has to be undone before the next unit.
+    """
+    if effect is Effect.TRANSACTION:
+        if not isinstance(getattr(context.compiled, "statement", None), _SAVEPOINTS):
+            raise TransactionIsOurs(belongs_to_block(statement))
+        return
+    pooled = connection.connection
+    if postgresql.behind_pooler(pooled.driver_connection):
+        raise NotSupported(
+            "session of one's own behind a transaction pooler, and this statement sets something for the session",
+            context.dialect.name,
+            "Use SET LOCAL, `set_config(…, true)`, pg_advisory_xact_lock or a table that is dropped on commit.",
+        )
+    note_effect(pooled.info, effect)
+
+
+def _send(unit: Unit, execute: Callable[..., None], cursor: Any, statement: str, parameters: Any, context: Any) -> None:
+    unit.executing = context.gatehouse_sent = time.monotonic()
+    unit.statement = statement
+    try:
+        execute(cursor, statement, parameters, context)
+    finally:
+        if not unit.streaming:
+            unit.executing = 0.0
+
+
+def _begin(connection: Connection) -> None:
+    unit = _unit(connection)
+    if connection.dialect.name == "sqlite":
+        sqlite.begin(connection, unit)
+    elif mariadb.is_ours(connection.dialect):
+        mariadb.begin(connection, unit)
+    elif connection.dialect.name == "postgresql" and unit is not None and unit.transactional:
+        if unit.settles and not unit.read_only:
+            postgresql.learn_xid(connection, unit)
+        if unit.deadline:
+            postgresql.bound(connection, unit.deadline)
+    if unit is not None:
+        unit.begun(connection)
+
+
+def _commit(connection: Connection) -> None:
+    unit = _unit(connection)
+    if unit is None:
+        return
+    if unit.commit_error is not None:
+        raise_sent(connection, unit.commit_error)
+    if unit.ending or not unit.transactional:
+        return
+    refusal = TransactionIsOurs("commit")
+    unit.root.doom(refusal)
+    # Raising here would give the connection back with its transaction open.
+    dbapi_connection: Any = connection.connection.dbapi_connection
+    dbapi_connection.rollback()
+    raise refusal
+
+
+def _rollback(connection: Connection) -> None:
+    unit = _unit(connection)
+    if unit is not None and not unit.ending and unit.transactional:
+        unit.root.doom(None)
+
+
+def _savepoint(connection: Connection, name: str) -> None:
+    unit = _unit(connection)
+    if unit is not None:
+        unit.push(name)
+
+
+def _rollback_savepoint(connection: Connection, name: str) -> None:
+    unit = _unit(connection)
+    if unit is not None:
+        unit.pop_rolled_back(name)
+
+
+def _release_savepoint(connection: Connection, _name: str) -> None:
+    unit = _unit(connection)
+    if unit is None or len(unit.frames) < 2:
+        return
+    if unit.top.doomed:
+        # PostgreSQL refuses to release it, and SQLite would keep its half: both end the same way.
+        cause = unit.frames.pop().cause
+        unit.top.doom(cause)
+        raise TransactionRolledBack from cause
+    unit.pop_released()

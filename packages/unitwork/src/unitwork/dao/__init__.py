@@ -1,0 +1,1 @@
+"""Data access objects: reads and writes of one model."""

@@ -1,0 +1,52 @@
+"""AdvisoryLocks: names that one transaction holds at a time, in whatever process. PostgreSQL's own."""
+
+from hashlib import blake2b
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from unitwork.dao.row_lock import check_in_transaction, waiting_at_most
+from unitwork.dao.sessions import Sessions
+from unitwork.errors import NotSupported
+from unitwork.sessions.session import SessionProvider
+
+
+class AdvisoryLocks:
+    """Every method needs a transaction, with whose end the lock is released; `NoActiveTransaction` without. On another
+    database they raise `NotSupported`. `shared` holders exclude only those that aren't.
+    """
+
+    def __init__(self, session_provider: SessionProvider) -> None:
+        self._sessions = Sessions(session_provider)
+
+    async def acquire(
+        self,
+        name: str,
+        *,
+        shared: bool = False,
+        timeout: float | None = None,  # noqa: ASYNC109 - the database's
+    ) -> None:
+        """Wait for the name; after `timeout` seconds raise `LockNotAvailable`. A holder gets it again at once."""
+        lock = func.pg_advisory_xact_lock_shared if shared else func.pg_advisory_xact_lock
+        async with self._sessions.writing() as session:
+            self._check(session)
+            async with waiting_at_most(timeout, session, self._sessions.dialect_of(session)):
+                await session.execute(select(lock(key_of(name))))
+
+    async def try_acquire(self, name: str, *, shared: bool = False) -> bool:
+        """Take the name if it is free; whether it is held now."""
+        lock = func.pg_try_advisory_xact_lock_shared if shared else func.pg_try_advisory_xact_lock
+        async with self._sessions.writing() as session:
+            self._check(session)
+            return bool(await session.scalar(select(lock(key_of(name)))))
+
+    def _check(self, session: AsyncSession) -> None:
+        database = self._sessions.dialect_of(session).name
+        if database != "postgresql":
+            raise NotSupported("advisory locks", database, "Lock a row instead: `dao.get_locked(id)`.")
+        check_in_transaction(session)
+
+
+def key_of(name: str) -> int:
+    """The 64 bits that PostgreSQL knows the name by."""
+    return int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), signed=True)

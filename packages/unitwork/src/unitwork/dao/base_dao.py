@@ -1,0 +1,217 @@
+"""BaseDao: what every DAO can do. Joins the ambient transaction, else opens a short session of its own."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from functools import cached_property
+from typing import Any, Generic, TypeVar, cast, get_args, overload
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from unitwork.dao.builders.count import Count
+from unitwork.dao.builders.delete import Delete
+from unitwork.dao.builders.query import Query
+from unitwork.dao.builders.update import Update
+from unitwork.dao.cursor import Cursors
+from unitwork.dao.inserts.bulk_insert import BulkInsert
+from unitwork.dao.inserts.one_row import store_one
+from unitwork.dao.inserts.upsert import Upsert
+from unitwork.dao.sessions import Sessions
+from unitwork.dao.statements.columns import ColumnName, column
+from unitwork.dao.statements.comparison import LARGEST
+from unitwork.dao.statements.instances import instance_plan
+from unitwork.dao.statements.selection import by_id
+from unitwork.errors import StaleVersion
+from unitwork.errors.query import NotFound
+from unitwork.models.base import Base
+from unitwork.models.utc_datetime import utc_now
+from unitwork.sessions.session import SessionProvider
+from unitwork.transactions.session_provider import EngineSessionProvider, session_of
+
+T = TypeVar("T", bound=Base)
+
+
+class BaseDao(Generic[T]):
+    """Reads and writes of one model. Never commits: that belongs to the block it is called in.
+
+    The model is the one in `class UserDao(BaseDao[User])`, or the argument. `cursors` signs the pages' cursors;
+    without it they end with the process.
+    """
+
+    model: type[T]
+    not_found: Callable[[int], NotFound] | None = None
+    """Makes what `get` raises from the id; None for plain `NotFound`."""
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        for base in getattr(cls, "__orig_bases__", ()):
+            for argument in get_args(base):
+                if isinstance(argument, type) and issubclass(argument, Base):
+                    cls.model = cast("type[T]", argument)
+
+    def __init__(
+        self, session_provider: SessionProvider, model: type[T] | None = None, *, cursors: Cursors | None = None
+    ) -> None:
+        self._session_provider = session_provider
+        self._cursors = Cursors() if cursors is None else cursors
+        if model is not None:
+            self.model = model
+
+    @cached_property
+    def _sessions(self) -> Sessions:
+        # Most of a service's DAOs are asked for nothing in most requests.
+        return Sessions(self._session_provider)
+
+    def query(self, *, include_deleted: bool = False) -> Query[T]:
+        """A SELECT to build, in the order of the primary key unless told otherwise."""
+        return Query(self.model, include_deleted, sessions=self._sessions, cursors=self._cursors)
+
+    def count(self, *, include_deleted: bool = False) -> Count[T]:
+        """A COUNT to build."""
+        return Count(self.model, include_deleted, sessions=self._sessions)
+
+    def update(self, *, include_deleted: bool = False) -> Update[T]:
+        """An UPDATE to build."""
+        return Update(self.model, include_deleted, sessions=self._sessions)
+
+    def delete(self, *, include_deleted: bool = False) -> Delete[T]:
+        """A DELETE to build: of rows for good."""
+        return Delete(self.model, include_deleted, sessions=self._sessions)
+
+    async def get(self, id: int, *, include_deleted: bool = False) -> T:
+        """The row. Raises `NotFound` when there is none or it is soft-deleted."""
+        row = await self.get_or_none(id, include_deleted=include_deleted)
+        if row is None:
+            raise self._no_row(id)
+        return row
+
+    async def get_or_none(self, id: int, *, include_deleted: bool = False) -> T | None:
+        """The row, or None when there is none or it is soft-deleted."""
+        if not possible_id(id):
+            return None
+        alone, plan = self._sessions.alone(), instance_plan(self.model)
+        if alone is not None and plan is not None and type(self).query is BaseDao.query:
+            found = await alone.send_alone(by_id(self.model, alone.dialect, include_deleted), {"p0": id})
+            return plan.instances(found.rows)[0] if found.rows else None
+        return await self.query(include_deleted=include_deleted).eq("id", id).first()
+
+    async def get_locked(self, id: int) -> T:
+        """The row, which nobody else changes until the transaction ends. Raises as `get` does."""
+        async with self._session() as session:
+            return await self._load(session, id, version=None, include_deleted=False)
+
+    async def flush(self) -> None:
+        """Send what was changed on rows of the ambient transaction now. Raises the `ConstraintViolation` it breaks, and
+        `StaleVersion`.
+        """
+        async with self._session() as session:
+            await session.flush()
+
+    async def get_many(self, ids: Iterable[int]) -> list[T]:
+        """The rows that exist, in the order of the ids; an id twice gives its row twice."""
+        wanted = [id_ for id_ in ids if possible_id(id_)]
+        rows = {cast("Any", row).id: row for row in await self.query().in_("id", set(wanted)).all()}
+        return [rows[id_] for id_ in wanted if id_ in rows]
+
+    async def add(self, row: T) -> T:
+        """Store a new row; it has its id and stamps afterwards. Raises the `ConstraintViolation` it breaks."""
+        provider = self._session_provider
+        async with self._session() as session:
+            if not (isinstance(provider, EngineSessionProvider) and await store_one(provider, session, row)):
+                session.add(row)
+                await session.flush()
+        return row
+
+    @overload
+    async def add_many(self, rows: Sequence[T]) -> Sequence[T]: ...  # type: ignore[overload-overlap]  # models it is
+
+    @overload
+    async def add_many(self, rows: Iterable[T | Mapping[str, Any]]) -> int: ...
+
+    async def add_many(self, rows: Iterable[Any]) -> Any:
+        """Store new rows, all or none, any number, a bounded number of them in memory at a time. Unset columns get
+        their defaults, rows may have different ones set, and ids and stamps are made here.
+
+        A sequence of models gives the same models, with their ids and stamps; mappings by column, or models out of an
+        iterator, give how many there were. From 1,000 rows PostgreSQL gets them by COPY, in the caller's transaction
+        (docs/decisions/0031). Raises the `ConstraintViolation` they break, `UnknownColumn`, TypeError.
+        """
+        async with self._session() as session:
+            stored = await BulkInsert(session, self.model).store(rows)
+        return rows if isinstance(rows, Sequence) and all(isinstance(row, self.model) for row in rows) else stored
+
+    async def upsert_many(
+        self,
+        rows: Iterable[T | Mapping[str, Any]],
+        *,
+        on: ColumnName | Sequence[ColumnName],
+        update: Iterable[ColumnName] | None = None,
+    ) -> int:
+        """Store rows as new ones, or over those that have the same `on`, the columns of a unique key; all or none.
+        Tells how many there were. Any number, as in `add_many`; of rows with one key the last wins.
+
+        A row that was there takes over `update` (unset: what its own row gives; empty: nothing, it stays as it is). It
+        keeps its id and creation, its version counts up, and soft-deleted it stays so unless `update` names
+        `deleted_at`. Models are read as values, and not changed. Raises `NoSuchKey`, `UniqueViolation` for another key
+        that is taken, and what `add_many` does.
+        """
+        async with self._session() as session:
+            return await Upsert(session, self.model, on=on, update=update).store(rows)
+
+    async def soft_delete(self, id: int, *, version: int | None = None) -> T:
+        """Mark the row as deleted. Raises `NotFound`, and `StaleVersion` when `version` isn't the row's."""
+        return await self._mark(id, version=version, deleted=True)
+
+    async def restore(self, id: int, *, version: int | None = None) -> T:
+        """Undo a soft delete; a row that isn't deleted stays as it is. Raises as `soft_delete` does."""
+        return await self._mark(id, version=version, deleted=False)
+
+    async def purge(self, id: int, *, version: int | None = None) -> None:
+        """Delete the row for good, soft-deleted or not. Raises as `soft_delete` does."""
+        async with self._session() as session:
+            await session.delete(await self._load(session, id, version=version, include_deleted=True))
+            await session.flush()
+
+    async def _mark(self, id: int, *, version: int | None, deleted: bool) -> T:
+        column(self.model, "deleted_at")
+        async with self._session() as session:
+            row = await self._load(session, id, version=version, include_deleted=not deleted)
+            if (cast("Any", row).deleted_at is not None) is not deleted:
+                cast("Any", row).deleted_at = utc_now() if deleted else None
+                await session.flush()
+            return row
+
+    async def _load(self, session: AsyncSession, id: int, *, version: int | None, include_deleted: bool) -> T:
+        if not possible_id(id):
+            raise self._no_row(id)
+        statement = self.query(include_deleted=include_deleted).eq("id", id).limit(1).statement
+        if version is None:
+            # Any version will do: wait for who changes it now, rather than lose against them.
+            statement = statement.with_for_update()
+        row = (await session.scalars(statement)).first()
+        if row is None:
+            raise self._no_row(id)
+        check_version(row, version)
+        return row
+
+    def _session(self) -> AbstractAsyncContextManager[AsyncSession]:
+        """A session for several statements."""
+        return session_of(self._session_provider)
+
+    def _reading(self) -> AbstractAsyncContextManager[AsyncSession]:
+        """A session for one SELECT."""
+        return self._sessions.reading()
+
+    def _no_row(self, id: int) -> NotFound:
+        make = type(self).not_found
+        return NotFound(self.model.__name__.lower(), id) if make is None else make(id)
+
+
+def possible_id(id: Any) -> bool:
+    """Whether a row can have this id: a driver raises OverflowError for a larger number."""
+    return not isinstance(id, int) or -LARGEST <= id <= LARGEST
+
+
+def check_version(row: Any, version: int | None) -> None:
+    """Raises `StaleVersion` when a version is asked for and the row has another."""
+    if version is not None and row.version != version:
+        raise StaleVersion

@@ -1,0 +1,1 @@
+"""Builders: a statement said step by step."""

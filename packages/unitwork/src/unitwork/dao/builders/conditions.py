@@ -1,0 +1,185 @@
+"""Conditions: what every builder narrows its rows by."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, NoReturn, Self, TypeVar
+
+from sqlalchemy import BindParameter, Select, bindparam, inspect, or_
+from sqlalchemy.types import TypeEngine
+
+from unitwork.dao.builders.changed import changed
+from unitwork.dao.statements.columns import ColumnName, column, soft_deletable
+from unitwork.dao.statements.comparison import (
+    MEMBERSHIP,
+    VALUELESS,
+    Comparison,
+    Expression,
+    Shape,
+    compared,
+    condition,
+    with_value,
+)
+from unitwork.dao.statements.membership import MANY, SQLITE_MANY, Bind
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Conditions(Generic[T]):
+    """An immutable builder over one model: each method gives a new builder, and all conditions must hold.
+
+    Columns are names or mapped attributes; an unknown one raises `UnknownColumn` with a suggestion. None as a
+    value raises `NullComparison`. Soft-deleted rows are left out unless `include_deleted`.
+    """
+
+    model: type[T]
+    include_deleted: bool = False
+    conditions: tuple[Comparison | Expression, ...] = ()
+
+    ends: ClassVar[str] = ".all() or .first()"
+    """Words that run it, for whoever has forgotten them."""
+
+    def __await__(self) -> NoReturn:
+        raise TypeError(self._has_no_end("awaited"))
+
+    def __iter__(self) -> NoReturn:
+        raise TypeError(self._has_no_end("iterated"))
+
+    def __aiter__(self) -> NoReturn:
+        raise TypeError(self._has_no_end("iterated"))
+
+    def _has_no_end(self, used: str) -> str:
+        return f"a {type(self).__name__} is {used} before it has run; end it, and await that: `await …{self.ends}`."
+
+    @property
+    def entity(self) -> Any:
+        """What the conditions are about: the model, or in a query over a subquery its alias."""
+        return self.model
+
+    def where(self, *expressions: Expression) -> Self:
+        """Any SQLAlchemy expressions."""
+        return changed(self, conditions=self.conditions + expressions)
+
+    def filter_by(self, **columns: Any) -> Self:
+        """Each named column equals its value."""
+        builder = self
+        for name, value in columns.items():
+            builder = builder.eq(name, value)
+        return builder
+
+    def eq(self, name: ColumnName, value: Any) -> Self:
+        return self._compare("eq", name, value)
+
+    def ne(self, name: ColumnName, value: Any) -> Self:
+        return self._compare("ne", name, value)
+
+    def gt(self, name: ColumnName, value: Any) -> Self:
+        return self._compare("gt", name, value)
+
+    def ge(self, name: ColumnName, value: Any) -> Self:
+        return self._compare("ge", name, value)
+
+    def lt(self, name: ColumnName, value: Any) -> Self:
+        return self._compare("lt", name, value)
+
+    def le(self, name: ColumnName, value: Any) -> Self:
+        return self._compare("le", name, value)
+
+    def between(self, name: ColumnName, low: Any, high: Any) -> Self:
+        """Both ends included."""
+        return self.ge(name, low).le(name, high)
+
+    def in_(self, name: ColumnName, values: Iterable[Any] | Select[Any]) -> Self:
+        """Any number of values, or a SELECT. None at all match nothing; a None among them raises `NullComparison`."""
+        return self._compare("in_", name, values)
+
+    def not_in(self, name: ColumnName, values: Iterable[Any] | Select[Any]) -> Self:
+        """An empty collection leaves nothing out."""
+        return self._compare("not_in", name, values)
+
+    def like(self, name: ColumnName, pattern: str) -> Self:
+        """SQL's LIKE, literally: `%` and `_` are wildcards."""
+        return self._compare("like", name, pattern)
+
+    def contains(self, name: ColumnName, text: str) -> Self:
+        """The text occurs; `%` and `_` in it are themselves."""
+        return self._compare("contains", name, text)
+
+    def startswith(self, name: ColumnName, text: str) -> Self:
+        """The column begins with the text; `%` and `_` in it are themselves."""
+        return self._compare("startswith", name, text)
+
+    def is_null(self, name: ColumnName) -> Self:
+        return self._compare("is_null", name)
+
+    def is_not_null(self, name: ColumnName) -> Self:
+        return self._compare("is_not_null", name)
+
+    def any_of(self, *expressions: Expression) -> Self:
+        """At least one of the expressions holds; without any, nothing matches."""
+        return self.where(or_(False, *expressions))
+
+    @property
+    def criteria(self) -> tuple[Expression, ...]:
+        """The conditions, and the one that leaves soft-deleted rows out."""
+        return (*self.asked(), *self.kept())
+
+    def asked(self, dialect: str | None = None) -> list[Expression]:
+        """The conditions alone, as `dialect` says them best; None for any."""
+        return [
+            with_value(one, self.entity, dialect) if isinstance(one, Comparison) else one for one in self.conditions
+        ]
+
+    def kept(self) -> list[Expression]:
+        """What leaves soft-deleted rows out, where they are to be and the model has any."""
+        return [] if self.include_deleted or not soft_deletable(self.model) else [self.entity.deleted_at.is_(None)]
+
+    @property
+    def shapes(self) -> tuple[Shape, ...] | None:
+        """The conditions without their values; None when some of them are expressions of the caller's."""
+        shapes = tuple(one.shape for one in self.conditions if isinstance(one, Comparison))
+        return shapes if len(shapes) == len(self.conditions) else None
+
+    def parameters(self) -> dict[str, Any]:
+        """The values of the conditions, by the names that `named` gives to their places."""
+        return {
+            f"p{place}": one.value
+            for place, one in enumerate(self.conditions)
+            if isinstance(one, Comparison) and one.shape.operator not in VALUELESS
+        }
+
+    def spoken(self, dialect: str) -> str:
+        """What the dialect is called where lists may be too long for it."""
+        if dialect == "sqlite" and any(
+            isinstance(one, Comparison) and one.shape.operator in MEMBERSHIP and len(one.value) > MANY
+            for one in self.conditions
+        ):
+            return SQLITE_MANY
+        return dialect
+
+    def versioned(self) -> bool:
+        """Whether it asks for one row in the version that the caller has read."""
+        mapper = inspect(self.model)
+        equal = {one.shape.column for one in self.conditions if isinstance(one, Comparison) and one.shape[0] == "eq"}
+        primary = {mapper.get_property_by_column(key).key for key in mapper.primary_key}
+        return mapper.version_id_col is not None and equal >= primary | {
+            mapper.get_property_by_column(mapper.version_id_col).key
+        }
+
+    def _compare(self, operator: str, name: ColumnName, value: Any = None) -> Self:
+        attribute = getattr(self.entity, column(self.model, name).key)
+        return changed(self, conditions=(*self.conditions, compared(operator, attribute, value)))
+
+
+def conditions_of(shapes: Iterable[Shape], entity: Any, dialect: str) -> list[Expression]:
+    """Conditions of these shapes, whose values `Conditions.parameters` gives."""
+    return [condition(shape, entity, named(f"p{place}"), dialect) for place, shape in enumerate(shapes)]
+
+
+def named(name: str) -> Bind:
+    """A parameter of this name, whose value comes when the statement is run."""
+
+    def bind(type_: TypeEngine[Any], *, expanding: bool = False) -> BindParameter[Any]:
+        return bindparam(name, type_=type_, expanding=expanding)
+
+    return bind

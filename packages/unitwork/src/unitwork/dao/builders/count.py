@@ -1,0 +1,89 @@
+"""Count: how many rows match."""
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, NamedTuple, TypeVar
+
+from sqlalchemy import ColumnElement, Select, func, select
+
+from unitwork.dao.builders.conditions import Conditions, conditions_of
+from unitwork.dao.sessions import Sessions
+from unitwork.dao.statements.columns import ColumnName, column, soft_deletable
+from unitwork.dao.statements.comparison import Shape
+from unitwork.dao.statements.selection import KEPT
+from unitwork.models.soft_delete import INCLUDE_DELETED, NOT_DELETED
+
+T = TypeVar("T")
+
+
+class CountShape(NamedTuple):
+    """All of a count but its values. `counted` is the column, None for rows."""
+
+    model: type[Any]
+    dialect: str
+    conditions: tuple[Shape, ...]
+    include_deleted: bool
+    counted: str | None
+    distinct: bool
+
+
+@dataclass(frozen=True)
+class Count(Conditions[T]):
+    """Immutable; ends with `rows`, `column` or `distinct`, each an int. `.statement` is the one of `rows`."""
+
+    ends = ".rows()"
+    sessions: Sessions = field(kw_only=True)
+
+    @property
+    def statement(self) -> Select[int]:
+        return self._with_values(None, distinct=False, dialect=None)
+
+    async def rows(self) -> int:
+        """The rows that match."""
+        return await self._run(None)
+
+    async def column(self, name: ColumnName) -> int:
+        """The rows that match and have a value in this column."""
+        return await self._run(column(self.model, name).key)
+
+    async def distinct(self, name: ColumnName) -> int:
+        """The different values of this column among the rows that match; NULL is none."""
+        return await self._run(column(self.model, name).key, distinct=True)
+
+    async def _run(self, counted: str | None, *, distinct: bool = False) -> int:
+        shapes, alone = self.shapes, self.sessions.alone()
+        if alone is not None and shapes is not None:
+            shape = CountShape(self.model, self.spoken(alone.dialect), shapes, self.include_deleted, counted, distinct)
+            return int((await alone.send_alone(_counting(shape), self.parameters())).rows[0][0] or 0)
+        async with self.sessions.reading() as session:
+            dialect = self.spoken(self.sessions.dialect_of(session).name)
+            if shapes is None:
+                return int(await session.scalar(self._with_values(counted, distinct=distinct, dialect=dialect)) or 0)
+            shape = CountShape(self.model, dialect, shapes, self.include_deleted, counted, distinct)
+            return int(await session.scalar(_counting(shape), self.parameters()) or 0)
+
+    def _with_values(self, counted: str | None, *, distinct: bool, dialect: str | None) -> Select[Any]:
+        statement = _selected(self.model, counted, distinct=distinct).where(*self.asked(dialect))
+        if self.shapes is not None:
+            statement = statement.where(*self.kept())
+        elif not self.include_deleted and soft_deletable(self.model):
+            statement = statement.options(NOT_DELETED)
+        return statement.execution_options(**{INCLUDE_DELETED: True})
+
+
+@lru_cache(maxsize=KEPT)
+def _counting(shape: CountShape) -> Select[Any]:
+    """The SELECT of this shape, without values."""
+    criteria = conditions_of(shape.conditions, shape.model, shape.dialect)
+    if not shape.include_deleted and soft_deletable(shape.model):
+        criteria.append(column(shape.model, "deleted_at").is_(None))
+    statement = _selected(shape.model, shape.counted, distinct=shape.distinct)
+    return statement.where(*criteria).execution_options(**{INCLUDE_DELETED: True})
+
+
+def _selected(model: type[Any], counted: str | None, *, distinct: bool) -> Select[Any]:
+    expression: ColumnElement[Any] = func.count()
+    if counted is not None:
+        attribute: Any = column(model, counted)
+        expression = func.count(attribute.distinct() if distinct else attribute)
+    return select(expression).select_from(model)

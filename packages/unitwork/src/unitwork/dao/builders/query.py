@@ -1,0 +1,300 @@
+"""Query: a SELECT over one model, built step by step, run by its last word."""
+
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self, TypeVar, overload
+
+from sqlalchemy import FromClause, Result, Select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy.sql.base import ExecutableOption
+
+from unitwork.dao.builders.changed import changed
+from unitwork.dao.builders.conditions import Conditions
+from unitwork.dao.cursor import Cursors
+from unitwork.dao.pagination import ANYWHERE, Page, Position, Slice, check_size, sliced
+from unitwork.dao.row_lock import RowLock
+from unitwork.dao.sessions import Sessions
+from unitwork.dao.statements.alias import alias_of, over_alias
+from unitwork.dao.statements.columns import ColumnName, column, soft_deletable
+from unitwork.dao.statements.comparison import Expression
+from unitwork.dao.statements.eager import loads_beside, loads_collections
+from unitwork.dao.statements.instances import instance_plan
+from unitwork.dao.statements.selection import (
+    COLUMNS,
+    COUNTED,
+    EXISTS,
+    ROWS,
+    TOTAL,
+    Bounds,
+    Parts,
+    SelectionShape,
+    not_negative,
+    selection,
+)
+from unitwork.dao.statements.sort_order import SortColumn, SortKey, total_order
+from unitwork.errors.query import NotFound, TooManyRows
+from unitwork.models.soft_delete import INCLUDE_DELETED, NOT_DELETED
+from unitwork.transactions.session_provider import EngineSessionProvider
+
+T = TypeVar("T")
+V = TypeVar("V")
+
+
+@dataclass(frozen=True)
+class Query(Conditions[T]):
+    """Immutable; `.statement` is the SQLAlchemy statement it stands for."""
+
+    sessions: Sessions = field(kw_only=True)
+    cursors: Cursors = field(kw_only=True)
+    keys: tuple[SortKey, ...] = ()
+    row_limit: int | None = None
+    row_offset: int | None = None
+    each_once: bool = False
+    lock: RowLock | None = None
+    loading: tuple[ExecutableOption, ...] = ()
+    alias: Any = None
+    position: Position | None = None
+
+    @property
+    def entity(self) -> Any:
+        return self.model if self.alias is None else self.alias
+
+    def where(self, *expressions: Expression) -> Self:
+        """Any SQLAlchemy expressions, over `.entity`."""
+        if self.alias is not None:
+            expressions = tuple(over_alias(one, self.model, self.alias) for one in expressions)
+        return super().where(*expressions)
+
+    def order_by(self, *order: SortColumn) -> Self:
+        """`"name"`, `User.name`, or descending: `"-name"`, `User.name.desc()`. Replaces an earlier order; the primary
+        key is always last. NULL comes last, either way.
+        """
+        return changed(self, keys=total_order(self.model, order))
+
+    def limit(self, rows: int) -> Self:
+        """At most so many rows. Raises ValueError below 0."""
+        return changed(self, row_limit=not_negative("limit", rows))
+
+    def offset(self, rows: int) -> Self:
+        """Leave out the first rows. Raises ValueError below 0."""
+        return changed(self, row_offset=not_negative("offset", rows))
+
+    def distinct(self) -> Self:
+        """Each row once, where a condition over other tables finds it more often. With `scalars`, each value once, in
+        the order of the values.
+        """
+        return changed(self, each_once=True)
+
+    def with_for_update(self, *, skip_locked: bool = False, nowait: bool = False, timeout: float | None = None) -> Self:
+        """Lock the rows until the transaction ends; without one, running it raises `NoActiveTransaction`. A locked row
+        is waited for, or left out (`skip_locked`), or raises `LockNotAvailable`: at once (`nowait`), or after `timeout`
+        seconds (MariaDB: whole ones). SQLite has no locked rows, and raises `NotSupported` for the first two.
+        """
+        return changed(self, lock=RowLock(skip_locked, nowait, timeout))
+
+    def options(self, *options: ExecutableOption) -> Self:
+        """SQLAlchemy's options, such as `selectinload(User.orders)`. A query with options is a unit of its own."""
+        return changed(self, loading=self.loading + options)
+
+    def from_subquery(self, subquery: FromClause | Select[Any]) -> Self:
+        """Rows of the subquery, which has every column of the model, instead of the table's. Conditions are about them,
+        those that were said before too; expressions of your own are best written over `.entity`.
+        """
+        builder = changed(self, alias=alias_of(self.model, subquery), conditions=())
+        for one in self.conditions:
+            builder = changed(builder, conditions=(*builder.conditions, over_alias(one, self.model, builder.alias)))
+        return builder
+
+    @property
+    def statement(self) -> Select[T]:
+        return self._parts(ROWS, None)
+
+    async def all(self) -> list[T]:
+        """Every row."""
+        alone, plan = self._alone(), instance_plan(self.model)
+        if alone is not None and plan is not None and not self._several:
+            return plan.instances((await alone.send_alone(*self._said(COLUMNS, alone.dialect))).rows)
+        async with self.sessions.reading(several=self._several) as session:
+            return list((await self.run(session)).scalars().all())
+
+    async def first(self) -> T | None:
+        """The first row (LIMIT 1), or None."""
+        rows = await self.limit(1 if self.row_limit is None else min(1, self.row_limit)).all()
+        return rows[0] if rows else None
+
+    async def one(self) -> T:
+        """The only row. Raises `NotFound` without one, `TooManyRows` with more."""
+        row = await self.one_or_none()
+        if row is None:
+            raise NotFound(self.model.__name__.lower(), None)
+        return row
+
+    async def one_or_none(self) -> T | None:
+        """The only row, or None. Raises `TooManyRows` with more."""
+        rows = await self.limit(2 if self.row_limit is None else min(2, self.row_limit)).all()
+        if len(rows) > 1:
+            raise TooManyRows(self.model.__name__)
+        return rows[0] if rows else None
+
+    async def exists(self) -> bool:
+        """Whether any row matches."""
+        return await self._any(min(1, 1 if self.row_limit is None else self.row_limit))
+
+    @overload
+    async def scalars(self, name: InstrumentedAttribute[V]) -> list[V]: ...
+
+    @overload
+    async def scalars(self, name: str) -> list[Any]: ...
+
+    async def scalars(self, name: ColumnName) -> list[Any]:
+        """One column of every row."""
+        key = column(self.model, name).key
+        if (alone := self._alone()) is not None and not self._bounded:
+            return [row[0] for row in (await alone.send_alone(*self._said(key, alone.dialect))).rows]
+        async with self.sessions.reading(several=self._bounded) as session:
+            return list((await self.run(session, key)).scalars().all())
+
+    async def stream(self, *, chunk: int = 1000) -> AsyncGenerator[T, None]:
+        """Every row, `chunk` of them in memory at a time. Ends its session when the iteration ends; close a
+        loop that is left early with `contextlib.aclosing`.
+        """
+        async with self.sessions.reading(streaming=self.lock is None) as session:
+            dialect = self.sessions.dialect_of(session)
+            if self.lock is not None:
+                self.lock.check(session, dialect)
+            statement, parameters = self._said(ROWS, dialect.name)
+            rows = await session.stream_scalars(statement.execution_options(yield_per=chunk), parameters)
+            try:
+                async for part in rows.partitions(chunk):  # one crossing for each, not for each row
+                    for row in part:
+                        yield row
+            finally:
+                await rows.close()
+
+    async def page(self, page: int, size: int) -> Page[T]:
+        """The rows of page number `page`, from 1, and the number of rows on all of them, both of one moment. Raises
+        ValueError below 1, and beside `limit` or `offset`.
+        """
+        check_size("page", size, self.row_limit, self.row_offset)
+        if page < 1:
+            msg = f"page({page}, …): the first page is 1"
+            raise ValueError(msg)
+        found = await self._counted(size, (page - 1) * size)
+        if not found.items and page > 1:
+            # Behind the last page there is no row to tell the total.
+            return Page([], (await self._counted(1, 0)).total)
+        return found
+
+    async def after(self, cursor: str | None, size: int) -> Slice[T]:
+        """The `size` rows that follow `cursor`; the first ones for None. Raises `InvalidCursor`, and ValueError for a
+        size below 1, and beside `limit` or `offset`.
+        """
+        return await self._slice("after", cursor, size, backward=False)
+
+    async def before(self, cursor: str | None, size: int) -> Slice[T]:
+        """The `size` rows that come before `cursor`, in order; the last ones for None. Raises as `after` does."""
+        return await self._slice("before", cursor, size, backward=True)
+
+    async def _slice(self, word: str, cursor: str | None, size: int, *, backward: bool) -> Slice[T]:
+        check_size(word, size, self.row_limit, self.row_offset)
+        keys, model = self._order(), self.model
+        query = changed(self, keys=keys, position=Position((), backward=backward, inclusive=False))
+        position = None
+        if cursor is not None:
+            position = Position.read(self.cursors, model, keys, cursor, backward=backward)
+            query = changed(query, position=position)
+        rows: Sequence[T] = await query.limit(size + 1).all()
+        return sliced(rows, size, position, model=model, keys=keys, cursors=self.cursors, backward=backward)
+
+    async def _counted(self, limit: int, offset: int) -> Page[T]:
+        """So many rows, and the number of all; that is 0 without a row."""
+        bounded = changed(self, row_limit=limit, row_offset=offset)
+        alone, plan = self._alone(), instance_plan(self.model)
+        if alone is not None and plan is not None and not self._several:
+            rows = (await alone.send_alone(*bounded._said(COUNTED, alone.dialect))).rows  # noqa: SLF001 - another of its class
+            return Page(plan.instances(rows), rows[0][-1] if rows else 0)
+        async with self.sessions.reading(several=self._several) as session:
+            found: Sequence[Any] = (await bounded.run(session, TOTAL)).all()
+        return Page([row[0] for row in found], found[0][1] if found else 0)
+
+    async def _any(self, limit: int) -> bool:
+        limited = changed(self, row_limit=limit)
+        if (alone := self._alone()) is not None:
+            return bool((await alone.send_alone(*limited._said(EXISTS, alone.dialect))).rows)  # noqa: SLF001 - another of its class
+        async with self.sessions.reading() as session:
+            return bool((await limited.run(session, EXISTS)).scalar())
+
+    def _alone(self) -> EngineSessionProvider | None:
+        """What sends the statement of the query's shape without a session; None where it takes a session."""
+        if self.lock is not None or self.loading or self.alias is not None or self.shapes is None:
+            return None
+        return self.sessions.alone()
+
+    async def run(self, session: AsyncSession, end: str = ROWS) -> Result[Any]:
+        """For a DAO's own statements: the query in this session, for an end."""
+        dialect = self.sessions.dialect_of(session)
+        statement, parameters = self._said(end, dialect.name)
+        if self.lock is None:
+            result: Result[Any] = await session.execute(statement, parameters)
+        else:
+            self.lock.check(session, dialect)
+            async with self.lock.bounded(session, dialect):
+                result = await session.execute(statement, parameters)
+        if end in {ROWS, TOTAL} and (self.loading or loads_collections(self.model)):
+            return result.unique()
+        return result
+
+    def _said(self, end: str, dialect: str) -> tuple[Select[Any], dict[str, Any]]:
+        """The statement for an end, and its parameters: the one of the query's shape, unless there is more to it."""
+        shapes = None if self.loading or self.alias is not None else self.shapes
+        dialect = self.spoken(dialect)
+        if shapes is None:
+            return self._parts(end, dialect), {}
+        limit, offset, position = self.row_limit, self.row_offset, self.position or ANYWHERE
+        parameters = self.parameters() | position.parameters()
+        if limit is not None:
+            parameters["row_limit"] = limit
+        if offset is not None:
+            parameters["row_offset"] = offset
+        shape = SelectionShape(
+            self.model,
+            dialect,
+            shapes,
+            self.include_deleted,
+            tuple(key.name for key in self.keys),
+            self.each_once,
+            self.lock,
+            limit is not None,
+            offset is not None,
+            position.known,
+            position.backward,
+            position.inclusive,
+            end,
+        )
+        return selection(shape), parameters
+
+    def _parts(self, end: str, dialect: str | None) -> Select[Any]:
+        """The statement with its values in it."""
+        position = self.position or ANYWHERE
+        bounds = Bounds(self.row_limit, self.row_offset, position.values or None, position.backward, position.inclusive)
+        criteria, options = self.asked(dialect), list(self.loading)
+        if not self.include_deleted and soft_deletable(self.model):
+            if self.shapes is not None and not self.loading and self.alias is None:
+                criteria += self.kept()
+            else:
+                options.append(NOT_DELETED)  # reaches what conditions join and options load, too
+        parts = Parts(self.entity, criteria, self._order(), bounds, self.each_once, self.lock, options)
+        return parts.select(end, dialect).execution_options(**{INCLUDE_DELETED: True})
+
+    @property
+    def _several(self) -> bool:
+        """Whether running it takes more than one statement."""
+        return bool(self.loading) or self._bounded or loads_beside(self.model)
+
+    @property
+    def _bounded(self) -> bool:
+        return self.lock is not None and self.lock.timeout is not None
+
+    def _order(self) -> tuple[SortKey, ...]:
+        return self.keys or total_order(self.model, ())

@@ -1,0 +1,162 @@
+"""Write: what an update and a delete share. Neither runs without a condition unless told `.all_rows()`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Self, TypeVar, cast
+
+from sqlalchemy import ColumnElement, CursorResult, Dialect, Select, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.sql.dml import Delete as DeleteStatement
+from sqlalchemy.sql.dml import Update as UpdateStatement
+
+from unitwork.audit.entry import Audited
+from unitwork.dao.builders.changed import changed
+from unitwork.dao.builders.conditions import Conditions
+from unitwork.dao.sessions import Sessions
+from unitwork.dao.statements.eager import loads_beside, loads_collections
+from unitwork.dao.statements.instances import instance_plan
+from unitwork.dao.statements.lone_write import LoneChanges, LoneWrite, WriteShape, lone_write
+from unitwork.dao.statements.selection import primary_key
+from unitwork.errors import StaleVersion
+from unitwork.errors.query import UnconditionalWrite
+from unitwork.models.soft_delete import INCLUDE_DELETED, NOT_DELETED
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Write(Conditions[T]):
+    """Immutable; `.statement` is the SQLAlchemy statement it stands for. Soft-deleted rows are left alone unless
+    `include_deleted`.
+
+    A write that asks for one row by id and `version` raises `StaleVersion` when the row is no longer in that version.
+    """
+
+    sessions: Sessions = field(kw_only=True)
+    every_row: bool = False
+
+    ends = ".execute() or .returning()"
+    unconditional: ClassVar[type[UnconditionalWrite]]
+
+    def all_rows(self) -> Self:
+        """Every row is meant."""
+        return changed(self, every_row=True)
+
+    def changing(self, criteria: Sequence[ColumnElement[bool]]) -> UpdateStatement | DeleteStatement:
+        """The statement for the rows that meet these criteria."""
+        raise NotImplementedError
+
+    def returns(self, dialect: Dialect) -> bool:
+        """Whether this database tells the rows with the statement itself."""
+        raise NotImplementedError
+
+    @property
+    def statement(self) -> UpdateStatement | DeleteStatement:
+        """Raises `UnconditionalUpdate` or `UnconditionalDelete` without a condition."""
+        self.check()
+        statement: UpdateStatement | DeleteStatement = self._spoken(None)
+        return statement
+
+    def check(self) -> None:
+        """Raises what keeps it from being run."""
+        if not self.conditions and not self.every_row:
+            raise self.unconditional(self.model.__name__)
+
+    @property
+    def lone_changes(self) -> LoneChanges | None:
+        """For a write that is sent without a session; None when some values are expressions."""
+        return LoneChanges(None, [])
+
+    async def execute(self) -> int:
+        """Run it; the number of rows matched. Raises `StaleVersion`."""
+        self.check()
+        if (lone := self._lone(returning=False)) is not None:
+            return self._matched((await lone.provider.send_alone(lone.statement, lone.parameters)).matched)
+        async with self.sessions.writing(several=issubclass(self.model, Audited)) as session:
+            statement = self._spoken(self.sessions.dialect_of(session).name)
+            result = cast("CursorResult[Any]", await session.execute(statement, execution_options=_in_step(session)))
+            await self.ran(session)
+            return self._matched(result.rowcount)
+
+    async def returning(self) -> list[T]:
+        """Run it; the rows as they are afterwards (of a delete: as they were), by their key. Where the database can't
+        tell them, they are locked, changed and read in one transaction. Raises `StaleVersion`.
+        """
+        self.check()
+        dialect, loads = self.sessions.dialect(), loads_beside(self.model) or loads_collections(self.model)
+        alone = not loads and not issubclass(self.model, Audited) and (dialect is None or self.returns(dialect))
+        if dialect is not None and self.returns(dialect) and (lone := self._lone(returning=True)) is not None:
+            answer = await lone.provider.send_alone(lone.statement, lone.parameters)
+            self._matched(len(answer.rows))
+            return self._in_order(lone.plan.instances(answer.rows))
+        async with self.sessions.writing(several=not alone) as session:
+            dialect = self.sessions.dialect_of(session)
+            if self.returns(dialect) and not loads:
+                unsent = self.unsent(session)
+                options = _in_step(session) | {"populate_existing": not unsent}
+                statement = self._spoken(dialect.name).returning(self.model)
+                rows = self._in_order(list((await session.scalars(statement, execution_options=options)).all()))
+                if unsent:
+                    await self.ran(session)
+            else:
+                rows = await self.locked(session, self.asked(self.spoken(dialect.name)) + self.kept())
+            self._matched(len(rows))
+            return rows
+
+    async def locked(self, session: AsyncSession, criteria: Sequence[ColumnElement[bool]]) -> list[T]:
+        """Lock, write and read in three statements, the read first or last."""
+        raise NotImplementedError
+
+    def unsent(self, session: AsyncSession) -> bool:
+        """Whether the session holds changes of such rows that this statement doesn't send first, and must not undo."""
+        return not session.autoflush and any(isinstance(row, self.model) for row in session.dirty)
+
+    async def ran(self, session: AsyncSession) -> None:
+        """The statement has run."""
+
+    def _in_order(self, rows: list[T]) -> list[T]:
+        rows.sort(key=lambda row: [getattr(row, name) for name in primary_key(self.model)])
+        return rows
+
+    def _lone(self, *, returning: bool) -> LoneWrite | None:
+        """None where it takes a session: in a block, for expressions, for audited models."""
+        alone, plan = self.sessions.alone(), instance_plan(self.model)
+        shapes, changes = self.shapes, self.lone_changes
+        if alone is None or plan is None or shapes is None or changes is None or issubclass(self.model, Audited):
+            return None
+        shape = WriteShape(
+            self.model, self.spoken(alone.dialect), shapes, self.include_deleted, changes.said, returning
+        )
+        parameters = self.parameters() | {f"v{place}": value for place, value in enumerate(changes.values)}
+        return LoneWrite(alone, lone_write(shape), parameters, plan)
+
+    def _spoken(self, dialect: str | None) -> Any:
+        statement = self.changing(self.asked(dialect and self.spoken(dialect)) + self.kept())
+        if self.shapes is None and not self.include_deleted:
+            return statement.options(NOT_DELETED)  # for the subqueries of the caller's expressions
+        return statement
+
+    def _matched(self, rows: int) -> int:
+        if not rows and self.versioned():
+            raise StaleVersion
+        return rows
+
+    def by_key(self, keys: Sequence[Any], dialect: str) -> ColumnElement[bool]:
+        """The rows with these keys."""
+        names = primary_key(self.model)
+        if len(names) > 1:
+            return tuple_(*self._key()).in_([tuple(key) for key in keys])
+        these = Conditions(self.model).in_(names[0], [key[0] for key in keys])
+        return these.asked(these.spoken(dialect))[0]
+
+    def selecting_keys(self, criteria: Sequence[ColumnElement[bool]]) -> Select[Any]:
+        return select(*self._key()).where(*criteria).execution_options(**{INCLUDE_DELETED: True})
+
+    def _key(self) -> list[Any]:
+        return [getattr(self.model, name) for name in primary_key(self.model)]
+
+
+def _in_step(session: AsyncSession) -> dict[str, Any]:
+    """With nothing held there is nothing to keep in step, which may take a SELECT of its own."""
+    held = len(session.identity_map) > 0
+    return {"synchronize_session": "auto" if held else False, INCLUDE_DELETED: True}

@@ -1,0 +1,1 @@
+"""New rows: one, many, by COPY, or over those that are there."""

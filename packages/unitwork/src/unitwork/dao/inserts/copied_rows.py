@@ -1,0 +1,122 @@
+"""Records: rows as PostgreSQL's driver takes them for COPY, made while it sends them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from itertools import islice
+from typing import Any, Final
+
+from sqlalchemy import Dialect, Enum, Table
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from unitwork.dao.inserts.new_rows import UNSET, Columns, NewRows
+from unitwork.models.utc_datetime import UTCDateTime
+
+CHUNK: Final = 2_000
+"""Rows in memory at a time."""
+COPY_AT_MOST: Final = 20_000
+"""Rows of one COPY: it is a statement, which a cancellation waits for and a timeout counts."""
+
+
+class Chunks:
+    """Rows, so many at a time. One can be put back."""
+
+    def __init__(self, rows: Iterable[Any]) -> None:
+        self._rows = iter(rows)
+        self._back: list[Any] = []
+
+    def take(self) -> list[Any]:
+        """The next ones; none at the end. Raises what the rows raise."""
+        chunk, self._back = self._back or list(islice(self._rows, CHUNK)), []
+        return chunk
+
+    def put_back(self, chunk: list[Any]) -> None:
+        """Have `take` give it next."""
+        self._back = chunk
+
+
+class Records:
+    """Of a chunk of mappings and of those that follow it, until one can't be copied, or raises.
+
+    An error is kept for `raise_error`: the driver would break off the COPY, and the error would be the database's.
+    """
+
+    def __init__(self, rows: NewRows, chunk: Sequence[Mapping[str, Any]], chunks: Chunks, dialect: Dialect) -> None:
+        self._rows = rows
+        self._chunks = chunks
+        self._dialect = dialect
+        self._error: Exception | None = None
+        self.count = 0
+        """How many were given to the driver."""
+        self._next = self._records(chunk)
+
+    @property
+    def any(self) -> bool:
+        """Whether the first chunk can be copied."""
+        return self._next is not None
+
+    async def __aiter__(self) -> AsyncIterator[tuple[Any, ...]]:
+        while self._next is not None:
+            self.count += len(self._next)
+            for record in self._next:
+                yield record
+            self._next = None
+            await asyncio.sleep(0)  # what else runs on the loop
+            if self.count < COPY_AT_MOST:
+                self._next = self._following()
+
+    def raise_error(self) -> None:
+        """Raise what the rows raised while they were copied."""
+        if self._error is not None:
+            raise self._error
+
+    def _following(self) -> list[tuple[Any, ...]] | None:
+        try:
+            chunk = self._chunks.take()
+            if not chunk:
+                return None
+            records = self._records(chunk) if set(map(type, chunk)) == {dict} else None
+            if records is None:
+                self._chunks.put_back(chunk)
+        except Exception as error:  # noqa: BLE001 - see the class
+            self._error = error
+            return None
+        return records
+
+    def _records(self, chunk: Sequence[Mapping[str, Any]]) -> list[tuple[Any, ...]] | None:
+        columns = self._rows.columns(chunk)
+        return None if columns is None else copied_values(self._rows.table, columns, self._dialect)
+
+
+def copied_values(table: Table, columns: Columns, dialect: Dialect) -> list[tuple[Any, ...]] | None:
+    """Records in the order of the columns; None when a column's type puts an expression around its values, so that only
+    a statement can store them.
+    """
+    processed = []
+    for key, values in columns.items():
+        type_ = table.columns[key].type
+        if _wraps(type_.dialect_impl(dialect)):
+            return None
+        processed.append(_processed(type_, values, dialect))
+    return list(zip(*processed, strict=True))
+
+
+def _processed(type_: TypeEngine[Any], values: Sequence[Any], dialect: Dialect) -> Sequence[Any]:
+    process = type_.dialect_impl(dialect).bind_processor(dialect)
+    if type_.should_evaluate_none and any(value is UNSET for value in values):
+        return [None if value is UNSET else value if process is None else process(value) for value in values]
+    if process is None:
+        return values
+    own = isinstance(type_, TypeDecorator) and not isinstance(
+        type_, UTCDateTime
+    )  # which may give another one each time
+    if not own and len(set(map(id, values))) == 1:  # a stamp, or a scalar default
+        return [process(values[0])] * len(values)
+    if isinstance(type_, Enum):
+        known = {value: process(value) for value in set(values)}
+        return [known[value] for value in values]
+    return [process(value) for value in values]
+
+
+def _wraps(type_: TypeEngine[Any]) -> bool:
+    """Whether values of the type are sent inside an expression."""
+    return bool(type_._has_bind_expression)  # noqa: SLF001 - what the compiler itself asks

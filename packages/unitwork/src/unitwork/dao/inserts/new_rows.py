@@ -1,0 +1,265 @@
+"""NewRows: the values of rows to be stored past the ORM, with the defaults and stamps that a flush would give them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from operator import itemgetter
+from types import NoneType
+from typing import Any, Final
+
+from sqlalchemy import Table, inspect
+from sqlalchemy.orm import Mapper
+from sqlalchemy.sql.roles import SQLRole
+
+from unitwork.dao.statements.columns import column
+from unitwork.models.bulk_defaults import ForMany, for_many
+from unitwork.models.derived_columns import MADE_OF, Derivation
+
+Values = dict[str, Any]
+"""By column key. What isn't in it, the database gives, or is NULL."""
+Columns = dict[str, Sequence[Any]]
+"""The values of many rows, by column key."""
+
+
+UNSET: Final = object()
+"""Among the values of columns: not given, and so NULL, where a given None is a value of its own."""
+
+
+class NeedsStatement(Exception):
+    """A default asks for what only a statement that is being executed has, such as its connection."""
+
+
+class DefaultContext:
+    """What a column's default may ask for: the session's execution options, and the values that stand already: those
+    that are given, and the defaults of the columns before. Raises `NeedsStatement` for anything else.
+    """
+
+    def __init__(self, execution_options: Mapping[str, Any]) -> None:
+        self.execution_options: Final = execution_options
+        self.current_parameters: Values = {}
+
+    def get_current_parameters(self, isolate_multiinsert_groups: bool = True) -> Values:
+        return self.current_parameters
+
+    def __getattr__(self, name: str) -> Any:
+        raise NeedsStatement(name)
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Where a column's value comes from when it isn't given."""
+
+    attribute: str
+    key: str
+    keeps_none: bool
+    """A given None is a value (JSON's null)."""
+    make: Callable[[DefaultContext], Any] | None
+    make_many: ForMany | None
+    by_database: bool
+
+    @property
+    def unset(self) -> Any:
+        """Stands for a value that isn't given."""
+        return UNSET if self.keeps_none and self.make is None and not self.by_database else None
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """What is the same for all rows of a model."""
+
+    simple: bool
+    table: Any
+    attributes: dict[str, str]
+    attribute_names: frozenset[str]
+    sources: Sequence[_Source]
+    defaults: Sequence[tuple[str, str]]
+    """Key and attribute of the columns that have a default here."""
+    names: Sequence[str]
+
+
+@cache
+def _shape(model: type[Any]) -> _Shape:
+    mapper: Mapper[Any] = inspect(model)
+    table: Any = mapper.local_table
+    attributes = {one.columns[0].key: one.key for one in mapper.column_attrs if one.columns[0].table is table}
+    sources = [_source(one, attributes[one.key]) for one in table.columns if one.key in attributes]
+    return _Shape(
+        simple=isinstance(table, Table) and not mapper.inherits and mapper.polymorphic_on is None,
+        table=table,
+        attributes=attributes,
+        attribute_names=frozenset(attributes.values()),
+        sources=sources,
+        defaults=[(source.key, source.attribute) for source in sources if source.make is not None],
+        names=[table.columns[source.key].name for source in sources],
+    )
+
+
+class NewRows:
+    """Of one model, for one session. None counts as not given, as in a model, and gets the column's default."""
+
+    def __init__(self, model: type[Any], execution_options: Mapping[str, Any]) -> None:
+        hashable: Any = model
+        shape = _shape(hashable)
+        self.model: Final = model
+        self.simple: Final = shape.simple
+        """Whether a row is one of one table."""
+        self.table: Final[Any] = shape.table
+        self.attributes: Final = shape.attributes
+        """Attribute by column key."""
+        self._names: Final = shape.attribute_names
+        self._sources: Final = shape.sources
+        self._defaults: Final = shape.defaults
+        self.names: Final = shape.names
+        """Of the columns, in the order of `columns`."""
+        self._context: Final = DefaultContext(execution_options)
+
+    def of(self, given: Mapping[str, Any]) -> Values:
+        """The row of a mapping by attribute. Raises `UnknownColumn`, with a suggestion, and what a default raises."""
+        self.check(given)
+        return self._row(given)
+
+    def check(self, given: Mapping[str, Any]) -> None:
+        """Raises `UnknownColumn`, with a suggestion, for what is no column."""
+        if not given.keys() <= self._names:
+            for name in given:
+                column(self.model, name)
+
+    def of_model(self, given: Mapping[str, Any]) -> Values | None:
+        """The row of a model's dictionary; None when the database gives some of it. Raises what a default raises."""
+        row = self._row(given)
+        return row if len(row) == len(self._sources) else None
+
+    def give(self, given: dict[str, Any], row: Values) -> None:
+        """Put what its row has got by default into a model's dictionary, as a flush does."""
+        for key, attribute in self._defaults:
+            if given.get(attribute) is None:
+                given[attribute] = row[key]
+
+    def give_all(self, given: Sequence[dict[str, Any]], columns: Columns) -> None:
+        """As `give`, of many rows."""
+        for key, attribute in self._defaults:
+            for one, value in zip(given, columns[key], strict=True):
+                if one.get(attribute) is None:
+                    one[attribute] = value
+
+    def columns(self, given: Sequence[Mapping[str, Any]], *, of_models: bool = False) -> Columns | None:
+        """The rows of mappings by attribute, or of models' dictionaries, column by column, which takes a fraction of
+        the time that `of` takes for each. None when they aren't all of one shape: for an expression, or a value that
+        the database gives.
+
+        Raises as `of` does.
+        """
+        names = set().union(*given)
+        if not (of_models or names <= self._names):
+            for one in given:
+                self.check(one)
+        columns, missing = Columns(), list[tuple[_Source, Sequence[Any]]]()
+        for source in self._sources:
+            values = _values(source, given) if source.attribute in names else [source.unset] * len(given)
+            types = set(map(type, values)) if source.attribute in names else {type(source.unset)}
+            if any(map(_sql, types)):
+                return None
+            if NoneType in types and (source.make is not None or source.by_database):
+                if source.make is None or source.keeps_none:
+                    return None
+                missing.append((source, values))
+            else:
+                columns[source.key] = values
+        try:
+            self._fill(columns, missing, len(given))
+        except NeedsStatement:
+            return None
+        return {source.key: columns[source.key] for source in self._sources}
+
+    def _fill(self, columns: Columns, missing: Sequence[tuple[_Source, Sequence[Any]]], count: int) -> None:
+        """With what their defaults make, each of which knows all that is given, and the defaults before it."""
+        some = {source.key: values for source, values in missing if any(value is not None for value in values)}
+        for source, values in missing:
+            if source.make_many is not None and source.key not in some:
+                columns[source.key] = source.make_many(self._context, columns, count)
+                continue
+            filled, make = list(values), source.make
+            for index, value in enumerate(values):
+                if value is None and make is not None:
+                    known = {key: column[index] for key, column in some.items() if column[index] is not None}
+                    known |= {key: column[index] for key, column in columns.items() if column[index] is not UNSET}
+                    self._context.current_parameters = known
+                    filled[index] = make(self._context)
+            columns[source.key] = filled
+
+    def _row(self, given: Mapping[str, Any]) -> Values:
+        row: Values = {}
+        missing: list[_Source] = []
+        context = self._context
+        context.current_parameters = row
+        for source in self._sources:
+            value = given.get(source.attribute)
+            if value is None and not (source.keeps_none and source.attribute in given):
+                if source.make is not None:
+                    missing.append(source)
+                    continue
+                if source.by_database or source.keeps_none:
+                    continue
+            row[source.key] = value
+        try:
+            for source in missing:
+                if source.make is not None:
+                    row[source.key] = source.make(context)
+        except NeedsStatement:
+            pass  # the statement makes it, and those behind it
+        return row
+
+
+def _values(source: _Source, given: Sequence[Mapping[str, Any]]) -> Sequence[Any]:
+    try:
+        return list(map(itemgetter(source.attribute), given))
+    except KeyError:
+        return [one.get(source.attribute, source.unset) for one in given]
+
+
+def has_expression(row: Mapping[str, Any]) -> bool:
+    """Whether a value is SQL."""
+    for value in row.values():  # a generator takes twice the time, for each new row
+        kind: Any = type(value)
+        if _sql(kind):
+            return True
+    return False
+
+
+@cache
+def _sql(type_: type[Any]) -> bool:
+    """Whether values of the type are SQL."""
+    return issubclass(type_, SQLRole) or hasattr(type_, "__clause_element__")
+
+
+def _scalar(value: Any) -> tuple[Callable[[DefaultContext], Any], ForMany]:
+    return lambda _context: value, lambda _context, _columns, count: [value] * count
+
+
+def _key(derivation: Derivation) -> tuple[Callable[[DefaultContext], Any], ForMany]:
+    def many(_context: Any, columns: Mapping[str, Sequence[Any]], count: int) -> Sequence[Any]:
+        return [derivation.key(value) for value in columns.get(derivation.source, [None] * count)]
+
+    return lambda context: derivation.key(context.current_parameters.get(derivation.source)), many
+
+
+def _source(one: Any, attribute: str) -> _Source:
+    default = one.default
+    make: Callable[[DefaultContext], Any] | None = None
+    make_many: ForMany | None = None
+    if default is not None and default.is_callable:
+        make, make_many = default.arg, for_many(default.arg)
+    elif default is not None and default.is_scalar:
+        make, make_many = _scalar(default.arg)
+    elif default is None and MADE_OF in one.info:
+        make, make_many = _key(one.info[MADE_OF])
+
+    given_by_database = default is not None or one.server_default is not None or one is one.table.autoincrement_column
+    return _Source(
+        attribute,
+        str(one.key),
+        keeps_none=one.type.should_evaluate_none,
+        make=make,
+        make_many=make_many,
+        by_database=make is None and given_by_database,
+    )

@@ -1,0 +1,80 @@
+"""RowLock: rows that nobody else changes, or locks, until the transaction ends."""
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from math import ceil
+from typing import Any, Final, TypeVar
+
+from sqlalchemy import Dialect, Select, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from unitwork.errors import NoActiveTransaction, NotSupported, ReadOnlyTransaction
+from unitwork.transactions.transaction import Transaction
+
+S = TypeVar("S", bound=Select[Any])
+
+_LIMIT: Final = text("SELECT current_setting('lock_timeout'), set_config('lock_timeout', CAST(:limit AS TEXT), true)")
+
+
+@dataclass(frozen=True)
+class RowLock:
+    """FOR UPDATE. `skip_locked` leaves out rows that are locked, `nowait` raises `LockNotAvailable` for one at once,
+    and `timeout` (seconds) raises it after waiting so long.
+    """
+
+    skip_locked: bool = False
+    nowait: bool = False
+    timeout: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.skip_locked + self.nowait + (self.timeout is not None) > 1:
+            msg = "skip_locked, nowait and timeout are three answers to a locked row; give one of them"
+            raise ValueError(msg)
+        if self.timeout is not None and self.timeout <= 0:
+            msg = f"timeout={self.timeout:g}: give seconds above 0, or nowait=True"
+            raise ValueError(msg)
+
+    def check(self, session: AsyncSession, dialect: Dialect) -> None:
+        """Raises `NotSupported`, `NoActiveTransaction`, `ReadOnlyTransaction`: alike on every database, as a lock that
+        ends with its statement locks nothing.
+        """
+        if dialect.name == "sqlite" and (self.skip_locked or self.nowait):
+            what = "SKIP LOCKED" if self.skip_locked else "NOWAIT"
+            raise NotSupported(
+                what, dialect.name, "It has one writer, so there is no locked row to meet: leave it out."
+            )
+        transaction = check_in_transaction(session)
+        if transaction is not None and transaction.unit.refuses_writes:
+            raise ReadOnlyTransaction
+
+    def locking(self, statement: S, entity: Any, dialect: str | None) -> S:
+        """The statement with its lock. SQLite, where every writing transaction has the only lock, needs no word."""
+        if self.timeout is not None and dialect in {"mysql", "mariadb"}:
+            statement = statement.with_statement_hint(f"WAIT {ceil(self.timeout)}", dialect)
+        return statement.with_for_update(of=entity, skip_locked=self.skip_locked, nowait=self.nowait)
+
+    def bounded(self, session: AsyncSession, dialect: Dialect) -> AbstractAsyncContextManager[None]:
+        """For the length of the statement."""
+        return waiting_at_most(self.timeout, session, dialect)
+
+
+@asynccontextmanager
+async def waiting_at_most(seconds: float | None, session: AsyncSession, dialect: Dialect) -> AsyncIterator[None]:
+    """PostgreSQL takes a lock's timeout as a setting, which is put back afterwards."""
+    if seconds is None or dialect.name != "postgresql":
+        yield
+        return
+    before = (await session.execute(_LIMIT, {"limit": f"{max(1, round(seconds * 1000))}ms"})).one()[0]
+    yield
+    await session.execute(_LIMIT, {"limit": before})
+
+
+def check_in_transaction(session: AsyncSession) -> Transaction | None:
+    """The session's transaction; None where the session isn't ours. Raises `NoActiveTransaction`."""
+    transaction = session.info.get("transaction")
+    if not isinstance(transaction, Transaction) or transaction.unit.foreign:
+        return None
+    if not transaction.active:
+        raise NoActiveTransaction
+    return transaction

@@ -1,0 +1,1 @@
+"""SQLAlchemy statements made of columns, conditions and order, kept by their shape."""

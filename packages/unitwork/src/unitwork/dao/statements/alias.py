@@ -1,0 +1,51 @@
+"""Alias: a model over a subquery. Conditions are then about the subquery's rows: one that asked the table beside it
+would join every row of it to every row of the subquery.
+"""
+
+from typing import Any
+
+from sqlalchemy import Column, FromClause, Select, inspect
+from sqlalchemy.orm import aliased
+from sqlalchemy.sql import visitors
+from sqlalchemy.sql.selectable import SelectBase
+
+from unitwork.dao.statements.comparison import Comparison
+from unitwork.errors.query import OutsideSubquery
+
+
+def alias_of(model: type[Any], subquery: FromClause | Select[Any]) -> Any:
+    """The model over the subquery. Raises ValueError, naming the columns that are missing from it."""
+    source = subquery.subquery() if isinstance(subquery, SelectBase) else subquery
+    missing = [
+        attribute.key
+        for attribute in inspect(model).column_attrs
+        if any(source.corresponding_column(part) is None for part in attribute.columns)
+    ]
+    if missing:
+        msg = f"this subquery is no {model.__name__}: it lacks {', '.join(missing)}. Select the whole model in it."
+        raise ValueError(msg)
+    return aliased(model, source)
+
+
+def over_alias(condition: Any, model: type[Any], alias: Any) -> Any:
+    """The condition, about the alias where it is about the model. Raises `OutsideSubquery` where a subquery in it asks
+    the model's table: which of the two is meant can't be known.
+    """
+    if isinstance(condition, Comparison):
+        return condition
+    table = inspect(model).local_table
+
+    def replaced(element: Any, **_options: Any) -> Any:
+        if isinstance(element, Select | SelectBase):
+            if any(isinstance(part, Column) and part.table is table for part in visitors.iterate(element)):
+                raise OutsideSubquery(model.__name__)
+            return element
+        if isinstance(element, Column) and table.c.get(element.key) is not None and _of(element, table):
+            return getattr(alias, inspect(model).get_property_by_column(table.c[element.key]).key)
+        return None
+
+    return visitors.replacement_traverse(condition, {}, replaced)
+
+
+def _of(element: Any, table: FromClause) -> bool:
+    return bool(element.table is table or getattr(element.table, "_deannotate", lambda: None)() is table)

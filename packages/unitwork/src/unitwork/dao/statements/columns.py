@@ -1,0 +1,51 @@
+"""Columns by name or mapped attribute: an unknown one is an error, never a dropped condition."""
+
+from functools import cache
+from typing import Any
+
+from sqlalchemy import inspect
+from sqlalchemy.orm import InstrumentedAttribute, Mapper
+
+from unitwork.errors.query import UnknownColumn
+
+ColumnName = str | InstrumentedAttribute[Any]
+"""How a caller names a column: `"email"` or `User.email`."""
+
+
+def column(model: type[Any], name: ColumnName) -> InstrumentedAttribute[Any]:
+    """The model's mapped column. Raises `UnknownColumn`, with a suggestion."""
+    hashable: Any = model
+    known = _attributes(hashable)
+    attribute = known.get(name if isinstance(name, str) else name.key)
+    if attribute is None or (not isinstance(name, str) and not issubclass(model, name.parent.class_)):
+        raise UnknownColumn(model.__name__, str(name), known)
+    return attribute
+
+
+@cache
+def _attributes(model: type[Any]) -> dict[str, InstrumentedAttribute[Any]]:
+    return {key: getattr(model, key) for key in column_keys(model)}
+
+
+@cache
+def version_key(model: type[Any]) -> str | None:
+    """The attribute of the version that each change counts up."""
+    mapper: Mapper[Any] = inspect(model)
+    counted = mapper.version_id_col
+    return None if counted is None else mapper.get_property_by_column(counted).key
+
+
+def column_keys(model: type[Any]) -> tuple[str, ...]:
+    """The attributes of all columns, in the order of the mapping."""
+    return tuple(inspect(model).column_attrs.keys())
+
+
+def check_columns(model: type[Any], names: Any) -> None:
+    """Raises `UnknownColumn` for the first name that the model doesn't have."""
+    for name in names:
+        column(model, name)
+
+
+def soft_deletable(model: type[Any]) -> bool:
+    """Whether the model has `deleted_at`."""
+    return "deleted_at" in inspect(model).column_attrs

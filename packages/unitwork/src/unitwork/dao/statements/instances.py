@@ -1,0 +1,117 @@
+"""Instances: models made of the rows of a lone SELECT, as a session that has ended would leave them.
+
+Loading by a session costs several times as much as the columns themselves. What a plan can't do (inheritance, deferred
+columns, composites, relationships that load along, keys that aren't the table's, listeners to loads) is left to a
+session.
+"""
+
+from collections.abc import Iterable, Sequence
+from operator import itemgetter
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import Table
+from sqlalchemy.orm import ColumnProperty, Mapper, RelationshipProperty, SynonymProperty
+from sqlalchemy.orm.attributes import instance_state
+from sqlalchemy.orm.instrumentation import ClassManager
+from sqlalchemy.orm.path_registry import PathRegistry
+
+from unitwork.dao.statements.columns import column_keys
+
+LOADED_WHEN_ASKED: Final = frozenset({"select", True, "raise", "raise_on_sql", "dynamic", "write_only"})
+"""The ways of a relationship that leave a row which is read as it is."""
+
+
+class InstancePlan:
+    """How rows of one model become instances. `keys` are its attributes, in the order that a row has them."""
+
+    def __init__(self, mapper: Mapper[Any]) -> None:
+        self.keys: Final = column_keys(mapper.class_)
+        self._manager: Any = mapper.class_manager
+        self._model: Any = mapper.class_
+        places = [self.keys.index(mapper.get_property_by_column(column).key) for column in mapper.primary_key]
+        self._place = places[0]
+        self._identity = itemgetter(*places) if len(places) > 1 else None
+        """Of a row, where it is of several places: a tuple, whatever the row is."""
+        identity_class, _, token = mapper.identity_key_from_primary_key((0,) * len(places))
+        self._identity_class, self._token = identity_class, token
+        self._path = PathRegistry.coerce((mapper,))
+        # Of an instance that the manager made itself, which tells the mapper that there are instances.
+        self._state = type(instance_state(self._manager.new_instance()))
+
+    @property
+    def heard(self) -> bool:
+        """Whether somebody listens to loads."""
+        return bool(self._manager.dispatch.load)
+
+    def instances(self, rows: Iterable[Sequence[Any]]) -> list[Any]:
+        """One for each row, as one that has been read and belongs to no session. What a row has behind the attributes
+        is passed over.
+        """
+        # What the manager's `new_instance` does, without a call for each part of each row of a page.
+        model, manager, state, keys = self._model, self._manager, self._state, self.keys
+        new, place_of_state, path = model.__new__, manager.STATE_ATTR, self._path
+        identity_class, identity, place, token = self._identity_class, self._identity, self._place, self._token
+        made = []
+        for row in rows:
+            instance = new(model)
+            known = instance.__dict__
+            known[place_of_state] = of_it = state(instance, manager)
+            known.update(zip(keys, row, strict=False))
+            of_it.key = identity_class, (row[place],) if identity is None else identity(row), token
+            of_it.load_path = path
+            made.append(instance)
+        return made
+
+
+class _Known(NamedTuple):
+    """What a model's mapping was when it was looked at, and the plan it gave."""
+
+    attributes: Any
+    columns: tuple[str, ...]
+    plan: InstancePlan | None
+
+
+_known: Final[dict[type[Any], _Known]] = {}
+
+
+def instance_plan(model: type[Any]) -> InstancePlan | None:
+    """None for a model that only a session can load."""
+    mapper: Mapper[Any] = model.__mapper__
+    # Another model that was imported meanwhile may have given this one a relationship.
+    mapper.registry.configure(cascade=True)
+    known = _known.get(model)
+    if known is None or known.attributes is not mapper.attrs:
+        known = _known[model] = _looked_at(mapper, known)
+    plan = known.plan
+    return None if plan is None or plan.heard else plan
+
+
+def _looked_at(mapper: Mapper[Any], before: _Known | None) -> _Known:
+    columns = column_keys(mapper.class_)
+    if before is not None and before.columns != columns:  # which statements that are kept don't have
+        return _Known(mapper.attrs, before.columns, None)
+    return _Known(mapper.attrs, columns, InstancePlan(mapper) if _plain(mapper) else None)
+
+
+def _plain(mapper: Mapper[Any]) -> bool:
+    """Whether a row of one table is the whole of an instance."""
+    table = mapper.local_table
+    return (
+        mapper.inherits is None
+        and mapper.polymorphic_on is None
+        and isinstance(table, Table)
+        and mapper.persist_selectable is table
+        and set(mapper.primary_key) == set(table.primary_key.columns)
+        and type(mapper.class_manager) is ClassManager
+        and all(_left_alone(attribute, table) for attribute in mapper.iterate_properties)
+    )
+
+
+def _left_alone(attribute: Any, table: Table) -> bool:
+    """Whether loading a row puts no more than the column's value there."""
+    if isinstance(attribute, ColumnProperty):
+        columns = attribute.columns
+        return len(columns) == 1 and columns[0] in set(table.columns) and not attribute.deferred
+    if isinstance(attribute, RelationshipProperty):
+        return attribute.lazy in LOADED_WHEN_ASKED
+    return isinstance(attribute, SynonymProperty)

@@ -1,0 +1,37 @@
+"""keyed: an INSERT or UPDATE of somebody's own, with the keys of the texts that it sets
+(`unitwork.models.derived_columns`).
+"""
+
+from typing import Any
+
+from sqlalchemy import BindParameter, inspect
+
+from unitwork.errors.model import KeyNeedsText
+from unitwork.models.derived_columns import derivations, keys_of
+
+
+def keyed(model: type[Any], statement: Any, parameters: Any) -> Any:
+    """The statement to be sent. Raises `KeyNeedsText` where a key is needed and the text isn't in the statement, and
+    for an UPDATE whose rows have texts of their own in the parameters. New rows in parameters have the keys they are
+    given.
+    """
+    hashable: Any = model
+    known = derivations(hashable)
+    if not known:
+        return statement
+    attributes = {attribute.columns[0].key: attribute.key for attribute in inspect(model).column_attrs}
+    values = statement._values or {}  # noqa: SLF001 - what `values()` has gathered has no public name
+    said = {attributes.get(getattr(one, "key", one), one): _literal(value) for one, value in values.items()}
+    rows = parameters if isinstance(parameters, list) else [] if values else [parameters or {}]
+    for row in rows if statement.is_update else ():
+        for name, one in known.items():
+            if one.source in row and one.source not in said and name not in row:
+                raise KeyNeedsText(one.source)
+    keys = keys_of(model, said)
+    return statement.values(**keys) if keys else statement
+
+
+def _literal(value: Any) -> Any:
+    """What a parameter of the statement's own holds; what isn't known before it is sent stays SQL."""
+    known = isinstance(value, BindParameter) and not value.required and value.callable is None
+    return value.value if known else value

@@ -1,0 +1,170 @@
+"""Sort order: the columns rows come by, and what lies beyond a row in it.
+
+NULL comes last, whatever the direction. The primary key is always the last column, so that no two rows are level.
+"""
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from functools import cache
+from typing import Any, Final, Self
+
+from sqlalchemy import ColumnElement, UnaryExpression, and_, false, inspect, or_, tuple_
+from sqlalchemy import Enum as EnumType
+from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy.sql import operators
+
+from unitwork.dao.statements.columns import column
+
+SortColumn = str | InstrumentedAttribute[Any] | UnaryExpression[Any]
+"""How a caller names a column to sort by: `"email"`, `"-email"`, `User.email`, `User.email.desc()`."""
+COMPARES_ROWS: Final = frozenset({"postgresql", "sqlite", None})
+"""Dialects for which a comparison of rows is a range of an index."""
+
+
+@dataclass(frozen=True)
+class SortKey:
+    """One column of an order."""
+
+    attribute: Any
+    descending: bool
+
+    @classmethod
+    def parse(cls, model: type[Any], sorted_by: SortColumn) -> Self:
+        """Raises `UnknownColumn`, with a suggestion; TypeError for what is no column."""
+        if isinstance(sorted_by, str):
+            return cls(column(model, sorted_by.removeprefix("-")), sorted_by.startswith("-"))
+        if isinstance(sorted_by, InstrumentedAttribute):
+            return cls(column(model, sorted_by), descending=False)
+        directions = {operators.asc_op: False, operators.desc_op: True}
+        table_column = inspect(model).local_table.columns.get(getattr(sorted_by.element, "key", ""))
+        if sorted_by.modifier not in directions or table_column is None:
+            msg = "rows are ordered by columns of their model; for any other order take .statement.order_by(...)"
+            raise TypeError(msg)
+        attribute = inspect(model).get_property_by_column(table_column).class_attribute
+        return cls(attribute, directions[sorted_by.modifier])
+
+    @property
+    def name(self) -> str:
+        return ("-" if self.descending else "") + str(self.attribute.key)
+
+    @property
+    def type(self) -> Any:
+        """The column's. An attribute searches for it each time."""
+        return _type(self.attribute.class_, self.attribute.key)
+
+    @property
+    def nullable(self) -> bool:
+        return bool(self.attribute.property.columns[0].nullable)
+
+    def order(self, entity: Any, *, backward: bool) -> list[ColumnElement[Any]]:
+        attribute = getattr(entity, self.attribute.key)
+        direction = attribute.desc() if self.descending is not backward else attribute.asc()
+        if not self.nullable:
+            return [direction]
+        absent = attribute.is_(None)
+        return [absent.desc() if backward else absent, direction]
+
+    def beyond(self, entity: Any, value: Any, *, backward: bool) -> ColumnElement[bool]:
+        """Rows that come after this value in this column; backward, before it."""
+        attribute = getattr(entity, self.attribute.key)
+        if value is None:
+            found: ColumnElement[bool] = attribute.is_not(None) if backward else false()
+            return found
+        found = attribute < value if self.descending is not backward else attribute > value
+        return or_(found, attribute.is_(None)) if self.nullable and not backward else found
+
+    def reached(self, entity: Any, value: Any, *, backward: bool) -> ColumnElement[bool]:
+        """Rows with this value in this column, which is never NULL, and those that come after it."""
+        attribute = getattr(entity, self.attribute.key)
+        found: ColumnElement[bool] = attribute <= value if self.descending is not backward else attribute >= value
+        return found
+
+    def level(self, entity: Any, value: Any) -> ColumnElement[bool]:
+        """Rows with this very value."""
+        attribute = getattr(entity, self.attribute.key)
+        same: ColumnElement[bool] = attribute.is_(None) if value is None else attribute == value
+        return same
+
+
+Order = tuple[SortKey, ...]
+
+
+def total_order(model: type[Any], order: Sequence[SortColumn]) -> Order:
+    """The order with the primary key as last resort, so that no two rows are level."""
+    keys = [SortKey.parse(model, sorted_by) for sorted_by in order]
+    names = {key.attribute.key for key in keys}
+    descending = keys[-1].descending if keys else False
+    for primary in inspect(model).primary_key:
+        attribute = inspect(model).get_property_by_column(primary).class_attribute
+        if attribute.key not in names:
+            keys.append(SortKey(attribute, descending))
+    return tuple(keys)
+
+
+def order_by(keys: Order, entity: Any, *, backward: bool = False) -> list[ColumnElement[Any]]:
+    """The ORDER BY; backward, the other way round."""
+    return [part for key in keys for part in key.order(entity, backward=backward)]
+
+
+def beyond_row(
+    keys: Order,
+    values: Sequence[Any],
+    entity: Any,
+    *,
+    backward: bool = False,
+    inclusive: bool = False,
+    dialect: str | None = None,
+) -> ColumnElement[bool]:
+    """Rows that come after the one with these sort values (backward, before it); `inclusive`, that one too. A value is
+    what the column is compared with, or None for NULL.
+    """
+    if dialect in COMPARES_ROWS and len({key.descending for key in keys}) == 1 and not any(k.nullable for k in keys):
+        # One comparison of rows, which an index over the same columns answers as a range.
+        attributes = [getattr(entity, key.attribute.key) for key in keys]
+        row = tuple_(*attributes)
+        bound = tuple_(*values, types=[attribute.type for attribute in attributes])
+        if keys[0].descending is not backward:
+            return row <= bound if inclusive else row < bound
+        return row >= bound if inclusive else row > bound
+    level = [key.level(entity, value) for key, value in zip(keys, values, strict=True)]
+    beyond = [key.beyond(entity, value, backward=backward) for key, value in zip(keys, values, strict=True)]
+    found = [and_(*level[:place], step) for place, step in enumerate(beyond)]
+    if inclusive:
+        found.append(and_(*level))
+    if keys[0].nullable or len(keys) == 1:
+        return or_(*found)
+    # What an index can begin at: a database doesn't see through the alternatives.
+    return and_(keys[0].reached(entity, values[0], backward=backward), or_(*found))
+
+
+def sort_values(keys: Order, row: Any) -> list[Any]:
+    """The row's values of the columns it is sorted by."""
+    return [getattr(row, key.attribute.key) for key in keys]
+
+
+def written_values(keys: Order, values: Sequence[Any]) -> list[Any]:
+    """Sort values as a cursor can hold them."""
+    return [_written(key.type, value) for key, value in zip(keys, values, strict=True)]
+
+
+def read_values(keys: Order, values: Sequence[Any]) -> list[Any]:
+    """What a cursor holds, as the columns have it. Raises `ValueError` or `LookupError` where it doesn't fit."""
+    return [_read(key.type, value) for key, value in zip(keys, values, strict=True)]
+
+
+@cache
+def _type(model: Hashable, name: str) -> Any:
+    return getattr(model, name).type
+
+
+def _written(type_: Any, value: Any) -> Any:
+    if isinstance(value, Enum):
+        return value.name if isinstance(type_, EnumType) else value.value
+    return value
+
+
+def _read(type_: Any, value: Any) -> Any:
+    if isinstance(type_, EnumType) and type_.enum_class is not None and value is not None:
+        return type_.enum_class[value]
+    return value

@@ -1,0 +1,145 @@
+"""Every error of sessions, transactions, engines and drivers.
+
+    DatabaseError
+    ├── LifetimeError                   the container is not in the state the call needs
+    │   ├── EngineNotStarted
+    │   ├── ContainerClosed
+    │   ├── EngineBelongsToAnotherLoop
+    │   └── EngineBelongsToAnotherProcess
+    ├── UnknownRevision                 there is no migration of this name
+    ├── DriverNotInstalled              the URL's driver is in an extra that isn't installed
+    ├── TransactionError                the transaction is not in the state the call needs
+    │   ├── TransactionIsOurs           commit and rollback belong to the block
+    │   ├── TransactionRolledBack       the block ended normally and nothing was stored
+    │   ├── CommitOutcomeUnknown        the connection was lost while COMMIT was on its way
+    │   ├── TransactionTimeout          the block took longer than its `timeout`; rolled back
+    │   ├── NoActiveTransaction         MANDATORY without one; a hook where there is none
+    │   ├── TransactionNotAllowed       NEVER inside one
+    │   ├── IncompatibleTransaction     the ambient one can't give what the block asks for
+    │   ├── ReadOnlyTransaction         a write in a block that reads only
+    │   ├── SessionBelongsToAnotherTask
+    │   ├── SessionEnded                the session outlived its block
+    │   ├── BlockNeverLeft              a block inside was not left: the cause of a TransactionRolledBack
+    │   ├── SecondStatement             one statement was promised, and a second came
+    │   └── SecondWriterImpossible      SQLite has one writer, and this task is it already
+    ├── UnknownLabel                    a row holds an enum's label that this version doesn't know
+    ├── StaleVersion                    somebody else changed the row first
+    ├── NotSupported                    this database can't do it; .what names it
+    ├── Unavailable                     try again later; nothing of this unit was stored
+    │   ├── DatabaseUnavailable         no connection can be made
+    │   ├── NodeLeaseLost               no id can be made, as another process may make the same
+    │   ├── NodesExhausted              as many processes as there are nodes make ids
+    │   ├── PoolTimeout                 every connection is in use
+    │   └── PoolDeadlock                every connection's holder waits for another one
+    └── DriverError                     the database refused a statement; .sqlstate, .message
+        ├── ConstraintViolation         .constraint, .columns
+        │   ├── UniqueViolation
+        │   ├── ForeignKeyViolation
+        │   ├── NotNullViolation
+        │   └── CheckViolation
+        ├── SerializationFailure
+        ├── DeadlockDetected
+        ├── LockNotAvailable
+        ├── StatementTimeout
+        ├── ConnectionLost
+        ├── StatementOutdated       the schema changed under a prepared statement; try again
+        └── SchemaOutdated          a table or column is missing: migrations have not run
+
+Driver errors are made in one place, `unitwork.backends.driver_errors`, by SQLSTATE or its like. None holds a value.
+"""
+
+from unitwork.errors.connection import (
+    ContainerClosed,
+    DatabaseUnavailable,
+    DriverNotInstalled,
+    EngineBelongsToAnotherLoop,
+    EngineBelongsToAnotherProcess,
+    EngineNotStarted,
+    LifetimeError,
+    NodeLeaseLost,
+    NodesExhausted,
+    PoolDeadlock,
+    PoolTimeout,
+    Unavailable,
+    UnknownRevision,
+)
+from unitwork.errors.driver import (
+    CheckViolation,
+    ConnectionLost,
+    ConstraintViolation,
+    DeadlockDetected,
+    DriverError,
+    ForeignKeyViolation,
+    LockNotAvailable,
+    NotNullViolation,
+    SchemaOutdated,
+    SerializationFailure,
+    StatementOutdated,
+    StatementTimeout,
+    UniqueViolation,
+)
+from unitwork.errors.root import DatabaseError, NotSupported, UnknownLabel
+from unitwork.errors.transaction import (
+    BlockNeverLeft,
+    CommitOutcomeUnknown,
+    IncompatibleTransaction,
+    NoActiveTransaction,
+    ReadOnlyTransaction,
+    SecondStatement,
+    SecondWriterImpossible,
+    SessionBelongsToAnotherTask,
+    SessionEnded,
+    StaleVersion,
+    TransactionError,
+    TransactionIsOurs,
+    TransactionNotAllowed,
+    TransactionRolledBack,
+    TransactionTimeout,
+)
+
+__all__ = [
+    "BlockNeverLeft",
+    "CheckViolation",
+    "CommitOutcomeUnknown",
+    "ConnectionLost",
+    "ConstraintViolation",
+    "ContainerClosed",
+    "DatabaseError",
+    "DatabaseUnavailable",
+    "DeadlockDetected",
+    "DriverError",
+    "DriverNotInstalled",
+    "EngineBelongsToAnotherLoop",
+    "EngineBelongsToAnotherProcess",
+    "EngineNotStarted",
+    "ForeignKeyViolation",
+    "IncompatibleTransaction",
+    "LifetimeError",
+    "LockNotAvailable",
+    "NoActiveTransaction",
+    "NodeLeaseLost",
+    "NodesExhausted",
+    "NotNullViolation",
+    "NotSupported",
+    "PoolDeadlock",
+    "PoolTimeout",
+    "ReadOnlyTransaction",
+    "SchemaOutdated",
+    "SecondStatement",
+    "SecondWriterImpossible",
+    "SerializationFailure",
+    "SessionBelongsToAnotherTask",
+    "SessionEnded",
+    "StaleVersion",
+    "StatementOutdated",
+    "StatementTimeout",
+    "TransactionError",
+    "TransactionIsOurs",
+    "TransactionNotAllowed",
+    "TransactionRolledBack",
+    "TransactionTimeout",
+    "Unavailable",
+    "UniqueViolation",
+    "UnknownLabel",
+    "UnknownRevision",
+]

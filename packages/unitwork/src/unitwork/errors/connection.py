@@ -1,0 +1,166 @@
+"""No engine, or no connection."""
+
+from unitwork.errors.root import DatabaseError
+
+
+class LifetimeError(DatabaseError):
+    """The container is not in the state the call needs."""
+
+
+class EngineNotStarted(LifetimeError):
+    """The engine is opened by `running()` and nothing else."""
+
+    def __str__(self) -> str:
+        return "the engine is not started. Do this inside `async with running(container):`."
+
+
+class ContainerClosed(LifetimeError):
+    """The container was closed, and one container is one lifetime. `closing`: its end has begun, nothing new may."""
+
+    def __init__(self, *, closing: bool = False) -> None:
+        self.closing = closing
+        super().__init__(closing)
+
+    def __str__(self) -> str:
+        state = "is being closed, and nothing new begins in it" if self.closing else "was closed"
+        return f"this container {state}; it can't be entered again. Build a new one: `running(Container())`."
+
+
+class EngineBelongsToAnotherLoop(LifetimeError):
+    """The engine's connections belong to the event loop they were opened in."""
+
+    def __str__(self) -> str:
+        return (
+            "this container runs in another event loop than this code, which may have none, and its connections can't "
+            "leave it. Open a container in each loop: `async with running() as container:`; from a thread, "
+            "`anyio.from_thread.run` runs a function in the container's loop."
+        )
+
+
+class EngineBelongsToAnotherProcess(LifetimeError):
+    """The engine was inherited by a fork; its sockets are the parent's."""
+
+    def __init__(self, owner: int, user: int) -> None:
+        self.owner = owner
+        self.user = user
+        super().__init__(owner, user)
+
+    def __str__(self) -> str:
+        return (
+            f"this container was opened by process {self.owner} and this is process {self.user}, forked from it; the "
+            "connections are the parent's. Open a container after the fork: `async with running() as container:`."
+        )
+
+
+class DriverNotInstalled(DatabaseError):
+    """The database URL needs a driver that isn't installed."""
+
+    def __init__(self, driver: str, extra: str | None) -> None:
+        self.driver = driver
+        self.extra = extra
+        super().__init__(driver, extra)
+
+    def __str__(self) -> str:
+        package = f"gatehouse[{self.extra}]" if self.extra else "gatehouse"
+        return f"the driver '{self.driver}' is not installed. Install it with: pip install '{package}'"
+
+
+class Unavailable(DatabaseError):
+    """Nothing of this unit was stored; the same call may succeed later."""
+
+    retry_after = 1.0
+    """Seconds after which a new try makes sense."""
+
+
+class DatabaseUnavailable(Unavailable):
+    """No connection can be made: refused, starting up, shutting down, unreachable, or credentials refused. `fix` says
+    what to do, and is empty where nobody knows.
+    """
+
+    def __init__(self, reason: str, target: str, fix: str = "") -> None:
+        self.reason = reason
+        self.target = target
+        self.fix = fix
+        super().__init__(reason, target, fix)
+
+    @property
+    def fact(self) -> str:
+        """Return the fact alone, without the fix."""
+        return f"the database at {self.target} can't be reached: {self.reason}"
+
+    def __str__(self) -> str:
+        return f"{self.fact}. {self.fix}." if self.fix else self.fact
+
+
+class PoolTimeout(Unavailable):
+    """Every connection of the pool stayed in use for the whole pool timeout; `holders` says by whom."""
+
+    def __init__(self, *, size: int, timeout: float, holders: tuple[str, ...] = ()) -> None:
+        self.size = size
+        self.timeout = timeout
+        self.holders = holders
+        super().__init__(size, timeout, holders)
+
+    def __str__(self) -> str:
+        held = f" Held by: {'; '.join(self.holders)}." if self.holders else ""
+        return (
+            f"no connection became free within {self.timeout:g} s; all {self.size} are in use.{held} Shorten the "
+            "transactions that hold them, or raise GATEHOUSE_DATABASE__POOL_SIZE."
+        )
+
+
+class PoolDeadlock(Unavailable):
+    """Every connection is held by a unit that itself waits for a second one, so none will become free."""
+
+    def __init__(self, *, outer: str, inner: str, size: int) -> None:
+        self.outer = outer
+        self.inner = inner
+        self.size = size
+        super().__init__(outer, inner, size)
+
+    def __str__(self) -> str:
+        return (
+            f"the transaction opened at {self.outer} holds a connection while the one at {self.inner} waits for a "
+            f"second, and all {self.size} connections are held that way. Do the inner work in the outer transaction "
+            "(Propagation.REQUIRED), or raise GATEHOUSE_DATABASE__POOL_SIZE."
+        )
+
+
+class UnknownRevision(DatabaseError):
+    """There is no migration of this name, or no way to it."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(reason)
+
+    def __str__(self) -> str:
+        return f"the schema can't be moved: {self.reason}. The newest revision is called 'head'."
+
+
+class NodeLeaseLost(Unavailable):
+    """No new id can be made: the process's node isn't its own (any more). `reason` says why."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(reason)
+
+    def __str__(self) -> str:
+        return (
+            f"no id can be made, as this process holds no node: {self.reason}. The next transaction that may write "
+            "leases one; where the database has no room for that, set GATEHOUSE_NODE_ID."
+        )
+
+
+class NodesExhausted(Unavailable):
+    """All nodes are leased, and none became free in time."""
+
+    def __init__(self, nodes: int, waited: float) -> None:
+        self.nodes = nodes
+        self.waited = waited
+        super().__init__(nodes, waited)
+
+    def __str__(self) -> str:
+        return (
+            f"all {self.nodes} nodes are leased, and none became free within {self.waited:g} s. "
+            "Stop processes that aren't needed, or wait until the leases of those that crashed have run out."
+        )

@@ -1,0 +1,97 @@
+"""What a model refuses."""
+
+from unitwork.errors.root import UnitworkError
+
+
+class ModelError(UnitworkError):
+    """Root of what a model refuses."""
+
+
+class NoActingUser(ModelError):
+    """No acting user is set, so a write has no author."""
+
+    def __str__(self) -> str:
+        return (
+            "no acting user is set, so this write has no author. "
+            "Wrap the call in `with acting_as(user_id):`, or `acting_as(SYSTEM)` where there is no person."
+        )
+
+
+class NoIdGenerator(ModelError):
+    """The session that writes the row carries no id generator."""
+
+    def __str__(self) -> str:
+        return (
+            "this session knows no id generator, so the row can't get its id. "
+            "Take the session from `container.session_provider()`, or give the model an id."
+        )
+
+
+class KeyNeedsText(ModelError):
+    """A column's text isn't known here (SQL, or many rows' parameters), and a key is made of it: `source` is the
+    column.
+    """
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+        super().__init__(source)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.source} is set to SQL or to parameters of many rows, and the key that it is searched by is made of "
+            "its text. Give it one text, or set its key along with it."
+        )
+
+
+class RelationshipNotLoaded(ModelError):
+    """A relationship was looked at that wasn't loaded with its row: `option` is the loader option that loads it."""
+
+    def __init__(self, model: str, relationship: str, option: str) -> None:
+        self.model = model
+        self.relationship = relationship
+        self.option = option
+        super().__init__(model, relationship, option)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.model}.{self.relationship} wasn't loaded with its row. Add "
+            f".options({self.option}({self.model}.{self.relationship})) to the query."
+        )
+
+
+class ColumnNotLoaded(ModelError):
+    """A column was looked at that isn't loaded, where no statement can load it. `deferred` tells that its query, or
+    its mapping, left it out; else it was expired, or the database has yet to tell its value.
+    """
+
+    def __init__(self, model: str, column: str, *, deferred: bool = False) -> None:
+        self.model = model
+        self.column = column
+        self.deferred = deferred
+        super().__init__(model, column)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), self.args, {"deferred": self.deferred}
+
+    def __str__(self) -> str:
+        if self.deferred:
+            option = f"undefer({self.model}.{self.column})"
+            return f"{self.model}.{self.column} wasn't loaded with its row. Add .options({option}) to the query."
+        return (
+            f"{self.model}.{self.column} isn't loaded, and only the database knows it. Read the row again, or in its "
+            "block `await session.refresh(…)` it, before looking."
+        )
+
+
+class ClockWentBack(ModelError):
+    """The clock stands further behind the last id than waiting can make up for."""
+
+    def __init__(self, behind: float) -> None:
+        self.behind = behind
+        super().__init__(behind)
+
+    def __str__(self) -> str:
+        return (
+            f"the clock went back by {self.behind:.3f} s, so new ids could repeat old ones. "
+            "Let time synchronisation finish and try again."
+        )

@@ -1,0 +1,1 @@
+"""Ids that no other process makes."""

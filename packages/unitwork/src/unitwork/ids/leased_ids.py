@@ -1,0 +1,259 @@
+"""LeasedIds: a container's id generator, on a node that it leases from the database.
+
+The lease is taken before the first unit that may write, renewed by a timer, and given back when the container closes.
+It is over by whichever clock says so first: the monotonic one, which can't be set, or the wall clock, which goes on
+while the machine sleeps.
+"""
+
+import asyncio
+import logging
+import os
+import random
+import secrets
+import time
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.pool import Pool
+
+from unitwork.connections.connecting import address
+from unitwork.connections.lifetime import Lifetime
+from unitwork.errors import (
+    CommitOutcomeUnknown,
+    ConnectionLost,
+    DatabaseError,
+    DatabaseUnavailable,
+    DriverError,
+    NodeLeaseLost,
+    NodesExhausted,
+    SchemaOutdated,
+    UniqueViolation,
+)
+from unitwork.ids import node_leases
+from unitwork.ids.node_leases import NODES, Taken
+from unitwork.ids.snowflake import Snowflake
+from unitwork.transactions.transaction import Transaction
+
+LEASE_OPTION: Final = "gatehouse_node_lease"
+"""The execution option by which an engine says, with False, that no lease can be stored in its database."""
+READ_ONLY: Final = "25006"
+"""SQLSTATE of a write where only reading is allowed."""
+TTL: Final = 600.0
+"""Seconds that a lease counts. A transaction may be longer than the pause between two renewals, and a pool of one then
+has no connection for them.
+"""
+RENEW_EVERY: Final = 30.0
+RETRY_AFTER: Final = 5.0
+"""Seconds to the next try after one that failed."""
+MARGIN: Final = 0.9
+"""The part of a lease's time in which ids are made: the rest is for answers on their way, and clocks of two speeds."""
+WAIT: Final = 5.0
+"""Seconds that a free node is waited for."""
+RELEASE_WITHIN: Final = 0.3
+"""Seconds that giving back may take; what isn't given back runs out."""
+
+log = logging.getLogger("gatehouse.database")
+
+Begin = Callable[[], AbstractAsyncContextManager[Transaction]]
+"""Begins a short transaction that nothing joins."""
+
+
+@dataclass(frozen=True)
+class Lease:
+    """Until when ids may be made, by both clocks, and by which process."""
+
+    taken: Taken
+    valid_until: float
+    reserved_until: int
+    process: int
+
+
+class LeasedIds:
+    """Ids that no other process makes, and that rise within this one. `clock` gives milliseconds since 1970,
+    `monotonic` and `sleep` are of seconds; tests hand in their own.
+
+    A set `node_id` needs no lease: whoever set it answers for it.
+    """
+
+    def __init__(
+        self,
+        node_id: int | None,
+        lifetime: Lifetime,
+        *,
+        ttl: float = TTL,
+        renew_every: float = RENEW_EVERY,
+        wait: float = WAIT,
+        clock: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._lifetime = lifetime
+        self._ttl, self._renew_every, self._wait = ttl, renew_every, wait
+        self._clock, self._monotonic = clock, monotonic
+        self._leases = node_id is None
+        self._ids = Snowflake(0, clock=clock, sleep=sleep) if node_id is None else Snowflake.of_node(node_id)
+        self._lease: Lease | None = None
+        self._engine: AsyncEngine | None = None
+        self._pool: Pool | None = None
+        self._taking = asyncio.Lock()
+        self._timer: asyncio.TimerHandle | None = None
+        self._renewal: asyncio.Task[None] | None = None
+        self._lost = "none was leased yet; ids are made in a transaction that may write"
+        self._next_try = 0.0
+
+    @property
+    def ready(self) -> bool:
+        """Whether ids can be made without asking the database."""
+        return not self._leases or (self._lease is not None and self._over(self._lease) is None)
+
+    @property
+    def node_id(self) -> int:
+        """The share of the id space that the next id is of. Raises `NodeLeaseLost`."""
+        self._check()
+        return self._ids.node_id
+
+    def next_id(self) -> int:
+        """The next id, above every earlier one. Raises `NodeLeaseLost`, and `ClockWentBack`."""
+        self._check()
+        return self._ids.next_id()
+
+    def next_ids(self, count: int) -> list[int]:
+        """So many of them, rising. Raises as `next_id` does."""
+        self._check()
+        return self._ids.next_ids(count)
+
+    def draw(self) -> None:
+        """Go on without leases, as a node drawn at random: for a database that keeps nothing."""
+        if self._leases:
+            self._leases = False
+            self._ids.move(secrets.randbelow(NODES), used_until=0)
+
+    async def lease(self, engine: AsyncEngine, begin: Begin) -> None:
+        """Have a node before a unit that may write begins. Callers at the same time wait for the first one's.
+
+        A database that has no place for leases lets the unit begin all the same; only an id then raises
+        `NodeLeaseLost`. Raises `NodesExhausted`, and what a transaction raises that can't be made.
+        """
+        if not engine.sync_engine.get_execution_options().get(LEASE_OPTION, True):
+            self.draw()
+        async with self._taking:
+            if self.ready or self._monotonic() < self._next_try:
+                return
+            try:
+                await self._take(engine, begin)
+            except DriverError as error:
+                if not isinstance(error, SchemaOutdated) and error.sqlstate not in {READ_ONLY, "SQLITE_READONLY"}:
+                    raise
+                self._lost = f"the database takes no lease ({error})"
+                self._next_try = self._monotonic() + RETRY_AFTER
+                return
+            if self._engine is None:
+                self._lifetime.on_close(self._close)
+            self._engine, self._pool = engine, engine.pool
+            self._plan(self._renew_every)
+
+    async def _take(self, engine: AsyncEngine, begin: Begin) -> None:
+        until = self._monotonic() + self._wait
+        while True:
+            asked, now = self._monotonic(), self._clock()
+            taken: Taken | None = None
+            try:
+                async with begin() as transaction:
+                    taken = await node_leases.take(
+                        transaction.session, now=now, ttl=round(self._ttl * 1000), reserve=self._reserve(now)
+                    )
+            except UniqueViolation:
+                taken = None  # another process took the same unused one
+            except (CommitOutcomeUnknown, ConnectionLost):
+                # What may have been stored runs out by itself. The unit that waits for this has not begun.
+                taken = None
+                if self._monotonic() >= until:
+                    raise DatabaseUnavailable("its connections break", address(engine.url)) from None
+            if taken is not None:
+                self._ids.move(taken.node_id, used_until=taken.used_until)
+                self._lease = self._granted(taken, asked, now)
+                return
+            if self._monotonic() >= until:
+                raise NodesExhausted(NODES, self._wait)
+            await asyncio.sleep(random.uniform(0.01, 0.1))  # noqa: S311 - no secret
+
+    def _granted(self, taken: Taken, asked: float, now: int) -> Lease:
+        """Counted from before it was asked for, as the database may have answered late."""
+        return Lease(taken, asked + self._ttl * MARGIN, now + round(self._ttl * MARGIN * 1000), os.getpid())
+
+    def _reserve(self, now: int) -> int:
+        return now + round(self._ttl * 1000)
+
+    def _check(self) -> None:
+        if not self._leases:
+            return
+        reason = self._lost if self._lease is None else self._over(self._lease)
+        if reason is not None:
+            raise NodeLeaseLost(reason)
+
+    def _over(self, lease: Lease) -> str | None:
+        """Why no id can be made under this lease; None when one can."""
+        if lease.process != os.getpid():
+            return "it is the parent process's; a forked child needs a container of its own"
+        if self._monotonic() >= lease.valid_until or self._clock() >= lease.reserved_until:
+            return "its lease is overdue, and another process may have it"
+        return None
+
+    def _plan(self, pause: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(pause, self._begin_renewal)
+
+    def _begin_renewal(self) -> None:
+        self._renewal = asyncio.get_running_loop().create_task(self._renew(), name="node lease renewal")
+
+    async def _renew(self) -> None:
+        lease, engine = self._lease, self._engine
+        if lease is None or engine is None or lease.process != os.getpid():
+            return
+        if self._disposed(engine):
+            self._lease, self._lost = None, "the engine it was leased through was disposed of"
+            return
+        asked, now, pause = self._monotonic(), self._clock(), self._renew_every
+        try:
+            async with asyncio.timeout(self._renew_every), engine.begin() as connection:
+                kept = await node_leases.renew(
+                    connection, lease.taken, ttl=round(self._ttl * 1000), reserve=self._reserve(now)
+                )
+        except (SQLAlchemyError, DatabaseError, OSError, TimeoutError) as error:
+            log.warning("the node's lease could not be renewed: %s", type(error).__name__)
+            pause = min(RETRY_AFTER, self._renew_every)
+        else:
+            if self._lease is not lease:
+                return  # replaced meanwhile, and its own timer runs
+            self._lease = self._granted(lease.taken, asked, now) if kept else None
+            if not kept:
+                self._lost = "its lease ran out, and another process took it"
+                log.warning("the node's lease was lost: another process has node %d", lease.taken.node_id)
+                return  # the next unit that may write takes another, and plans anew
+        self._plan(pause)
+
+    def _disposed(self, engine: AsyncEngine) -> bool:
+        """Whether its owner has disposed of it: what it opened now nobody would close. The lease runs out by itself."""
+        return engine.pool is not self._pool
+
+    async def _close(self) -> None:
+        """Give the node back. Not in a forked child: it is the parent's."""
+        lease, engine = self._lease, self._engine
+        self._lease, self._lost = None, "the container is closed"
+        if self._timer is not None:
+            self._timer.cancel()
+        if lease is None or engine is None or lease.process != os.getpid() or self._disposed(engine):
+            return
+        if self._renewal is not None and not self._renewal.done():
+            self._renewal.cancel()
+            await asyncio.wait((self._renewal,), timeout=RELEASE_WITHIN)
+        try:
+            async with asyncio.timeout(RELEASE_WITHIN), engine.begin() as connection:
+                await node_leases.release(connection, lease.taken, used_until=self._ids.used_until)
+        except (SQLAlchemyError, DatabaseError, OSError, TimeoutError) as error:
+            log.debug("the node's lease runs out by itself, giving it back failed: %s", type(error).__name__)

@@ -1,0 +1,98 @@
+"""Node leases: rows that say which process has which node, by the database's own clock.
+
+Each function is one or two statements on a connection that is given; when to call them is `unitwork.ids.leased_ids`'.
+"""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+from sqlalchemy import BigInteger, ColumnElement, CursorResult, Table, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+
+from unitwork.ids.node_lease import NodeLease
+from unitwork.ids.snowflake import NODE_BITS
+
+NODES: Final = 1 << NODE_BITS
+_LEASES: Final = cast("Table", NodeLease.__table__)
+
+
+class DatabaseNow(ColumnElement[int]):
+    """This moment by the database's clock, in milliseconds since 1970: processes' clocks differ."""
+
+    inherit_cache = True
+    type = BigInteger()
+
+
+@compiles(DatabaseNow, "postgresql")
+def _postgresql(_element: DatabaseNow, _compiler: SQLCompiler, **_options: Any) -> str:
+    return "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)"
+
+
+@compiles(DatabaseNow, "sqlite")
+def _sqlite(_element: DatabaseNow, _compiler: SQLCompiler, **_options: Any) -> str:
+    return "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)"
+
+
+@compiles(DatabaseNow, "mysql")
+@compiles(DatabaseNow, "mariadb")
+def _mysql(_element: DatabaseNow, _compiler: SQLCompiler, **_options: Any) -> str:
+    return "CAST(UNIX_TIMESTAMP(SYSDATE(3)) * 1000 AS SIGNED)"
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A node that is ours now. `used_until`: its ids up to that moment were perhaps made by others."""
+
+    node_id: int
+    holder: str
+    used_until: int
+
+
+async def take(session: AsyncSession, *, now: int, ttl: int, reserve: int) -> Taken | None:
+    """Lease a node, for `ttl` milliseconds; None when none is free, or all that were are taken at this very moment.
+
+    `now` is the caller's clock: a node whose ids reach beyond it can't be used yet. `reserve` is the latest moment of
+    an id that may be made before the lease is renewed. Raises `UniqueViolation` when another process was faster.
+    """
+    rows = (
+        await session.execute(
+            select(_LEASES.c.node_id, _LEASES.c.used_until, (_LEASES.c.expires_at < DatabaseNow()).label("expired"))
+        )
+    ).all()
+    holder = secrets.token_hex(16)
+    mine = {"holder": holder, "expires_at": DatabaseNow() + ttl, "used_until": reserve}
+    free = [row for row in rows if row.expired and row.used_until < now]
+    if free:
+        row = secrets.choice(free)
+        same = (_LEASES.c.node_id == row.node_id, _LEASES.c.expires_at < DatabaseNow())
+        result = await session.execute(update(_LEASES).where(*same).values(mine))
+        taken = cast("CursorResult[Any]", result).rowcount == 1
+        return Taken(row.node_id, holder, row.used_until) if taken else None
+    unused: Sequence[int] = sorted(set(range(NODES)) - {row.node_id for row in rows})
+    if not unused:
+        return None
+    node_id = secrets.choice(unused)
+    await session.execute(insert(_LEASES).values(node_id=node_id, **mine))
+    return Taken(node_id, holder, 0)
+
+
+async def renew(connection: AsyncConnection, taken: Taken, *, ttl: int, reserve: int) -> bool:
+    """Have the lease for `ttl` milliseconds more; False when it is another's. One that ran out and that nobody took
+    is renewed.
+    """
+    return await _change(connection, taken, expires_at=DatabaseNow() + ttl, used_until=reserve)
+
+
+async def release(connection: AsyncConnection, taken: Taken, *, used_until: int) -> bool:
+    """Let others have the node; False when they have it already."""
+    return await _change(connection, taken, expires_at=0, used_until=used_until)
+
+
+async def _change(connection: AsyncConnection, taken: Taken, **values: Any) -> bool:
+    ours = (_LEASES.c.node_id == taken.node_id, _LEASES.c.holder == taken.holder)
+    result = await connection.execute(update(_LEASES).where(*ours).values(values))
+    return result.rowcount == 1

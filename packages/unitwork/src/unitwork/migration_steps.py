@@ -1,0 +1,62 @@
+"""Migration steps: what Alembic does with a folder of migrations, on a connection of ours."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util.exc import CommandError
+from sqlalchemy import Connection
+
+from unitwork.errors import UnknownRevision
+from unitwork.models.base import Base
+
+
+class MigrationSteps:
+    """Of the folder at `location`."""
+
+    def __init__(self, location: Path) -> None:
+        self._config = Config()
+        self._config.set_main_option("script_location", str(location).replace("%", "%%"))
+        self._config.set_main_option("path_separator", "os")
+
+    def head(self) -> str | None:
+        """The newest revision there is. Reads every migration's file."""
+        return ScriptDirectory.from_config(self._config).get_current_head()
+
+    def upgrade(self, connection: Connection, revision: str) -> None:
+        """Raises `UnknownRevision`, as all that follow."""
+        self._run(connection, lambda: command.upgrade(self._config, revision))
+
+    def downgrade(self, connection: Connection, revision: str) -> None:
+        """Down to this revision."""
+        self._run(connection, lambda: command.downgrade(self._config, revision))
+
+    def draft(self, connection: Connection, message: str) -> Path:
+        """Write the migration from the connection's tables to the models'."""
+        number = f"{int(self.head() or '0') + 1:04}"
+        made: list[Any] = []
+        self._run(
+            connection,
+            lambda: made.append(command.revision(self._config, message, autogenerate=True, rev_id=number)),
+        )
+        return Path(made[0].path)
+
+    def differences(self, connection: Connection) -> list[Any]:
+        """What the models have and the connection's tables have not, or the other way round."""
+        return list(
+            compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), Base.metadata)
+        )
+
+    def _run(self, connection: Connection, step: Callable[[], object]) -> None:
+        self._config.attributes["connection"] = connection
+        try:
+            step()
+        except CommandError as error:
+            raise UnknownRevision(str(error)) from error
+        finally:
+            del self._config.attributes["connection"]

@@ -1,0 +1,1 @@
+"""What mapped models share: columns, soft delete, who acts."""

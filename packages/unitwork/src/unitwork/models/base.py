@@ -1,0 +1,124 @@
+"""Base, IdMixin and ModelMixin: what every mapped model shares.
+
+The stamps are column defaults, so that every way to write a row fills them alike: an ORM flush, a bulk
+insert, an INSERT or UPDATE construct.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, ClassVar
+
+from sqlalchemy import BigInteger, Integer, MetaData, literal_column
+from sqlalchemy.engine.default import DefaultExecutionContext
+from sqlalchemy.orm import DeclarativeBase, Mapped, declared_attr, mapped_column
+from sqlalchemy.orm.attributes import instance_state
+from sqlalchemy.orm.interfaces import MapperProperty
+
+from unitwork.errors.model import NoIdGenerator
+from unitwork.models.acting_user import acting_user_id
+from unitwork.models.bulk_defaults import gives_many, gives_one
+from unitwork.models.made_values import fetch_made_values
+from unitwork.models.relationships import refuse_lazy_loads
+from unitwork.models.unloaded_columns import refuse_unseen_loads
+from unitwork.models.utc_datetime import UTCDateTime, utc_now
+
+ID_GENERATOR = "gatehouse_id_generator"
+"""The execution option under which a session carries its `Snowflake`."""
+
+
+class Base(DeclarativeBase):
+    """Registry and metadata of every table. Constraints are named by rule, so that errors can name them."""
+
+    __shown__: ClassVar[tuple[str, ...]] = ("id", "version")
+    """The columns in the repr, which ends up in logs: none that is secret, or about a person."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+
+    def __repr__(self) -> str:
+        """What is known without the database, whatever state the instance is in: no log line asks it."""
+        state, known = instance_state(self), self.__dict__
+        names = [state.mapper.get_property_by_column(column).key for column in state.mapper.primary_key]
+        if state.key is not None:
+            known = dict(zip(names, state.key[1], strict=False)) | known
+        names += [name for name in self.__shown__ if name not in names]
+        shown = ", ".join(f"{name}={_plain(known[name])}" for name in names if name in known)
+        return f"{type(self).__name__}({shown})"
+
+
+def _plain(value: Any) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value) if isinstance(value, str) else repr(value)
+
+
+refuse_lazy_loads(Base)
+refuse_unseen_loads(Base)
+fetch_made_values(Base)
+
+
+def _next_id(context: DefaultExecutionContext) -> int:
+    generator = context.execution_options.get(ID_GENERATOR)
+    if generator is None:
+        raise NoIdGenerator
+    return int(generator.next_id())
+
+
+def _next_ids(context: Any, _columns: Mapping[str, Sequence[Any]], count: int) -> Sequence[int]:
+    generator = context.execution_options.get(ID_GENERATOR)
+    if generator is None:
+        raise NoIdGenerator
+    ids: Sequence[int] = generator.next_ids(count)
+    return ids
+
+
+def _created_at(context: DefaultExecutionContext) -> datetime:
+    """A new row was last updated at the moment it was created, not some microseconds later."""
+    parameters: dict[str, Any] = context.get_current_parameters(isolate_multiinsert_groups=True)  # type: ignore[no-untyped-call]  # SQLAlchemy left it untyped
+    created_at = parameters.get("created_at")
+    return created_at if isinstance(created_at, datetime) else utc_now()
+
+
+def _all_created_at(_context: Any, columns: Mapping[str, Sequence[Any]], count: int) -> Sequence[datetime]:
+    return columns["created_at"] if "created_at" in columns else [utc_now()] * count
+
+
+gives_one(acting_user_id)
+gives_one(utc_now)
+gives_many(_next_id, _next_ids)
+gives_many(_created_at, _all_created_at)
+
+
+class IdMixin:
+    """Snowflake id, made when the row is inserted."""
+
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False, default=_next_id, sort_order=-10)
+
+
+class ModelMixin(IdMixin):
+    """Snowflake id, audit columns, soft delete, optimistic lock. Unset columns keep their defaults."""
+
+    version: Mapped[int] = mapped_column(
+        Integer, default=1, onupdate=literal_column("version", Integer) + 1, sort_order=90
+    )
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utc_now, sort_order=91)
+    created_by: Mapped[int] = mapped_column(BigInteger, default=acting_user_id, sort_order=92)
+    updated_at: Mapped[datetime] = mapped_column(UTCDateTime, default=_created_at, onupdate=utc_now, sort_order=93)
+    updated_by: Mapped[int] = mapped_column(BigInteger, default=acting_user_id, onupdate=acting_user_id, sort_order=94)
+    deleted_at: Mapped[datetime | None] = mapped_column(UTCDateTime, sort_order=95)
+
+    @declared_attr.directive
+    @classmethod
+    def __mapper_args__(cls) -> dict[str, Any]:
+        version: MapperProperty[int] | Any = cls.__dict__.get("version", cls.version)
+        return {"version_id_col": version}
+
+    @property
+    def deleted(self) -> bool:
+        """Whether the row is soft-deleted."""
+        return self.deleted_at is not None

@@ -1,0 +1,92 @@
+"""budget: how many statements a block, a route or a task may send, and how long they may take together.
+
+Where budgets are to be raised (`GATEHOUSE_DATABASE__BUDGETS=raise`; the test kit's settings say so) it is an error,
+elsewhere a warning in the log and a count in the metrics.
+"""
+
+import functools
+import inspect
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, ParamSpec, TypeVar
+
+from unitwork.call_site import asking, shown
+from unitwork.monitor.work import Work, work
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class BudgetExceeded(AssertionError):
+    """A block sent more than it may; `name` is the block's, `reason` what it did."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        self.name = name
+        self.reason = reason
+        super().__init__(name, reason)
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.reason}. Load what is needed in fewer statements, or give it a larger budget."
+
+
+class budget:  # noqa: N801 - reads as what it does: `with budget(queries=3):`, `@budget(queries=3)`
+    """At most so many `queries`, which take at most `ms` milliseconds together. Around a block, or a function.
+
+    Raises `BudgetExceeded` at the block's normal end where that is asked for; an exception of the block's own is never
+    replaced. A decorated function may be called by any number of tasks; a block is one task's at a time.
+    """
+
+    def __init__(self, *, queries: int | None = None, ms: float | None = None, name: str | None = None) -> None:
+        if queries is None and ms is None:
+            msg = "budget needs queries= or ms=, or both"
+            raise TypeError(msg)
+        self.queries = queries
+        self.ms = ms
+        self.name = name
+
+    def __enter__(self) -> Work:
+        # A decorated function is entered anew at each call, by the copy that `__call__` makes.
+        name = self.name
+        if name is None:
+            place, via = asking()
+            name = shown(place or via)
+        self._block = work(name)
+        self._work = self._block.__enter__()
+        return self._work
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._block.__exit__(kind, error, traceback)
+        spent = self._work
+        if kind is not None or spent.judge is None:
+            return
+        reasons = []
+        if self.queries is not None and spent.statements > self.queries:
+            reasons.append(f"{spent.statements} statements, {self.queries} allowed")
+        if self.ms is not None and spent.in_sql * 1000 > self.ms:
+            reasons.append(f"{spent.in_sql * 1000:.1f} ms in SQL, {self.ms:g} ms allowed")
+        if reasons:
+            spent.judge.over_budget(spent.name, "; ".join(reasons))
+
+    def __call__(self, function: Callable[P, T]) -> Callable[P, T]:
+        name = self.name or function.__qualname__
+
+        def own() -> "budget":
+            return budget(queries=self.queries, ms=self.ms, name=name)
+
+        if inspect.iscoroutinefunction(function):
+
+            @functools.wraps(function)
+            async def awaited(*arguments: P.args, **options: P.kwargs) -> Any:
+                with own():
+                    return await function(*arguments, **options)
+
+            return awaited  # type: ignore[return-value]  # T is a coroutine
+
+        @functools.wraps(function)
+        def called(*arguments: P.args, **options: P.kwargs) -> T:
+            with own():
+                return function(*arguments, **options)
+
+        return called

@@ -1,0 +1,96 @@
+"""The feed: one picture of what a monitor knows, for the page and the terminal. Holds no value of any statement."""
+
+import os
+import time
+from dataclasses import asdict
+from typing import Any, Final
+
+from unitwork.call_site import awaiting_place, shown
+from unitwork.monitor.findings import finding as findings
+from unitwork.monitor.findings.watch import named
+from unitwork.monitor.monitor import SqlMonitor
+
+MOST: Final = 20
+"""Lines of each list."""
+TROUBLE: Final = tuple(kind for kind in findings.KINDS if kind not in {findings.SLOW, findings.REPEATED})
+
+
+def picture(monitor: SqlMonitor, *, history: bool) -> dict[str, Any]:
+    """As it is now: JSON types alone. With `history`, the samples of the latest minutes, else the latest one."""
+    samples = list(monitor.history.samples)
+    latest = monitor.findings.latest
+    return {
+        "at": round(time.time(), 3),
+        "process": os.getpid(),
+        "pool": asdict(monitor.pools.state()),
+        "totals": _totals(monitor),
+        "open": _open(monitor),
+        "statements": _statements(monitor),
+        "slow": [found.told() for found in latest(findings.SLOW)[:MOST]],
+        "repeated": [found.told() for found in latest(findings.REPEATED)[:MOST]],
+        "trouble": sorted(
+            (found.told() for kind in TROUBLE for found in latest(kind)[:MOST]),
+            key=lambda told: (not told["open"], -told["at"]),
+        )[:MOST],
+        "thresholds": asdict(monitor.thresholds),
+        "history": [asdict(sample) for sample in (samples if history else samples[-1:])],
+    }
+
+
+def _totals(monitor: SqlMonitor) -> dict[str, Any]:
+    kinds = monitor.shapes.kinds.values()
+    return {
+        "statements": sum(kind.ok + kind.failed + kind.cancelled for kind in kinds),
+        "failed": sum(kind.failed for kind in kinds),
+        "cancelled": sum(kind.cancelled for kind in kinds),
+        "seconds": round(sum(kind.seconds for kind in kinds), 3),
+        "transactions": dict(monitor.transactions.outcomes),
+        "retries": monitor.transactions.retries,
+        "findings": dict(monitor.findings.counts),
+    }
+
+
+def _open(monitor: SqlMonitor) -> list[dict[str, Any]]:
+    """Units that hold a connection, or wait for one; oldest first."""
+    now = time.monotonic()
+    lines = []
+    for unit, record in sorted(monitor.open.items(), key=lambda item: item[0].since)[:MOST]:
+        working = now - unit.executing if unit.executing else None
+        state = "waits for a connection" if not unit.connected and unit.statements else "idle"
+        state = "works" if working is not None else "ends" if unit.ending else state
+        place = None if unit.task is None or unit.task.done() else awaiting_place(unit.task)
+        lines.append(
+            {
+                "name": named(unit),
+                "opened_at": shown(record.opened_by[0] if record is not None and record.opened_by else unit.place),
+                "awaits_at": shown(place) if place is not None else None,
+                "age": round(now - unit.since, 3),
+                "state": state,
+                "statements": unit.statements if record is None else record.statements,
+                "in_sql": round(record.in_sql if record is not None else working or 0.0, 4),
+                "idle": round(now - record.active, 3) if record is not None and working is None else 0.0,
+                "read_only": unit.read_only,
+                "request_id": None if record is None else record.request_id,
+                "statement": monitor.shapes.text(unit.statement) if working is not None else None,
+            }
+        )
+    return lines
+
+
+def _statements(monitor: SqlMonitor) -> list[dict[str, Any]]:
+    """Those that took the most time together."""
+    shapes = sorted(monitor.shapes, key=lambda shape: shape.seconds, reverse=True)[:MOST]
+    return [
+        {
+            "fingerprint": shape.fingerprint.id,
+            "statement": shape.fingerprint.text,
+            "count": shape.count,
+            "failed": shape.failed,
+            "rows": shape.rows,
+            "seconds": round(shape.seconds, 4),
+            "mean_ms": round(shape.seconds / shape.count * 1000, 2) if shape.count else 0.0,
+            "longest_ms": round(shape.longest * 1000, 2),
+            "place": shown(shape.place),
+        }
+        for shape in shapes
+    ]

@@ -1,0 +1,1 @@
+"""Findings: what is wrong, and the line it comes from."""

@@ -1,0 +1,104 @@
+"""Failures: what a transaction did last before it failed, and both sides of a deadlock."""
+
+import logging
+import re
+import sys
+from collections.abc import Iterator
+from typing import Any, Final
+
+from sqlalchemy.engine import ExceptionContext
+
+from unitwork.call_site import asking, awaiting_place, shown
+from unitwork.errors import ConstraintViolation, StaleVersion
+from unitwork.monitor.findings import finding as findings
+from unitwork.monitor.findings.finding import Findings
+from unitwork.monitor.findings.lock_waits import process
+from unitwork.monitor.findings.watch import facts, named
+from unitwork.monitor.record import Record
+from unitwork.monitor.shape import Shapes
+from unitwork.outcome import Outcome
+from unitwork.transactions.retry import undone
+from unitwork.unit import UNIT, Unit
+
+NOTED: Final = 8
+"""Events in the note that an error carries; the log has all that were kept."""
+_PROCESS: Final = re.compile(r"Process (\d+)")
+
+log = logging.getLogger("gatehouse.sql")
+
+
+def report(told: Findings, unit: Unit, record: Record) -> None:
+    """A unit has ended: if it failed, its error, for whoever logs that, and our own log tell what it did last."""
+    if unit.outcome is Outcome.COMMITTED or not record.statements:
+        return
+    left_by = sys.exc_info()[1]
+    error = unit.failure or unit.root.cause or left_by
+    if error is None or not unit.transactional:
+        return
+    outcome = "outcome unknown" if unit.outcome is Outcome.UNKNOWN else "rolled back"
+    title = f"{named(unit)}, {outcome} by {type(error).__name__} after {record.statements} statements"
+    events = [event.told() for event in record.events]
+    lines = "".join(f"\n  {event}" for event in record.events[-NOTED:])
+    if isinstance(left_by, Exception):
+        left_by.add_note(f"{title}; the last:{lines}")
+    level = _level(unit, error)
+    if level >= logging.WARNING:
+        told.report(
+            findings.FAILED, f"{title}; the last:{lines}", {**facts(unit, record), "events": events}, level=level
+        )
+    else:
+        log.log(level, "%s", title, extra={"sql": {"event": findings.FAILED, **facts(unit, record), "events": events}})
+
+
+def _level(unit: Unit, error: BaseException) -> int:
+    if unit.outcome is Outcome.UNKNOWN:
+        return logging.ERROR
+    if (
+        unit.failure is None
+        or isinstance(error, ConstraintViolation | StaleVersion)
+        or not isinstance(error, Exception)
+    ):
+        return logging.DEBUG  # the caller's decision, or an answer that it asked for
+    return logging.INFO if undone(error) is not None else logging.WARNING
+
+
+def deadlock(told: Findings, shapes: Shapes, open: dict[Unit, Record | None], context: ExceptionContext) -> None:
+    """The database has chosen a victim: tell what it and the others had sent. The victim's text is in the error, the
+    others' the database keeps to itself; but PostgreSQL names their processes.
+    """
+    links = list(_links(context.original_exception))
+    codes = {getattr(link, "sqlstate", None) for link in links} | {link.args[0] for link in links if link.args}
+    if not codes & {"40P01", 1213}:
+        return
+    victim: Unit | None = None if context.connection is None else context.connection.get_execution_options().get(UNIT)
+    processes = {int(number) for link in links for number in _PROCESS.findall(getattr(link, "detail", None) or "")}
+    sides: list[dict[str, Any]] = []
+    for unit, record in open.items():
+        if unit is victim or (unit.executing and (not processes or process(unit) in processes)):
+            task = unit.task
+            place = None if task is None or unit is victim else awaiting_place(task)
+            if unit is victim:
+                place = asking()[0]
+            sides.append(
+                {
+                    "victim": unit is victim,
+                    "statement": shapes.text(unit.statement),
+                    "place": shown(place or unit.place),
+                    "before": []
+                    if record is None
+                    else [event.shape.fingerprint.text for event in record.events[-NOTED:]],
+                    **facts(unit, record),
+                }
+            )
+    sides.sort(key=lambda side: not side["victim"])
+    lines = "".join(
+        f"\n  {'rolled back' if side['victim'] else 'went on'}: {side['statement']} [{side['place']}]" for side in sides
+    )
+    told.report(findings.DEADLOCK, f"deadlock:{lines}", {"sides": sides})
+
+
+def _links(error: BaseException) -> Iterator[BaseException]:
+    link: BaseException | None = error
+    while link is not None:
+        yield link
+        link = link.__cause__

@@ -1,0 +1,183 @@
+"""Lock waits: who holds up a statement that takes long. PostgreSQL knows, and is asked; MariaDB and SQLite aren't."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from sqlalchemy import Pool
+from sqlalchemy.util import await_only, greenlet_spawn
+
+from unitwork.call_site import awaiting_place, shown
+from unitwork.monitor.findings import finding as findings
+from unitwork.monitor.findings.finding import Finding, Findings
+from unitwork.monitor.findings.thresholds import Thresholds
+from unitwork.monitor.findings.watch import facts, named
+from unitwork.monitor.record import Record
+from unitwork.monitor.shape import Shapes
+from unitwork.unit import Unit
+
+WITHIN: Final = 1.0
+"""Seconds that one question may take, connecting included."""
+PAUSE: Final = 0.25
+"""Seconds between two questions: each is a connection of its own."""
+AGAIN: Final = 1.0
+"""Seconds until the next question about a statement that waited for no lock."""
+_BLOCKED: Final = """
+SELECT DISTINCT waiter.pid, holder.pid, holder.state
+FROM pg_stat_activity AS waiter
+CROSS JOIN LATERAL unnest(pg_blocking_pids(waiter.pid)) AS blocking (pid)
+LEFT JOIN pg_stat_activity AS holder ON holder.pid = blocking.pid
+WHERE waiter.pid = ANY ($1::int[]) AND waiter.wait_event_type = 'Lock'
+ORDER BY 1, 2"""
+
+Holder = tuple[int | None, str | None]
+"""The server's process, and its state as far as our role may see it; a prepared transaction has neither."""
+
+
+class Watched(Protocol):
+    """The monitor."""
+
+    @property
+    def thresholds(self) -> Thresholds: ...
+
+    findings: Findings
+    shapes: Shapes
+    open: dict[Unit, Record | None]
+
+
+@dataclass(slots=True)
+class _Long:
+    """A statement that takes long."""
+
+    begun: float
+    asked: float
+    finding: Finding | None = None
+
+
+class LockWaits:
+    """Of one monitor. Asks only while a statement takes longer than the threshold, each statement's wait being reported
+    once; on a connection that isn't the pool's.
+    """
+
+    def __init__(self, monitor: Watched, failed: Callable[[Exception], None]) -> None:
+        self._monitor = monitor
+        self._failed = failed
+        self._long: dict[Unit, _Long] = {}
+        self._asking: asyncio.Task[None] | None = None
+        self._not_before = 0.0
+
+    def look(self, now: float) -> None:
+        """Ask about the statements that it is time to ask about. To be called again and again."""
+        for unit, long in tuple(self._long.items()):
+            if unit.executing != long.begun:
+                del self._long[unit]
+                if long.finding is not None:
+                    long.finding.open = False
+        limit = self._monitor.thresholds.lock_wait
+        if limit is None or self._asking is not None or now < self._not_before:
+            return
+        due: dict[Pool, dict[int, Unit]] = {}
+        for unit in self._monitor.open:
+            if unit.executing and now - unit.executing >= limit and self._due(unit, now):
+                pool, pid = _pool(unit), process(unit)
+                if pool is not None and pid is not None:
+                    due.setdefault(pool, {})[pid] = unit
+        if due:
+            self._asking = asyncio.get_running_loop().create_task(self._ask(due))
+
+    async def close(self) -> None:
+        """Ask no more. The connection of a question that is being asked is closed."""
+        asking, self._not_before = self._asking, float("inf")
+        if asking is not None:
+            asking.cancel()
+            await asyncio.wait([asking])
+
+    def _due(self, unit: Unit, now: float) -> bool:
+        long = self._long.get(unit)
+        return long is None or (long.finding is None and now - long.asked >= AGAIN)
+
+    async def _ask(self, due: dict[Pool, dict[int, Unit]]) -> None:
+        try:
+            for pool, waiters in due.items():
+                now = time.monotonic()
+                begun = {unit: unit.executing for unit in waiters.values()}
+                self._long |= {unit: _Long(since, now) for unit, since in begun.items() if since}
+                async with asyncio.timeout(WITHIN):
+                    blocked = await greenlet_spawn(_blocked, pool, list(waiters))
+                for pid, holders in blocked.items():
+                    unit = waiters[pid]
+                    if unit.executing and unit.executing == begun[unit]:  # it still waits
+                        self._report(unit, holders, pool)
+        except Exception as error:  # noqa: BLE001 - a monitor breaks nothing
+            self._failed(error)
+        finally:
+            self._asking = None
+            self._not_before = max(self._not_before, time.monotonic() + PAUSE)
+
+    def _report(self, unit: Unit, holders: list[Holder], pool: Pool) -> None:
+        waited = time.monotonic() - unit.executing
+        statement, place = self._monitor.shapes.text(unit.statement), _place(unit)
+        ours = {process(other): other for other in self._monitor.open if _pool(other) is pool}
+        told = [self._holder(pid, state, ours.get(pid)) for pid, state in holders]
+        text = "; ".join(
+            f"{holder['transaction']}, opened at {holder['opened_at']}, now at {holder['place']}"
+            if "place" in holder
+            else f"process {holder['pid']} ({holder['state']})"
+            for holder in told
+        )
+        self._long[unit].finding = self._monitor.findings.report(
+            findings.LOCK_WAIT,
+            f"lock wait: {statement} [{place}] of {named(unit)} has waited for {waited:.2f} s, blocked by {text}",
+            {
+                "waited": round(waited, 3),
+                "statement": statement,
+                "place": place,
+                "blocked_by": told,
+                **facts(unit, self._monitor.open.get(unit)),
+            },
+            open=True,
+        )
+
+    def _holder(self, pid: int | None, state: str | None, unit: Unit | None) -> dict[str, object]:
+        told: dict[str, object] = {"pid": pid, "state": state or "state unknown"}
+        if unit is None or pid is None:
+            return told
+        opened_at = facts(unit, self._monitor.open.get(unit))["opened_at"]
+        return told | {"transaction": named(unit), "opened_at": opened_at, "place": _place(unit)}
+
+
+def process(unit: Unit) -> int | None:
+    """The server's process that works for the unit; None where the driver doesn't tell."""
+    connection = unit.connection
+    if connection is None or connection.closed or connection.invalidated:
+        return None
+    driver: Any = connection.connection.driver_connection
+    ask = getattr(driver, "get_server_pid", None)  # asyncpg's
+    return None if ask is None else ask()
+
+
+def _pool(unit: Unit) -> Pool | None:
+    return None if unit.connection is None else unit.connection.engine.pool
+
+
+def _place(unit: Unit) -> str:
+    """Where its task is."""
+    place = None if unit.task is None or unit.task.done() else awaiting_place(unit.task)
+    return shown(place or unit.place)
+
+
+def _blocked(pool: Pool, pids: list[int]) -> dict[int, list[Holder]]:
+    """Those of the processes that wait for a lock, and for whom."""
+    # An empty pool like it: the pool's own places may all be taken by those who wait.
+    connection = pool.recreate().connect()
+    driver: Any = connection.driver_connection
+    blocked: dict[int, list[Holder]] = {}
+    try:
+        for waiter, holder, state in await_only(driver.fetch(_BLOCKED, pids)):
+            blocked.setdefault(waiter, []).append((holder, state))
+    finally:
+        driver.terminate()
+        connection.invalidate()
+    return blocked

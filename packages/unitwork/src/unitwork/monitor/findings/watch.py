@@ -1,0 +1,139 @@
+"""Watch: looks again and again at what is open: connections held too long, transactions left alone, locks.
+
+One timer for all units, as a timer for each would cost more than the rest of the monitor.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from unitwork.call_site import awaiting_place, shown
+from unitwork.monitor.findings import finding as findings
+from unitwork.monitor.findings.finding import Finding, Findings
+from unitwork.monitor.findings.thresholds import Thresholds
+from unitwork.monitor.history import EVERY
+from unitwork.monitor.record import Record
+from unitwork.unit import Unit
+
+FINEST: Final = 0.005
+"""Seconds between two looks, at least."""
+PART: Final = 0.05
+"""Of the shortest threshold, between two looks: what is found is found that much too late at most."""
+
+
+class Watched(Protocol):
+    """The monitor."""
+
+    @property
+    def thresholds(self) -> Thresholds: ...
+
+    findings: Findings
+    open: dict[Unit, Record | None]
+
+
+class Watch:
+    """Of one monitor. Runs from `start` to `stop`."""
+
+    def __init__(
+        self, monitor: Watched, sample: Callable[[], None], look_at_locks: Callable[[float], None] | None = None
+    ) -> None:
+        self._monitor = monitor
+        self._sample = sample
+        self._look_at_locks = look_at_locks
+        self._timer: asyncio.TimerHandle | None = None
+        self._sampled = 0.0
+        self._reported: dict[Unit, list[Finding]] = {}
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._timer is None:
+            self._timer = loop.call_later(FINEST, self._look, loop)
+
+    def stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        now = time.monotonic()
+        try:
+            if now - self._sampled >= EVERY:
+                self._sampled = now
+                self._sample()
+            for unit, record in tuple(self._monitor.open.items()):
+                if record is not None and unit.connected and not unit.ended:
+                    self._check(unit, record, now)
+            if self._look_at_locks is not None:
+                self._look_at_locks(now)
+        finally:
+            pause = min(max(self._monitor.thresholds.shortest * PART, FINEST), EVERY)
+            self._timer = loop.call_later(pause, self._look, loop)
+
+    def _check(self, unit: Unit, record: Record, now: float) -> None:
+        limits = self._monitor.thresholds
+        held = now - record.since
+        if limits.session_leak is not None and held >= limits.session_leak and record.tell_once(findings.LEAK):
+            self._leak(unit, record, held)
+        if limits.idle_in_transaction is None or not unit.transactional or unit.ending:
+            return
+        idle = 0.0 if unit.executing else now - record.active
+        if idle < limits.idle_in_transaction:
+            if record.told is not None and findings.IDLE in record.told:
+                record.told.discard(findings.IDLE)  # it works again: the next time is another
+                self._over(unit, findings.IDLE)
+        elif record.tell_once(findings.IDLE):
+            self._idle(unit, record, idle)
+
+    def _leak(self, unit: Unit, record: Record, held: float) -> None:
+        stack = [shown(place) for place in record.opened_by]
+        opener = stack[0] if stack else shown(unit.place)
+        self._report(
+            unit,
+            findings.LEAK,
+            f"session leak: {named(unit)} has held a connection for {held:.2f} s, "
+            f"opened at {' < '.join(stack) or opener}",
+            {"held": round(held, 3), "place": opener, "stack": stack, **facts(unit, record)},
+        )
+
+    def _idle(self, unit: Unit, record: Record, idle: float) -> None:
+        task = unit.task
+        waiting = None if task is None or task.done() else awaiting_place(task)
+        place = shown(waiting if waiting is not None else unit.place)
+        self._report(
+            unit,
+            findings.IDLE,
+            f"idle in transaction: {named(unit)} has sent nothing for {idle:.2f} s, it awaits at {place}",
+            {"idle": round(idle, 3), "place": place, **facts(unit, record)},
+        )
+
+    def _report(self, unit: Unit, kind: str, text: str, told: dict[str, object]) -> None:
+        finding = self._monitor.findings.report(kind, text, told, open=True)
+        self._reported.setdefault(unit, []).append(finding)
+
+    def ended(self, unit: Unit) -> None:
+        """What was reported of the unit is over."""
+        self._over(unit, *findings.KINDS)
+        self._reported.pop(unit, None)
+
+    def _over(self, unit: Unit, *kinds: str) -> None:
+        for finding in self._reported.get(unit, ()):
+            if finding.kind in kinds:
+                finding.open = False
+
+
+def named(unit: Unit) -> str:
+    """What people call a unit."""
+    if unit.name:
+        return unit.name
+    return "a transaction" if unit.transactional else "a session"
+
+
+def facts(unit: Unit, record: Record | None) -> dict[str, object]:
+    """What is told of a unit with every finding."""
+    stack = () if record is None else record.opened_by
+    return {
+        "transaction": unit.name,
+        "opened_at": shown(stack[0] if stack else unit.place),
+        "statements": unit.statements if record is None else record.statements,
+        "request_id": None if record is None else record.request_id,
+    }

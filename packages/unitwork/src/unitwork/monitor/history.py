@@ -1,0 +1,96 @@
+"""History: one sample each second, of the latest minutes."""
+
+import time
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Final
+
+from unitwork.monitor.pools import PoolState
+from unitwork.monitor.shape import BUCKETS, Kind
+from unitwork.monitor.transactions import Transactions
+
+LENGTH: Final = 300
+"""Samples that are kept."""
+EVERY: Final = 1.0
+"""Seconds between two of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Rates are per second, durations milliseconds."""
+
+    at: float
+    statements: float
+    failed: float
+    transactions: float
+    in_use: int
+    waiting: int
+    p50: float
+    p95: float
+
+
+@dataclass(slots=True)
+class _Sums:
+    at: float
+    statements: int
+    failed: int
+    transactions: int
+    buckets: list[int]
+
+
+class History:
+    """Of one monitor."""
+
+    def __init__(self) -> None:
+        self.samples: deque[Sample] = deque(maxlen=LENGTH)
+        self._before: _Sums | None = None
+
+    def sample(self, kinds: Iterable[Kind], transactions: Transactions, pool: PoolState) -> None:
+        """Add what has happened since the last one."""
+        now = _sums(kinds, transactions)
+        before, self._before = self._before, now
+        if before is None:
+            return
+        took = max(now.at - before.at, 0.001)
+        buckets = [new - old for new, old in zip(now.buckets, before.buckets, strict=True)]
+        self.samples.append(
+            Sample(
+                at=round(time.time(), 2),
+                statements=round((now.statements - before.statements) / took, 1),
+                failed=round((now.failed - before.failed) / took, 1),
+                transactions=round((now.transactions - before.transactions) / took, 1),
+                in_use=pool.in_use,
+                waiting=pool.waiting,
+                p50=quantile(buckets, 0.5),
+                p95=quantile(buckets, 0.95),
+            )
+        )
+
+
+def _sums(kinds: Iterable[Kind], transactions: Transactions) -> _Sums:
+    buckets = [0] * (len(BUCKETS) + 1)
+    statements = failed = 0
+    for kind in kinds:
+        statements += kind.ok + kind.failed + kind.cancelled
+        failed += kind.failed + kind.cancelled
+        for number, count in enumerate(kind.buckets):
+            buckets[number] += count
+    return _Sums(time.monotonic(), statements, failed, transactions.outcomes.total(), buckets)
+
+
+def quantile(buckets: list[int], part: float) -> float:
+    """Milliseconds that `part` of the statements took at most, between two bounds as if evenly spread; 0 for none."""
+    total = sum(buckets)
+    if not total:
+        return 0.0
+    wanted = part * total
+    for number, below in enumerate(accumulate(buckets)):
+        if below >= wanted:
+            if number == len(BUCKETS):
+                return BUCKETS[-1] * 1000
+            low = BUCKETS[number - 1] if number else 0.0
+            inside = (wanted - (below - buckets[number])) / buckets[number]
+            return round((low + (BUCKETS[number] - low) * inside) * 1000, 2)
+    return BUCKETS[-1] * 1000

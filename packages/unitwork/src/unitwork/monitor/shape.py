@@ -1,0 +1,126 @@
+"""Shapes: statements that differ in their values alone, and what became of them; bounded in number.
+
+A text is looked up, and looked at only where it is new. Kinds (`SELECT users`) are what metrics are labelled with:
+few, and never forgotten, as a counter must not fall.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterator
+from typing import Final
+
+from unitwork.call_site import Place
+from unitwork.monitor.fingerprint import LONGEST, Fingerprint, fingerprint
+
+BUCKETS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+"""Upper bounds in seconds; one more holds what took longer."""
+OTHER: Final = "other"
+MOST_KINDS: Final = 64
+MOST_SHAPES: Final = 512
+MOST_TEXTS: Final = 2048
+OK: Final = "ok"
+CANCELLED: Final = "cancelled"
+FAILED: Final = "failed"
+
+
+class Kind:
+    """Counts of all statements of one kind, since the monitor began."""
+
+    __slots__ = ("buckets", "cancelled", "failed", "name", "ok", "seconds")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.ok = self.cancelled = self.failed = 0
+        self.seconds = 0.0
+        self.buckets = [0] * (len(BUCKETS) + 1)
+
+
+class Shape:
+    """Statements with one fingerprint, since it was last forgotten."""
+
+    __slots__ = ("count", "failed", "fingerprint", "kind", "last", "longest", "place", "rows", "seconds")
+
+    def __init__(self, fingerprint: Fingerprint, kind: Kind) -> None:
+        self.fingerprint = fingerprint
+        self.kind = kind
+        self.count = self.rows = self.failed = 0
+        self.seconds = self.longest = self.last = 0.0
+        self.place: Place | str | None = None
+        """The line that sent it last."""
+
+    def ended(self, at: float, took: float, rows: int, outcome: str) -> None:
+        """One of them has ended."""
+        kind = self.kind
+        self.count += 1
+        self.rows += rows
+        self.seconds += took
+        self.last = at
+        self.longest = max(self.longest, took)
+        if outcome is OK:
+            kind.ok += 1
+        elif outcome is CANCELLED:
+            kind.cancelled += 1
+        else:
+            kind.failed += 1
+            self.failed += 1
+        kind.seconds += took
+        kind.buckets[bisect_left(BUCKETS, took)] += 1
+
+
+class Shapes:
+    """Of one monitor. When there are too many the quarter that was seen longest ago is forgotten."""
+
+    def __init__(self) -> None:
+        self.kinds: dict[str, Kind] = {OTHER: Kind(OTHER)}
+        self._texts: dict[str, Shape] = {}
+        self._shapes: dict[str, Shape] = {}
+        self._dialect = ""
+
+    def __iter__(self) -> Iterator[Shape]:
+        return iter(tuple(self._shapes.values()))
+
+    def __len__(self) -> int:
+        return len(self._shapes)
+
+    def of(self, statement: str, dialect: str) -> Shape:
+        """The shape of a text. One monitor's engines are of one dialect, or nearly: the first to come decides."""
+        shape = self._texts.get(statement)
+        if shape is not None:
+            return shape
+        cut = statement if len(statement) <= LONGEST else statement[: LONGEST + 1]
+        if cut is not statement:
+            shape = self._texts.get(cut)
+            if shape is not None:
+                return shape
+        return self._new(cut, dialect)
+
+    def text(self, statement: str) -> str:
+        """The text of a statement that has not ended, without its literals."""
+        return self.of(statement, self._dialect).fingerprint.text
+
+    def _new(self, cut: str, dialect: str) -> Shape:
+        self._dialect = dialect
+        found = fingerprint(cut, dialect)
+        shape = self._shapes.get(found.id)
+        if shape is None:
+            if len(self._shapes) >= MOST_SHAPES:
+                self._forget()
+            shape = self._shapes[found.id] = Shape(found, self._kind(found))
+        if len(self._texts) >= MOST_TEXTS:
+            self._texts.clear()
+        self._texts[cut] = shape
+        return shape
+
+    def _kind(self, found: Fingerprint) -> Kind:
+        name = f"{found.verb} {found.table}".strip() or OTHER
+        kind = self.kinds.get(name)
+        if kind is None:
+            if len(self.kinds) >= MOST_KINDS:
+                return self.kinds[OTHER]
+            kind = self.kinds[name] = Kind(name)
+        return kind
+
+    def _forget(self) -> None:
+        oldest = sorted(self._shapes.values(), key=lambda shape: shape.last)[: MOST_SHAPES // 4]
+        for shape in oldest:
+            del self._shapes[shape.fingerprint.id]
+        self._texts.clear()  # they would keep what was forgotten, and count for it

@@ -1,0 +1,82 @@
+"""Spans: each transaction and each statement for OpenTelemetry, where that is asked for (extra `otel`).
+
+From our own events, as the instrumentation of others doesn't know this SQLAlchemy. A statement's span is made when it
+has ended, inside its transaction's. Names: OpenTelemetry's conventions for database clients.
+"""
+
+import time
+from importlib import import_module
+from typing import Any, Final
+
+from unitwork.call_site import shown
+from unitwork.monitor.record import Event, Record
+from unitwork.monitor.shape import OK
+from unitwork.outcome import Outcome
+from unitwork.unit import Unit
+
+SCOPE: Final = "gatehouse.database"
+SYSTEMS: Final = {"oracle": "oracle.db"}
+"""Where the conventions have another name than SQLAlchemy."""
+
+
+class Spans:
+    """Of one monitor. `provider` is a TracerProvider; None is the process's."""
+
+    def __init__(self, dialect: str, provider: Any = None) -> None:
+        self._trace: Any = import_module("opentelemetry.trace")
+        self._tracer = self._trace.get_tracer(SCOPE, tracer_provider=provider)
+        self._system = SYSTEMS.get(dialect, dialect)
+
+    def opened(self, unit: Unit, record: Record) -> None:
+        """A unit begins; its span is inside whatever span is the current one."""
+        if unit.lone:
+            return
+        opener = shown(record.opened_by[0] if record.opened_by else unit.place)
+        record.span = self._tracer.start_span(
+            unit.name or ("transaction" if unit.transactional else "session"),
+            attributes={"db.system.name": self._system, "gatehouse.opened_at": opener},
+        )
+
+    def statement(self, record: Record | None, ended: Event) -> None:
+        """A statement has ended just now."""
+        end = time.time_ns()
+        shape = ended.shape.fingerprint
+        attributes: dict[str, Any] = {
+            "db.system.name": self._system,
+            "db.query.text": shape.text,
+            "db.query.summary": ended.shape.kind.name,
+            "db.operation.name": shape.verb,
+            "db.response.returned_rows": ended.rows,
+            "gatehouse.fingerprint": shape.id,
+        }
+        place = ended.place or ended.via
+        if place is not None:
+            file, _, line = shown(place).rpartition(":")
+            attributes |= {"code.file.path": file, "code.line.number": int(line)}
+        if shape.table:
+            attributes["db.collection.name"] = shape.table
+        if ended.outcome is not OK:
+            attributes["error.type"] = ended.outcome
+        span: Any = self._tracer.start_span(
+            ended.shape.kind.name,
+            context=None if record is None or record.span is None else self._trace.set_span_in_context(record.span),
+            kind=self._trace.SpanKind.CLIENT,
+            attributes=attributes,
+            start_time=end - int(ended.took * 1e9),
+        )
+        if ended.outcome is not OK:
+            span.set_status(self._trace.StatusCode.ERROR)
+        span.end(end)
+
+    def left(self, unit: Unit, record: Record) -> None:
+        """A unit has ended."""
+        span: Any = record.span
+        if span is None:
+            return
+        record.span = None
+        if unit.outcome is not None:
+            span.set_attribute("gatehouse.outcome", unit.outcome.name.lower())
+        span.set_attribute("gatehouse.statements", record.statements)
+        if unit.outcome is Outcome.UNKNOWN or unit.failure is not None:
+            span.set_status(self._trace.StatusCode.ERROR)
+        span.end()

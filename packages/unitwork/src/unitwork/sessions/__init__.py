@@ -1,0 +1,1 @@
+"""Sessions: what is asked of one, and what it refuses."""

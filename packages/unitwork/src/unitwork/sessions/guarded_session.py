@@ -1,0 +1,186 @@
+"""GuardedSession: the synchronous session inside a provided one, which asks its unit before it acts."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from sqlalchemy import CompoundSelect, Select, event
+from sqlalchemy.orm.exc import StaleDataError
+
+from unitwork.errors import (
+    ReadOnlyTransaction,
+    SecondWriterImpossible,
+    StaleVersion,
+    TransactionError,
+    TransactionIsOurs,
+    TransactionRolledBack,
+)
+from unitwork.sessions import read_only
+from unitwork.sessions.resending import send_again
+from unitwork.sessions.restoring import RestoringSession
+from unitwork.sessions.soft_delete_filter import without_deleted
+from unitwork.sessions.write_recorder import WriteRecorder, after_flush, dml_in
+from unitwork.unit import Frame, Unit
+
+
+class GuardedSession(RestoringSession):
+    """The synchronous session inside. Every way to the database passes its `get_bind`, and every way to what will be
+    flushed passes the other methods here.
+    """
+
+    recorder: WriteRecorder | None = None
+
+    def get_bind(self, mapper: Any = None, *, clause: Any = None, **options: Any) -> Any:
+        unit = self.unit
+        unit.before_statement()
+        if unit.lost or unit.frames[-1].broken or not self.is_active:
+            self._go_on_or_refuse(unit)
+        if clause is not None and (unit.read_only or unit.read_only_blocks or unit.blocked_by):
+            if read_only.writes(clause):
+                raise _refusal(unit)
+            if (unit.read_only_blocks or not unit.transactional) and read_only.opaque(clause):
+                read_only.engage(self, unit)
+        return self.bind if self.bind is not None else super().get_bind(mapper, clause=clause, **options)
+
+    def execute(self, statement: Any, params: Any = None, **options: Any) -> Any:
+        if not getattr(statement, "is_dml", False):
+            return self._read(super().execute, statement, params, **options)
+        dml, around = dml_in(statement)
+        if self.recorder is None or not self.recorder.concerns(dml.table):
+            # Several may go in batches, each stored by itself.
+            if self.unit.transactional or isinstance(params, list):
+                return super().execute(statement, params, **options)
+            return send_again(self.unit, partial(super().execute, statement, params, **options), reads=lambda: False)
+        if self.unit.refuses_writes or self.unit.blocked_by:
+            self.unit.check_use()
+            raise _refusal(self.unit)  # before the recorder asks what is there
+        execute: Callable[[Any], Any] = partial(super().execute, params=params, **options)
+        return self.recorder.executed(self, dml, params, lambda written: execute(around(written)))
+
+    def scalars(self, statement: Any, *arguments: Any, **options: Any) -> Any:
+        return self.execute(statement, *arguments, **options).scalars()
+
+    def scalar(self, statement: Any, *arguments: Any, **options: Any) -> Any:
+        if getattr(statement, "is_dml", False):
+            return self.execute(statement, *arguments, **options).scalar()
+        return self._read(super().scalar, statement, *arguments, **options)
+
+    def _read(self, send: Callable[..., Any], statement: Any, *arguments: Any, **options: Any) -> Any:
+        """Without soft-deleted rows."""
+        statement = without_deleted(statement, options.get("execution_options") or {}, self.execution_options)
+        if self.unit.transactional:
+            return send(statement, *arguments, **options)
+        sending = partial(send, statement, *arguments, **options)
+        return send_again(self.unit, sending, reads=partial(_only_reads, statement))
+
+    def flush(self, objects: Any = None) -> None:
+        unit = self.unit
+        frame = unit.frames[-1]
+        in_order = not (unit.lost or frame.broken) and self.is_active
+        if in_order and self._is_clean():
+            return  # as before nearly every statement, which asks whose it is
+        unit.check_use()
+        if (unit.refuses_writes or unit.blocked_by) and self.pending():
+            # What was to be flushed is still pending: the end of a block that may write would store it.
+            refusal = _refusal(unit)
+            unit.flush_failed(frame, refusal)
+            raise refusal
+        if unit.transactional and not unit.ending and not in_order:
+            raise TransactionRolledBack from unit.failure
+        try:
+            super().flush(objects)
+        except StaleDataError as error:
+            stale = StaleVersion()
+            self._flush_failed(frame, stale)
+            raise stale from error
+        except BaseException as error:
+            # `handle_error` sees only what came from the database.
+            self._flush_failed(frame, error)
+            raise
+
+    def _flush_failed(self, frame: Frame, error: BaseException) -> None:
+        self.unit.flush_failed(frame, error)
+        if not self.unit.transactional:
+            super().rollback()  # at once: later it would take along what is added meanwhile
+
+    def pending(self) -> bool:
+        """Whether a flush would write."""
+        return bool(self.new or self.deleted) or any(self.is_modified(row) for row in self.dirty)
+
+    def add(self, instance: object, **options: Any) -> None:
+        self.unit.check_use()
+        super().add(instance, **options)
+
+    def add_all(self, instances: Any) -> None:
+        self.unit.check_use()
+        super().add_all(instances)
+
+    def delete(self, instance: object) -> None:
+        self.unit.check_use()
+        super().delete(instance)
+
+    def merge(self, instance: Any, **options: Any) -> Any:
+        self.unit.check_use()
+        return super().merge(instance, **options)
+
+    def get(self, entity: Any, ident: Any, **options: Any) -> Any:
+        self.unit.check_use()
+        return super().get(entity, ident, **options)
+
+    def _bulk_save_mappings(self, *arguments: Any, **options: Any) -> None:
+        # The one way of the legacy bulk methods; they ask neither `flush` nor for a clause.
+        self.unit.check_use()
+        if self.unit.refuses_writes or self.unit.blocked_by:
+            raise _refusal(self.unit)
+        super()._bulk_save_mappings(*arguments, **options)
+
+    def connection(self, *arguments: Any, **options: Any) -> Any:
+        unit = self.unit
+        unit.check_use()
+        if unit.read_only_blocks and not unit.read_only_engaged and not unit.ending:
+            read_only.engage(self, unit)
+        return super().connection(*arguments, **options)
+
+    def begin(self, nested: bool = False) -> Any:
+        if not nested:
+            raise TransactionIsOurs("begin")
+        self.unit.check_use()
+        savepoint = super().begin(nested=True)
+        # SQLAlchemy sends SAVEPOINT with the next statement; an error before that would count as the transaction's.
+        super().connection()
+        return savepoint
+
+    def commit(self) -> None:
+        self._only_the_block("commit")
+        super().commit()
+
+    def rollback(self) -> None:
+        self._only_the_block("rollback")
+        super().rollback()
+
+    def close(self) -> None:
+        self._only_the_block("close")
+        super().close()
+
+    def _only_the_block(self, method: str) -> None:
+        if not self.unit.ending:
+            raise TransactionIsOurs(method)
+
+    def _go_on_or_refuse(self, unit: Unit) -> None:
+        """After a failed flush or a lost connection: without a transaction there is nothing to lose."""
+        if unit.transactional:
+            raise TransactionRolledBack from unit.failure
+        if unit.lost or not self.is_active:
+            unit.lost = False
+            super().rollback()
+
+
+event.listen(GuardedSession, "after_flush", after_flush)
+
+
+def _only_reads(statement: Any) -> bool:
+    return isinstance(statement, Select | CompoundSelect) and not read_only.writes(statement)
+
+
+def _refusal(unit: Unit) -> TransactionError:
+    return ReadOnlyTransaction() if unit.blocked_by is None else SecondWriterImpossible(unit.blocked_by)

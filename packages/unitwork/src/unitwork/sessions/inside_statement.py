@@ -1,0 +1,88 @@
+"""Inside statements: one statement of a block's own transaction, sent by the driver where there is a plan for it."""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Executable
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.util import greenlet_spawn
+
+from unitwork.connections.cancellation import carry
+from unitwork.connections.compiled_statements import SENT_OPTION, Answer, Plan, Sent
+from unitwork.sessions.session import ProvidedSession
+from unitwork.sessions.session_factory import SessionFactory
+from unitwork.unit import UNIT, Unit
+
+
+class InsideStatements:
+    """Of one session, which has nothing to flush."""
+
+    def __init__(self, factory: SessionFactory, engine: AsyncEngine, session: ProvidedSession, unit: Unit) -> None:
+        self._plans = factory.plans(engine)
+        self._monitor = factory.monitor
+        self._session = session
+        self._unit = unit
+
+    async def send(self, statement: Executable, parameters: Mapping[str, Any]) -> Answer:
+        """The answer. Raises what the session would raise for it."""
+        plan = self._plans.of(statement)
+        values = None if plan is None else plan.values(parameters)
+        if plan is not None and values is not None:
+            unit = self._unit
+            unit.before_statement()
+            if unit.connection is None:
+                await self._connect()
+            if isinstance(unit.connection, Connection) and not unit.connection.closed:
+                return await carry(self._directly(plan, values, unit.connection), unit)
+        result = await self._session.execute(statement, parameters)
+        self._plans.learn(statement, parameters, result)
+        return Answer(result.all() if result.returns_rows else (), result.rowcount)
+
+    async def _connect(self) -> None:
+        """BEGIN goes with the first statement: where the pool has a connection at hand there is nothing to wait for,
+        unless the server is to be told of the deadline, or somebody listens.
+        """
+        session: Any = self._session.sync_session
+        if self._unit.deadline is None and not session.dispatch.after_begin and self._plans.ready():
+            session.connection()
+        else:
+            await carry(greenlet_spawn(session.connection), self._unit)
+
+    async def _directly(self, plan: Plan, values: Sequence[Any], connection: Connection) -> Answer:
+        unit, pooled = self._unit, connection.connection
+        driver: Any = pooled.driver_connection
+        adapter: Any = pooled.dbapi_connection
+        unit.statement = plan.text
+        sent = unit.executing = time.monotonic()
+        try:
+            if not driver.is_in_transaction():
+                await adapter._start_transaction()  # noqa: SLF001 - it begins with a statement of its own only
+                sent = time.monotonic()
+            answer = await plan.send(pooled, values)
+        except GeneratorExit:  # the event loop has ended: there is nothing to wait with
+            raise
+        except BaseException as error:
+            unit.executing = 0.0
+            await greenlet_spawn(_fail, connection, plan.text, Sent(error, sent))
+            raise  # not reached: `_fail` has raised
+        unit.executing = 0.0
+        self._monitor.sent_directly(unit, plan.text, connection.dialect.name, sent, answer.matched)
+        return plan.read(answer)
+
+
+def inside(factory: SessionFactory, engine: AsyncEngine, session: AsyncSession) -> InsideStatements | None:
+    """None for a session that is no transaction of this factory's, is of a driver that gets no plans, would refuse a
+    write, or has something to flush, which must be stored first.
+    """
+    unit: Unit | None = session.sync_session.execution_options.get(UNIT)
+    if not isinstance(session, ProvidedSession) or unit is None or not unit.transactional:
+        return None
+    if unit.lost or unit.top.broken or unit.refuses_writes or unit.blocked_by or not session.clean:
+        return None
+    return InsideStatements(factory, engine, session, unit) if factory.plans(engine).possible else None
+
+
+def _fail(connection: Connection, statement: str, sent: Sent) -> None:
+    """Raises the driver's error by its name."""
+    connection.exec_driver_sql(statement, execution_options={SENT_OPTION: sent})

@@ -1,0 +1,132 @@
+"""Lone statements: a unit that is one statement, sent without a session.
+
+A session's own state, and the crossings to begin and to end it, would cost more than a read by primary key itself.
+Guards, cancellation, drain and errors are those of every other unit.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Executable, Select
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.pool import PoolProxiedConnection
+from sqlalchemy.util import greenlet_spawn
+
+from unitwork.call_site import calling_place
+from unitwork.connections.cancellation import carry
+from unitwork.connections.compiled_statements import SENT_OPTION, Answer, Plan, Sent, Taken
+from unitwork.sessions.resending import NOTHING_DONE, SentAgain
+from unitwork.sessions.session_factory import SessionFactory
+from unitwork.unit import Unit
+
+
+async def send_alone(factory: SessionFactory, statement: Executable, parameters: Mapping[str, Any]) -> Answer:
+    """The statement's answer. For a caller with no unit around it.
+
+    The statement commits by itself. One that is outdated is sent again, and a read that meets a connection which died
+    in the pool once. Raises what a session would raise for it.
+    """
+    unit = Unit(transactional=False, lone=True, statements=1)
+    engine = factory.engine()
+    unit.enter(calling_place(), parent=None)
+    sending = _Sending(factory, engine, unit, statement, parameters)
+    try:
+        return await carry(sending.run(), unit)
+    finally:
+        unit.end()
+        factory.left(unit)
+
+
+class _Sending:
+    """One statement on its way: SQLAlchemy's, or the driver's own where there is a plan."""
+
+    def __init__(
+        self,
+        factory: SessionFactory,
+        engine: AsyncEngine,
+        unit: Unit,
+        statement: Executable,
+        parameters: Mapping[str, Any],
+    ) -> None:
+        bind, self._options = factory.admit(engine, unit)  # without ids: a builder's stores no new rows
+        self._bind = bind.sync_engine
+        self._engine = engine.sync_engine
+        self._plans = factory.plans(engine)
+        self._monitor = factory.monitor
+        self._unit = unit
+        self._statement = statement
+        self._parameters = parameters
+
+    async def run(self) -> Answer:
+        """Raises what the statement does, and `CommitOutcomeUnknown` for a write whose answer was lost."""
+        again, begun = None, self._unit.since
+        while True:
+            try:
+                return await self._once()
+            except NOTHING_DONE as error:
+                again = again or SentAgain(lambda: isinstance(self._statement, Select))
+                if not again.after(error, begun):
+                    raise
+            self._unit.lost, begun = False, time.monotonic()
+
+    async def _once(self) -> Answer:
+        plan = self._plans.of(self._statement)
+        values = None if plan is None else plan.values(self._parameters)
+        if plan is None or values is None:
+            return await greenlet_spawn(self._by_sqlalchemy)
+        return await self._directly(plan, values)
+
+    def _by_sqlalchemy(self) -> Answer:
+        connection = self._bind.connect()
+        try:
+            sending = connection.execution_options(**self._options)
+            result = sending.execute(self._statement, self._parameters)
+            self._plans.learn(self._statement, self._parameters, result)
+            return Answer(result.all() if result.returns_rows else (), result.rowcount)
+        finally:
+            self._give_back(connection)
+
+    async def _directly(self, plan: Plan, values: Sequence[Any]) -> Answer:
+        unit, engine, ready = self._unit, self._engine, self._plans.ready
+        taken = engine.raw_connection() if ready() else await greenlet_spawn(engine.raw_connection)
+        unit.begun(Taken(engine, taken))
+        sent = 0.0
+        try:
+            if unit.cancelled is not None:
+                raise unit.cancelled
+            unit.statement = plan.text
+            sent = unit.executing = time.monotonic()
+            answer = await plan.send(taken, values)
+        except GeneratorExit:  # the event loop has ended: there is nothing to wait with
+            taken.invalidate()
+            raise
+        except BaseException as error:
+            unit.executing = 0.0
+            await greenlet_spawn(self._fail, taken, plan.text, Sent(error, sent))
+            raise  # not reached: `_fail` has raised
+        self._monitor.sent_directly(unit, plan.text, engine.dialect.name, sent, answer.matched)
+        if self._plans.keeps():
+            taken.close()
+        else:
+            await greenlet_spawn(self._give_back, taken)
+        unit.executing, unit.connection = 0.0, None
+        return plan.read(answer)
+
+    def _fail(self, taken: PoolProxiedConnection, statement: str, sent: Sent) -> None:
+        """Raises the driver's error by its name."""
+        connection = Connection(self._engine, taken)
+        self._unit.connection = connection
+        try:
+            connection.execution_options(**self._options, **{SENT_OPTION: sent}).exec_driver_sql(statement)
+        finally:
+            self._give_back(connection)
+
+    def _give_back(self, connection: Connection | PoolProxiedConnection) -> None:
+        unit = self._unit
+        unit.ending = True
+        unit.executing = time.monotonic()  # a cancellation waits for this too
+        try:
+            connection.close()
+        finally:
+            unit.ending, unit.executing, unit.connection = False, 0.0, None

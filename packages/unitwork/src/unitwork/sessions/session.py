@@ -1,0 +1,154 @@
+"""Session providers: callables that give a session for the length of a block.
+
+The session is SQLAlchemy's own; what differs is who may use it and who ends its transaction. A block that ends
+normally commits, one left by any exception rolls back, and nothing inside it can do either.
+"""
+
+from contextlib import AbstractAsyncContextManager
+from types import TracebackType
+from typing import Any, NoReturn, Protocol
+
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncResult, AsyncSession, AsyncSessionTransaction
+
+from unitwork.connections.cancellation import carry
+from unitwork.errors import TransactionIsOurs, TransactionRolledBack
+from unitwork.sessions.fetches import guard_fetches
+from unitwork.sessions.guarded_session import GuardedSession
+from unitwork.sessions.write_recorder import WriteRecorder
+from unitwork.unit import Unit
+
+
+class SessionProvider(Protocol):
+    """Any callable of this signature is a session provider; tests put their own in its place."""
+
+    def __call__(
+        self, *, autoflush: bool = True, read_only: bool = False
+    ) -> AbstractAsyncContextManager[AsyncSession]: ...
+
+
+class ProvidedSession(AsyncSession):
+    """An AsyncSession whose end belongs to the block that provides it."""
+
+    sync_session_class = GuardedSession
+
+    async def execute(self, *arguments: Any, **options: Any) -> Any:
+        return await carry(super().execute(*arguments, **options), self._unit)
+
+    async def scalar(self, *arguments: Any, **options: Any) -> Any:
+        return await carry(super().scalar(*arguments, **options), self._unit)
+
+    async def flush(self, objects: Any = None) -> None:
+        unit = self._unit
+        unit.check_use()
+        await carry(super().flush(objects), unit)
+
+    # Each of the following is one call of the unit's, from its wait for a connection on.
+
+    async def get(self, *arguments: Any, **options: Any) -> Any:
+        return await carry(super().get(*arguments, **options), self._unit)
+
+    async def get_one(self, *arguments: Any, **options: Any) -> Any:
+        return await carry(super().get_one(*arguments, **options), self._unit)
+
+    async def refresh(self, *arguments: Any, **options: Any) -> None:
+        await carry(super().refresh(*arguments, **options), self._unit)
+
+    async def merge(self, *arguments: Any, **options: Any) -> Any:
+        return await carry(super().merge(*arguments, **options), self._unit)
+
+    async def merge_all(self, *arguments: Any, **options: Any) -> Any:
+        return await carry(super().merge_all(*arguments, **options), self._unit)
+
+    async def delete(self, instance: object) -> None:
+        await carry(super().delete(instance), self._unit)
+
+    async def delete_all(self, instances: Any) -> None:
+        await carry(super().delete_all(instances), self._unit)
+
+    async def run_sync(self, *arguments: Any, **options: Any) -> Any:
+        unit = self._unit
+        unit.in_function = True  # not carried: its statements are, one by one, and are asked for by its caller's lines
+        try:
+            result = await super().run_sync(*arguments, **options)
+        finally:
+            unit.in_function = False
+        if unit.teardown is not None:
+            raise unit.given_up()
+        return result
+
+    async def connection(self, *arguments: Any, **options: Any) -> AsyncConnection:
+        return await carry(super().connection(*arguments, **options), self._unit)
+
+    async def commit(self) -> None:
+        self._only_the_block("commit")
+        await super().commit()
+
+    async def rollback(self) -> None:
+        self._only_the_block("rollback")
+        await super().rollback()
+
+    async def close(self) -> None:
+        self._only_the_block("close")
+        await super().close()
+
+    def begin(self) -> NoReturn:
+        raise TransactionIsOurs("begin")
+
+    def begin_nested(self) -> AsyncSessionTransaction:
+        return _Savepoint(self, nested=True)
+
+    async def stream(self, *arguments: Any, **options: Any) -> AsyncResult[Any]:
+        unit = self._unit
+        unit.streaming = True
+        try:
+            result: AsyncResult[Any] = await carry(super().stream(*arguments, **options), unit)
+        finally:
+            unit.streaming, unit.executing = False, 0.0
+        guard_fetches(result, unit)
+        return result
+
+    @property
+    def _unit(self) -> Unit:
+        unit: Unit = self.sync_session.unit  # type: ignore[attr-defined]  # a GuardedSession
+        return unit
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing was added, changed or deleted since the last flush."""
+        return self.sync_session._is_clean()  # noqa: SLF001 - what a flush asks first; it has no public name
+
+    def _only_the_block(self, method: str) -> None:
+        if not self._unit.ending:
+            raise TransactionIsOurs(method)
+
+
+class _Savepoint(AsyncSessionTransaction):
+    """As a context manager it tells, at a normal end, that a caught error has undone its work."""
+
+    async def start(self, is_ctxmanager: bool = False) -> "_Savepoint":
+        await super().start(is_ctxmanager)
+        unit: Unit = self.session.sync_session.unit  # type: ignore[attr-defined]  # a GuardedSession
+        self._frame = unit.top
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await super().__aexit__(kind, error, traceback)
+        if kind is None and self._frame.gone and self._frame.doomed:
+            raise TransactionRolledBack from self._frame.cause
+
+
+def guarded_session(
+    unit: Unit,
+    bind: AsyncEngine,
+    execution_options: dict[str, Any],
+    *,
+    autoflush: bool,
+    recorder: WriteRecorder | None = None,
+) -> ProvidedSession:
+    """A session for a unit; it has not connected yet."""
+    session = ProvidedSession(bind, autoflush=autoflush, expire_on_commit=False, execution_options=execution_options)
+    guarded: GuardedSession = session.sync_session  # type: ignore[assignment]  # `sync_session_class` says so
+    guarded.unit, guarded.recorder = unit, recorder
+    return session

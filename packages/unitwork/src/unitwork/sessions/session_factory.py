@@ -1,0 +1,178 @@
+"""SessionFactory: makes sessions on the container's engine, whichever that is at the moment."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.pool import Pool
+
+from unitwork.backends import mariadb, postgresql, sqlite
+from unitwork.backends.interruption import GRACE, GRACE_OPTION
+from unitwork.connections.compiled_statements import Plans
+from unitwork.connections.holders import Holders
+from unitwork.connections.lifetime import Lifetime
+from unitwork.connections.listeners import followers, install
+from unitwork.connections.writer_turn import WriterTurn
+from unitwork.errors import EngineBelongsToAnotherProcess
+from unitwork.ids.id_generator import IdGenerator
+from unitwork.models.base import ID_GENERATOR
+from unitwork.monitor.monitor import SqlMonitor
+from unitwork.sessions.session import ProvidedSession, guarded_session
+from unitwork.sessions.write_recorder import WriteRecorder
+from unitwork.unit import UNIT, Unit
+
+
+class SessionFactory:
+    """What it is given are providers, asked at every call, so an override takes effect with the next unit; a unit ends
+    with what it began with. What an engine needs is registered when it is first seen.
+
+    `ids` gives an `IdGenerator`; one of another kind makes ids, and leases no node.
+    """
+
+    def __init__(
+        self,
+        engine: Callable[[], AsyncEngine],
+        lifetime: Callable[[], Lifetime],
+        ids: Callable[[], Any],
+        monitor: Callable[[], SqlMonitor],
+        recorder: Callable[[], WriteRecorder | None],
+    ) -> None:
+        self._engine = engine
+        self._lifetime = lifetime
+        self._ids = ids
+        self._monitor = monitor
+        self._recorder = recorder
+        self._monitors: list[SqlMonitor] = []
+        """Those that have been in force; the last one is."""
+        self._in_force: SqlMonitor | None = None
+        self._seen: dict[int, _Seen] = {}
+        """By the id of SQLAlchemy's own engine, as an AsyncEngine's hash takes a while."""
+        self._inherited: list[Pool] = []
+        self.watchers: list[Callable[[Unit], object]] = []
+        """Called with each unit that is opened."""
+
+    def engine(self) -> AsyncEngine:
+        """The engine in force. Raises `EngineNotStarted` outside `running()`, and `EngineBelongsToAnotherLoop` or
+        `EngineBelongsToAnotherProcess` away from home.
+        """
+        engine = self._engine()
+        try:
+            self._lifetime().check_home()
+        except EngineBelongsToAnotherProcess:
+            # Kept, not closed: not even the child's copies of the parent's sockets.
+            self._inherited.append(engine.pool)
+            engine.sync_engine.dispose(close=False)
+            raise
+        key = id(engine.sync_engine)
+        if key not in self._seen:
+            install(engine)
+            self._seen[key] = _Seen(engine)
+        return engine
+
+    def dialect(self) -> str:
+        """The name of the dialect of the engine in force, wherever it is asked for."""
+        return self._engine().sync_engine.dialect.name
+
+    @property
+    def monitor(self) -> SqlMonitor:
+        """The monitor in force. One that isn't any more listens until its last unit has ended."""
+        monitor = self._monitor()
+        if monitor is not self._in_force:
+            self._change_to(monitor)
+        return monitor
+
+    def _change_to(self, monitor: SqlMonitor) -> None:
+        self._in_force = monitor
+        if self._monitors:
+            self._monitors[-1].detach()
+        if monitor in self._monitors:
+            self._monitors.remove(monitor)
+        else:
+            self._lifetime().on_close(monitor.close)
+        self._monitors.append(monitor)
+
+    def ids(self, engine: AsyncEngine) -> Any:
+        """The generator in force, for what is stored through this engine."""
+        ids = self._ids()
+        return ids.of(engine) if isinstance(ids, IdGenerator) else ids
+
+    def __call__(self, engine: AsyncEngine, unit: Unit, ids: Any, *, autoflush: bool) -> ProvidedSession:
+        """A session for the unit on this engine, not connected yet, whose new rows get their ids of `ids`; `left` must
+        follow. Raises `ContainerClosed`.
+        """
+        bind, options = self.admit(engine, unit)
+        options[ID_GENERATOR] = ids
+        return guarded_session(unit, bind, options, autoflush=autoflush, recorder=self._recorder())
+
+    def admit(self, engine: AsyncEngine, unit: Unit) -> tuple[AsyncEngine, dict[str, Any]]:
+        """The unit begins: what it connects through, and the execution options it is known by. `left` must follow.
+        Raises `ContainerClosed`.
+        """
+        monitor = self._monitor()
+        if monitor is not self._in_force:
+            self._change_to(monitor)
+        drain = self._lifetime().drain
+        unit.admitted_by = drain, monitor
+        monitor.attach(engine)
+        drain.admit(unit)
+        seen = self._seen[id(engine.sync_engine)]
+        unit.followers = seen.followers
+        unit.holders = seen.holders
+        unit.grace = seen.grace
+        monitor.opened(unit)
+        for watch in self.watchers:
+            watch(unit)
+        return seen.bind(engine, unit), {UNIT: unit}
+
+    def plans(self, engine: AsyncEngine) -> Plans:
+        """Of an engine that has been in force."""
+        return self._seen[id(engine.sync_engine)].plans
+
+    def left(self, unit: Unit) -> None:
+        """The unit has ended, and so have its hooks."""
+        if unit.admitted_by is not None:
+            drain, monitor = unit.admitted_by
+            drain.left(unit)
+            monitor.left(unit)
+
+
+class _Seen:
+    """What is kept for an engine as long as its container."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self.engine: Final = engine
+        self.followers: Final = followers(engine)
+        options = engine.sync_engine.get_execution_options()
+        self.holders = Holders(engine.pool, _writer_turn(engine), options.get(postgresql.STATEMENT_TIMEOUT_OPTION))
+        self.grace: float = options.get(GRACE_OPTION, GRACE)
+        self.plans = Plans(engine.sync_engine)
+        self._binds: dict[tuple[bool, str | None, bool], AsyncEngine] = {}
+
+    def bind(self, engine: AsyncEngine, unit: Unit) -> AsyncEngine:
+        """The engine with what its driver puts into BEGIN, without a trip of its own."""
+        key = (unit.read_only, unit.isolation, unit.transactional)
+        bind = self._binds.get(key)
+        if bind is None:
+            options = _driver_options(engine.dialect.name, *key)
+            bind = self._binds[key] = engine.execution_options(**options) if options else engine
+        return bind
+
+
+def _driver_options(database: str, read_only: bool, isolation: str | None, transactional: bool) -> dict[str, Any]:
+    options: dict[str, Any] = {}
+    if database != "sqlite" and database not in mariadb.NAMES:
+        if not transactional:
+            options["isolation_level"] = "AUTOCOMMIT"
+        elif isolation is not None:
+            options["isolation_level"] = isolation
+    if read_only and database == "postgresql":
+        options["postgresql_readonly"] = True
+    return options
+
+
+def _writer_turn(engine: AsyncEngine) -> WriterTurn | None:
+    if engine.dialect.name != "sqlite":
+        return None
+    options = engine.sync_engine.get_execution_options()
+    timeout = options.get(sqlite.WRITER_TIMEOUT_OPTION, sqlite.WRITER_TIMEOUT)
+    return None if timeout is None else WriterTurn(timeout)

@@ -1,0 +1,113 @@
+"""InMemoryDao: a DAO whose rows live in a `FakeSessionProvider`."""
+
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from unitwork.dao.base_dao import BaseDao, check_version, possible_id
+from unitwork.dao.cursor import Cursors
+from unitwork.dao.inserts.new_rows import NewRows
+from unitwork.dao.inserts.upsert import as_mapping, changed_names, key_names
+from unitwork.dao.statements.columns import ColumnName, check_columns, column
+from unitwork.models.base import ID_GENERATOR, Base
+from unitwork.sessions.session import SessionProvider
+from unitwork.testing.fakes.count import InMemoryCount
+from unitwork.testing.fakes.delete import InMemoryDelete
+from unitwork.testing.fakes.query import InMemoryQuery
+from unitwork.testing.fakes.session import fake
+from unitwork.testing.fakes.session_provider import FakeSessionProvider
+from unitwork.testing.fakes.update import InMemoryUpdate
+
+T = TypeVar("T", bound=Base)
+
+
+class InMemoryDao(BaseDao[T]):
+    """Any model's DAO: `InMemoryDao(sessions, Token)`. Before a DAO it gives that one's own methods too, where they
+    ask through builders: `class InMemoryUsers(InMemoryDao[User], UserDao)`.
+
+    Raises `NotFaked` for what only a database knows, `NotAFakeSession` over a session that isn't a fake.
+    """
+
+    def __init__(
+        self, session_provider: SessionProvider, model: type[T] | None = None, *, cursors: Cursors | None = None
+    ) -> None:
+        super().__init__(session_provider, model, cursors=cursors)
+        if isinstance(session_provider, FakeSessionProvider):
+            session_provider.keep(self.model)
+
+    def query(self, *, include_deleted: bool = False) -> InMemoryQuery[T]:
+        return InMemoryQuery(self.model, include_deleted, sessions=self._sessions, cursors=self._cursors)
+
+    def count(self, *, include_deleted: bool = False) -> InMemoryCount[T]:
+        return InMemoryCount(self.model, include_deleted, sessions=self._sessions)
+
+    def update(self, *, include_deleted: bool = False) -> InMemoryUpdate[T]:
+        return InMemoryUpdate(self.model, include_deleted, sessions=self._sessions)
+
+    def delete(self, *, include_deleted: bool = False) -> InMemoryDelete[T]:
+        return InMemoryDelete(self.model, include_deleted, sessions=self._sessions)
+
+    async def add_many(self, rows: Iterable[Any]) -> Any:
+        count = 0
+        async with self._session() as session:
+            for row in rows:
+                session.add(row if isinstance(row, self.model) else self._model_of(as_mapping(self.model, row)))
+                count += 1
+            await session.flush()
+        return rows if isinstance(rows, Sequence) and all(isinstance(row, self.model) for row in rows) else count
+
+    async def upsert_many(
+        self,
+        rows: Iterable[Any],
+        *,
+        on: ColumnName | Sequence[ColumnName],
+        update: Iterable[ColumnName] | None = None,
+    ) -> int:
+        names = key_names(self.model, on)
+        wanted = None if update is None else [column(self.model, name).key for name in update]
+        count = 0
+        async with self._session() as session:
+            memory = fake(session)
+            new_rows = NewRows(self.model, {ID_GENERATOR: memory.memory.generators.snowflake})
+            await session.flush()
+            for row in rows:
+                given = as_mapping(self.model, row)
+                values = {new_rows.attributes[key]: value for key, value in new_rows.of(given).items()}
+                await self._upsert(session, values, names, changed_names(given, names) if wanted is None else wanted)
+                count += 1
+        return count
+
+    async def _upsert(
+        self, session: AsyncSession, values: Mapping[str, Any], on: Sequence[str], changes: Sequence[str]
+    ) -> None:
+        key = {name: values[name] for name in on}
+        if None in key.values() or not await self.query(include_deleted=True).filter_by(**key).exists():
+            session.add(self.model(**values))
+            await session.flush()
+        elif changes:
+            update = self.update(include_deleted=True).filter_by(**key)
+            await update.set(**{name: values[name] for name in changes}).execute()
+
+    def _model_of(self, given: Mapping[str, Any]) -> T:
+        check_columns(self.model, given)
+        return self.model(**given)
+
+    async def _load(self, session: AsyncSession, id: int, *, version: int | None, include_deleted: bool) -> T:
+        memory = fake(session)
+        if not possible_id(id):
+            raise self._no_row(id)
+        if version is None:
+            # Any version will do: the next one to write is this unit.
+            await memory.take_turn()
+        rows = await self.query(include_deleted=include_deleted).eq("id", id).limit(1).rows(memory)
+        if not rows:
+            raise self._no_row(id)
+        check_version(rows[0], version)
+        return rows[0]
+
+    @asynccontextmanager
+    async def _session(self) -> AsyncIterator[AsyncSession]:
+        async with super()._session() as session:
+            yield fake(session)  # another would store the rows in its database

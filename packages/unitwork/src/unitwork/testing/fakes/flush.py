@@ -1,0 +1,275 @@
+"""UnboundSession: SQLAlchemy's own session, whose flush writes to a view of the store instead of to a database.
+
+Which objects are new, changed, deleted, expired or detached is SQLAlchemy's doing; whose the session is, what it may
+do and what dooms it is `GuardedSession`'s. Only what needs a connection is here, and is made without one.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import event, inspect
+from sqlalchemy.orm import Session, make_transient, make_transient_to_detached
+from sqlalchemy.orm.attributes import set_committed_value
+from sqlalchemy.orm.unitofwork import UOWTransaction
+from sqlalchemy.util import IdentitySet
+
+from unitwork.errors import StaleVersion
+from unitwork.outcome import Outcome
+from unitwork.sessions.loaded_values import LoadedValues
+from unitwork.testing.fakes.errors import NotFaked, written
+from unitwork.testing.fakes.rows.defaults import Generators, changed_values, new_row, update_defaults
+from unitwork.testing.fakes.rows.expressions import is_expression
+from unitwork.testing.fakes.rows.references import Place, check_references, follow_deletion
+from unitwork.testing.fakes.rows.store import View, Written
+from unitwork.testing.fakes.rows.table import Identity, StoredTable
+from unitwork.testing.fakes.rows.values import Values, stored
+from unitwork.unit import Unit
+
+INSTEAD = (
+    ", or a DAO that answers it from memory: subclass `InMemoryDao` and the DAO, ask through a builder, and override "
+    "the DAO in the container"
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Mark:
+    """How far a session had come."""
+
+    written: Written
+    steps: int
+    loaded: LoadedValues = field(default_factory=LoadedValues)
+    """What the models that it has changed since had then."""
+
+
+class UnboundSession(Session):
+    """Where `GuardedSession` turns to the database."""
+
+    unit: Unit
+    view: View
+    generators: Generators
+    ended: Callable[[Outcome | None], None] | None
+    """Called once, with a transaction's outcome."""
+    answering = False
+    """Whether memory answers the statement that `get_bind` is asked for."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.marks = [Mark({}, 0)]
+        """Where the transaction began, and each savepoint in it."""
+        self._steps: list[tuple[str, object]] = []
+
+    def get_bind(self, mapper: Any = None, *, clause: Any = None, **options: Any) -> Any:
+        """Every way to a database comes past here."""
+        if self.answering:
+            return None
+        asked = "a connection of a fake session" if clause is None else f"{written(clause)} on a fake session"
+        raise NotFaked(asked, INSTEAD)
+
+    def store(self) -> None:
+        """Where a database would COMMIT: after what listens to `before_commit`, and before what listens to
+        `after_commit`.
+        """
+        self.view.commit()
+        self.unit.commit_answered = True
+        self._end(Outcome.COMMITTED)
+
+    def rollback(self) -> None:
+        self.undo(self.marks[0])
+        super().rollback()
+        self._end(Outcome.ROLLED_BACK)
+
+    def _end(self, outcome: Outcome) -> None:
+        if self.ended is not None:
+            tell, self.ended = self.ended, None
+            self.view.store.end_turn(self.view)
+            tell(outcome if self.unit.transactional else None)
+
+    def flush(self, objects: Any = None) -> None:
+        """Updates, insertions, deletions, as SQLAlchemy orders them; all or none."""
+        if objects is not None:
+            raise NotFaked("flushing some objects and not others")
+        self.note_changes()
+        try:
+            if self.dispatch.before_flush and (self.new or self.deleted or self.dirty):
+                self.dispatch.before_flush(self, UOWTransaction(self), objects)
+                self.note_changes()
+            self._write()
+        except BaseException as error:
+            # A flush that fails ends what it was in, whatever made it fail.
+            self.undo(self.marks[-1])
+            self.unit.failed(error, connection_lost=False)
+            raise
+        self.statement_done()
+
+    def statement_done(self) -> None:
+        """Without a transaction, what a statement did is everybody's."""
+        if not self.unit.transactional:
+            self.view.commit()
+            self.view.store.end_turn(self.view)
+            self._steps.clear()
+            self.marks[0].loaded.clear()
+
+    def note_changes(self) -> None:
+        """Keep what models had before what is pending on them."""
+        changed = [*self.dirty, *self.deleted]
+        self.marks[-1].loaded.note([inspect(row) for row in changed], skipped=self._added(self.marks[-1]))
+
+    def _added(self, mark: Mark) -> set[Any]:
+        return {inspect(row) for what, row in self._steps[mark.steps :] if what == "added"}
+
+    def mark(self) -> Mark:
+        """Where `undo` leads back to."""
+        return Mark(self.view.mark(), len(self._steps))
+
+    def undo(self, mark: Mark) -> None:
+        """Forget what was written since, as a rollback to a savepoint does: new models are no longer stored, changed
+        ones show again what they had.
+        """
+        self.note_changes()
+        new = self._added(mark)
+        self.release(mark)
+        self.view.restore(mark.written)
+        steps, self._steps = self._steps[mark.steps :], self._steps[: mark.steps]
+        added = IdentitySet(row for what, row in steps if what == "added")
+        for row in [*self.new, *added]:
+            make_transient(row)
+        for row in [*self.deleted, *(row for what, row in steps if what == "deleted")]:
+            if row not in added:
+                super().add(row)
+        mark.loaded.put_back(skipped=new)
+        mark.loaded.clear()
+
+    def release(self, mark: Mark) -> None:
+        """What the savepoints since this one have changed is its change."""
+        for inner in self.marks[self.marks.index(mark) + 1 :]:
+            inner.loaded.join(mark.loaded)
+
+    def note(self, what: str, row: object) -> None:
+        """That a model was `added`, `changed` or `deleted`, for `undo`."""
+        self._steps.append((what, row))
+
+    def settle(self, row: object) -> None:
+        """The model is as stored: nothing about it is pending."""
+        if row in self.new:
+            self.expunge(row)
+        make_transient(row)
+        make_transient_to_detached(row)
+        super().add(row)
+
+    def model(self, table: StoredTable, values: Values) -> Any:
+        """The row's model: the one this session holds, with what it has, else a new one."""
+        row = self.identity_map.get(table.identity_key(values))
+        if row is None:
+            row = table.new_model(values)
+            make_transient_to_detached(row)
+            super().add(row)
+        elif missing := inspect(row).expired_attributes:
+            for name, value in table.attribute_values(values).items():
+                if name in missing:
+                    set_committed_value(row, name, value)
+        return row
+
+    def refresh_held(self, table: StoredTable, identity: Identity, changed: Iterable[str]) -> None:
+        """Let a model the session holds have what an UPDATE has set, whatever was pending on it for these columns."""
+        values = self.view.get(table.table, identity)
+        row = None if values is None else self.identity_map.get(table.identity_key(values))
+        if values is None or row is None:
+            return
+        after = table.attribute_values(values)
+        self.marks[-1].loaded.note([inspect(row)], skipped=self._added(self.marks[-1]))
+        for key in changed:
+            name = table.attributes.get(key)
+            if name is not None:
+                set_committed_value(row, name, after[name])
+        self.note("changed", row)
+
+    def _write(self) -> None:
+        deleted = self.deleted
+        changed = [row for row in self.dirty if row not in deleted]
+        places = [self._update(row) for row in self._by_key(changed) if self.is_modified(row)]
+        places += [self._insert(row) for row in list(self.new)]
+        removed = [gone for row in self._by_key(deleted) for gone in self._delete(row)]
+        check_references(self.view, places, removed)
+        for row in list(self.dirty):
+            self.settle(row)
+
+    def _by_key(self, rows: Iterable[Any]) -> list[Any]:
+        return sorted(rows, key=lambda row: (type(row).__name__, inspect(row).identity))
+
+    def _insert(self, row: Any) -> Place:
+        table = self.view.store.table(type(row))
+        new = new_row(table, row, self.generators)
+        identity = self.view.insert(table, new.values)
+        for name, value in new.attributes.items():
+            set_committed_value(row, name, value)
+        self.settle(row)
+        self.note("added", row)
+        return table.table, identity
+
+    def _update(self, row: Any) -> Place:
+        table = self.view.store.table(type(row))
+        current = self._current(table, row)
+        if current is None:
+            raise StaleVersion
+        attributes = inspect(row).attrs
+        changes = {
+            column.key: attributes[name].value
+            for name, column in table.columns.items()
+            if attributes[name].history.has_changes()
+        }
+        given = {key for key, value in changes.items() if not is_expression(value)}
+        if changes.keys() & set(table.primary):
+            raise NotFaked(f"changing the primary key of a {table.model.__name__}")
+        if table.version is not None and table.version not in changes:
+            changes[table.version] = table.next_version(getattr(row, table.attributes[table.version]))
+        changes |= update_defaults(table, changes, self.generators)
+        values = changed_values(table, current, changes)
+        identity = table.identity(values)
+        self.view.update(table, identity, values)
+        self.note("changed", row)
+        after = table.attribute_values(values)
+        for name, column in table.columns.items():
+            if column.key in changes.keys() - given:
+                set_committed_value(row, name, after[name])
+        self.settle(row)
+        return table.table, identity
+
+    def _delete(self, row: Any) -> Iterator[tuple[Any, Values]]:
+        table = self.view.store.table(type(row))
+        current = self._current(table, row)
+        if current is None:
+            if table.version is not None:
+                raise StaleVersion
+        else:
+            yield from self._remove(table.table, table.identity(current), current)
+        self.note("deleted", row)
+        self.expunge(row)
+
+    def remove(self, table: StoredTable, rows: Iterable[Values]) -> Iterator[tuple[Any, Values]]:
+        """Delete stored rows, and what their foreign keys say goes with them; each row that is gone."""
+        for values in rows:
+            yield from self._remove(table.table, table.identity(values), values)
+
+    def _remove(self, table: Any, identity: Any, values: Values) -> Iterator[tuple[Any, Values]]:
+        self.view.delete(table, identity)
+        yield table, values
+        for child, place, before, after in list(follow_deletion(self.view, table, values)):
+            if after is None:
+                yield from self._remove(child, place, before)
+            else:
+                self.view.update(self.view.store.tables[child], place, after)
+
+    def _current(self, table: StoredTable, row: Any) -> Values | None:
+        """The row as it is now; None when somebody else has changed or removed it since it was read."""
+        columns = table.table.columns
+        keys = zip(table.primary, inspect(row).identity, strict=True)
+        current = self.view.get(table.table, tuple(stored(columns[key].type, value) for key, value in keys))
+        if current is None or table.version is None:
+            return current
+        version = inspect(row).attrs[table.attributes[table.version]]
+        read = version.history.deleted[0] if version.history.deleted else version.value
+        return current if current[table.version] == read else None
+
+
+event.listen(UnboundSession, "after_commit", UnboundSession.store, propagate=True)

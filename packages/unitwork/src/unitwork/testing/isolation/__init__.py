@@ -1,0 +1,1 @@
+"""A database transaction around a whole test."""

@@ -1,0 +1,65 @@
+"""A pool of the one connection that an isolated test has: those who want it take turns."""
+
+import asyncio
+from typing import Any
+
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
+from sqlalchemy.util import await_only
+
+from unitwork.call_site import asking_place
+from unitwork.connections.pool import Pool
+from unitwork.testing.errors import NeedsOwnDatabase
+
+LONGEST_WAIT = 10.0
+"""Seconds that a unit waits for its turn."""
+
+
+class _Turn:
+    """Somebody's hold on the connection."""
+
+    def __init__(self) -> None:
+        self.task = asyncio.current_task()
+        self.place = asking_place() or "a helper of the machinery"
+
+
+class IsolatedPool(Pool):
+    """First come, first served. Raises `NeedsOwnDatabase` for a wait that can't end, or doesn't."""
+
+    inside_transaction = True
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._free = asyncio.Lock()
+        self._turn: _Turn | None = None
+
+    def connect(self) -> PoolProxiedConnection:
+        turn = _Turn()
+        await_only(self._take(turn))
+        try:
+            return super().connect()
+        except BaseException:
+            self._give_back(turn)
+            raise
+
+    async def _take(self, turn: _Turn) -> None:
+        held = self._turn
+        if held is not None and held.task is turn.task:
+            what = f"a second connection was asked for while the one taken at {held.place} is in use"
+            raise NeedsOwnDatabase(what, turn.place)
+        try:
+            async with asyncio.timeout(LONGEST_WAIT):
+                await self._free.acquire()
+        except TimeoutError:
+            holder = "nobody knows where" if self._turn is None else self._turn.place
+            what = f"the connection taken at {holder} was not given back within {LONGEST_WAIT:g} s"
+            raise NeedsOwnDatabase(what, turn.place) from None
+        self._turn = turn
+
+    def _give_back(self, turn: _Turn | None) -> None:
+        if turn is not None and self._turn is turn:
+            self._turn = None
+            self._free.release()
+
+    def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
+        super()._do_return_conn(record)
+        self._give_back(self._turn)

@@ -1,0 +1,126 @@
+"""PostgreSQL under one outer transaction: what the driver calls a transaction is a savepoint in it.
+
+asyncpg makes that turn by itself once a transaction is open on its connection; here is what a savepoint lacks:
+deferred constraints are checked when it is released, and it ends when it is rolled back to.
+"""
+
+import asyncio
+import re
+from contextlib import suppress
+from typing import Any, Final
+
+import asyncpg
+
+from unitwork.backends.postgresql import HonestConnection
+from unitwork.call_site import asking_place
+from unitwork.testing.errors import NeedsOwnDatabase
+from unitwork.testing.isolation.finish import finish
+from unitwork.testing.isolation.steps import step
+
+_OURS: Final = re.compile(r"(SAVEPOINT|RELEASE SAVEPOINT|ROLLBACK TO) (__asyncpg_savepoint_\w+);")
+"""What asyncpg sends for a transaction inside another."""
+_CHECK_CONSTRAINTS: Final = """
+SET CONSTRAINTS ALL IMMEDIATE;
+DO $gatehouse$
+DECLARE
+    deferred text;
+BEGIN
+    SELECT string_agg(format('%I.%I', nspname, conname), ', ') INTO deferred FROM (
+        SELECT n.nspname, c.conname
+        FROM pg_constraint c JOIN pg_namespace n ON n.oid = c.connamespace
+        WHERE NOT pg_is_other_temp_schema(n.oid) AND has_schema_privilege(n.oid, 'USAGE')
+        GROUP BY n.nspname, c.conname
+        HAVING bool_and(c.condeferred)
+    ) AS named;
+    IF deferred IS NOT NULL THEN
+        EXECUTE 'SET CONSTRAINTS ' || deferred || ' DEFERRED';
+    END IF;
+END
+$gatehouse$;
+"""
+"""What COMMIT does to constraints: all are checked, and the next transaction finds them as they were declared."""
+
+
+class IsolatedConnection(HonestConnection):
+    """A connection whose outer transaction nobody commits, and whose transactions, one at a time, are virtual."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._isolation: str | None = None
+        self._begun = False
+        self._savepoint: str | None = None
+        self._reads_only = False
+
+    async def begin_outer(self, isolation: str) -> None:
+        """Begin the transaction that everything happens in; `isolation` is what the server gives it, as asyncpg
+        writes it.
+        """
+        await super().transaction().start()
+        await super().execute("SET TRANSACTION READ WRITE")  # the kit's own databases let nobody else write
+        self._begun, self._isolation = True, isolation
+
+    def transaction(self, *, isolation: str | None = None, readonly: bool = False, deferrable: bool = False) -> Any:
+        """asyncpg's own; raises `NeedsOwnDatabase` for an isolation level that isn't the outer transaction's."""
+        if isolation not in {None, self._isolation}:
+            raise NeedsOwnDatabase(f"isolation level {isolation} was asked for", asking_place() or "the driver")
+        if self._savepoint is None:
+            self._reads_only = readonly
+        return super().transaction()
+
+    async def execute(self, query: str, *args: Any, timeout: float | None = None) -> str:  # noqa: ASYNC109 - its signature
+        """asyncpg's own, but for the beginning and the end of a virtual transaction."""
+        ours = _OURS.fullmatch(query)
+        if ours is None:
+            return await self._others(query, *args, timeout=timeout)
+        word, name = ours.groups()
+        if self._savepoint is None and word == "SAVEPOINT":
+            try:
+                return await finish(self._begin(name))
+            except asyncio.CancelledError:
+                # Whoever was cancelled takes it for never begun, and won't end it.
+                if self._savepoint == name:
+                    await finish(self._roll_back(name))
+                raise
+        if self._savepoint != name:
+            return await super().execute(query, timeout=timeout)
+        return await finish(self._commit(name) if word == "RELEASE SAVEPOINT" else self._roll_back(name))
+
+    async def _others(self, query: str, *args: Any, timeout: float | None) -> str:  # noqa: ASYNC109 - as above
+        if self._begun:
+            refuse_end(query)
+        status = await super().execute(query, *args, timeout=timeout)
+        if self._begun and not self.is_in_transaction():
+            raise NeedsOwnDatabase("a script ended the transaction", asking_place() or "the driver")
+        return status
+
+    async def _begin(self, name: str) -> str:
+        reading = "SET LOCAL transaction_read_only = on;" if self._reads_only else ""
+        try:
+            status = await super().execute(f"SAVEPOINT {name};{reading}")
+        except asyncpg.InFailedSQLTransactionError as error:
+            what = "a statement sent past SQLAlchemy failed, and with it the transaction that the test is in"
+            raise NeedsOwnDatabase(what, asking_place() or "the driver") from error
+        self._savepoint = name
+        return status
+
+    async def _commit(self, name: str) -> str:
+        check = "" if self._reads_only else _CHECK_CONSTRAINTS
+        try:
+            status = await super().execute(f"{check}RELEASE SAVEPOINT {name};")
+        except BaseException:
+            with suppress(Exception):  # the error that refused the commit is the one to tell
+                await self._roll_back(name)
+            raise
+        self._savepoint = None
+        return status
+
+    async def _roll_back(self, name: str) -> str:
+        self._savepoint = None
+        return await super().execute(f"ROLLBACK TO {name}; RELEASE SAVEPOINT {name};")
+
+
+def refuse_end(statement: str) -> None:
+    """Raises `NeedsOwnDatabase` for a statement that begins a transaction or ends one: it would be the outer one."""
+    word = step(statement)
+    if word is not None:
+        raise NeedsOwnDatabase(f"{word} was sent as a statement", asking_place() or "the driver")

@@ -1,0 +1,50 @@
+"""IsolatedSessionProvider: the container's session provider in an isolated test."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from unitwork.call_site import calling_place
+from unitwork.testing.errors import NeedsOwnDatabase
+from unitwork.testing.isolation.pool import IsolatedPool
+from unitwork.transactions.session_provider import EngineSessionProvider
+from unitwork.transactions.transaction import Transaction, ambient
+from unitwork.unit import Unit
+
+
+class IsolatedSessionProvider(EngineSessionProvider):
+    """Units that aren't inside one another take turns on the one connection; what else would need a second one, or
+    another isolation level, raises `NeedsOwnDatabase` on entry.
+    """
+
+    @asynccontextmanager
+    async def unit(self, *, isolation: str | None = None, **options: Any) -> AsyncIterator[Transaction]:
+        engine = self.owner()
+        if isinstance(engine.pool, IsolatedPool):
+            if isolation is not None:
+                raise NeedsOwnDatabase(f"isolation {isolation} was asked for", calling_place())
+            refuse_second_unit(engine)
+        async with super().unit(isolation=isolation, **options) as transaction:
+            yield transaction
+
+    def refuse_second_writer(self, *, own_task_only: bool) -> None:
+        """`unit` refuses a second unit of any kind, on any database."""
+        if not isinstance(self.owner().pool, IsolatedPool):
+            super().refuse_second_writer(own_task_only=own_task_only)
+
+
+def refuse_second_unit(engine: AsyncEngine, *, instead: str = "") -> None:
+    """Raises `NeedsOwnDatabase` inside an open unit of this engine, be it another task's."""
+    unit = _open_unit(engine)
+    if unit is not None:
+        what = f"a unit was begun inside the one opened at {unit.place}"
+        raise NeedsOwnDatabase(what, calling_place(), instead=instead)
+
+
+def _open_unit(engine: AsyncEngine) -> Unit | None:
+    block = ambient.get()
+    while block is not None and (block.owner is not engine or block.unit.over):
+        block = block.outer
+    return None if block is None else block.unit

@@ -1,0 +1,89 @@
+"""no_leaks: what a piece of code took and didn't give back, and the line that took it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, Final
+
+from sqlalchemy import event
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from unitwork.call_site import asking_place
+from unitwork.unit import Unit
+
+GRACE: Final = 0.5
+"""Seconds that tasks have to finish, which at the end of the block are about to."""
+NOWHERE: Final = "no line of yours"
+
+
+@asynccontextmanager
+async def no_leaks(container: Any) -> AsyncIterator[None]:
+    """Raises AssertionError when a block that ends normally leaves a connection in use, a unit open or a task running
+    that was taken, opened or started in it; each with the line that did so.
+    """
+    units: list[Unit] = []
+    factory = container.session_factory()
+    factory.watchers.append(units.append)
+    try:
+        with _connections(container.engine()) as connections, _tasks() as tasks:
+            yield
+            await _settle(tasks)
+            left = [
+                *(f"a connection, taken at {place}" for place in connections.values()),
+                *(f"{unit.name or 'a unit'}, opened at {unit.place}" for unit in units if not unit.ended),
+                *(f"{task.get_name()}, started at {place}" for task, place in tasks.items() if _running(task)),
+            ]
+    finally:
+        factory.watchers.remove(units.append)
+    if left:
+        raise AssertionError("".join(("left behind:", *(f"\n  {leak}" for leak in left))))
+
+
+@contextmanager
+def _connections(engine: AsyncEngine) -> Iterator[dict[int, str]]:
+    """The connections in use that were taken in the block, and where."""
+    taken: dict[int, str] = {}
+
+    def checkout(_connection: Any, record: Any, _proxy: Any) -> None:
+        taken[id(record)] = asking_place() or NOWHERE
+
+    def checkin(_connection: Any, record: Any) -> None:
+        taken.pop(id(record), None)
+
+    target = engine.sync_engine
+    event.listen(target, "checkout", checkout)
+    event.listen(target, "checkin", checkin)
+    try:
+        yield taken
+    finally:
+        event.remove(target, "checkout", checkout)
+        event.remove(target, "checkin", checkin)
+
+
+@contextmanager
+def _tasks() -> Iterator[dict["asyncio.Task[Any]", str]]:
+    """The tasks that were started in the block, and where."""
+    started: dict[asyncio.Task[Any], str] = {}
+    loop = asyncio.get_running_loop()
+    before = loop.get_task_factory()
+
+    def start(loop: asyncio.AbstractEventLoop, work: Any, **options: Any) -> Any:
+        task: Any = asyncio.Task(work, loop=loop, **options) if before is None else before(loop, work, **options)
+        started[task] = asking_place() or NOWHERE
+        return task
+
+    loop.set_task_factory(start)
+    try:
+        yield started
+    finally:
+        loop.set_task_factory(before)
+
+
+async def _settle(tasks: dict["asyncio.Task[Any]", str]) -> None:
+    pending = [task for task in tasks if _running(task)]
+    if pending:
+        await asyncio.wait(pending, timeout=GRACE)
+
+
+def _running(task: "asyncio.Task[Any]") -> bool:
+    return not task.done() and task is not asyncio.current_task()

@@ -1,0 +1,154 @@
+"""The hooks: which databases a run has, where they come from, and that they go with it."""
+
+import os
+import sqlite3
+from collections.abc import Iterable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Final
+
+import asyncpg
+import pytest
+
+from app.testing.isolated import CONTAINERS
+from unitwork.testing.servers import mariadb_server
+from unitwork.testing.servers import postgresql as server
+from unitwork.testing.servers.databases import BACKENDS, Databases, Run
+from unitwork.testing.servers.postgresql_server import postgresql_server
+
+MODES: Final = ("isolated", "own")
+MARKER: Final = (
+    "database(mode): 'isolated' (the default), one transaction that is never committed; 'own', a database of the "
+    "test's own with real commits"
+)
+RUN: Final = pytest.StashKey[Run]()
+CLOSING: Final = pytest.StashKey[ExitStack]()
+WORKER_INPUT: Final = "gatehouse_run"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addini(
+        "unitwork_backends",
+        f"Databases that tests run on: {', '.join(BACKENDS)}. Unset: postgresql if {server.POSTGRESQL_URL} is set, "
+        "else sqlite.",
+        type="args",
+    )
+    parser.addini(
+        "unitwork_mariadb",
+        f"Files and folders whose tests run on mariadb too, where that is one of the databases and "
+        f"{mariadb_server.MARIADB_URL} is set. Unset: all.",
+        type="paths",
+    )
+    parser.addini("gatehouse_containers", "The module with `Container` and `running`.", default=CONTAINERS)
+    parser.addini("gatehouse_app", "What makes the HTTP application of a container.", default="app.api:create_app")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", MARKER)
+    unknown = set(backends(config)) - set(BACKENDS)
+    if unknown:
+        msg = f"unitwork_backends: unknown {', '.join(sorted(unknown))}; there are {', '.join(BACKENDS)}"
+        raise pytest.UsageError(msg)
+    handed_over: Any = getattr(config, "workerinput", None)
+    if handed_over is not None:
+        name, folder = handed_over[WORKER_INPUT]
+        config.stash[RUN] = Run(name, Path(folder))
+        return
+    # Before any worker starts: one server, and one name, for all of them.
+    closing = config.stash[CLOSING] = ExitStack()
+    postgresql = "postgresql" in backends(config)
+    if postgresql and not os.environ.get(server.POSTGRESQL_URL):
+        os.environ[server.POSTGRESQL_URL] = closing.enter_context(postgresql_server())
+        closing.callback(os.environ.pop, server.POSTGRESQL_URL, None)
+    run = config.stash[RUN] = Run()
+    closing.callback(run.close, server_too=postgresql)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """xdist's: what a worker is told."""
+    run = node.config.stash[RUN]
+    node.workerinput[WORKER_INPUT] = (run.name, str(run.folder))
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    closing = config.stash.get(CLOSING, None)
+    if closing is not None:
+        closing.close()
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    return [f"databases: {', '.join(_versions(config))}"]
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    terminalreporter.write_line(f"ran on: {', '.join(_versions(config))}")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Each test that asks for a database, directly or not, runs on every one."""
+    mode_of(metafunc.definition)
+    given = (mark.args[0] for mark in metafunc.definition.iter_markers("parametrize") if mark.args)
+    if "backend" in metafunc.fixturenames and not any("backend" in _names(argnames) for argnames in given):
+        metafunc.parametrize("backend", _backends_of(metafunc), indirect=True)
+
+
+def _names(argnames: str | Iterable[str]) -> list[str]:
+    return [name.strip() for name in argnames.split(",")] if isinstance(argnames, str) else list(argnames)
+
+
+def _backends_of(metafunc: pytest.Metafunc) -> list[str]:
+    """Those of the run; MariaDB only where it is wanted and there."""
+    wanted: list[Path] = metafunc.config.getini("unitwork_mariadb")
+    path = metafunc.definition.path
+    here = mariadb_server.named() and (not wanted or any(path.is_relative_to(folder) for folder in wanted))
+    return [backend for backend in backends(metafunc.config) if backend != "mariadb" or here]
+
+
+def backends(config: pytest.Config) -> list[str]:
+    """The kinds of database that the tests run on."""
+    named: list[str] = config.getini("unitwork_backends")
+    return named or ["postgresql" if os.environ.get(server.POSTGRESQL_URL) else "sqlite"]
+
+
+def databases(config: pytest.Config) -> Databases:
+    """Those of this process, which may be one of several workers."""
+    worker = getattr(config, "workerinput", {}).get("workerid", "main")
+    return Databases(config.stash[RUN], worker, containers=config.getini("gatehouse_containers"))
+
+
+def mode_of(node: pytest.Item | Any) -> str:
+    """What the nearest `@pytest.mark.database(...)` says. Raises CollectError for a mode that there isn't."""
+    mark = node.get_closest_marker("database")
+    if mark is None:
+        return MODES[0]
+    if mark.kwargs or len(mark.args) != 1 or mark.args[0] not in MODES:
+        said = ", ".join([*map(repr, mark.args), *(f"{name}={value!r}" for name, value in mark.kwargs.items())])
+        msg = f'{node.nodeid}: @pytest.mark.database({said}) is not known; use "isolated" or "own"'
+        raise pytest.Collector.CollectError(msg)  # a UsageError would make an xdist worker crash
+    return str(mark.args[0])
+
+
+def _versions(config: pytest.Config) -> list[str]:
+    return [_version(backend) for backend in backends(config)]
+
+
+def _version(backend: str) -> str:
+    if backend == "sqlite":
+        return f"sqlite {sqlite3.sqlite_version}"
+    if backend == "mariadb":
+        return _mariadb_version()
+    try:
+        version = server.on_server(lambda connection: connection.fetchval("SHOW server_version"))
+    except (OSError, asyncpg.PostgresError):
+        return "postgresql (no answer)"
+    return f"postgresql {str(version).split()[0]}"
+
+
+def _mariadb_version() -> str:
+    if not mariadb_server.named():
+        return f"mariadb not ({mariadb_server.MARIADB_URL} is unset)"
+    try:
+        return f"mariadb {mariadb_server.version()}"
+    except Exception as error:  # noqa: BLE001 - of a driver that needn't be installed
+        return f"mariadb (no answer: {type(error).__name__})"

@@ -1,0 +1,85 @@
+"""assert_queries: how many statements a piece of code sends, and which lines of it send them."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from sqlalchemy import Connection, event
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from unitwork.call_site import asking_place
+from unitwork.unit import UNIT, Unit
+
+_OURS: Final = re.compile(r"\s*(BEGIN|START|COMMIT|END|ABORT|ROLLBACK|SAVEPOINT|RELEASE|PRAGMA|SET)\b", re.IGNORECASE)
+"""What the machinery sends, in one mode more of it than in the other."""
+_LEASE: Final = "node_leases"
+"""In each of the statements by which a process leases its node, before the first unit that may write."""
+
+
+@dataclass(frozen=True)
+class Query:
+    """A statement as it was sent, without its values, and the line that caused it."""
+
+    statement: str
+    place: str
+
+    def __str__(self) -> str:
+        return f"{' '.join(self.statement.split())}\n     {self.place}"
+
+
+@dataclass
+class Queries:
+    """What was sent so far."""
+
+    sent: list[Query] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.sent)
+
+    def __iter__(self) -> Iterator[Query]:
+        return iter(self.sent)
+
+
+@contextmanager
+def assert_queries(
+    container_or_engine: Any,
+    *,
+    max: int | None = None,
+    exactly: int | None = None,
+) -> Iterator[Queries]:
+    """Raises AssertionError, with every statement and the line that caused it, when the block sent more than `max`
+    statements, or not `exactly` so many. What begins and ends transactions is not counted.
+    """
+    if (max is None) == (exactly is None):
+        msg = "assert_queries needs one of max= and exactly="
+        raise TypeError(msg)
+    engine = container_or_engine if isinstance(container_or_engine, AsyncEngine) else container_or_engine.engine()
+    queries = Queries()
+
+    def sent(connection: Connection, _cursor: Any, statement: str, *_others: Any) -> None:
+        if _OURS.match(statement) is None and _LEASE not in statement:
+            queries.sent.append(Query(statement, asking_place() or _end_of(connection)))
+
+    event.listen(engine.sync_engine, "before_cursor_execute", sent)
+    try:
+        yield queries
+    finally:
+        event.remove(engine.sync_engine, "before_cursor_execute", sent)
+    if exactly is not None and len(queries) != exactly:
+        raise AssertionError(_told(queries, f"exactly {exactly}"))
+    if max is not None and len(queries) > max:
+        raise AssertionError(_told(queries, f"at most {max}"))
+
+
+def _end_of(connection: Connection) -> str:
+    """A statement that no line of the caller's asked for was flushed at the end of a block."""
+    unit: Unit | None = connection.get_execution_options().get(UNIT)
+    return "no line of yours" if unit is None else f"{unit.place} (at the end of this block)"
+
+
+def _told(queries: Queries, expected: str) -> str:
+    were = "1 statement was" if len(queries) == 1 else f"{len(queries)} statements were"
+    listed = "".join(f"\n  {number}. {query}" for number, query in enumerate(queries, 1))
+    return f"{were} sent, {expected} expected{':' if listed else '.'}{listed}"

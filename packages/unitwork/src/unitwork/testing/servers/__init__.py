@@ -1,0 +1,1 @@
+"""Database servers of a test run, and copies of a migrated database."""

@@ -1,0 +1,147 @@
+"""The MariaDB server of a test run: making databases, copying and emptying them.
+
+MariaDB has no templates, and making a table takes it as long as many tests: so a database that a test leaves as it was
+made, but for rows, is emptied and used again.
+"""
+
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pkgutil import resolve_name
+from typing import Any, Final
+
+from sqlalchemy import URL, make_url
+
+from unitwork.testing.servers.postgresql import apart
+
+MARIADB_URL: Final = "GATEHOUSE_TEST_MARIADB_URL"
+"""The environment variable that names the server; where it is unset no test runs on MariaDB."""
+_REVISION: Final = "alembic_version"
+_NUMBER: Final = re.compile(r" AUTO_INCREMENT=\d+")
+
+
+def named() -> bool:
+    """Whether the environment names a server."""
+    return bool(os.environ.get(MARIADB_URL))
+
+
+def url_of(database: str) -> str:
+    """The URL of a database of the server."""
+    url = make_url(os.environ[MARIADB_URL]).set(database=database)
+    return url.render_as_string(hide_password=False)
+
+
+def version() -> str:
+    """The server's; raises OSError or the driver's error when it doesn't answer."""
+    ((told,),) = _asked("SELECT VERSION()")
+    return str(told).partition("-")[0]
+
+
+def databases_of(prefix: str) -> list[str]:
+    """The names of the databases that begin so."""
+    return [name for (name,) in _asked("SHOW DATABASES") if name.startswith(prefix)]
+
+
+def drop(*names: str) -> None:
+    """Remove databases, whoever is connected to them."""
+    for name in names:
+        _end_connections(name)
+    _run(f"DROP DATABASE IF EXISTS `{name}`" for name in names)
+
+
+def create(name: str, template: str | None) -> None:
+    """Make a database, a copy of the template if there is one."""
+    _run([f"CREATE DATABASE `{name}` CHARACTER SET utf8mb4", *(_copied(name, template) if template else ())])
+
+
+def restore(name: str, template: str) -> bool:
+    """Make the database the template's copy again; False when more than rows and further tables were changed."""
+    _end_connections(name)
+    expected, found = _tables(template), _tables(name)
+    if any(_NUMBER.sub("", found.get(table, "")) != _NUMBER.sub("", sql) for table, sql in expected.items()):
+        return False
+    statements = [f"DROP TABLE `{name}`.`{table}`" for table in found.keys() - expected.keys()]
+    rows = expected.keys() - {_REVISION}
+    statements += _emptied(name, {table: found[table] for table in rows})
+    _run([*statements, *_rows_copied(name, template, rows)])
+    return True
+
+
+def empty(name: str) -> None:
+    """Delete every row but the schema's revision, whoever is connected."""
+    _end_connections(name)
+    _run(_emptied(name, {table: sql for table, sql in _tables(name).items() if table != _REVISION}))
+
+
+def _emptied(name: str, tables: Mapping[str, str]) -> list[str]:
+    """TRUNCATE, where anything was: what DELETE leaves behind for a while makes the next test's rows wait for one
+    another.
+    """
+    if not tables:
+        return []
+    union = " UNION ALL ".join(
+        f"SELECT '{table}', EXISTS (SELECT 1 FROM `{name}`.`{table}`)"  # noqa: S608 - names of our own
+        for table in tables
+    )
+    filled = {table for table, some in _asked(union) if some}
+    filled |= {table for table, sql in tables.items() if _NUMBER.search(sql)}
+    return [f"TRUNCATE TABLE `{name}`.`{table}`" for table in filled]
+
+
+def _copied(name: str, template: str) -> list[str]:
+    tables = _tables(template)
+    made = [sql.replace("CREATE TABLE ", f"CREATE TABLE `{name}`.", 1) for sql in tables.values()]
+    return [f"USE `{name}`", *made, *_rows_copied(name, template, tables)]
+
+
+def _rows_copied(name: str, template: str, tables: Iterable[str]) -> list[str]:
+    return [
+        f"INSERT INTO `{name}`.`{table}` SELECT * FROM `{template}`.`{table}`"  # noqa: S608 - as above
+        for table in tables
+    ]
+
+
+def _tables(name: str) -> dict[str, str]:
+    """Each table's own statement."""
+    tables = [table for (table,) in _asked(f"SHOW TABLES FROM `{name}`")]
+    made = _asked(*(f"SHOW CREATE TABLE `{name}`.`{table}`" for table in tables))
+    return {table: sql for table, sql, *_ in made}
+
+
+def _end_connections(name: str) -> None:
+    """What a test has left open would keep its locks."""
+    left = _asked(f"SELECT id FROM information_schema.processlist WHERE db = '{name}'")  # noqa: S608 - as above
+    for (thread,) in left:
+        try:
+            _run([f"KILL {thread}"])
+        except Exception as error:  # asyncmy's, which needn't be installed
+            if not error.args or error.args[0] != 1094:  # no such thread: it has ended
+                raise
+
+
+def _run(statements: Iterable[str]) -> None:
+    _asked("SET SESSION FOREIGN_KEY_CHECKS = 0, SESSION sql_mode = 'NO_AUTO_VALUE_ON_ZERO'", *statements)
+
+
+def _asked(*statements: str) -> list[Sequence[Any]]:
+    """The rows that the statements give, all of one connection."""
+
+    async def connected() -> list[Sequence[Any]]:
+        connection = await resolve_name("asyncmy:connect")(**options_of(make_url(os.environ[MARIADB_URL])))
+        rows: list[Sequence[Any]] = []
+        try:
+            cursor = connection.cursor()
+            for statement in statements:
+                await cursor.execute(statement)
+                rows += (await cursor.fetchall()) if cursor.description else ()
+        finally:
+            await connection.ensure_closed()
+        return rows
+
+    return apart(connected)
+
+
+def options_of(url: URL) -> dict[str, Any]:
+    """What the driver takes."""
+    given = {"host": url.host, "port": url.port, "user": url.username, "password": url.password}
+    return {"database": url.database, "autocommit": True} | {name: value for name, value in given.items() if value}

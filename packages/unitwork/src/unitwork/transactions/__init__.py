@@ -1,0 +1,1 @@
+"""Transactions: where they begin, who joins, how they end."""

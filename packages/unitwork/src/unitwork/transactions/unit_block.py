@@ -1,0 +1,194 @@
+"""UnitBlock: a unit's block, from the moment it is entered until the unit has ended, by whoever ends it."""
+
+import asyncio
+import math
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextvars import Token
+from functools import partial
+from types import FrameType, TracebackType
+from weakref import ref
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from unitwork.call_site import calling_place, calling_stack
+from unitwork.errors import TransactionTimeout
+from unitwork.ids.leased_ids import LeasedIds
+from unitwork.sessions.session import ProvidedSession
+from unitwork.sessions.session_factory import SessionFactory
+from unitwork.transactions import ending
+from unitwork.transactions.abandonment import generators_of
+from unitwork.transactions.teardown import tear_down, torn_down
+from unitwork.transactions.transaction import Transaction, ambient, leave
+from unitwork.unit import Unit
+
+
+class UnitBlock(AbstractAsyncContextManager[Transaction]):
+    """From the moment a unit is entered until it has ended and its hooks have run. Entered once.
+
+    A class, as three generators in its place were a third of what the safety costs.
+    """
+
+    def __init__(
+        self,
+        factory: SessionFactory,
+        unit: Unit,
+        *,
+        autoflush: bool,
+        timeout: float | None,
+        ambiently: bool,
+        with_ids: bool = True,
+    ) -> None:
+        self._factory = factory
+        self._unit = unit
+        self._autoflush = autoflush
+        self._timeout = timeout
+        self._ambiently = ambiently
+        self._with_ids = with_ids
+        self._token: Token[Transaction | None] | None = None
+        self._bound: AbstractAsyncContextManager[None] | None = None
+
+    async def __aenter__(self) -> Transaction:
+        unit, outer = self._unit, ambient.get()
+        engine = self._factory.engine()
+        ids = self._factory.ids(engine)
+        if self._with_ids and not unit.read_only and not unit.lone and isinstance(ids, LeasedIds) and not ids.ready:
+            await ids.lease(engine, self._lease_block)
+        generators: list[FrameType] = []
+        unit.stack = stack = calling_stack(generators=generators)
+        if generators:
+            unit.generators = generators_of(generators)
+        unit.enter(f"{stack[0][0]}:{stack[0][1]}" if stack else calling_place(), parent=_holder(outer, engine))
+        if not unit.transactional and one_writer(engine):
+            writer = open_writer(engine, own_task_only=False)
+            unit.blocked_by = None if writer is None else writer.place
+        self._session = session = self._factory(engine, unit, ids, autoflush=self._autoflush)
+        timeout = self._timeout
+        if timeout is not None and not math.isinf(timeout):
+            unit.deadline = asyncio.get_running_loop().time() + timeout
+            self._bound = bounded(timeout, unit)
+            await self._bound.__aenter__()
+        self._outer, self._plans = outer, self._factory.plans(engine)
+        session.info["transaction"] = transaction = Transaction(unit, unit.root, session, owner=engine, outer=outer)
+        if self._ambiently:
+            self._token = ambient.set(transaction)
+        unit.watch = ref(self, partial(_dropped, session, self._factory))
+        return transaction
+
+    def _lease_block(self) -> "UnitBlock":
+        """For a node lease: before this unit, never in it, as it must have committed when the first id is made."""
+        unit = Unit(name="node lease")
+        timeout = self._timeout
+        return UnitBlock(self._factory, unit, autoflush=False, timeout=timeout, ambiently=False, with_ids=False)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        unit, failure = self._unit, error
+        if unit.teardown is not None or by_another_task(unit):
+            await self._end_from_outside(error)
+            return
+        if self._bound is not None:
+            try:
+                await self._bound.__aexit__(kind, error, traceback)
+            except BaseException as late:  # noqa: BLE001 - raised below, when the unit has ended
+                failure = late
+        try:
+            try:
+                if failure is None:
+                    await ending.commit(self._session, unit, self._plans)
+                else:
+                    await ending.roll_back(self._session, unit, failure)
+            finally:
+                leave(self._token, self._outer)
+        finally:
+            try:
+                if unit.root.after_commit or unit.root.after_rollback:
+                    await ending.run_hooks(unit)
+            finally:
+                self._factory.left(unit)
+        if failure is not error and failure is not None:
+            raise failure
+
+    async def _end_from_outside(self, error: BaseException | None) -> None:
+        """By another task than the owner, or by an owner who comes too late: the unit is rolled back. Raises
+        `SessionBelongsToAnotherTask`, or `SessionEnded` for the owner, at what would be a normal end of any work.
+        """
+        unit, session = self._unit, self._session
+        worked = unit.statements > 0 or not session.clean
+        if self._bound is not None:
+            with suppress(TransactionTimeout):
+                await self._bound.__aexit__(None, None, None)  # or it would cancel the owner's later work
+        leave(self._token, self._outer)
+        told = unit.belongs_to_another() if unit.opener is not asyncio.current_task() else unit.given_up()
+        if not unit.ended:
+            await torn_down(tear_down(session, unit, self._factory.left))
+        if error is None and worked:
+            raise told
+
+
+def by_another_task(unit: Unit) -> bool:
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:  # the event loop has ended: nobody else is at work
+        return False
+    return task is None or (task is not unit.task and task is not unit.helper)
+
+
+def _dropped(session: ProvidedSession, factory: SessionFactory, _block: object) -> None:
+    """The garbage collector has found a block that was not left. In any thread."""
+    unit: Unit = session.sync_session.unit  # type: ignore[attr-defined]  # a GuardedSession
+    if unit.ended or unit.teardown is not None or unit.task is None:
+        return
+    unit.abandoned = True
+    with suppress(RuntimeError):  # the event loop is closed: the engine's disposal closes what is open
+        unit.task.get_loop().call_soon_threadsafe(tear_down, session, unit, factory.left)
+
+
+@asynccontextmanager
+async def bounded(timeout: float | None, unit: Unit) -> AsyncIterator[None]:  # noqa: ASYNC109 - bounds the block
+    """Raises `TransactionTimeout` when the block takes longer."""
+    if timeout is None or math.isinf(timeout):
+        yield
+        return
+    clock = asyncio.timeout(timeout)
+    try:
+        async with clock:
+            yield
+    except TimeoutError as error:
+        if clock.expired():
+            raise TransactionTimeout(timeout, unit.place) from error
+        raise
+    if clock.expired():
+        # Somebody swallowed the cancellation; the time is over all the same.
+        raise TransactionTimeout(timeout, unit.place)
+
+
+def open_writer(engine: AsyncEngine, *, own_task_only: bool) -> Unit | None:
+    """The innermost open read-write transaction of the chain."""
+    block = ambient.get()
+    while block is not None:
+        unit = block.unit
+        if (
+            block.owner is engine
+            and unit.transactional
+            and not unit.over
+            and not unit.read_only
+            and (unit.mine() or not own_task_only)
+        ):
+            return unit
+        block = block.outer
+    return None
+
+
+def _holder(block: Transaction | None, engine: AsyncEngine) -> Unit | None:
+    while block is not None:
+        if block.owner is engine and block.unit.connected and not block.unit.over and block.unit.mine():
+            return block.unit
+        block = block.outer
+    return None
+
+
+def one_writer(engine: AsyncEngine) -> bool:
+    """Whether the database has one writer at a time (SQLite)."""
+    return engine.sync_engine.dialect.name == "sqlite"

@@ -1,0 +1,1 @@
+"""Database URLs: as people write them, and as drivers take them."""
