@@ -1,12 +1,6 @@
 """What the business refuses, and why.
 
     DomainError
-    ├── NoActingUser                nobody is named as the author of a write
-    ├── NoIdGenerator               a row needs an id and the session knows no generator
-    ├── RelationshipNotLoaded       a relationship is looked at that its query didn't load
-    ├── ColumnNotLoaded             a column is looked at whose value only the database knows
-    ├── KeyNeedsText                a text is not known here, and another column is made of it
-    ├── ClockWentBack               ids can't be made until the clock has caught up
     ├── Unacceptable                a value breaks a rule; .field names it
     │   ├── InvalidEmail
     │   ├── InvalidPhone

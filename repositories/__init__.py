@@ -1,7 +1,7 @@
 """What we ask of a session: every SELECT on business tables is in this room.
 
-Here: `BaseDao`, the builders it hands out, pages, advisory locks, one DAO for each noun. Not here: when work is
-committed (`services`, through `database`), rules (`domain`).
+Here: one DAO for each noun of the accounts. Not here: `BaseDao` and its builders (`unitwork.dao`), when work is
+committed (`services`), rules (`domain`).
 """
 
 from repositories.audit_dao import AuditDao
@@ -11,27 +11,15 @@ from repositories.job_dao import JobDao
 from repositories.outbox_dao import OutboxDao, OutboxLag
 from repositories.token_dao import TokenDao
 from repositories.user_dao import UserDao, UserFilter
-from unitwork.audit import AuditTrail
-from unitwork.dao import AdvisoryLocks, BaseDao, Count, Cursors, Delete, Page, Query, Slice, Update
 
 __all__ = [
-    "AdvisoryLocks",
     "AuditDao",
-    "AuditTrail",
-    "BaseDao",
-    "Count",
-    "Cursors",
-    "Delete",
     "IdempotencyDao",
     "InboxDao",
     "JobDao",
     "OutboxDao",
     "OutboxLag",
-    "Page",
-    "Query",
-    "Slice",
     "TokenDao",
-    "Update",
     "UserDao",
     "UserFilter",
 ]

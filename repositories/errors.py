@@ -1,55 +1,14 @@
-"""What a DAO or builder refuses.
+"""Which rows of the accounts weren't found.
 
-    RepositoryError
-    ├── NotFound                no such row, or it is soft-deleted
-    │   ├── UserNotFound
-    │   ├── MessageNotFound
-    │   └── JobNotFound
-    ├── UnknownColumn           the model has no such column; names the nearest
-    ├── NullComparison          None is compared with `is_null`
-    ├── OutOfRange              no integer column holds such a value
-    ├── UnconditionalWrite      without a condition it would be every row
-    │   ├── UnconditionalUpdate
-    │   └── UnconditionalDelete
-    ├── VersionIsCounted        an update sets the version, which counts the changes
-    ├── OutsideSubquery         a condition asks the table that the query's subquery stands for
-    ├── NoSuchKey               an upsert names columns that no key is over
-    ├── TooManyRows             one() found more than one row
-    └── InvalidCursor           not a cursor of this list
+    NotFound                the library's: no such row, or it is soft-deleted
+    ├── UserNotFound
+    ├── MessageNotFound
+    └── JobNotFound
 
-`StaleVersion` and `NotSupported` are those of `unitwork.errors`, `RelationshipNotLoaded`, `ColumnNotLoaded` and
-`KeyNeedsText` those of `domain.errors`.
+What else a DAO or builder refuses is in `unitwork.errors`.
 """
 
-import difflib
-from collections.abc import Iterable
-from typing import ClassVar
-
-from unitwork.errors import ColumnNotLoaded, KeyNeedsText, NotSupported, RelationshipNotLoaded, StaleVersion
-
-__all__ = [
-    "ColumnNotLoaded",
-    "InvalidCursor",
-    "JobNotFound",
-    "KeyNeedsText",
-    "MessageNotFound",
-    "NoSuchKey",
-    "NotFound",
-    "NotSupported",
-    "NullComparison",
-    "OutOfRange",
-    "OutsideSubquery",
-    "RelationshipNotLoaded",
-    "RepositoryError",
-    "StaleVersion",
-    "TooManyRows",
-    "UnconditionalDelete",
-    "UnconditionalUpdate",
-    "UnconditionalWrite",
-    "UnknownColumn",
-    "UserNotFound",
-    "VersionIsCounted",
-]
+from unitwork.errors import NotFound
 
 
 class UserNotFound(NotFound):

@@ -8,7 +8,7 @@ from enum import StrEnum
 from domain.errors import DomainError
 from domain.outbox_message import ERROR_LENGTH, OutboxMessage, pause
 from repositories.outbox_dao import OutboxDao
-from unitwork.errors import DatabaseError, RepositoryError
+from unitwork.errors import UnitworkError
 from unitwork.models import utc_now
 
 log = logging.getLogger("gatehouse.outbox")
@@ -80,5 +80,5 @@ class InboxService:
 
 def _told(error: Exception) -> str:
     """Our own errors quote nothing that people have typed; of others the type is told, and the log has the stack."""
-    ours = isinstance(error, (DatabaseError, DomainError, RepositoryError))
+    ours = isinstance(error, (UnitworkError, DomainError))
     return f"{type(error).__name__}: {error}" if ours else type(error).__name__

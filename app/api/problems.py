@@ -52,7 +52,6 @@ from unitwork.errors import (
     InvalidCursor,
     LockNotAvailable,
     NotFound,
-    RepositoryError,
     SchemaOutdated,
     SerializationFailure,
     StaleVersion,
@@ -60,6 +59,7 @@ from unitwork.errors import (
     StatementTimeout,
     TransactionTimeout,
     Unavailable,
+    UnitworkError,
     UnknownColumn,
     UnknownLabel,
 )
@@ -197,7 +197,7 @@ def install_problems(app: FastAPI) -> None:
     async def known(request: Request, error: Exception) -> Response:
         return problem_for(error, request.url.path)
 
-    for family in (BackgroundError, DomainError, RepositoryError, DatabaseError, CsvError, ApiError, ClientDisconnect):
+    for family in (BackgroundError, DomainError, UnitworkError, CsvError, ApiError, ClientDisconnect):
         app.add_exception_handler(family, known)
     app.add_exception_handler(RequestValidationError, _invalid_request)
     app.add_exception_handler(HTTPException, _http_error)

@@ -105,12 +105,9 @@ def _expected(error: Exception) -> bool:
     from domain.errors import DomainError  # noqa: PLC0415 - as above
     from services.csv_errors import CsvError  # noqa: PLC0415 - as above
     from settings.errors import SettingsError  # noqa: PLC0415 - as above
-    from unitwork.errors import (
-        DatabaseError,  # noqa: PLC0415 - as above
-        RepositoryError,  # noqa: PLC0415 - as above
-    )
+    from unitwork.errors import UnitworkError  # noqa: PLC0415 - as above
 
-    expected = (DatabaseError, DomainError, RepositoryError, CsvError, SettingsError, NoDatabaseFile, AddressUnusable)
+    expected = (UnitworkError, DomainError, CsvError, SettingsError, NoDatabaseFile, AddressUnusable)
     return isinstance(error, expected)
 
 

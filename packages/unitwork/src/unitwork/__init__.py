@@ -1,26 +1,50 @@
-"""How we get a session, and when it commits. Knows no business noun.
+"""Async SQLAlchemy sessions that are right: how a session is got, and when its work is committed.
 
-Here: the engine, session providers, transactions, driver errors, the schema's revision. Not here: what is
-asked of a session (`repositories`), which work belongs together (`services`).
+Import from here, and from `unitwork.models`, `unitwork.audit`, `unitwork.dao`, `unitwork.errors`, `unitwork.monitor`
+and `unitwork.testing`; what is in other modules may move.
 """
 
+from unitwork.connections.engine import build_engine, open_engine
+from unitwork.connections.health import DatabaseServer, ServerFacts
+from unitwork.connections.lifetime import Lifetime
+from unitwork.connections.notifications import WakeUp
+from unitwork.ids.id_generator import IdGenerator
 from unitwork.monitor.budget import budget
 from unitwork.outcome import Outcome
+from unitwork.schema import Schema
 from unitwork.sessions.session import SessionProvider
+from unitwork.sessions.session_factory import SessionFactory
 from unitwork.transactions.execution import execute_transaction
 from unitwork.transactions.propagation import Propagation
 from unitwork.transactions.provider import TransactionProvider
-from unitwork.transactions.retry import Retry
-from unitwork.transactions.transaction import Transaction, current_transaction
+from unitwork.transactions.retry import Retry, undone
+from unitwork.transactions.session_provider import EngineSessionProvider
+from unitwork.transactions.transaction import Transaction, ambient, ambient_name, current_transaction
+from unitwork.urls.database_url import async_url, masked
 
 __all__ = [
+    "DatabaseServer",
+    "EngineSessionProvider",
+    "IdGenerator",
+    "Lifetime",
     "Outcome",
     "Propagation",
     "Retry",
+    "Schema",
+    "ServerFacts",
+    "SessionFactory",
     "SessionProvider",
     "Transaction",
     "TransactionProvider",
+    "WakeUp",
+    "ambient",
+    "ambient_name",
+    "async_url",
     "budget",
+    "build_engine",
     "current_transaction",
     "execute_transaction",
+    "masked",
+    "open_engine",
+    "undone",
 ]

@@ -1,1 +1,18 @@
-"""The audit trail: who changed what, stored with the change."""
+"""The audit trail: who changed what, stored with the change. Importing it adds `audit_entries` to the metadata of `Base`.
+
+Here: `Audited`, which a model derives from to be recorded, the entries, and `AuditTrail`, which sessions tell of what
+they write.
+"""
+
+from unitwork.audit.entry import CONFIDENTIAL, DERIVED, AuditAction, Audited, AuditEntry, without_values
+from unitwork.audit.trail import AuditTrail
+
+__all__ = [
+    "CONFIDENTIAL",
+    "DERIVED",
+    "AuditAction",
+    "AuditEntry",
+    "AuditTrail",
+    "Audited",
+    "without_values",
+]

@@ -1,49 +1,69 @@
-"""Every error of sessions, transactions, engines and drivers.
+"""Every error that the library raises.
 
-    DatabaseError
-    ├── LifetimeError                   the container is not in the state the call needs
-    │   ├── EngineNotStarted
-    │   ├── ContainerClosed
-    │   ├── EngineBelongsToAnotherLoop
-    │   └── EngineBelongsToAnotherProcess
-    ├── UnknownRevision                 there is no migration of this name
-    ├── DriverNotInstalled              the URL's driver is in an extra that isn't installed
-    ├── TransactionError                the transaction is not in the state the call needs
-    │   ├── TransactionIsOurs           commit and rollback belong to the block
-    │   ├── TransactionRolledBack       the block ended normally and nothing was stored
-    │   ├── CommitOutcomeUnknown        the connection was lost while COMMIT was on its way
-    │   ├── TransactionTimeout          the block took longer than its `timeout`; rolled back
-    │   ├── NoActiveTransaction         MANDATORY without one; a hook where there is none
-    │   ├── TransactionNotAllowed       NEVER inside one
-    │   ├── IncompatibleTransaction     the ambient one can't give what the block asks for
-    │   ├── ReadOnlyTransaction         a write in a block that reads only
-    │   ├── SessionBelongsToAnotherTask
-    │   ├── SessionEnded                the session outlived its block
-    │   ├── BlockNeverLeft              a block inside was not left: the cause of a TransactionRolledBack
-    │   ├── SecondStatement             one statement was promised, and a second came
-    │   └── SecondWriterImpossible      SQLite has one writer, and this task is it already
-    ├── UnknownLabel                    a row holds an enum's label that this version doesn't know
-    ├── StaleVersion                    somebody else changed the row first
-    ├── NotSupported                    this database can't do it; .what names it
-    ├── Unavailable                     try again later; nothing of this unit was stored
-    │   ├── DatabaseUnavailable         no connection can be made
-    │   ├── NodeLeaseLost               no id can be made, as another process may make the same
-    │   ├── NodesExhausted              as many processes as there are nodes make ids
-    │   ├── PoolTimeout                 every connection is in use
-    │   └── PoolDeadlock                every connection's holder waits for another one
-    └── DriverError                     the database refused a statement; .sqlstate, .message
-        ├── ConstraintViolation         .constraint, .columns
-        │   ├── UniqueViolation
-        │   ├── ForeignKeyViolation
-        │   ├── NotNullViolation
-        │   └── CheckViolation
-        ├── SerializationFailure
-        ├── DeadlockDetected
-        ├── LockNotAvailable
-        ├── StatementTimeout
-        ├── ConnectionLost
-        ├── StatementOutdated       the schema changed under a prepared statement; try again
-        └── SchemaOutdated          a table or column is missing: migrations have not run
+    UnitworkError
+    ├── DatabaseError               sessions, transactions, engines and drivers
+    │   ├── LifetimeError                   the container is not in the state the call needs
+    │   │   ├── EngineNotStarted
+    │   │   ├── ContainerClosed
+    │   │   ├── EngineBelongsToAnotherLoop
+    │   │   └── EngineBelongsToAnotherProcess
+    │   ├── UnknownRevision                 there is no migration of this name
+    │   ├── DriverNotInstalled              the URL's driver is in an extra that isn't installed
+    │   ├── TransactionError                the transaction is not in the state the call needs
+    │   │   ├── TransactionIsOurs           commit and rollback belong to the block
+    │   │   ├── TransactionRolledBack       the block ended normally and nothing was stored
+    │   │   ├── CommitOutcomeUnknown        the connection was lost while COMMIT was on its way
+    │   │   ├── TransactionTimeout          the block took longer than its `timeout`; rolled back
+    │   │   ├── NoActiveTransaction         MANDATORY without one; a hook where there is none
+    │   │   ├── TransactionNotAllowed       NEVER inside one
+    │   │   ├── IncompatibleTransaction     the ambient one can't give what the block asks for
+    │   │   ├── ReadOnlyTransaction         a write in a block that reads only
+    │   │   ├── SessionBelongsToAnotherTask
+    │   │   ├── SessionEnded                the session outlived its block
+    │   │   ├── BlockNeverLeft              a block inside was not left: the cause of a TransactionRolledBack
+    │   │   ├── SecondStatement             one statement was promised, and a second came
+    │   │   └── SecondWriterImpossible      SQLite has one writer, and this task is it already
+    │   ├── UnknownLabel                    a row holds an enum's label that this version doesn't know
+    │   ├── StaleVersion                    somebody else changed the row first
+    │   ├── NotSupported                    this database can't do it; .what names it
+    │   ├── Unavailable                     try again later; nothing of this unit was stored
+    │   │   ├── DatabaseUnavailable         no connection can be made
+    │   │   ├── NodeLeaseLost               no id can be made, as another process may make the same
+    │   │   ├── NodesExhausted              as many processes as there are nodes make ids
+    │   │   ├── PoolTimeout                 every connection is in use
+    │   │   └── PoolDeadlock                every connection's holder waits for another one
+    │   └── DriverError                     the database refused a statement; .sqlstate, .message
+    │       ├── ConstraintViolation         .constraint, .columns
+    │       │   ├── UniqueViolation
+    │       │   ├── ForeignKeyViolation
+    │       │   ├── NotNullViolation
+    │       │   └── CheckViolation
+    │       ├── SerializationFailure
+    │       ├── DeadlockDetected
+    │       ├── LockNotAvailable
+    │       ├── StatementTimeout
+    │       ├── ConnectionLost
+    │       ├── StatementOutdated       the schema changed under a prepared statement; try again
+    │       └── SchemaOutdated          a table or column is missing: migrations have not run
+    ├── ModelError                      models
+    │   ├── NoActingUser                nobody is named as the author of a write
+    │   ├── NoIdGenerator               a row needs an id and the session knows no generator
+    │   ├── RelationshipNotLoaded       a relationship is looked at that its query didn't load
+    │   ├── ColumnNotLoaded             a column is looked at whose value only the database knows
+    │   └── ClockWentBack               ids can't be made until the clock has caught up
+    └── RepositoryError                 DAOs and builders
+        ├── NotFound                    no such row, or it is soft-deleted
+        ├── UnknownColumn               the model has no such column; names the nearest
+        ├── NullComparison              None is compared with `is_null`
+        ├── OutOfRange                  no integer column holds such a value
+        ├── UnconditionalWrite          without a condition it would be every row
+        │   ├── UnconditionalUpdate
+        │   └── UnconditionalDelete
+        ├── VersionIsCounted            an update sets the version, which counts the changes
+        ├── OutsideSubquery             a condition asks the table that the query's subquery stands for
+        ├── NoSuchKey                   an upsert names columns that no key is over
+        ├── TooManyRows                 one() found more than one row
+        └── InvalidCursor               not a cursor of this list
 
 Driver errors are made in one place, `unitwork.backends.driver_errors`, by SQLSTATE or its like. None holds a value.
 """
@@ -78,7 +98,30 @@ from unitwork.errors.driver import (
     StatementTimeout,
     UniqueViolation,
 )
-from unitwork.errors.root import DatabaseError, NotSupported, UnknownLabel
+from unitwork.errors.model import (
+    ClockWentBack,
+    ColumnNotLoaded,
+    ModelError,
+    NoActingUser,
+    NoIdGenerator,
+    RelationshipNotLoaded,
+)
+from unitwork.errors.query import (
+    InvalidCursor,
+    NoSuchKey,
+    NotFound,
+    NullComparison,
+    OutOfRange,
+    OutsideSubquery,
+    RepositoryError,
+    TooManyRows,
+    UnconditionalDelete,
+    UnconditionalUpdate,
+    UnconditionalWrite,
+    UnknownColumn,
+    VersionIsCounted,
+)
+from unitwork.errors.root import DatabaseError, NotSupported, UnitworkError, UnknownLabel
 from unitwork.errors.transaction import (
     BlockNeverLeft,
     CommitOutcomeUnknown,
@@ -100,6 +143,8 @@ from unitwork.errors.transaction import (
 __all__ = [
     "BlockNeverLeft",
     "CheckViolation",
+    "ClockWentBack",
+    "ColumnNotLoaded",
     "CommitOutcomeUnknown",
     "ConnectionLost",
     "ConstraintViolation",
@@ -114,16 +159,27 @@ __all__ = [
     "EngineNotStarted",
     "ForeignKeyViolation",
     "IncompatibleTransaction",
+    "InvalidCursor",
     "LifetimeError",
     "LockNotAvailable",
+    "ModelError",
+    "NoActingUser",
     "NoActiveTransaction",
+    "NoIdGenerator",
+    "NoSuchKey",
     "NodeLeaseLost",
     "NodesExhausted",
+    "NotFound",
     "NotNullViolation",
     "NotSupported",
+    "NullComparison",
+    "OutOfRange",
+    "OutsideSubquery",
     "PoolDeadlock",
     "PoolTimeout",
     "ReadOnlyTransaction",
+    "RelationshipNotLoaded",
+    "RepositoryError",
     "SchemaOutdated",
     "SecondStatement",
     "SecondWriterImpossible",
@@ -133,13 +189,20 @@ __all__ = [
     "StaleVersion",
     "StatementOutdated",
     "StatementTimeout",
+    "TooManyRows",
     "TransactionError",
     "TransactionIsOurs",
     "TransactionNotAllowed",
     "TransactionRolledBack",
     "TransactionTimeout",
     "Unavailable",
+    "UnconditionalDelete",
+    "UnconditionalUpdate",
+    "UnconditionalWrite",
     "UniqueViolation",
+    "UnitworkError",
+    "UnknownColumn",
     "UnknownLabel",
     "UnknownRevision",
+    "VersionIsCounted",
 ]

@@ -1,4 +1,4 @@
-"""What a model refuses."""
+"""What a model refuses; the tree is drawn in `unitwork.errors`."""
 
 from unitwork.errors.root import UnitworkError
 

@@ -1,4 +1,4 @@
-"""What a DAO or builder refuses."""
+"""What a DAO or builder refuses; the tree is drawn in `unitwork.errors`."""
 
 import difflib
 from collections.abc import Iterable

@@ -1,4 +1,6 @@
-"""DatabaseError, the root of the tree that is drawn in `unitwork.errors`, and the leaves that no family has."""
+"""UnitworkError, the root of the tree that is drawn in `unitwork.errors`, its family DatabaseError, and the leaves
+that no family has.
+"""
 
 from collections.abc import Mapping
 from typing import Final
@@ -7,8 +9,12 @@ LONGEST_LABEL: Final = 64
 """Characters of a label that are shown."""
 
 
-class DatabaseError(Exception):
-    """Root of every error that `database` raises."""
+class UnitworkError(Exception):
+    """Root of every error that the library raises."""
+
+
+class DatabaseError(UnitworkError):
+    """Root of what sessions, transactions, engines and drivers refuse."""
 
 
 class UnknownLabel(DatabaseError):
