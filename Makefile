@@ -50,7 +50,7 @@ lock: .venv/.tools ## Resolve requirements/*.txt anew, with hashes and without a
 	@$(UV) pip compile --quiet --upgrade $(LOCK) requirements/browser.in -c requirements/test.txt -o requirements/browser.txt
 
 clean: ## Remove the environment and what tests and tools left; keeps var/
-	rm -rf .venv .bench build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .bench build *.egg-info packages/unitwork/build packages/unitwork/src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 LOCK := --universal --generate-hashes --no-annotate --python-version 3.11 --custom-compile-command "make lock"
 
@@ -61,11 +61,11 @@ LOCK := --universal --generate-hashes --no-annotate --python-version 3.11 --cust
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/tools.txt
 	@touch $@
 
-.venv/.run: .venv/.tools requirements/run.txt pyproject.toml
+.venv/.run: .venv/.tools requirements/run.txt pyproject.toml packages/unitwork/pyproject.toml
 	@sh requirements/install.sh run
 	@touch $@
 
-.venv/.test: .venv/.tools requirements/test.txt pyproject.toml
+.venv/.test: .venv/.tools requirements/test.txt pyproject.toml packages/unitwork/pyproject.toml
 	@sh requirements/install.sh test
 	@touch $@ .venv/.run
 

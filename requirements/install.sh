@@ -1,5 +1,5 @@
 #!/bin/sh
-# Install one locked set and the project itself into .venv: with uv, else with pip and the same file.
+# Install one locked set, the library and the service into .venv: with uv, else with pip and the same file.
 set -eu
 set="requirements/$1.txt"
 python=.venv/bin/python
@@ -8,4 +8,5 @@ if ! .venv/bin/uv pip install --quiet --python "$python" --compile-bytecode --re
     echo "uv could not install $set; trying pip" >&2
     "$python" -m pip install --quiet --disable-pip-version-check --require-hashes -r "$set"
 fi
-"$python" -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+"$python" -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation \
+    --editable packages/unitwork --editable .

@@ -85,11 +85,16 @@ class DatabaseSettings(BaseModel):
     """`pgbouncer` (transaction pooling): no session settings are sent and no statement outlives its
     transaction by name."""
 
+    @property
+    def application_name(self) -> str:
+        """What the server lists the connections under."""
+        return "gatehouse"
+
     @field_validator("traces")
     @classmethod
     def _traces_installed(cls, traces: bool) -> bool:
         if traces and find_spec("opentelemetry") is None:
-            msg = "OpenTelemetry isn't installed; install gatehouse[otel]"
+            msg = "OpenTelemetry isn't installed; install the extra otel of the checkout"
             raise ValueError(msg)
         return traces
 

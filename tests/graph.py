@@ -12,7 +12,7 @@ from containers import Container
 
 OUTSIDE: Final = "outside"
 """Where what comes from no room of ours is drawn."""
-ROOMS: Final = (OUTSIDE, "settings", "domain", "database", "repositories", "services")
+ROOMS: Final = (OUTSIDE, "settings", "unitwork", "domain", "repositories", "services")
 
 PAGE: Final = """\
 # The object graph

@@ -11,6 +11,18 @@ ROOT = Path(__file__).parent.parent
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "core", "misc", "manager", "types", "constants"}
 OUTSIDE = ("tests/", "examples/", "benchmarks/")
 """Projects of their own: what they show is how one extends the page."""
+FACADES = {
+    "unitwork",
+    "unitwork.audit",
+    "unitwork.dao",
+    "unitwork.errors",
+    "unitwork.models",
+    "unitwork.monitor",
+    "unitwork.monitor.metrics",
+    "unitwork.testing",
+    "unitwork.testing.fakes",
+}
+"""What the library promises to keep; its metrics apart, as they need an extra."""
 MAX_LINES = 400
 """More is a sign of two nouns; a file is split by noun, and never by its length alone."""
 
@@ -68,9 +80,22 @@ def test_services_speak_neither_sql_nor_http(package: str) -> None:
     assert importing(package, "services") == []
 
 
-@pytest.mark.parametrize("other", ["app", "containers", "database", "domain", "migrations", "repositories", "services"])
+@pytest.mark.parametrize("other", ["app", "containers", "domain", "migrations", "repositories", "services"])
 def test_settings_are_a_leaf(other: str) -> None:
     assert importing(other, "settings") == []
+
+
+def test_the_application_imports_the_library_by_its_facades() -> None:
+    rooms = {"app", "containers.py", "domain", "examples", "migrations", "repositories", "services", "settings"}
+    named = {
+        (str(path.relative_to(ROOT)), name)
+        for path in sources()
+        if room(path) in rooms
+        for name in imports(path)
+        if name.split(".")[0] == "unitwork"
+    }
+    assert named
+    assert {(path, name) for path, name in named if name not in FACADES} == set()
 
 
 def test_no_source_file_is_longer_than_a_few_pages() -> None:

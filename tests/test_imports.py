@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PACKAGES = ["app", "database", "domain", "repositories", "services", "settings"]
+LIBRARY = ROOT / "packages" / "unitwork" / "src"
+PACKAGES = ["app", "domain", "repositories", "services", "settings"]
 
 IMPORT_AND_SPY = """
 import os, sys
@@ -61,10 +62,10 @@ print(READ, DONE)
 
 def modules() -> list[str]:
     found = ["containers"]
-    for package in PACKAGES:
-        for path in sorted((ROOT / package).rglob("*.py")):
+    for root, package in [*((ROOT, one) for one in PACKAGES), (LIBRARY, "unitwork")]:
+        for path in sorted((root / package).rglob("*.py")):
             if path.name != "__main__.py":
-                parts = path.relative_to(ROOT).with_suffix("").parts
+                parts = path.relative_to(root).with_suffix("").parts
                 found.append(".".join(parts[:-1] if parts[-1] == "__init__" else parts))
     return found
 

@@ -120,6 +120,6 @@ def _version() -> str:
     from importlib import metadata  # noqa: PLC0415 - only --version needs it, and each import delays every start
 
     try:
-        return metadata.version("gatehouse")
+        return metadata.version("gatehouse-accounts")
     except metadata.PackageNotFoundError:
         return "unknown"

@@ -12,7 +12,7 @@ from domain import User
 from settings import Settings
 from tests.database.tables import create_tables, notes, stored, write
 from unitwork import Outcome, Propagation, TransactionProvider
-from unitwork.backends.postgresql import HonestConnection
+from unitwork.backends.asyncpg_connections import HonestConnection
 from unitwork.errors import (
     ConnectionLost,
     EngineBelongsToAnotherLoop,

@@ -9,7 +9,10 @@ from unitwork.connections.health import DatabaseServer, ServerFacts
 from unitwork.connections.lifetime import Lifetime
 from unitwork.connections.notifications import WakeUp
 from unitwork.ids.id_generator import IdGenerator
+from unitwork.ids.node_lease import NodeLease
+from unitwork.ids.snowflake import Snowflake
 from unitwork.monitor.budget import budget
+from unitwork.options import DatabaseOptions, Options
 from unitwork.outcome import Outcome
 from unitwork.schema import Schema
 from unitwork.sessions.session import SessionProvider
@@ -23,10 +26,13 @@ from unitwork.transactions.transaction import Transaction, ambient, ambient_name
 from unitwork.urls.database_url import async_url, masked
 
 __all__ = [
+    "DatabaseOptions",
     "DatabaseServer",
     "EngineSessionProvider",
     "IdGenerator",
     "Lifetime",
+    "NodeLease",
+    "Options",
     "Outcome",
     "Propagation",
     "Retry",
@@ -34,6 +40,7 @@ __all__ = [
     "ServerFacts",
     "SessionFactory",
     "SessionProvider",
+    "Snowflake",
     "Transaction",
     "TransactionProvider",
     "WakeUp",

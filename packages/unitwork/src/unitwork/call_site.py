@@ -4,23 +4,21 @@ import asyncio
 import contextlib
 import os
 import sys
+from functools import lru_cache
 from inspect import CO_ASYNC_GENERATOR
 from pathlib import Path
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any, Final
 
 import greenlet
 import sqlalchemy
 
-_HERE: Final = Path(__file__).parent
-_DAOS: Final = f"{_HERE.parent / 'repositories'}{os.sep}"
+_HERE: Final = f"{Path(__file__).parent}{os.sep}"
+_DAOS: Final = tuple(f"{_HERE}{room}{os.sep}" for room in ("dao", "audit", f"testing{os.sep}fakes"))
 _PACKAGES: Final = Path(sqlalchemy.__file__).parent.parent
 _STANDARD: Final = str(Path(asyncio.__file__).parent.parent)
 _ASYNCIO: Final = f"{Path(asyncio.__file__).parent}{os.sep}"
-_REFUSING_LOADS: Final = tuple(
-    str(_HERE.parent / "domain" / name) for name in ("relationships.py", "unloaded_columns.py")
-)
-MACHINERY: Final = (f"{_HERE}{os.sep}", _DAOS, contextlib.__file__, _ASYNCIO, *_REFUSING_LOADS)
+MACHINERY: Final = (_HERE, contextlib.__file__, _ASYNCIO)
 """Where files stand that open blocks for others."""
 _FRAMEWORKS: Final = tuple(
     f"{_PACKAGES / name}{os.sep}"
@@ -34,14 +32,25 @@ _LOOP: Final = frozenset({"_run", "_run_once", "run_forever", "run_until_complet
 
 Place = tuple[str, int]
 """File and line."""
-_PLACE, _MACHINE, _DAO, _TASK = range(4)
+_PLACE, _MACHINE, _DAO, _TASK, _MIXED = range(5)
+"""A mixed file has DAOs and other code: its functions are told apart by their names."""
 _kinds: dict[str, int] = {}
 """What each file is, once it has been asked."""
+_dao_classes: dict[str, tuple[str, ...]] = {}
+"""How the names of functions begin that a host's DAOs have, by file."""
 MOST_FILES: Final = 10_000
 DEEPEST: Final = 8
 """Frames of an opening stack that are kept."""
 MOST_OTHERS: Final = 20
 """Frames of machinery and frameworks in a row, after which an opening stack is looked at no further."""
+
+
+def know_dao(dao: type) -> None:
+    """Take a host's class for a DAO: a statement that it sends is its caller's, by way of the DAO's own line."""
+    file = getattr(sys.modules.get(dao.__module__), "__file__", None)
+    if file is not None and not file.startswith(_HERE):
+        _dao_classes[file] = (*_dao_classes.get(file, ()), f"{dao.__qualname__}.")
+        _kinds.pop(file, None)
 
 
 def calling_place() -> str:
@@ -56,6 +65,8 @@ def calling_place() -> str:
         kind = kinds.get(file)
         if kind is None:
             kind = _kind(file)
+        if kind == _MIXED:
+            kind = _kind_in_mixed(code)
         if kind == _PLACE:
             return f"{file}:{frame.f_lineno}"
         if kind != _TASK:
@@ -80,6 +91,8 @@ def calling_stack(frame: FrameType | None = None, generators: list[FrameType] | 
         kind = kinds.get(code.co_filename)
         if kind is None:
             kind = _kind(code.co_filename)
+        if kind == _MIXED:
+            kind = _kind_in_mixed(code)
         if kind == _PLACE:
             stack.append((code.co_filename, frame.f_lineno))
             if code.co_flags & CO_ASYNC_GENERATOR and generators is not None:
@@ -120,6 +133,8 @@ def asking(*, beyond_greenlet: bool = False) -> tuple[Place | None, Place | None
             kind = kinds.get(code.co_filename)
             if kind is None:
                 kind = _kind(code.co_filename)
+            if kind == _MIXED:
+                kind = _kind_in_mixed(code)
             if kind == _PLACE:
                 return (code.co_filename, frame.f_lineno), via
             if kind == _DAO:
@@ -149,7 +164,7 @@ def awaiting_place(task: "asyncio.Task[Any]") -> Place | None:
     awaited: Any = task.get_coro()
     while awaited is not None:
         frame = _attribute(awaited, "cr_frame", "gi_frame", "ag_frame")
-        if frame is not None and _kind(frame.f_code.co_filename) == _PLACE:
+        if frame is not None and _kind_of(frame.f_code) == _PLACE:
             found = frame.f_code.co_filename, frame.f_lineno
         awaited = _attribute(awaited, "cr_await", "gi_yieldfrom", "ag_await")
     return found
@@ -160,14 +175,32 @@ def shown(place: Place | str | None) -> str:
     if place is None:
         return "no line of yours"
     file, _, line = place.rpartition(":") if isinstance(place, str) else (place[0], ":", str(place[1]))
-    for root in (str(_HERE.parent), str(Path.cwd())):
-        if file.startswith(root + "/"):
-            return f"{file[len(root) + 1 :]}:{line}"
-    return f"{file}:{line}"
+    return f"{_in_its_project(file, str(Path.cwd()))}:{line}"
+
+
+@lru_cache(MOST_FILES)
+def _in_its_project(file: str, folder: str) -> str:
+    """Below the folder that the file was imported from, which is told by its module's name; else below `folder`."""
+    for name, module in list(sys.modules.items()):
+        if getattr(module, "__dict__", {}).get("__file__") == file:
+            path = os.path.join(*name.split("."))  # noqa: PTH118 - a name is compared, no file is looked at
+            for whole in (f"{path}.py", os.path.join(path, "__init__.py")):  # noqa: PTH118 - likewise
+                if file.endswith(f"{os.sep}{whole}"):
+                    return whole
+    return file.removeprefix(f"{folder}{os.sep}")
 
 
 def _attribute(of: Any, *names: str) -> Any:
     return next((value for name in names if (value := getattr(of, name, None)) is not None), None)
+
+
+def _kind_of(code: CodeType) -> int:
+    kind = _kind(code.co_filename)
+    return _kind_in_mixed(code) if kind == _MIXED else kind
+
+
+def _kind_in_mixed(code: CodeType) -> int:
+    return _DAO if code.co_qualname.startswith(_dao_classes[code.co_filename]) else _PLACE
 
 
 def _kind(file: str) -> int:
@@ -176,6 +209,8 @@ def _kind(file: str) -> int:
         kind = _PLACE
         if file.startswith(_DAOS):
             kind = _DAO
+        elif file in _dao_classes:
+            kind = _MIXED
         elif file.startswith(_ASYNCIO):
             kind = _TASK
         elif file.startswith((*MACHINERY, *_FRAMEWORKS, "<sqlalchemy", "<frozen")) or _standard(file):

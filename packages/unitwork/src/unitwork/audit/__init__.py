@@ -1,4 +1,6 @@
-"""The audit trail: who changed what, stored with the change. Importing it adds `audit_entries` to the metadata of `Base`.
+"""The audit trail: who changed what, stored with the change.
+
+Importing it adds the table `audit_entries` to the metadata of `Base`.
 
 Here: `Audited`, which a model derives from to be recorded, the entries, and `AuditTrail`, which sessions tell of what
 they write.

@@ -20,10 +20,10 @@ from sqlalchemy.schema import Table
 from sqlalchemy.types import LargeBinary
 from sqlalchemy.types import Text as TextType
 
-from settings import DatabaseSettings
 from unitwork.backends.postgresql import STATEMENT_TIMEOUT_OPTION
 from unitwork.backends.unbroken import close_unbroken
 from unitwork.connections.held_connection import HeldConnection, send_own
+from unitwork.options import Options
 from unitwork.unit import Unit
 from unitwork.urls import mysql_arguments as mysql_url
 
@@ -49,7 +49,7 @@ def is_ours(dialect: Any) -> bool:
     return dialect.name in NAMES
 
 
-def connect_args(settings: DatabaseSettings) -> dict[str, Any]:
+def connect_args(settings: Options) -> dict[str, Any]:
     """Whole seconds are what the driver takes for connecting. Bytes are marked as such, or they would be read as
     text. What the URL asks for counts before our own.
     """

@@ -4,10 +4,10 @@ PostgreSQL refuses such a statement before it runs it, or asyncpg finds the answ
 what is kept of statements is forgotten, so that the next try prepares them anew.
 """
 
+import sys
 from collections.abc import Sequence
 from typing import Any, Final
 
-from asyncpg import exceptions
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.util import await_only
 
@@ -21,6 +21,9 @@ _GONE: Final = ("cache lookup failed for ", "could not open relation with OID ")
 
 def named(links: Sequence[BaseException]) -> StatementOutdated | None:
     """The error of a driver's error and those it was raised from; None for any other error."""
+    exceptions: Any = sys.modules.get("asyncpg.exceptions")  # a driver that isn't imported has raised nothing
+    if exceptions is None:
+        return None
     for link in links:
         if isinstance(link, exceptions.InvalidCachedStatementError):
             return StatementOutdated("the schema was changed under a prepared statement", sqlstate=link.sqlstate)

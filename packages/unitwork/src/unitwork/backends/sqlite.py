@@ -15,9 +15,9 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from settings import DatabaseSettings
 from unitwork.backends.unbroken import close_unbroken
 from unitwork.connections.held_connection import HeldConnection, send_own
+from unitwork.options import Options
 from unitwork.unit import Unit
 
 CLOSE_TIMEOUT: Final = 0.25
@@ -32,7 +32,7 @@ WRITER_TIMEOUT_OPTION: Final = "gatehouse_writer_timeout"
 """The execution option under which an engine says how long that is."""
 
 
-def connect_args(settings: DatabaseSettings) -> dict[str, Any]:
+def connect_args(settings: Options) -> dict[str, Any]:
     """`isolation_level=None` keeps the driver from issuing BEGIN; `timeout` is how long to wait for the writer."""
     return {"isolation_level": None, "timeout": settings.statement_timeout or WRITER_TIMEOUT}
 

@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError, InvalidRequestError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.util import await_only, greenlet_spawn
 
-from unitwork.backends import sqlite, sqlite_thread
+from unitwork.backends import sqlite
 from unitwork.backends.unreachable import cause
 from unitwork.errors import DatabaseUnavailable, DriverError
 from unitwork.urls.database_url import places
@@ -32,6 +32,8 @@ def name_connect_failures(engine: AsyncEngine) -> None:
     @event.listens_for(listening, "do_connect")
     def connect(dialect: Any, _record: Any, arguments: list[Any], options: dict[str, Any]) -> Any:
         if dialect.name == "sqlite":
+            from unitwork.backends import sqlite_thread  # noqa: PLC0415 - its driver is an extra
+
             sqlite.make_folder(arguments)
             options = {"async_creator_fn": sqlite_thread.connect} | options
         connecting = greenlet_spawn(dialect.loaded_dbapi.connect, *arguments, **options)

@@ -1,11 +1,10 @@
 """The engine: opened by the container's Resource inside `running()`, disposed when the lifetime ends."""
 
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy.exc import NoSuchModuleError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from settings import DatabaseSettings
 from unitwork.backends import json_codec, mariadb, postgresql, sqlite
 from unitwork.backends.interruption import GRACE_OPTION
 from unitwork.connections.connecting import address, unavailable
@@ -14,12 +13,19 @@ from unitwork.connections.lifetime import Lifetime
 from unitwork.connections.listeners import install
 from unitwork.connections.pool import Pool, ping_after_idle
 from unitwork.errors import DriverNotInstalled
+from unitwork.options import Options
 
-EXTRAS = {"mysql": "mysql", "mariadb": "mysql", "oracle": "oracle"}
-"""The extra that installs a database's driver; the others come with the project itself."""
+EXTRAS: Final = {
+    "postgresql": "postgresql",
+    "mysql": "mysql",
+    "mariadb": "mysql",
+    "sqlite": "sqlite",
+    "oracle": "oracle",
+}
+"""The extra that installs a database's driver."""
 
 
-def open_engine(settings: DatabaseSettings, lifetime: Lifetime) -> AsyncEngine:
+def open_engine(settings: Options, lifetime: Lifetime) -> AsyncEngine:
     """An engine that the lifetime disposes of. Connects to nothing yet.
 
     Raises `EngineNotStarted` outside `running()`, `DriverNotInstalled` naming the extra to install,
@@ -31,21 +37,17 @@ def open_engine(settings: DatabaseSettings, lifetime: Lifetime) -> AsyncEngine:
     return engine
 
 
-def build_engine(settings: DatabaseSettings, **instead: Any) -> AsyncEngine:
+def build_engine(settings: Options, **instead: Any) -> AsyncEngine:
     """An engine that is the caller's to dispose of. `instead` are arguments of SQLAlchemy's that replace our own;
     execution options are added to ours.
     """
     backend = settings.url.get_backend_name()
-    arguments: dict[str, Any] = {}
-    if backend == "sqlite":
-        arguments = sqlite.connect_args(settings)
-    elif backend == "postgresql":
-        arguments = postgresql.connect_args(settings)
-    elif backend in mariadb.NAMES:
-        try:
-            arguments = mariadb.connect_args(settings)
-        except OSError as error:  # a certificate's file
-            raise unavailable(error, address(settings.url)) from None
+    try:
+        arguments = _connect_args(settings, backend)
+    except ModuleNotFoundError as error:
+        raise DriverNotInstalled(settings.url.get_driver_name(), EXTRAS.get(backend)) from error
+    except OSError as error:  # a certificate's file
+        raise unavailable(error, address(settings.url)) from None
     ours: dict[str, Any] = {
         "connect_args": arguments,
         "poolclass": Pool,
@@ -78,3 +80,11 @@ def build_engine(settings: DatabaseSettings, **instead: Any) -> AsyncEngine:
     ping_after_idle(engine, settings.ping_after_idle)
     install(engine)
     return engine
+
+
+def _connect_args(settings: Options, backend: str) -> dict[str, Any]:
+    if backend == "sqlite":
+        return sqlite.connect_args(settings)
+    if backend == "postgresql":
+        return postgresql.connect_args(settings)
+    return mariadb.connect_args(settings) if backend in mariadb.NAMES else {}

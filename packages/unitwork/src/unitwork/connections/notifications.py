@@ -9,7 +9,6 @@ from typing import Any, Final
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from unitwork.backends.postgresql import TellingConnection
 from unitwork.errors import DatabaseError
 
 log = logging.getLogger("gatehouse.database")
@@ -65,9 +64,9 @@ async def _listen(engine: AsyncEngine, channel: str, bell: Bell) -> None:
     while True:
         try:
             async with engine.connect() as connection:
-                driver = (await connection.get_raw_connection()).driver_connection
-                if not isinstance(driver, TellingConnection):
+                if engine.dialect.driver != "asyncpg":
                     return
+                driver = (await connection.get_raw_connection()).driver_connection
                 # Its place in the pool is free again; it is closed, not given back, at the end of the block.
                 await connection.run_sync(lambda sync: sync.detach())
                 await _until_lost(driver, channel, bell)

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, MutableMapping
 from typing import Any, Final
 
-import aiosqlite
 from sqlalchemy import event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DisconnectionError
@@ -94,7 +93,7 @@ def was_ended(pooled: Any) -> bool:
     driver, adapter = pooled.driver_connection, pooled.dbapi_connection
     if hasattr(adapter, "_prepared_statement_cache"):  # asyncpg's, which begins with the first statement
         return adapter._transaction is not None and not driver.is_in_transaction()  # noqa: SLF001 - it has no public name
-    return isinstance(driver, aiosqlite.Connection) and not driver.in_transaction
+    return hasattr(type(driver), "in_transaction") and not driver.in_transaction  # aiosqlite's alone has it
 
 
 def _reset(effect: Effect, record: ConnectionPoolEntry) -> bool:

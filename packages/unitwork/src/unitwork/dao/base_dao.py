@@ -7,6 +7,7 @@ from typing import Any, Generic, TypeVar, cast, get_args, overload
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from unitwork.call_site import know_dao
 from unitwork.dao.builders.count import Count
 from unitwork.dao.builders.delete import Delete
 from unitwork.dao.builders.query import Query
@@ -43,6 +44,7 @@ class BaseDao(Generic[T]):
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
+        know_dao(cls)
         for base in getattr(cls, "__orig_bases__", ()):
             for argument in get_args(base):
                 if isinstance(argument, type) and issubclass(argument, Base):

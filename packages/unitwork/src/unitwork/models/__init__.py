@@ -4,8 +4,6 @@ Here: `Base` and `ModelMixin`, and what they are made of. Not here: how rows are
 told of their changes (`unitwork.audit`).
 """
 
-from unitwork.ids.node_lease import NodeLease
-from unitwork.ids.snowflake import Snowflake
 from unitwork.models.acting_user import SYSTEM, acting_as, acting_user_id
 from unitwork.models.base import Base, IdMixin, ModelMixin
 from unitwork.models.request_id import bound_request_id, current_request_id
@@ -16,8 +14,6 @@ __all__ = [
     "Base",
     "IdMixin",
     "ModelMixin",
-    "NodeLease",
-    "Snowflake",
     "UTCDateTime",
     "acting_as",
     "acting_user_id",

@@ -12,7 +12,6 @@ from sqlalchemy import Connection, event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from settings import DatabaseSettings
 from unitwork.call_site import Place, asking
 from unitwork.connections import listeners as events
 from unitwork.errors import DatabaseError
@@ -32,6 +31,7 @@ from unitwork.monitor.shape import CANCELLED, OK, Shapes
 from unitwork.monitor.spans import Spans
 from unitwork.monitor.transactions import Transactions
 from unitwork.monitor.work import current_work
+from unitwork.options import Options
 from unitwork.unit import UNIT, Unit
 
 UNMONITORED: Final = "gatehouse_unmonitored"
@@ -50,7 +50,7 @@ class SqlMonitor:
     def __init__(self, settings: Callable[[], Configured] | None = None) -> None:
         self._configured = settings or Defaults().itself
         self._seen: Configured | None = None
-        self._kept: WeakKeyDictionary[DatabaseSettings, Thresholds] = WeakKeyDictionary()
+        self._kept: WeakKeyDictionary[Options, Thresholds] = WeakKeyDictionary()
         self.shapes = Shapes()
         self.findings = Findings()
         self.transactions = Transactions()

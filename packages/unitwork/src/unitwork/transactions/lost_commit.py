@@ -1,7 +1,7 @@
 """Lost commits: what became of a transaction when the answer to its COMMIT never came.
 
 PostgreSQL remembers the end of every recent transaction, by its id. The id comes with the BEGIN
-(`unitwork.backends.postgresql.TellingConnection`), so asking costs a trip only when an answer was lost.
+(`unitwork.backends.asyncpg_connections`), so asking costs a trip only when an answer was lost.
 """
 
 import asyncio

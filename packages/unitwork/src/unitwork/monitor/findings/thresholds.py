@@ -3,7 +3,7 @@
 from dataclasses import dataclass, fields
 from typing import Protocol
 
-from settings import DatabaseSettings
+from unitwork.options import DatabaseOptions, Options
 
 
 @dataclass
@@ -33,7 +33,7 @@ class Thresholds:
         super().__setattr__(name, value)
 
     @classmethod
-    def of(cls, settings: DatabaseSettings) -> "Thresholds":
+    def of(cls, settings: Options) -> "Thresholds":
         """As configured."""
         return cls(
             slow_sql=settings.slow_sql_threshold,
@@ -54,14 +54,14 @@ class Configured(Protocol):
     """The settings, as far as the monitor is concerned."""
 
     @property
-    def database(self) -> DatabaseSettings: ...
+    def database(self) -> Options: ...
 
 
 class Defaults:
     """Settings that nobody has given."""
 
     def __init__(self) -> None:
-        self.database = DatabaseSettings()
+        self.database: Options = DatabaseOptions("sqlite:///unused.db")
 
     def itself(self) -> "Defaults":
         return self

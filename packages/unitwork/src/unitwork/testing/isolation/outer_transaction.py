@@ -14,11 +14,11 @@ from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from settings import DatabaseSettings
 from unitwork.backends import mariadb, postgresql, sqlite
 from unitwork.call_site import asking_place
 from unitwork.connections.engine import build_engine
 from unitwork.ids.leased_ids import LEASE_OPTION
+from unitwork.options import Options
 from unitwork.testing.errors import NeedsOwnDatabase
 from unitwork.testing.isolation.pool import IsolatedPool
 from unitwork.testing.isolation.postgresql import IsolatedConnection, refuse_end
@@ -33,7 +33,7 @@ NOT_IN_A_TRANSACTION: Final = {"25001", "2D000"}
 class OuterTransaction:
     """Owns `engine`, whose one connection is opened with its first use and lost with its last: `end`."""
 
-    def __init__(self, settings: DatabaseSettings) -> None:
+    def __init__(self, settings: Options) -> None:
         self.engine = _engine(settings)
         self._driver: Any = None
         target = self.engine.sync_engine
@@ -91,8 +91,8 @@ class OuterTransaction:
         return None
 
 
-def _engine(settings: DatabaseSettings) -> AsyncEngine:
-    if settings.embedded:
+def _engine(settings: Options) -> AsyncEngine:
+    if settings.url.get_backend_name() == "sqlite":
         arguments = sqlite.connect_args(settings) | {"factory": IsolatedSQLite}
     elif settings.url.get_backend_name() in mariadb.NAMES:
         connect = resolve_name("unitwork.testing.isolation.mariadb:connect")  # its driver is an extra

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import asyncpg
 
-from unitwork.backends.postgresql import HonestConnection
+from unitwork.backends.asyncpg_connections import HonestConnection
 from unitwork.call_site import asking_place
 from unitwork.testing.errors import NeedsOwnDatabase
 from unitwork.testing.isolation.finish import finish
@@ -21,7 +21,7 @@ _OURS: Final = re.compile(r"(SAVEPOINT|RELEASE SAVEPOINT|ROLLBACK TO) (__asyncpg
 """What asyncpg sends for a transaction inside another."""
 _CHECK_CONSTRAINTS: Final = """
 SET CONSTRAINTS ALL IMMEDIATE;
-DO $gatehouse$
+DO $unitwork$
 DECLARE
     deferred text;
 BEGIN
@@ -36,7 +36,7 @@ BEGIN
         EXECUTE 'SET CONSTRAINTS ' || deferred || ' DEFERRED';
     END IF;
 END
-$gatehouse$;
+$unitwork$;
 """
 """What COMMIT does to constraints: all are checked, and the next transaction finds them as they were declared."""
 
