@@ -13,7 +13,7 @@ from unitwork.testing.servers.postgresql import POSTGRESQL_URL, drop, on_server,
 @contextmanager
 def bench_database() -> Iterator[URL]:
     """An empty one, gone afterwards, on the server of `GATEHOUSE_TEST_POSTGRESQL_URL`, else on one of our own."""
-    given = os.environ.get(POSTGRESQL_URL)
+    given = os.environ.get(POSTGRESQL_URL) or os.environ.get("GATEHOUSE_TEST_POSTGRESQL_URL")
     with nullcontext(given) if given else postgresql_server() as server:
         os.environ[POSTGRESQL_URL] = server
         name = f"gatehouse_test_bench_{os.getpid()}"

@@ -21,8 +21,9 @@ FACADES = {
     "unitwork.monitor.metrics",
     "unitwork.testing",
     "unitwork.testing.fakes",
+    "unitwork.testing.plugin",
 }
-"""What the library promises to keep; its metrics apart, as they need an extra."""
+"""What the library promises to keep; the metrics and the plugin apart, as each needs an extra."""
 MAX_LINES = 400
 """More is a sign of two nouns; a file is split by noun, and never by its length alone."""
 

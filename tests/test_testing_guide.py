@@ -44,7 +44,7 @@ def test_blocks_print_what_stands_under_them(tmp_path: Path) -> None:
     for number, (code, _) in enumerate(PRINTING):
         (tmp_path / f"test_block{number}.py").write_text(code, encoding="utf-8")
     (tmp_path / "pytest.ini").write_text("[pytest]\nasyncio_mode = auto\n", encoding="utf-8")
-    options = ["-q", "-s", "-p", "unitwork.testing", "-o", "unitwork_backends=sqlite postgresql"]
+    options = ["-q", "-s", "-p", "app.testing", "-o", "unitwork_backends=sqlite postgresql"]
     printed = _run([sys.executable, "-m", "pytest", *options], tmp_path).replace(f"{tmp_path}{os.sep}", "")
     assert PRINTING
     for number, (_, text) in enumerate(PRINTING):

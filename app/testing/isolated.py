@@ -5,8 +5,7 @@ from contextlib import asynccontextmanager
 from pkgutil import resolve_name
 from typing import Any, Final, TypeVar
 
-from unitwork.testing.isolation.outer_transaction import OuterTransaction
-from unitwork.testing.isolation.session_provider import IsolatedSessionProvider
+from unitwork.testing import IsolatedSessionProvider, OuterTransaction
 
 C = TypeVar("C", bound=Any)
 CONTAINERS: Final = "containers"

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from app.testing.plugin import PREFIX
 from settings import Settings
 from tests.faults.private_postgresql import PrivatePostgresql
-from unitwork.testing.servers.databases import PREFIX
 
 _numbers = itertools.count()
 

@@ -8,6 +8,7 @@ from unitwork.connections.engine import build_engine, open_engine
 from unitwork.connections.health import DatabaseServer, ServerFacts
 from unitwork.connections.lifetime import Lifetime
 from unitwork.connections.notifications import WakeUp
+from unitwork.database import Database
 from unitwork.ids.id_generator import IdGenerator
 from unitwork.ids.node_lease import NodeLease
 from unitwork.ids.snowflake import Snowflake
@@ -26,6 +27,7 @@ from unitwork.transactions.transaction import Transaction, ambient, ambient_name
 from unitwork.urls.database_url import async_url, masked
 
 __all__ = [
+    "Database",
     "DatabaseOptions",
     "DatabaseServer",
     "EngineSessionProvider",

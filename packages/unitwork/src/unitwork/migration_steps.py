@@ -10,16 +10,16 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util.exc import CommandError
-from sqlalchemy import Connection
+from sqlalchemy import Connection, MetaData
 
 from unitwork.errors import UnknownRevision
-from unitwork.models.base import Base
 
 
 class MigrationSteps:
-    """Of the folder at `location`."""
+    """Of the folder at `location`; `metadata` is what the models have."""
 
-    def __init__(self, location: Path) -> None:
+    def __init__(self, location: Path, metadata: MetaData) -> None:
+        self._metadata = metadata
         self._config = Config()
         self._config.set_main_option("script_location", str(location).replace("%", "%%"))
         self._config.set_main_option("path_separator", "os")
@@ -49,7 +49,7 @@ class MigrationSteps:
     def differences(self, connection: Connection) -> list[Any]:
         """What the models have and the connection's tables have not, or the other way round."""
         return list(
-            compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), Base.metadata)
+            compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), self._metadata)
         )
 
     def _run(self, connection: Connection, step: Callable[[], object]) -> None:

@@ -5,12 +5,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import Connection, Select, String, column, select, table
+from sqlalchemy import Connection, MetaData, Select, String, column, select, table
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import QueuePool
 
 from unitwork.connections.lifetime import Lifetime
 from unitwork.errors import SchemaOutdated
+from unitwork.models.base import Base
 from unitwork.sessions.session_factory import SessionFactory
 from unitwork.transactions.session_provider import EngineSessionProvider
 
@@ -20,16 +21,23 @@ _REVISION: Final[Select[str]] = select(column("version_num", String)).select_fro
 
 class Schema:
     """The migrations of a folder, run on one engine. All of a call's steps are one transaction, where the
-    database's DDL is transactional.
+    database's DDL is transactional. `metadata` is what the models have; without it that of the library's `Base`.
     """
 
     def __init__(
-        self, engine: AsyncEngine, location: Path, lifetime: Lifetime, session_factory: SessionFactory
+        self,
+        engine: AsyncEngine,
+        location: Path,
+        lifetime: Lifetime,
+        session_factory: SessionFactory,
+        *,
+        metadata: MetaData | None = None,
     ) -> None:
         lifetime.check_home()
         self._engine = engine
         self._session_provider = EngineSessionProvider(session_factory)
         self._location = location
+        self._metadata = Base.metadata if metadata is None else metadata
 
     @property
     def head(self) -> str | None:
@@ -83,10 +91,10 @@ class Schema:
 
     @cached_property
     def _steps(self) -> Any:
-        """`MigrationSteps`. Alembic would be a tenth of the start of every process (docs/decisions/0045)."""
+        """`MigrationSteps`. Alembic would be a tenth of the start of every process."""
         from unitwork.migration_steps import MigrationSteps  # noqa: PLC0415 - Alembic is slow to import
 
-        return MigrationSteps(self._location)
+        return MigrationSteps(self._location, self._metadata)
 
     async def _run(self, step: Callable[[Connection], T]) -> T:
         async with self._engine.begin() as connection:

@@ -1,4 +1,6 @@
-"""asyncpg's connections, as the library opens them. The driver is an extra: the first engine on PostgreSQL imports this."""
+"""asyncpg's connections, as the library opens them. Imported with the first engine on PostgreSQL, as the driver is an
+extra.
+"""
 
 import asyncio
 import secrets

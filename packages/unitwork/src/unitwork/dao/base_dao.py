@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Any, Generic, TypeVar, cast, get_args, overload
 
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import DeclarativeBase
 
 from unitwork.call_site import know_dao
 from unitwork.dao.builders.count import Count
@@ -23,12 +24,11 @@ from unitwork.dao.statements.instances import instance_plan
 from unitwork.dao.statements.selection import by_id
 from unitwork.errors import StaleVersion
 from unitwork.errors.query import NotFound
-from unitwork.models.base import Base
 from unitwork.models.utc_datetime import utc_now
 from unitwork.sessions.session import SessionProvider
 from unitwork.transactions.session_provider import EngineSessionProvider, session_of
 
-T = TypeVar("T", bound=Base)
+T = TypeVar("T", bound=DeclarativeBase)
 
 
 class BaseDao(Generic[T]):
@@ -47,7 +47,7 @@ class BaseDao(Generic[T]):
         know_dao(cls)
         for base in getattr(cls, "__orig_bases__", ()):
             for argument in get_args(base):
-                if isinstance(argument, type) and issubclass(argument, Base):
+                if isinstance(argument, type) and issubclass(argument, DeclarativeBase):
                     cls.model = cast("type[T]", argument)
 
     def __init__(

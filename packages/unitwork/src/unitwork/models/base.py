@@ -1,4 +1,5 @@
-"""Base, IdMixin and ModelMixin: what every mapped model shares.
+"""Base, and the mixins that any base may have: SnowflakeId, Versioned, Timestamps, Authorship, SoftDelete; ModelMixin
+is all of them.
 
 The stamps are column defaults, so that every way to write a row fills them alike: an ORM flush, a bulk
 insert, an INSERT or UPDATE construct.
@@ -94,23 +95,18 @@ gives_many(_next_id, _next_ids)
 gives_many(_created_at, _all_created_at)
 
 
-class IdMixin:
+class SnowflakeId:
     """Snowflake id, made when the row is inserted."""
 
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False, default=_next_id, sort_order=-10)
 
 
-class ModelMixin(IdMixin):
-    """Snowflake id, audit columns, soft delete, optimistic lock. Unset columns keep their defaults."""
+class Versioned:
+    """Optimistic lock: each change counts `version`; one that was prepared on an older one raises `StaleVersion`."""
 
     version: Mapped[int] = mapped_column(
         Integer, default=1, onupdate=literal_column("version", Integer) + 1, sort_order=90
     )
-    created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utc_now, sort_order=91)
-    created_by: Mapped[int] = mapped_column(BigInteger, default=acting_user_id, sort_order=92)
-    updated_at: Mapped[datetime] = mapped_column(UTCDateTime, default=_created_at, onupdate=utc_now, sort_order=93)
-    updated_by: Mapped[int] = mapped_column(BigInteger, default=acting_user_id, onupdate=acting_user_id, sort_order=94)
-    deleted_at: Mapped[datetime | None] = mapped_column(UTCDateTime, sort_order=95)
 
     @declared_attr.directive
     @classmethod
@@ -118,7 +114,35 @@ class ModelMixin(IdMixin):
         version: MapperProperty[int] | Any = cls.__dict__.get("version", cls.version)
         return {"version_id_col": version}
 
+
+class Timestamps:
+    """When the row was created, and when it was last updated; aware UTC."""
+
+    created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utc_now, sort_order=91)
+    updated_at: Mapped[datetime] = mapped_column(UTCDateTime, default=_created_at, onupdate=utc_now, sort_order=93)
+
+
+class Authorship:
+    """Who created the row, and who updated it last, by `acting_as`."""
+
+    created_by: Mapped[int] = mapped_column(BigInteger, default=acting_user_id, sort_order=92)
+    updated_by: Mapped[int] = mapped_column(BigInteger, default=acting_user_id, onupdate=acting_user_id, sort_order=94)
+
+
+class SoftDelete:
+    """A row that is deleted by its moment, and left out of what sessions select (`unitwork.models.soft_delete`)."""
+
+    deleted_at: Mapped[datetime | None] = mapped_column(UTCDateTime, sort_order=95)
+
     @property
     def deleted(self) -> bool:
         """Whether the row is soft-deleted."""
         return self.deleted_at is not None
+
+
+class IdMixin(SnowflakeId):
+    """The name that `SnowflakeId` had first."""
+
+
+class ModelMixin(IdMixin, Versioned, Timestamps, Authorship, SoftDelete):
+    """Snowflake id, audit columns, soft delete, optimistic lock. Unset columns keep their defaults."""

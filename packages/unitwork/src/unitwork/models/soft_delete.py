@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from sqlalchemy.orm import with_loader_criteria
 
-from unitwork.models.base import ModelMixin
+from unitwork.models.base import SoftDelete
 
 INCLUDE_DELETED: Final = "include_deleted"
 """The execution option of a statement that takes soft-deleted rows as well, or leaves them out by itself."""
@@ -19,5 +19,5 @@ def _kept(model: type[Any]) -> Any:
     return model.deleted_at.is_(None)
 
 
-NOT_DELETED: Final = with_loader_criteria(ModelMixin, _kept, include_aliases=True)
+NOT_DELETED: Final = with_loader_criteria(SoftDelete, _kept, include_aliases=True)
 """The option of a SELECT."""

@@ -91,6 +91,11 @@ class SessionFactory:
             self._lifetime().on_close(monitor.close)
         self._monitors.append(monitor)
 
+    @property
+    def id_generator(self) -> Any:
+        """The generator in force, for whichever engine is in force when an id is made."""
+        return self._ids()
+
     def ids(self, engine: AsyncEngine) -> Any:
         """The generator in force, for what is stored through this engine."""
         ids = self._ids()

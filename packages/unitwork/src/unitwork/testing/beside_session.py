@@ -13,6 +13,7 @@ from sqlalchemy.orm.exc import StaleDataError
 
 from unitwork.errors import StaleVersion, TransactionIsOurs
 from unitwork.models.base import ID_GENERATOR
+from unitwork.sessions.session_factory import SessionFactory
 from unitwork.testing.errors import CallNeedsBlock
 from unitwork.testing.isolation.pool import IsolatedPool
 from unitwork.testing.isolation.session_provider import IsolatedSessionProvider, refuse_second_unit
@@ -48,16 +49,16 @@ class BesideSession(AsyncSession):
 
     sync_session_class = _CallSession
 
-    def __init__(self, container: Any) -> None:
-        engine = self._engine = container.engine()
+    def __init__(self, factory: SessionFactory) -> None:
+        engine = self._engine = factory.engine()
         kind = IsolatedSessionProvider if isinstance(engine.pool, IsolatedPool) else EngineSessionProvider
-        self._provider = kind(container.session_factory())
+        self._provider = kind(factory)
         self._blocks = 0
         self._unit = AsyncExitStack()
         super().__init__(
             expire_on_commit=False,
             join_transaction_mode="rollback_only",  # a commit is the unit's
-            execution_options={ID_GENERATOR: container.id_generator(), "populate_existing": True},
+            execution_options={ID_GENERATOR: factory.id_generator, "populate_existing": True},
         )
 
     async def execute(self, statement: Any, *arguments: Any, **options: Any) -> Any:

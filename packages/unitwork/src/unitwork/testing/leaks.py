@@ -7,8 +7,10 @@ from typing import Any, Final
 
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.pool import QueuePool
 
 from unitwork.call_site import asking_place
+from unitwork.testing.subject import engine_of, factory_of
 from unitwork.unit import Unit
 
 GRACE: Final = 0.5
@@ -17,15 +19,15 @@ NOWHERE: Final = "no line of yours"
 
 
 @asynccontextmanager
-async def no_leaks(container: Any) -> AsyncIterator[None]:
+async def no_leaks(subject: Any) -> AsyncIterator[None]:
     """Raises AssertionError when a block that ends normally leaves a connection in use, a unit open or a task running
-    that was taken, opened or started in it; each with the line that did so.
+    that was taken, opened or started in it; each with the line that did so. `subject` is a `Database`, or a container.
     """
     units: list[Unit] = []
-    factory = container.session_factory()
+    factory = factory_of(subject)
     factory.watchers.append(units.append)
     try:
-        with _connections(container.engine()) as connections, _tasks() as tasks:
+        with _connections(engine_of(subject)) as connections, _tasks() as tasks:
             yield
             await _settle(tasks)
             left = [
@@ -37,6 +39,15 @@ async def no_leaks(container: Any) -> AsyncIterator[None]:
         factory.watchers.remove(units.append)
     if left:
         raise AssertionError("".join(("left behind:", *(f"\n  {leak}" for leak in left))))
+
+
+def assert_none_in_use(engine: AsyncEngine) -> None:
+    """Raises AssertionError when connections of an engine are still taken."""
+    pool = engine.pool
+    in_use = pool.checkedout() if isinstance(pool, QueuePool) else 0
+    if in_use:
+        msg = f"connections still in use: {in_use}. The fixture `no_leaks` tells which lines took them."
+        raise AssertionError(msg)
 
 
 @contextmanager

@@ -4,16 +4,18 @@ import os
 import sqlite3
 from collections.abc import Iterable
 from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any, Final
 
-import asyncpg
 import pytest
 
-from app.testing.isolated import CONTAINERS
+from unitwork.options import DatabaseOptions
 from unitwork.testing.servers import mariadb_server
 from unitwork.testing.servers import postgresql as server
-from unitwork.testing.servers.databases import BACKENDS, Databases, Run
+from unitwork.testing.servers.databases import BACKENDS, PREFIX, Databases, Migrate, Run
 from unitwork.testing.servers.postgresql_server import postgresql_server
 
 MODES: Final = ("isolated", "own")
@@ -23,7 +25,19 @@ MARKER: Final = (
 )
 RUN: Final = pytest.StashKey[Run]()
 CLOSING: Final = pytest.StashKey[ExitStack]()
-WORKER_INPUT: Final = "gatehouse_run"
+WORKER_INPUT: Final = "unitwork_run"
+
+
+@dataclass(frozen=True)
+class Kit:
+    """How a host's test databases are called, and what is in each when a test begins."""
+
+    migrate: Migrate
+    prefix: str = PREFIX
+
+
+KIT: Final = pytest.StashKey[Kit]()
+"""Under which a plugin of the host's leaves its own before this one is configured; else `unitwork_database` says it."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -39,12 +53,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         f"{mariadb_server.MARIADB_URL} is set. Unset: all.",
         type="paths",
     )
-    parser.addini("gatehouse_containers", "The module with `Container` and `running`.", default=CONTAINERS)
-    parser.addini("gatehouse_app", "What makes the HTTP application of a container.", default="app.api:create_app")
+    parser.addini(
+        "unitwork_database",
+        "How the project opens its database: the name, as `pkg.module:open_database`, of a callable that is given "
+        "`DatabaseOptions` and returns an async context manager of a `Database`, its tables made or migrated.",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", MARKER)
+    opening: str = config.getini("unitwork_database")
+    if opening and KIT not in config.stash:
+        config.stash[KIT] = Kit(partial(_open_once, opening))
+    kit = config.stash.get(KIT, None)
+    if kit is None:
+        return  # nobody has asked for the kit
     unknown = set(backends(config)) - set(BACKENDS)
     if unknown:
         msg = f"unitwork_backends: unknown {', '.join(sorted(unknown))}; there are {', '.join(BACKENDS)}"
@@ -60,14 +83,16 @@ def pytest_configure(config: pytest.Config) -> None:
     if postgresql and not os.environ.get(server.POSTGRESQL_URL):
         os.environ[server.POSTGRESQL_URL] = closing.enter_context(postgresql_server())
         closing.callback(os.environ.pop, server.POSTGRESQL_URL, None)
-    run = config.stash[RUN] = Run()
+    run = config.stash[RUN] = Run.new(kit.prefix)
     closing.callback(run.close, server_too=postgresql)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """xdist's: what a worker is told."""
-    run = node.config.stash[RUN]
+    run = node.config.stash.get(RUN, None)
+    if run is None:
+        return
     node.workerinput[WORKER_INPUT] = (run.name, str(run.folder))
 
 
@@ -78,15 +103,20 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
+    if KIT not in config.stash:
+        return []
     return [f"databases: {', '.join(_versions(config))}"]
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    terminalreporter.write_line(f"ran on: {', '.join(_versions(config))}")
+    if KIT in config.stash:
+        terminalreporter.write_line(f"ran on: {', '.join(_versions(config))}")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Each test that asks for a database, directly or not, runs on every one."""
+    if KIT not in metafunc.config.stash:
+        return
     mode_of(metafunc.definition)
     given = (mark.args[0] for mark in metafunc.definition.iter_markers("parametrize") if mark.args)
     if "backend" in metafunc.fixturenames and not any("backend" in _names(argnames) for argnames in given):
@@ -113,8 +143,17 @@ def backends(config: pytest.Config) -> list[str]:
 
 def databases(config: pytest.Config) -> Databases:
     """Those of this process, which may be one of several workers."""
+    kit = config.stash.get(KIT, None)
+    if kit is None:
+        msg = "no database: among pytest's options, say how one is opened: unitwork_database = 'pkg:open_database'"
+        raise pytest.UsageError(msg)
     worker = getattr(config, "workerinput", {}).get("workerid", "main")
-    return Databases(config.stash[RUN], worker, containers=config.getini("gatehouse_containers"))
+    return Databases(config.stash[RUN], worker, migrate=kit.migrate)
+
+
+async def _open_once(opening: str, url: str) -> None:
+    async with resolve_name(opening)(DatabaseOptions(url)):
+        """The host has made its tables."""
 
 
 def mode_of(node: pytest.Item | Any) -> str:
@@ -140,7 +179,7 @@ def _version(backend: str) -> str:
         return _mariadb_version()
     try:
         version = server.on_server(lambda connection: connection.fetchval("SHOW server_version"))
-    except (OSError, asyncpg.PostgresError):
+    except (OSError, resolve_name("asyncpg:PostgresError")):
         return "postgresql (no answer)"
     return f"postgresql {str(version).split()[0]}"
 

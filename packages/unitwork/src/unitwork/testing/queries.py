@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from sqlalchemy import Connection, event
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from unitwork.call_site import asking_place
+from unitwork.testing.subject import engine_of
 from unitwork.unit import UNIT, Unit
 
 _OURS: Final = re.compile(r"\s*(BEGIN|START|COMMIT|END|ABORT|ROLLBACK|SAVEPOINT|RELEASE|PRAGMA|SET)\b", re.IGNORECASE)
@@ -44,18 +44,19 @@ class Queries:
 
 @contextmanager
 def assert_queries(
-    container_or_engine: Any,
+    subject: Any,
     *,
     max: int | None = None,
     exactly: int | None = None,
 ) -> Iterator[Queries]:
     """Raises AssertionError, with every statement and the line that caused it, when the block sent more than `max`
-    statements, or not `exactly` so many. What begins and ends transactions is not counted.
+    statements, or not `exactly` so many. What begins and ends transactions is not counted. `subject` is a `Database`,
+    an engine, or a container.
     """
     if (max is None) == (exactly is None):
         msg = "assert_queries needs one of max= and exactly="
         raise TypeError(msg)
-    engine = container_or_engine if isinstance(container_or_engine, AsyncEngine) else container_or_engine.engine()
+    engine = engine_of(subject)
     queries = Queries()
 
     def sent(connection: Connection, _cursor: Any, statement: str, *_others: Any) -> None:

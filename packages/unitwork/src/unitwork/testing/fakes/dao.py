@@ -5,13 +5,14 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import DeclarativeBase
 
 from unitwork.dao.base_dao import BaseDao, check_version, possible_id
 from unitwork.dao.cursor import Cursors
 from unitwork.dao.inserts.new_rows import NewRows
 from unitwork.dao.inserts.upsert import as_mapping, changed_names, key_names
 from unitwork.dao.statements.columns import ColumnName, check_columns, column
-from unitwork.models.base import ID_GENERATOR, Base
+from unitwork.models.base import ID_GENERATOR
 from unitwork.sessions.session import SessionProvider
 from unitwork.testing.fakes.count import InMemoryCount
 from unitwork.testing.fakes.delete import InMemoryDelete
@@ -20,7 +21,7 @@ from unitwork.testing.fakes.session import fake
 from unitwork.testing.fakes.session_provider import FakeSessionProvider
 from unitwork.testing.fakes.update import InMemoryUpdate
 
-T = TypeVar("T", bound=Base)
+T = TypeVar("T", bound=DeclarativeBase)
 
 
 class InMemoryDao(BaseDao[T]):

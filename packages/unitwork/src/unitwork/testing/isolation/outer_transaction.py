@@ -21,9 +21,9 @@ from unitwork.ids.leased_ids import LEASE_OPTION
 from unitwork.options import Options
 from unitwork.testing.errors import NeedsOwnDatabase
 from unitwork.testing.isolation.pool import IsolatedPool
-from unitwork.testing.isolation.postgresql import IsolatedConnection, refuse_end
 from unitwork.testing.isolation.sqlite import BEGIN_OUTER, END_STATEMENT, UNDO_STATEMENT
 from unitwork.testing.isolation.sqlite import IsolatedConnection as IsolatedSQLite
+from unitwork.testing.isolation.steps import refuse_end
 from unitwork.unit import UNIT, Unit
 
 NOT_IN_A_TRANSACTION: Final = {"25001", "2D000"}
@@ -48,7 +48,7 @@ class OuterTransaction:
         driver = self._driver
         if driver is None:
             return
-        if isinstance(driver, IsolatedConnection):
+        if self.engine.dialect.name == "postgresql":
             if not driver.is_closed():
                 driver.terminate()
             return
@@ -98,7 +98,8 @@ def _engine(settings: Options) -> AsyncEngine:
         connect = resolve_name("unitwork.testing.isolation.mariadb:connect")  # its driver is an extra
         arguments = mariadb.connect_args(settings) | {"async_creator_fn": connect}
     else:
-        arguments = postgresql.connect_args(settings) | {"connection_class": IsolatedConnection}
+        kind = resolve_name("unitwork.testing.isolation.postgresql:IsolatedConnection")  # likewise
+        arguments = postgresql.connect_args(settings) | {"connection_class": kind}
     return build_engine(
         settings,
         connect_args=arguments,

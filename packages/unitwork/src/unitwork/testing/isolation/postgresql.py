@@ -15,7 +15,7 @@ from unitwork.backends.asyncpg_connections import HonestConnection
 from unitwork.call_site import asking_place
 from unitwork.testing.errors import NeedsOwnDatabase
 from unitwork.testing.isolation.finish import finish
-from unitwork.testing.isolation.steps import step
+from unitwork.testing.isolation.steps import refuse_end
 
 _OURS: Final = re.compile(r"(SAVEPOINT|RELEASE SAVEPOINT|ROLLBACK TO) (__asyncpg_savepoint_\w+);")
 """What asyncpg sends for a transaction inside another."""
@@ -117,10 +117,3 @@ class IsolatedConnection(HonestConnection):
     async def _roll_back(self, name: str) -> str:
         self._savepoint = None
         return await super().execute(f"ROLLBACK TO {name}; RELEASE SAVEPOINT {name};")
-
-
-def refuse_end(statement: str) -> None:
-    """Raises `NeedsOwnDatabase` for a statement that begins a transaction or ends one: it would be the outer one."""
-    word = step(statement)
-    if word is not None:
-        raise NeedsOwnDatabase(f"{word} was sent as a statement", asking_place() or "the driver")

@@ -7,39 +7,37 @@ import secrets
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from pkgutil import resolve_name
 from typing import Any, Final
 
 from sqlalchemy import make_url
 
-from app.testing.given_settings import GivenSettings
-from app.testing.isolated import CONTAINERS
 from unitwork.testing.servers import mariadb_server, restore
 from unitwork.testing.servers import postgresql as server
 
-PREFIX: Final = "gatehouse_test_"
-"""Only databases with this prefix are created and dropped."""
+PREFIX: Final = "unitwork_test_"
+"""Only databases with this prefix, or the one that the host's kit says, are created and dropped."""
 BACKENDS: Final = ("sqlite", "postgresql", "mariadb")
 
 
-def _new_name() -> str:
-    return f"{PREFIX}{os.getpid()}_{secrets.token_hex(3)}"
-
-
-def _new_folder() -> Path:
-    return Path(tempfile.mkdtemp(prefix=PREFIX))
+Migrate = Callable[[str], Coroutine[Any, Any, None]]
+"""Makes, in the empty database at a URL, the tables that every test finds."""
 
 
 @dataclass(frozen=True)
 class Run:
     """One test run, of however many workers: the name its databases begin with, and the folder of its files."""
 
-    name: str = field(default_factory=_new_name)
-    folder: Path = field(default_factory=_new_folder)
+    name: str
+    folder: Path
+
+    @classmethod
+    def new(cls, prefix: str = PREFIX) -> "Run":
+        """With a name that no other run has."""
+        return cls(f"{prefix}{os.getpid()}_{secrets.token_hex(3)}", Path(tempfile.mkdtemp(prefix=prefix)))
 
     def close(self, *, server_too: bool) -> None:
         """Remove every database that is left, those of killed workers too."""
@@ -55,10 +53,10 @@ class Run:
 class Databases:
     """What one worker takes: its own copy for the isolated tests, and one for each test that commits."""
 
-    def __init__(self, run: Run, worker: str = "main", *, containers: str = CONTAINERS) -> None:
+    def __init__(self, run: Run, worker: str = "main", *, migrate: Migrate) -> None:
         self._run = run
         self._worker = f"{run.name}_{worker}"
-        self._containers = containers
+        self._migrate = migrate
         self._numbers = itertools.count(1)
         self._shared: dict[str, str] = {}
         self._untouched: dict[str, int] = {}
@@ -123,7 +121,7 @@ class Databases:
         with _locked(self._run.folder / f"{backend}.template") as made:
             if not made.exists():
                 url = self._copy(backend, f"{self._run.name}_template", migrated=False)
-                server.apart(lambda: _migrate(self._containers, url))
+                server.apart(lambda: self._migrate(url))
                 name = make_url(url).database or ""
                 if backend == "sqlite":
                     _fold(name)
@@ -143,14 +141,6 @@ def _locked(path: Path) -> Iterator[Path]:
     with path.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield path
-
-
-async def _migrate(containers: str, url: str) -> None:
-    page: Any = resolve_name(containers)
-    async with page.running(
-        page.Container(settings=GivenSettings.model_validate({"database": {"url": url}}))
-    ) as container:
-        await container.schema().upgrade()
 
 
 def _written(url: str) -> int:

@@ -14,7 +14,7 @@ from sqlalchemy import URL, make_url
 
 from unitwork.testing.servers.postgresql import apart
 
-MARIADB_URL: Final = "GATEHOUSE_TEST_MARIADB_URL"
+MARIADB_URL: Final = "UNITWORK_TEST_MARIADB_URL"
 """The environment variable that names the server; where it is unset no test runs on MariaDB."""
 _REVISION: Final = "alembic_version"
 _NUMBER: Final = re.compile(r" AUTO_INCREMENT=\d+")

@@ -4,13 +4,13 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from pkgutil import resolve_name
 from typing import Any, Final, TypeVar
 
-import asyncpg
 from sqlalchemy import make_url
 
 T = TypeVar("T")
-POSTGRESQL_URL: Final = "GATEHOUSE_TEST_POSTGRESQL_URL"
+POSTGRESQL_URL: Final = "UNITWORK_TEST_POSTGRESQL_URL"
 """The environment variable that names the server; where it is unset, the plugin starts one and sets it."""
 
 
@@ -20,12 +20,17 @@ def apart(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         return thread.submit(lambda: asyncio.run(work())).result()
 
 
+async def connect(url: str) -> Any:
+    """A connection of asyncpg's, which is an extra."""
+    return await resolve_name("asyncpg:connect")(url)
+
+
 def on_server(call: Callable[[Any], Awaitable[T]]) -> T:
     """Run something on the maintenance database, with a connection of asyncpg's."""
 
     async def connected() -> T:
         url = make_url(os.environ[POSTGRESQL_URL]).set(drivername="postgresql")
-        connection = await asyncpg.connect(url.render_as_string(hide_password=False))
+        connection = await connect(url.render_as_string(hide_password=False))
         try:
             return await call(connection)
         finally:

