@@ -118,7 +118,7 @@ async def test_units_that_hang_in_a_statement_are_cancelled_and_closing_is_bound
     await until(lambda: len(frozen) == in_use)
     private_postgresql.freeze(private_postgresql.postmaster)
     begun = time.perf_counter()
-    with caplog.at_level(logging.WARNING, "gatehouse.database"):
+    with caplog.at_level(logging.WARNING, "unitwork.database"):
         await entered.__aexit__(None, None, None)
     took = time.perf_counter() - begun
     print(f"closed with {in_use} hung units after {took:.2f} s, the drain being {DRAIN} s")

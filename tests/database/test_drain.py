@@ -104,7 +104,7 @@ async def test_a_unit_that_takes_too_long_is_cancelled_once_and_reported(
     closing: Closing, caplog: pytest.LogCaptureFixture
 ) -> None:
     unit = await begun(closing.container, "lost", name="slow report")
-    with caplog.at_level(logging.WARNING, "gatehouse.database"):
+    with caplog.at_level(logging.WARNING, "unitwork.database"):
         took = await closing.close()
     with pytest.raises(asyncio.CancelledError):
         await unit.task
@@ -153,7 +153,7 @@ async def test_a_unit_that_swallows_its_cancellation_is_left_reported_and_loses_
 
     task = asyncio.create_task(stubborn())
     await entered.wait()
-    with caplog.at_level(logging.WARNING, "gatehouse.database"):
+    with caplog.at_level(logging.WARNING, "unitwork.database"):
         await closing.close()
     [line] = [record.getMessage() for record in caplog.records]
     assert line.startswith("still open when the container closed, their connections are dropped: stubborn for ")
@@ -276,7 +276,7 @@ async def test_whoever_leaves_does_not_wait_for_itself(closing: Closing, caplog:
     block = closing.container.transaction()(name="forgotten")
     transaction = await block.__aenter__()
     await write(transaction.session, "lost")
-    with caplog.at_level(logging.WARNING, "gatehouse.database"):
+    with caplog.at_level(logging.WARNING, "unitwork.database"):
         took = await closing.close()
     assert took < DRAIN
     assert "forgotten for " in caplog.text

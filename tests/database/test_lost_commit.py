@@ -142,7 +142,7 @@ async def test_who_can_not_be_asked_in_time_leaves_it_unknown_and_nothing_is_rep
     relay.refuse(refusing=False)
     assert [tx.outcome for tx in work.transactions] == [Outcome.UNKNOWN]
     assert work.hooks == []
-    told = [record for record in caplog.records if record.name == "gatehouse.database"]
+    told = [record for record in caplog.records if record.name == "unitwork.database"]
     assert [record.levelno for record in told] == [logging.WARNING]
     assert await stored(with_tables) == {"note"}
 

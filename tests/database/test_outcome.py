@@ -86,7 +86,7 @@ async def test_a_hook_that_fails_is_logged_and_stops_nothing(
         tx.after_commit(fails)
         tx.after_commit(lambda: seen.append("next"))
     assert seen == ["next"]
-    assert [record.levelno for record in caplog.records if record.name == "gatehouse.database"] == [logging.ERROR]
+    assert [record.levelno for record in caplog.records if record.name == "unitwork.database"] == [logging.ERROR]
 
 
 async def test_after_rollback_hooks_run_when_it_rolls_back(with_tables: Container) -> None:

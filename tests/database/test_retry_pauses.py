@@ -24,7 +24,7 @@ async def test_pauses_grow_are_jittered_and_bounded_and_told_without_words(
     work = Work(ConnectionLost("canary", sqlstate="08006"), failures=8)
     retry = Retry(attempts=9, wait_initial=0.01, wait_max=0.1, jitter=0.02)
     await execute_transaction(with_tables.transaction(), work, retry=retry, name="greet")
-    told = [record.getMessage() for record in caplog.records if record.name == "gatehouse.database"]
+    told = [record.getMessage() for record in caplog.records if record.name == "unitwork.database"]
     assert len(told) == 8
     pauses = []
     for number, line in enumerate(told, start=1):

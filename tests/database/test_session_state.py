@@ -142,7 +142,7 @@ async def test_an_open_transaction_on_a_returned_connection_is_dropped_with_a_wa
     one_connection: Container, backend: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Begun past everybody, on the driver's own connection. SQLAlchemy rolls SQLite's and MariaDB's back itself."""
-    with caplog.at_level(logging.WARNING, logger="gatehouse.database"):
+    with caplog.at_level(logging.WARNING, logger="unitwork.database"):
         async with one_connection.transaction()(Propagation.SUPPORTS) as tx:
             connection = await tx.session.connection()
             raw: Any = (await connection.get_raw_connection()).driver_connection

@@ -68,7 +68,7 @@ async def test_transactions_are_counted_by_outcome(container: Container) -> None
 async def test_a_failed_transactions_error_tells_what_it_did_last_without_values(
     container: Container, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with pytest.raises(Exception, match="nowhere") as failed, caplog.at_level(logging.WARNING, "gatehouse.sql"):
+    with pytest.raises(Exception, match="nowhere") as failed, caplog.at_level(logging.WARNING, "unitwork.sql"):
         async with container.transaction()(name="move") as tx:
             await tx.session.execute(text(f"SELECT id FROM users WHERE email = '{CANARY}'"))
             await tx.session.execute(text("SELECT a FROM nowhere"))
@@ -98,7 +98,7 @@ async def test_a_deadlocks_log_holds_both_statements(container: Container, caplo
     for _ in range(ROUNDS):
         caplog.clear()
         met = asyncio.Barrier(2)
-        with caplog.at_level(logging.WARNING, "gatehouse.sql"):
+        with caplog.at_level(logging.WARNING, "unitwork.sql"):
             ended = await asyncio.gather(locks(met, *users), locks(met, *reversed(users)), return_exceptions=True)
         assert [type(error).__name__ for error in ended if error is not None] == ["DeadlockDetected"]
         finding = container.sql_monitor().findings.latest(DEADLOCK)[0]

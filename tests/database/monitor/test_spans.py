@@ -44,7 +44,7 @@ async def test_a_transactions_span_holds_its_statements(settings: Settings, expo
     assert select.attributes["db.query.text"] == "SELECT id FROM users WHERE email = ?"
     assert select.attributes["code.file.path"] == "tests/database/monitor/test_spans.py"
     assert move.start_time <= select.start_time <= select.end_time <= move.end_time
-    assert move.attributes["gatehouse.outcome"] == "committed"
+    assert move.attributes["unitwork.outcome"] == "committed"
     assert [span for span in spans if span.name == "SELECT users" and span.parent is None], "a lone statement has none"
     (failed,) = [span for span in spans if span.name == "SELECT nowhere"]
     assert failed.attributes["error.type"] == "SchemaOutdated"

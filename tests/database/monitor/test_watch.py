@@ -96,7 +96,7 @@ async def test_every_finding_is_a_structured_line_in_the_log(
     container: Container, caplog: pytest.LogCaptureFixture
 ) -> None:
     container.sql_monitor().thresholds.slow_sql = 1e-9
-    with caplog.at_level(logging.WARNING, "gatehouse.sql"):
+    with caplog.at_level(logging.WARNING, "unitwork.sql"):
         async with container.session_provider()(read_only=True) as session:
             await session.execute(text("SELECT 'c4n4ry'"))
     facts = [record.sql for record in caplog.records if hasattr(record, "sql")]

@@ -18,10 +18,10 @@ from unitwork.connections.held_connection import HeldConnection
 from unitwork.errors import SecondStatement, SessionBelongsToAnotherTask, SessionEnded
 from unitwork.outcome import Outcome
 
-UNIT: Final = "gatehouse_unit"
+UNIT: Final = "unitwork_unit"
 """The execution option under which a connection knows its unit."""
 
-OPENED_BY: Final = "gatehouse_opened_by"
+OPENED_BY: Final = "unitwork_opened_by"
 """Under which a pooled connection knows the unit that took it."""
 
 Hook = Callable[[], Awaitable[object] | object]

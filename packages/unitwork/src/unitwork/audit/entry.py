@@ -17,9 +17,9 @@ from unitwork.models.base import Base, IdMixin
 from unitwork.models.request_id import current_request_id
 from unitwork.models.utc_datetime import UTCDateTime, utc_now
 
-CONFIDENTIAL: Final = "gatehouse_confidential"
+CONFIDENTIAL: Final = "unitwork_confidential"
 """The key in a column's `info` that keeps its values out of the trail, as `info={CONFIDENTIAL: True}`."""
-DERIVED: Final = "gatehouse_derived"
+DERIVED: Final = "unitwork_derived"
 """The key in a column's `info` that leaves it out of the trail: it says what another column says."""
 
 Changes = Mapping[str, Mapping[str, Any]]

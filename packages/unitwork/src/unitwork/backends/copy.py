@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from unitwork.backends.driver_errors import raise_sent
 from unitwork.backends.postgresql import has_session
 
-COPY_OPTION: Final = "gatehouse_copy"
+COPY_OPTION: Final = "unitwork_copy"
 """The execution option under which a statement carries its `Copy`."""
 
 

@@ -9,7 +9,7 @@ from unitwork.unit import Unit
 
 GRACE: Final = 0.25
 """Seconds, where the engine says nothing else."""
-GRACE_OPTION: Final = "gatehouse_cancel_grace"
+GRACE_OPTION: Final = "unitwork_cancel_grace"
 """The execution option under which an engine says what grace its units have."""
 
 

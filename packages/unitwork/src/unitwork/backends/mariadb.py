@@ -31,9 +31,9 @@ NAMES: Final = frozenset({"mysql", "mariadb"})
 """What SQLAlchemy calls the two."""
 CLOSE_TIMEOUT: Final = 0.25
 """Seconds that a connection which is given up may keep its caller, its server being told to end the statement."""
-_LIMIT: Final = "gatehouse_max_statement_time"
+_LIMIT: Final = "unitwork_max_statement_time"
 """Under this key a pooled connection remembers its bound, so that it is sent only when it changes."""
-CONNECT_ARGUMENTS: Final = "gatehouse_connect_args"
+CONNECT_ARGUMENTS: Final = "unitwork_connect_args"
 """Under this name an engine's dialect knows what its connections are opened with besides the URL."""
 _STRICT: Final = "STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION"
 _SESSION: Final = (

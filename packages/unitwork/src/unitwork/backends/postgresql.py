@@ -12,9 +12,9 @@ from unitwork.urls import postgresql_arguments as postgresql_url
 
 LONGEST: Final = 2_147_483.0
 """Seconds: PostgreSQL counts milliseconds in 32 bits."""
-STATEMENT_TIMEOUT_OPTION: Final = "gatehouse_statement_timeout"
+STATEMENT_TIMEOUT_OPTION: Final = "unitwork_statement_timeout"
 """The execution option under which an engine says what its connections are opened with."""
-BOUND_OPTION: Final = "gatehouse_bound"
+BOUND_OPTION: Final = "unitwork_bound"
 """The execution option by which an engine says, with False, that its sessions outlive the deadlines of their units."""
 
 

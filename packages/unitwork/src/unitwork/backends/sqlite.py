@@ -22,13 +22,13 @@ from unitwork.unit import Unit
 
 CLOSE_TIMEOUT: Final = 0.25
 """Seconds that a connection which is given up may keep its caller."""
-_QUERY_ONLY: Final = "gatehouse_query_only"
+_QUERY_ONLY: Final = "unitwork_query_only"
 """Under this key a pooled connection remembers how it was left, so that the pragma is sent only when it changes."""
 
 WRITER_TIMEOUT: Final = 30.0
 """Seconds that a unit waits for the one writer, where the settings say nothing else."""
 
-WRITER_TIMEOUT_OPTION: Final = "gatehouse_writer_timeout"
+WRITER_TIMEOUT_OPTION: Final = "unitwork_writer_timeout"
 """The execution option under which an engine says how long that is."""
 
 

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from unitwork.unit import OPENED_BY, UNIT, Unit
 
-HELD: Final = "gatehouse_held"
+HELD: Final = "unitwork_held"
 """Under which a pool's entry knows the connection that a unit has over it, until it is given back."""
 
 

@@ -23,29 +23,29 @@ class Cause(NamedTuple):
     fix: str
 
 
-UNKNOWN_NAME: Final = Cause("no host of that name is known", "Correct the host in DATABASE_URL")
+UNKNOWN_NAME: Final = Cause("no host of that name is known", "Correct the host in `url`")
 NO_NAME_SERVER: Final = Cause(
-    "the host's name can't be looked up", "Correct the host in DATABASE_URL, or look at this machine's name server"
+    "the host's name can't be looked up", "Correct the host in `url`, or look at this machine's name server"
 )
 REFUSED: Final = Cause(
-    "connection refused, as nothing listens there", "Start the database, or correct host and port in DATABASE_URL"
+    "connection refused, as nothing listens there", "Start the database, or correct host and port in `url`"
 )
 NO_ANSWER: Final = Cause("no answer in time", "Look at the server, and at firewalls on the way to it")
-NO_WAY: Final = Cause("there is no way to that host", "Look at the network, or correct the host in DATABASE_URL")
+NO_WAY: Final = Cause("there is no way to that host", "Look at the network, or correct the host in `url`")
 NO_FILE: Final = Cause(
-    "a file is missing: the server's socket, or a certificate's that DATABASE_URL names",
-    "Correct the path in DATABASE_URL",
+    "a file is missing: the server's socket, or a certificate's that `url` names",
+    "Correct the path in `url`",
 )
 NO_RIGHT: Final = Cause("a file, or the server's socket, may not be used", "Give this user the right to it")
 NO_TLS: Final = Cause(
     "the server has no TLS, and the URL demands it",
-    "Switch TLS on at the server, or leave sslmode (MariaDB: ssl-mode) out of DATABASE_URL",
+    "Switch TLS on at the server, or leave sslmode (MariaDB: ssl-mode) out of `url`",
 )
 NEEDS_TLS: Final = Cause(
     "the server admits no such connection (pg_hba.conf): it may demand TLS, another user or another address",
-    "Add ?sslmode=require to DATABASE_URL, or have the server admit this user and address",
+    "Add ?sslmode=require to `url`, or have the server admit this user and address",
 )
-NEEDS_TLS_HERE: Final = Cause("the server demands TLS", "Add ?ssl-mode=REQUIRED to DATABASE_URL")
+NEEDS_TLS_HERE: Final = Cause("the server demands TLS", "Add ?ssl-mode=REQUIRED to `url`")
 OTHER_NAME: Final = Cause(
     "the server's certificate is for another name",
     "Connect by the name that is in the certificate, or check its authority only: sslmode=verify-ca "
@@ -53,7 +53,7 @@ OTHER_NAME: Final = Cause(
 )
 UNKNOWN_AUTHORITY: Final = Cause(
     "the server's certificate is from an unknown authority",
-    "Name the authority's certificate in DATABASE_URL: sslrootcert=FILE (MariaDB: ssl-ca=FILE)",
+    "Name the authority's certificate in `url`: sslrootcert=FILE (MariaDB: ssl-ca=FILE)",
 )
 EXPIRED: Final = Cause(
     "the server's certificate has expired, or isn't valid yet", "Renew it, or put this machine's clock right"
@@ -66,42 +66,42 @@ BROKEN_TLS: Final = Cause(
 )
 NO_ROOT: Final = Cause(
     "no certificate of an authority is there to check the server's by",
-    "Name one in DATABASE_URL: sslrootcert=FILE, or sslrootcert=system",
+    "Name one in `url`: sslrootcert=FILE, or sslrootcert=system",
 )
 CREDENTIALS: Final = Cause(
     "user or password are refused",
-    "Correct them in DATABASE_URL, or set GATEHOUSE_DATABASE__USERNAME and GATEHOUSE_DATABASE__PASSWORD",
+    "Correct them in `url`, or set `username` and `password`",
 )
 NO_DATABASE: Final = Cause(
-    "the server has no database of that name", "Create it, or correct the name at the end of DATABASE_URL"
+    "the server has no database of that name", "Create it, or correct the name at the end of `url`"
 )
-NOT_ALLOWED: Final = Cause("this user may not use that database", "Grant it, or correct the user in DATABASE_URL")
+NOT_ALLOWED: Final = Cause("this user may not use that database", "Grant it, or correct the user in `url`")
 FULL: Final = Cause(
     "the server takes no more connections",
-    "Keep the pools of all processes below its limit (GATEHOUSE_DATABASE__POOL_SIZE, MAX_OVERFLOW), or raise it",
+    "Keep the pools of all processes below its limit (`pool_size`, `max_overflow`), or raise it",
 )
 STARTING: Final = Cause("the server starts up or shuts down", "Wait until it takes connections")
 POOLER: Final = Cause(
     "a transaction pooler (PgBouncer) is in between, and takes no settings of a session",
-    "Set GATEHOUSE_DATABASE__POOLER=pgbouncer",
+    "Set `pooler=pgbouncer`",
 )
 NO_SUCH_SETTING: Final = Cause(
-    "the server refuses a setting that the session begins with", "Correct options=… in DATABASE_URL"
+    "the server refuses a setting that the session begins with", "Correct options=… in `url`"
 )
-OTHER_PROTOCOL: Final = Cause("what answers there is no such database", "Correct host and port in DATABASE_URL")
+OTHER_PROTOCOL: Final = Cause("what answers there is no such database", "Correct host and port in `url`")
 BROKEN: Final = Cause(
-    "the connection breaks off as it is made", "Look at the server's log, and correct host and port in DATABASE_URL"
+    "the connection breaks off as it is made", "Look at the server's log, and correct host and port in `url`"
 )
 NO_HOST_FITS: Final = Cause(
-    "none of the hosts is what target_session_attrs asks for", "Look at the hosts, or correct DATABASE_URL"
+    "none of the hosts is what target_session_attrs asks for", "Look at the hosts, or correct `url`"
 )
 BLOCKED: Final = Cause(
     "the server admits no connections from this address", "Have it admit this host (MariaDB: mariadb-admin flush-hosts)"
 )
 NO_OPEN: Final = Cause(
-    "its file can't be opened", "See that its folder can be written, and correct the path in DATABASE_URL"
+    "its file can't be opened", "See that its folder can be written, and correct the path in `url`"
 )
-NO_SQLITE: Final = Cause("its file is no database of SQLite's", "Correct the path in DATABASE_URL")
+NO_SQLITE: Final = Cause("its file is no database of SQLite's", "Correct the path in `url`")
 READ_ONLY: Final = Cause("its file can't be written", "Give this user the right to write the file and its folder")
 
 _BY_SQLSTATE: Final = {

@@ -24,7 +24,7 @@ from unitwork.backends.postgresql import has_session
 from unitwork.connections.labels import NONE, Labels, labels_of
 from unitwork.connections.pool import Pool
 
-SENT_OPTION: Final = "gatehouse_sent"
+SENT_OPTION: Final = "unitwork_sent"
 """The execution option under which a statement carries its `Sent`."""
 _Process = Callable[[Any], Any] | None
 
@@ -220,5 +220,5 @@ class Sent:
 
     def fail(self, context: Any) -> NoReturn:
         """In the place of the dialect's `do_execute`."""
-        context.gatehouse_sent = self.at
+        context.unitwork_sent = self.at
         raise_sent(context.root_connection, self.error)

@@ -17,7 +17,7 @@ from unitwork.backends import sqlite
 CLOSE_WITHIN: Final = 0.4
 """Seconds that the goodbyes of all connections have together."""
 
-log = logging.getLogger("gatehouse.database")
+log = logging.getLogger("unitwork.database")
 
 
 class Disposal:

@@ -17,7 +17,7 @@ CANCELLED_WITHIN: Final = 1.0
 LOOK: Final = 0.01
 """Seconds between two looks at what is still open."""
 
-log = logging.getLogger("gatehouse.database")
+log = logging.getLogger("unitwork.database")
 
 
 class Drain:

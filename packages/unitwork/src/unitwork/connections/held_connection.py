@@ -5,7 +5,7 @@ from typing import Final, Protocol
 from sqlalchemy import Connection, Dialect, Engine
 from sqlalchemy.pool import PoolProxiedConnection
 
-OWN_OPTION: Final = "gatehouse_own"
+OWN_OPTION: Final = "unitwork_own"
 """The execution option of what the blocks themselves set for a session, and see to themselves."""
 
 

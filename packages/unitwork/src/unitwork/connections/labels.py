@@ -15,7 +15,7 @@ from sqlalchemy.sql.visitors import iterate
 
 from unitwork.errors import UnknownLabel
 
-_KEPT: Final = "_gatehouse_labels"
+_KEPT: Final = "_unitwork_labels"
 """Of a compiled statement, as it is kept with it."""
 
 

@@ -161,7 +161,7 @@ def _carried(execute: Callable[..., None], cursor: Any, statement: str, paramete
         effect = effect_of(statement, context.dialect.name)
         if effect in {Effect.RESETTABLE, Effect.LASTING}:
             note_effect(connection.connection.info, effect)
-        context.gatehouse_sent = time.monotonic()
+        context.unitwork_sent = time.monotonic()
         execute(cursor, statement, parameters, context)
         for follower in _followers.get(context.dialect, ()):
             follower(None, connection, cursor, statement, context)
@@ -205,7 +205,7 @@ def _guard_effect(effect: Effect, connection: Connection, statement: str, contex
 
 
 def _send(unit: Unit, execute: Callable[..., None], cursor: Any, statement: str, parameters: Any, context: Any) -> None:
-    unit.executing = context.gatehouse_sent = time.monotonic()
+    unit.executing = context.unitwork_sent = time.monotonic()
     unit.statement = statement
     try:
         execute(cursor, statement, parameters, context)

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from unitwork.errors import DatabaseError
 
-log = logging.getLogger("gatehouse.database")
+log = logging.getLogger("unitwork.database")
 
 AGAIN_AFTER: Final = 1.0
 """Seconds after which a connection that was lost is opened anew."""

@@ -26,10 +26,10 @@ OWN_CHECKIN: Final = 1
 """Listeners to a connection's return that we have ourselves: that of `unitwork.connections.returned_connections`."""
 LOOK_HOLDS: Final = 0.01
 """Seconds that `ready` is trusted by the checkout which follows it in the same turn of the loop."""
-IDLE_SINCE: Final = "gatehouse_idle_since"
+IDLE_SINCE: Final = "unitwork_idle_since"
 """Under which a pool's entry knows when it was given back, by `time.monotonic()`."""
 
-log = logging.getLogger("gatehouse.database")
+log = logging.getLogger("unitwork.database")
 
 
 @dataclass

@@ -24,9 +24,9 @@ from unitwork.backends.unbroken import Unbroken
 from unitwork.connections.pool import IDLE_SINCE, Pool
 from unitwork.unit import OPENED_BY, Unit
 
-log = logging.getLogger("gatehouse.database")
+log = logging.getLogger("unitwork.database")
 
-ALTERED: Final = "gatehouse_altered"
+ALTERED: Final = "unitwork_altered"
 """Under which a pooled connection knows the `Effect` of what was sent over it."""
 RESET: Final = (
     "RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL; CLOSE ALL; UNLISTEN *; SELECT pg_advisory_unlock_all(); "

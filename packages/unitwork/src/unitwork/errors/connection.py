@@ -105,7 +105,7 @@ class PoolTimeout(Unavailable):
         held = f" Held by: {'; '.join(self.holders)}." if self.holders else ""
         return (
             f"no connection became free within {self.timeout:g} s; all {self.size} are in use.{held} Shorten the "
-            "transactions that hold them, or raise GATEHOUSE_DATABASE__POOL_SIZE."
+            "transactions that hold them, or raise `pool_size`."
         )
 
 
@@ -122,7 +122,7 @@ class PoolDeadlock(Unavailable):
         return (
             f"the transaction opened at {self.outer} holds a connection while the one at {self.inner} waits for a "
             f"second, and all {self.size} connections are held that way. Do the inner work in the outer transaction "
-            "(Propagation.REQUIRED), or raise GATEHOUSE_DATABASE__POOL_SIZE."
+            "(Propagation.REQUIRED), or raise `pool_size`."
         )
 
 
@@ -147,7 +147,7 @@ class NodeLeaseLost(Unavailable):
     def __str__(self) -> str:
         return (
             f"no id can be made, as this process holds no node: {self.reason}. The next transaction that may write "
-            "leases one; where the database has no room for that, set GATEHOUSE_NODE_ID."
+            "leases one; where the database has no room for that, set `node_id`."
         )
 
 

@@ -92,5 +92,5 @@ class SchemaOutdated(DriverError):
         where = f" in the database in force, {self.target}" if self.target else ""
         return (
             f"{self.message}{where}. Bring the schema up to date with: gatehouse db upgrade; "
-            "or, should another database be meant, set DATABASE_URL."
+            "or, should another database be meant, set `url`."
         )

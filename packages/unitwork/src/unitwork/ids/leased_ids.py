@@ -38,7 +38,7 @@ from unitwork.ids.node_leases import NODES, Taken
 from unitwork.ids.snowflake import Snowflake
 from unitwork.transactions.transaction import Transaction
 
-LEASE_OPTION: Final = "gatehouse_node_lease"
+LEASE_OPTION: Final = "unitwork_node_lease"
 """The execution option by which an engine says, with False, that no lease can be stored in its database."""
 READ_ONLY: Final = "25006"
 """SQLSTATE of a write where only reading is allowed."""
@@ -56,7 +56,7 @@ WAIT: Final = 5.0
 RELEASE_WITHIN: Final = 0.3
 """Seconds that giving back may take; what isn't given back runs out."""
 
-log = logging.getLogger("gatehouse.database")
+log = logging.getLogger("unitwork.database")
 
 Begin = Callable[[], AbstractAsyncContextManager[Transaction]]
 """Begins a short transaction that nothing joins."""

@@ -36,7 +36,7 @@ class Snowflake:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         if not 0 <= node_id < 1 << NODE_BITS:
-            msg = f"node id {node_id} is not between 0 and {(1 << NODE_BITS) - 1}; set GATEHOUSE_NODE_ID"
+            msg = f"node id {node_id} is not between 0 and {(1 << NODE_BITS) - 1}; set `node_id`"
             raise ValueError(msg)
         self._node = node_id << SEQUENCE_BITS
         self._clock = clock

@@ -23,7 +23,7 @@ from unitwork.models.relationships import refuse_lazy_loads
 from unitwork.models.unloaded_columns import refuse_unseen_loads
 from unitwork.models.utc_datetime import UTCDateTime, utc_now
 
-ID_GENERATOR = "gatehouse_id_generator"
+ID_GENERATOR = "unitwork_id_generator"
 """The execution option under which a session carries its `Snowflake`."""
 
 

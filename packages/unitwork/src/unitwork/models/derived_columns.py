@@ -14,7 +14,7 @@ from sqlalchemy import Column, inspect
 
 from unitwork.errors.model import KeyNeedsText
 
-MADE_OF: Final = "gatehouse_made_of"
+MADE_OF: Final = "unitwork_made_of"
 """The key in a column's `info` for its `Derivation`."""
 
 

@@ -34,10 +34,10 @@ from unitwork.monitor.work import current_work
 from unitwork.options import Options
 from unitwork.unit import UNIT, Unit
 
-UNMONITORED: Final = "gatehouse_unmonitored"
+UNMONITORED: Final = "unitwork_unmonitored"
 """The execution option of what the monitor itself sends."""
 
-log = logging.getLogger("gatehouse.sql")
+log = logging.getLogger("unitwork.sql")
 
 
 class SqlMonitor:
@@ -189,8 +189,8 @@ class SqlMonitor:
                 rows = cursor.rowcount
                 if rows < 0:
                     rows = len(getattr(cursor, "_rows", ()))
-                self._count(unit, statement, context.dialect.name, context.gatehouse_sent, now, rows, OK)
-                context.gatehouse_sent = 0.0
+                self._count(unit, statement, context.dialect.name, context.unitwork_sent, now, rows, OK)
+                context.unitwork_sent = 0.0
         except Exception as error:  # noqa: BLE001 - a monitor breaks nothing
             self._failed(error)
 
@@ -218,9 +218,9 @@ class SqlMonitor:
 
     def _statement_failed(self, connection: Connection, statement: str, context: Any, now: float, outcome: str) -> None:
         unit: Unit | None = connection.get_execution_options().get(UNIT)
-        sent: float = getattr(context, "gatehouse_sent", 0.0)
+        sent: float = getattr(context, "unitwork_sent", 0.0)
         if sent and self._follows(unit, connection):
-            context.gatehouse_sent = 0.0
+            context.unitwork_sent = 0.0
             self._count(unit, statement, connection.dialect.name, sent, now, 0, outcome)
 
     def _follows(self, unit: Unit | None, connection: Connection) -> bool:

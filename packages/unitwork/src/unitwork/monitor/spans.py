@@ -14,7 +14,7 @@ from unitwork.monitor.shape import OK
 from unitwork.outcome import Outcome
 from unitwork.unit import Unit
 
-SCOPE: Final = "gatehouse.database"
+SCOPE: Final = "unitwork.database"
 SYSTEMS: Final = {"oracle": "oracle.db"}
 """Where the conventions have another name than SQLAlchemy."""
 
@@ -34,7 +34,7 @@ class Spans:
         opener = shown(record.opened_by[0] if record.opened_by else unit.place)
         record.span = self._tracer.start_span(
             unit.name or ("transaction" if unit.transactional else "session"),
-            attributes={"db.system.name": self._system, "gatehouse.opened_at": opener},
+            attributes={"db.system.name": self._system, "unitwork.opened_at": opener},
         )
 
     def statement(self, record: Record | None, ended: Event) -> None:
@@ -47,7 +47,7 @@ class Spans:
             "db.query.summary": ended.shape.kind.name,
             "db.operation.name": shape.verb,
             "db.response.returned_rows": ended.rows,
-            "gatehouse.fingerprint": shape.id,
+            "unitwork.fingerprint": shape.id,
         }
         place = ended.place or ended.via
         if place is not None:
@@ -75,8 +75,8 @@ class Spans:
             return
         record.span = None
         if unit.outcome is not None:
-            span.set_attribute("gatehouse.outcome", unit.outcome.name.lower())
-        span.set_attribute("gatehouse.statements", record.statements)
+            span.set_attribute("unitwork.outcome", unit.outcome.name.lower())
+        span.set_attribute("unitwork.statements", record.statements)
         if unit.outcome is Outcome.UNKNOWN or unit.failure is not None:
             span.set_status(self._trace.StatusCode.ERROR)
         span.end()

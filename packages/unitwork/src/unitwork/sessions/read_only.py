@@ -14,7 +14,7 @@ from unitwork.backends import mariadb, sqlite
 from unitwork.connections.held_connection import send_own
 from unitwork.unit import Unit
 
-SAVEPOINT: Final = "gatehouse_read_only"
+SAVEPOINT: Final = "unitwork_read_only"
 
 
 def writes(clause: Any) -> bool:

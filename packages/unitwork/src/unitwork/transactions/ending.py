@@ -42,7 +42,7 @@ COMMIT_TIMEOUT: Final = 30.0
 ROLLBACK_TIMEOUT: Final = 3.0
 """Seconds that a ROLLBACK may take; then the connection is closed, and the server rolls back by itself."""
 
-log = logging.getLogger("gatehouse.database")
+log = logging.getLogger("unitwork.database")
 
 
 async def commit(session: ProvidedSession, unit: Unit, plans: Plans) -> None:

@@ -26,7 +26,7 @@ _STATUS: Final = "SELECT CASE WHEN pg_is_in_recovery() THEN NULL ELSE pg_xact_st
 """A replica may not have seen the COMMIT yet."""
 _ENDS: Final = {"committed": Outcome.COMMITTED, "aborted": Outcome.ROLLED_BACK}
 
-log = logging.getLogger("gatehouse.database")
+log = logging.getLogger("unitwork.database")
 
 
 async def outcome(bind: object, unit: Unit) -> Outcome:

@@ -22,7 +22,7 @@ T = TypeVar("T")
 UNDONE: Final = (SerializationFailure, DeadlockDetected, ConnectionLost, DatabaseUnavailable, StatementOutdated)
 """What says that nothing of the unit was stored, and that the next attempt may fare better."""
 
-log = logging.getLogger("gatehouse.database")
+log = logging.getLogger("unitwork.database")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

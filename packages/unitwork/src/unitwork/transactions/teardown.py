@@ -21,7 +21,7 @@ LOOK: Final = 0.002
 WAIT: Final = 1.0
 """Seconds that whoever comes to end somebody else's unit waits for it; what takes longer goes on by itself."""
 
-log = logging.getLogger("gatehouse.database")
+log = logging.getLogger("unitwork.database")
 
 
 def tear_down(session: ProvidedSession, unit: Unit, left: Callable[[Unit], object]) -> "asyncio.Task[None]":

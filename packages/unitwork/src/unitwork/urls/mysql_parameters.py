@@ -19,7 +19,7 @@ _MODE: Final = {
 _UTF8: Final = "text is always utf8mb4 here; leave it out"
 _ZONE: Final = "every session here is in UTC; leave it out"
 _POOL: Final = (
-    "the pool has settings of its own; set GATEHOUSE_DATABASE__POOL_SIZE, MAX_OVERFLOW and POOL_TIMEOUT instead"
+    "the pool has settings of its own; set `pool_size`, `max_overflow` and `pool_timeout` instead"
 )
 _ZONES: Final = ("servertimezone", "time_zone", "timezone", "loc", "connectiontimezone")
 
@@ -93,7 +93,7 @@ PARAMETERS: Final[dict[str, Check]] = {
     ),
     **dict.fromkeys(
         ("read_timeout", "write_timeout", "sockettimeout"),
-        never("statements have a bound of their own; set GATEHOUSE_DATABASE__STATEMENT_TIMEOUT (seconds) instead"),
+        never("statements have a bound of their own; set `statement_timeout` (seconds) instead"),
     ),
     **dict.fromkeys(("sql_mode", "sessionvariables"), never("the service sets what a session needs; leave it out")),
     **dict.fromkeys(("local_infile", "allowloadlocalinfile"), never("no file is loaded that way; leave it out")),

@@ -20,15 +20,15 @@ _MODE: Final = {
     "verify_ca": "verify-ca",
     "verify_full": "verify-full",
 }
-_POOLER: Final = "set GATEHOUSE_DATABASE__POOLER=pgbouncer instead"
+_POOLER: Final = "set `pooler=pgbouncer` instead"
 _SEARCH_PATH: Final = "write options=-csearch_path%3DNAME instead"
 _KEEPALIVES: Final = (
     "the driver (asyncpg) sets none; leave it out: a connection that idled is checked before it is used "
-    "(GATEHOUSE_DATABASE__PING_AFTER_IDLE), and net.ipv4.tcp_keepalive_time is the system's own"
+    "(`ping_after_idle`), and net.ipv4.tcp_keepalive_time is the system's own"
 )
 _INSIDE_OPTIONS: Final = "a setting of the server's; write options=-cNAME%3DVALUE instead"
 _POOL: Final = (
-    "the pool has settings of its own; set GATEHOUSE_DATABASE__POOL_SIZE, MAX_OVERFLOW and POOL_TIMEOUT instead"
+    "the pool has settings of its own; set `pool_size`, `max_overflow` and `pool_timeout` instead"
 )
 _NO_FILE: Final = "the driver (asyncpg) reads no service file here; write host, port, user and database into the URL"
 
@@ -78,7 +78,7 @@ PARAMETERS: Final[dict[str, Check]] = {
     ),
     "pgbouncer": never(f"it is Prisma's; for a transaction pooler {_POOLER}"),
     **dict.fromkeys(("schema", "currentschema", "search_path", "searchpath"), never(_SEARCH_PATH)),
-    "statement_timeout": never("it has a setting; set GATEHOUSE_DATABASE__STATEMENT_TIMEOUT (seconds) instead"),
+    "statement_timeout": never("it has a setting; set `statement_timeout` (seconds) instead"),
     **dict.fromkeys(
         ("lock_timeout", "idle_in_transaction_session_timeout", "default_transaction_isolation", "datestyle"),
         never(_INSIDE_OPTIONS),

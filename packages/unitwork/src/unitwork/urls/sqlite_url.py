@@ -12,7 +12,7 @@ from unitwork.urls.url_text import decoded
 DRIVER: Final = "sqlite+aiosqlite"
 SCHEMES: Final = ("sqlite", "sqlite3", "sqlite+aiosqlite", "sqlite+pysqlite", "sqlite+pysqlcipher", "file")
 _SHAPE: Final = re.compile(r"(?P<scheme>[a-z0-9+]+):(?P<path>[^?]*)(?:\?(?P<query>.*))?", re.IGNORECASE | re.DOTALL)
-_TIMEOUT: Final = "how long to wait has a setting; set GATEHOUSE_DATABASE__STATEMENT_TIMEOUT (seconds) instead"
+_TIMEOUT: Final = "how long to wait has a setting; set `statement_timeout` (seconds) instead"
 _OURS: Final = "what a connection needs the service sets itself (WAL, foreign keys); leave it out"
 
 PARAMETERS: Final[dict[str, Check]] = {

@@ -13,8 +13,8 @@ from sqlalchemy import URL
 
 INSTEAD: Final = (
     "write scheme://user:password@host:port/name with every special character of user and password percent-encoded "
-    "(@ is %40, / is %2F, # is %23, % is %25), or leave both out and set GATEHOUSE_DATABASE__USERNAME and "
-    "GATEHOUSE_DATABASE__PASSWORD, which are taken as they are"
+    "(@ is %40, / is %2F, # is %23, % is %25), or leave both out and set `username` and "
+    "`password`, which are taken as they are"
 )
 _AROUND: Final = " \t\r\n\v\f\N{NO-BREAK SPACE}\N{ZERO WIDTH SPACE}\N{WORD JOINER}\N{ZERO WIDTH NO-BREAK SPACE}"
 _QUOTES: Final = "'\"`\N{LEFT SINGLE QUOTATION MARK}\N{RIGHT SINGLE QUOTATION MARK}“”„«»"

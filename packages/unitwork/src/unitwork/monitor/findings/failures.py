@@ -24,7 +24,7 @@ NOTED: Final = 8
 """Events in the note that an error carries; the log has all that were kept."""
 _PROCESS: Final = re.compile(r"Process (\d+)")
 
-log = logging.getLogger("gatehouse.sql")
+log = logging.getLogger("unitwork.sql")
 
 
 def report(told: Findings, unit: Unit, record: Record) -> None:

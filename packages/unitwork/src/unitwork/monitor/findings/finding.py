@@ -12,7 +12,7 @@ LATEST: Final = 50
 MOST_BUDGETS: Final = 100
 OTHER: Final = "other"
 
-log = logging.getLogger("gatehouse.sql")
+log = logging.getLogger("unitwork.sql")
 
 SLOW, REPEATED, LEAK, IDLE, LOCK_WAIT, DEADLOCK, FAILED, BUDGET = KINDS = (
     "slow_sql",

@@ -16,7 +16,7 @@ from unitwork.testing.errors import NeedsOwnDatabase
 from unitwork.testing.isolation.finish import finish
 from unitwork.testing.isolation.steps import step
 
-_SAVEPOINT: Final = "gatehouse_unit"
+_SAVEPOINT: Final = "unitwork_unit"
 _BLANK: Final = r"(?:\s|;|\(|--[^\n]*(?:\n|$)|#[^\n]*(?:\n|$)|/\*.*?\*/)*"
 _COMMITS: Final = re.compile(
     rf"{_BLANK}(?:(CREATE|DROP)(?!\s+TEMPORARY)|(ALTER|TRUNCATE|RENAME|LOCK|UNLOCK|ANALYZE|OPTIMIZE|GRANT|REVOKE|FLUSH)"

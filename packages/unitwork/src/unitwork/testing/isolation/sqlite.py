@@ -12,7 +12,7 @@ from typing import Any, Final, NoReturn
 from unitwork.testing.errors import NeedsOwnDatabase
 from unitwork.testing.isolation.steps import step
 
-_SAVEPOINT: Final = "gatehouse_unit"
+_SAVEPOINT: Final = "unitwork_unit"
 _PRAGMA: Final = re.compile(r"\s*PRAGMA\b", re.IGNORECASE)
 PLACE: Final = "in SQLite's own thread"
 BEGIN_OUTER: Final = "BEGIN IMMEDIATE /* of the whole test */"
