@@ -66,7 +66,12 @@ class Container(containers.DeclarativeContainer):
     id_generator = providers.Singleton(IdGenerator, settings.provider, engine.provider, lifetime.provider)
     audit_trail = providers.Singleton(AuditTrail)
     sql_monitor = providers.Singleton(SqlMonitor, settings.provider)
-    sql_metrics = providers.Factory(exposition, sql_monitor, settings.provided.metrics_dir.provider)
+    sql_metrics = providers.Factory(
+        exposition,
+        sql_monitor,
+        settings.provided.metrics_dir.provider,
+        settings.provided.database.application_name,
+    )
     session_factory = providers.Singleton(
         SessionFactory,
         engine.provider,

@@ -1,7 +1,8 @@
 """The section `DATABASE__…`: which database, and how its pool and its statements are bounded."""
 
+import re
 from importlib.util import find_spec
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -18,10 +19,34 @@ from sqlalchemy import URL
 
 from unitwork import async_url, masked
 
+PREFIX: Final = "GATEHOUSE_DATABASE__"
+
+
+def as_variables(text: str) -> str:
+    """The text with the variables that set them in place of the library's options: "raise `pool_size`"."""
+
+    def variable(found: re.Match[str]) -> str:
+        name, value = found.groups()
+        if name == "url":
+            return "DATABASE_URL"
+        if name == "node_id":
+            return "GATEHOUSE_NODE_ID"
+        return f"{PREFIX}{name.upper()}{value}" if name in DatabaseSettings.model_fields else found[0]
+
+    return re.sub(r"`(\w+)((?:=\w+)?)`", variable, text)
+
+
+def _usable(text: object) -> URL:
+    try:
+        return async_url(text)  # type: ignore[arg-type]  # it refuses what is no text
+    except ValueError as error:
+        raise ValueError(as_variables(str(error))) from None
+
+
 DatabaseURL = Annotated[
     URL,
     NoDecode,
-    BeforeValidator(async_url),
+    BeforeValidator(_usable),
     PlainSerializer(lambda url: masked(url), return_type=str),
 ]
 
@@ -94,7 +119,7 @@ class DatabaseSettings(BaseModel):
     @classmethod
     def _traces_installed(cls, traces: bool) -> bool:
         if traces and find_spec("opentelemetry") is None:
-            msg = "OpenTelemetry isn't installed; install the extra otel of the checkout"
+            msg = "OpenTelemetry isn't installed; install the extra: pip install '.[otel]' in the checkout"
             raise ValueError(msg)
         return traces
 

@@ -19,7 +19,7 @@ OUTBOX = {"gatehouse_outbox_waiting", "gatehouse_outbox_parked", "gatehouse_outb
 
 def names() -> set[str]:
     found = set(OUTBOX)
-    for metric in metrics(SqlMonitor()):
+    for metric in metrics(SqlMonitor(), namespace="gatehouse"):
         suffixes = {COUNTER: ("_total",), HISTOGRAM: ("_bucket", "_sum", "_count")}.get(metric.kind, ("",))
         found |= {metric.name + suffix for suffix in suffixes}
     return found

@@ -112,7 +112,9 @@ def _expected(error: Exception) -> bool:
 
 
 def _say(text: str) -> None:
-    print(f"error: {text}", file=sys.stderr)
+    from settings.database import as_variables  # noqa: PLC0415 - only a command that failed needs it
+
+    print(f"error: {as_variables(text)}", file=sys.stderr)
 
 
 def _version() -> str:

@@ -17,6 +17,7 @@ from app.cli.signals import run_to_its_end
 from app.logs import configure_logs
 from containers import Container, running
 from settings import Environment, Settings, SettingsError
+from settings.database import as_variables
 from settings.origin import variables
 from settings.settings import PREFIX
 from settings.usable import usable_besides
@@ -99,14 +100,14 @@ async def _database(container: Container, settings: Settings, processes: int) ->
         return
     except DatabaseUnavailable as error:
         fix = f"{error.fix[0].lower()}{error.fix[1:]}" if error.fix else "start the database, or correct DATABASE_URL"
-        yield fault("database", error.fact, fix)
+        yield fault("database", as_variables(error.fact), as_variables(fix))
         return
     except NoDatabaseFile as error:
         yield fault("database", error.fact, UPGRADE)
         yield fault("migrations", "at nothing, as there is no file", UPGRADE)
         return
     except DatabaseError as error:
-        yield fault("database", str(error), "start the database, or correct DATABASE_URL")
+        yield fault("database", as_variables(str(error)), "start the database, or correct DATABASE_URL")
         return
     except Exception as error:  # noqa: BLE001 - one finding that fails must not hide the others
         fix = "correct DATABASE_URL; GATEHOUSE_DEBUG=1 gatehouse db check shows where it comes from"

@@ -55,7 +55,8 @@ def extras(settings: Settings) -> Finding:
     needed = settings.database.url.get_backend_name()
     if needed in DRIVERS and not _installed(DRIVERS[needed]):
         extra = "oracle" if needed == "oracle" else "mysql"
-        return fault("extras", f"the driver {DRIVERS[needed]} is not installed", f"pip install 'gatehouse[{extra}]'")
+        fix = f"in the checkout: pip install '.[{extra}]'"
+        return fault("extras", f"the driver {DRIVERS[needed]} is not installed", fix)
     return ok("extras", f"installed: {', '.join(there) or 'none'}; none of the others is needed")
 
 

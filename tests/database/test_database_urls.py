@@ -71,7 +71,7 @@ async def test_why_tls_fails_is_told(tls_server: TlsPostgresql, certificates: Pa
     full = f"{url}?sslmode=verify-full&sslrootcert="
     assert "certificate is for another name" in await failure(f"{full}{certificates / 'server.crt'}")
     assert "unknown authority" in await failure(f"{full}{certificates / 'other.crt'}")
-    assert "a certificate's that DATABASE_URL names" in await failure(f"{full}/no/such/file")
+    assert "a certificate's that `url` names" in await failure(f"{full}/no/such/file")
     assert "unknown authority" in await failure(f"{full}system")
     refused = await failure(f"{url.replace('postgres@', 'tls@')}?sslmode=disable")
     assert "sslmode=require" in refused
@@ -108,7 +108,7 @@ async def test_a_pooler_that_takes_no_settings_names_ours() -> None:
     server = await asyncio.start_server(refuse, "127.0.0.1", 0)
     async with server:
         port = server.sockets[0].getsockname()[1]
-        assert "GATEHOUSE_DATABASE__POOLER=pgbouncer" in await failure(f"postgresql://u:p@127.0.0.1:{port}/db")
+        assert "`pooler=pgbouncer`" in await failure(f"postgresql://u:p@127.0.0.1:{port}/db")
 
 
 @pytest.mark.skipif(not mariadb_server.named(), reason="no MariaDB is named")

@@ -50,9 +50,9 @@ async def test_sessions_say_so_on_entering_and_not_on_resolving(settings: Settin
 @pytest.mark.parametrize(
     ("url", "extra"),
     [
-        ("mysql://db/app", "gatehouse[mysql]"),
-        ("mariadb://db/app", "gatehouse[mysql]"),
-        ("oracle://db/app", "gatehouse[oracle]"),
+        ("mysql://db/app", "unitwork[mysql]"),
+        ("mariadb://db/app", "unitwork[mysql]"),
+        ("oracle://db/app", "unitwork[oracle]"),
     ],
 )
 async def test_a_missing_driver_names_the_extra_to_install(

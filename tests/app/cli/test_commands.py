@@ -164,7 +164,7 @@ def test_an_unreachable_database_is_one_line(
         ("foo://x:canary@h/d", "unknown database 'foo'; use one of: postgresql"),
         ("canary", "not a database URL"),
         ("sqlite:///:memory:", "in-memory SQLite"),
-        ("oracle://x:canary@h/d", "pip install 'gatehouse[oracle]'"),
+        ("oracle://x:canary@h/d", "pip install 'unitwork[oracle]'"),
     ],
 )
 @pytest.mark.parametrize("command", [["users", "list"], ["serve"], ["db", "check"]])

@@ -129,7 +129,7 @@ def test_processes_that_cannot_start_end_with_1() -> None:
     with process("serve", "--port", "0", "--workers", "2", DATABASE_URL="oracle://x:canary@h/d") as server:
         out, err = server.communicate(timeout=60)
     assert (server.returncode, out) == (1, "")
-    assert "pip install 'gatehouse[oracle]'" in err
+    assert "pip install 'unitwork[oracle]'" in err
     assert "canary" not in err
     assert "Traceback" not in err
 

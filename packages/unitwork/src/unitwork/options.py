@@ -6,7 +6,7 @@ hosts that have none. All durations are seconds.
 
 from dataclasses import dataclass, fields
 from importlib.util import find_spec
-from typing import Final, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 from sqlalchemy import URL
 
@@ -100,6 +100,10 @@ class DatabaseOptions:
 
     url: _Url = _Url()
     """PostgreSQL, MySQL, MariaDB, SQLite (a file) or Oracle, in any spelling; the async driver is put in."""
+    username: str | None = None
+    """Replaces the URL's user; needs no escaping."""
+    password: str | None = None
+    """Replaces the URL's password; needs no escaping."""
     application_name: str = "unitwork"
     """What the server lists the connections under."""
     pool_size: int = 5
@@ -139,6 +143,9 @@ class DatabaseOptions:
     """
 
     def __post_init__(self) -> None:
+        given: dict[str, Any] = {"username": self.username, "password": self.password}
+        if self.url.get_backend_name() != "sqlite":
+            vars(self)["url"] = self.url.set(**{name: value for name, value in given.items() if value is not None})
         for name, least in _LEAST.items():
             value = getattr(self, name)
             if value is not None and value < least:
@@ -158,7 +165,7 @@ class DatabaseOptions:
         others = (
             f"{one.name}={getattr(self, one.name)!r}"
             for one in fields(self)
-            if one.name != "url" and getattr(self, one.name) != one.default
+            if one.name not in {"url", "password"} and getattr(self, one.name) != one.default
         )
         return f"DatabaseOptions({', '.join((repr(masked(self.url)), *others))})"
 

@@ -98,9 +98,7 @@ NO_HOST_FITS: Final = Cause(
 BLOCKED: Final = Cause(
     "the server admits no connections from this address", "Have it admit this host (MariaDB: mariadb-admin flush-hosts)"
 )
-NO_OPEN: Final = Cause(
-    "its file can't be opened", "See that its folder can be written, and correct the path in `url`"
-)
+NO_OPEN: Final = Cause("its file can't be opened", "See that its folder can be written, and correct the path in `url`")
 NO_SQLITE: Final = Cause("its file is no database of SQLite's", "Correct the path in `url`")
 READ_ONLY: Final = Cause("its file can't be written", "Give this user the right to write the file and its folder")
 

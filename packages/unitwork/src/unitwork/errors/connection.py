@@ -4,14 +4,17 @@ from unitwork.errors.root import DatabaseError
 
 
 class LifetimeError(DatabaseError):
-    """The container is not in the state the call needs."""
+    """The container, or `Database`, is not in the state the call needs."""
 
 
 class EngineNotStarted(LifetimeError):
-    """The engine is opened by `running()` and nothing else."""
+    """The engine is opened by the block of a `Database`, or of a container's `running()`, and nothing else."""
 
     def __str__(self) -> str:
-        return "the engine is not started. Do this inside `async with running(container):`."
+        return (
+            "the engine is not started. Do this inside `async with running(container):`, or where there is no "
+            "container inside `async with Database(…):`."
+        )
 
 
 class ContainerClosed(LifetimeError):
@@ -32,8 +35,8 @@ class EngineBelongsToAnotherLoop(LifetimeError):
     def __str__(self) -> str:
         return (
             "this container runs in another event loop than this code, which may have none, and its connections can't "
-            "leave it. Open a container in each loop: `async with running() as container:`; from a thread, "
-            "`anyio.from_thread.run` runs a function in the container's loop."
+            "leave it. Open a container, or a `Database`, in each loop: `async with running() as container:`; from a "
+            "thread, `anyio.from_thread.run` runs a function in the container's loop."
         )
 
 
@@ -48,7 +51,7 @@ class EngineBelongsToAnotherProcess(LifetimeError):
     def __str__(self) -> str:
         return (
             f"this container was opened by process {self.owner} and this is process {self.user}, forked from it; the "
-            "connections are the parent's. Open a container after the fork: `async with running() as container:`."
+            "connections are the parent's. Open one after the fork: `async with running() as container:`."
         )
 
 
@@ -61,7 +64,7 @@ class DriverNotInstalled(DatabaseError):
         super().__init__(driver, extra)
 
     def __str__(self) -> str:
-        package = f"gatehouse[{self.extra}]" if self.extra else "gatehouse"
+        package = f"unitwork[{self.extra}]" if self.extra else self.driver
         return f"the driver '{self.driver}' is not installed. Install it with: pip install '{package}'"
 
 

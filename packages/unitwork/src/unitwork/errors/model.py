@@ -23,7 +23,7 @@ class NoIdGenerator(ModelError):
     def __str__(self) -> str:
         return (
             "this session knows no id generator, so the row can't get its id. "
-            "Take the session from `container.session_provider()`, or give the model an id."
+            "Take the session from a session provider (`database.sessions`), or give the model an id."
         )
 
 

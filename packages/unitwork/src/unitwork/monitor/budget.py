@@ -1,6 +1,6 @@
 """budget: how many statements a block, a route or a task may send, and how long they may take together.
 
-Where budgets are to be raised (``budgets=raise``; the test kit's settings say so) it is an error,
+Where budgets are to be raised (`budgets="raise"`, as the test kit's options say) it is an error,
 elsewhere a warning in the log and a count in the metrics.
 """
 

@@ -24,6 +24,8 @@ from unitwork.monitor.shape import BUCKETS
 COUNTER, GAUGE, LARGEST, HISTOGRAM = "counter", "gauge_livesum", "gauge_livemax", "histogram"
 """Kinds, as files are called: of a gauge the processes' values are added, or the largest counts."""
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+NAMESPACE: Final = "unitwork"
+"""How the metrics' names begin, where the host says nothing else."""
 _numbers: Final = count()
 """Containers of one process have files of their own."""
 
@@ -38,12 +40,16 @@ class Metric(NamedTuple):
     values: Mapping[tuple[str, ...], Any]
 
 
-def metrics(monitor: SqlMonitor, gauges: Mapping[str, tuple[str, float]] | None = None) -> Iterator[Metric]:
-    """What the monitor has counted, and further `gauges`: name to help text and value."""
+def metrics(
+    monitor: SqlMonitor, gauges: Mapping[str, tuple[str, float]] | None = None, *, namespace: str = NAMESPACE
+) -> Iterator[Metric]:
+    """What the monitor has counted, and further `gauges`: name to help text and value. The names of the monitor's begin
+    with the `namespace`.
+    """
     kinds = list(monitor.shapes.kinds.values())
     yield Metric(
         COUNTER,
-        "gatehouse_sql_statements",
+        f"{namespace}_sql_statements",
         "Statements by kind and how they ended",
         ("kind", "outcome"),
         {
@@ -55,7 +61,7 @@ def metrics(monitor: SqlMonitor, gauges: Mapping[str, tuple[str, float]] | None 
     )
     yield Metric(
         HISTOGRAM,
-        "gatehouse_sql_statement_seconds",
+        f"{namespace}_sql_statement_seconds",
         "How long statements took",
         ("kind",),
         {(kind.name,): (kind.buckets, kind.seconds) for kind in kinds if any(kind.buckets)},
@@ -63,44 +69,44 @@ def metrics(monitor: SqlMonitor, gauges: Mapping[str, tuple[str, float]] | None 
     done = monitor.transactions
     yield Metric(
         COUNTER,
-        "gatehouse_transactions",
+        f"{namespace}_transactions",
         "Units of work by how they ended",
         ("outcome",),
         {(outcome,): value for outcome, value in done.outcomes.items()},
     )
     yield Metric(
         HISTOGRAM,
-        "gatehouse_transaction_seconds",
+        f"{namespace}_transaction_seconds",
         "How long units of work were open",
         (),
         {(): (done.buckets, done.seconds)},
     )
-    yield _plain(COUNTER, "gatehouse_transaction_retries", "Attempts after the first", done.retries)
-    yield _plain(COUNTER, "gatehouse_transaction_idle_seconds", "Time between statements", done.idle)
-    yield _plain(GAUGE, "gatehouse_transactions_open", "Units of work that are open", len(monitor.open))
+    yield _plain(COUNTER, f"{namespace}_transaction_retries", "Attempts after the first", done.retries)
+    yield _plain(COUNTER, f"{namespace}_transaction_idle_seconds", "Time between statements", done.idle)
+    yield _plain(GAUGE, f"{namespace}_transactions_open", "Units of work that are open", len(monitor.open))
     yield Metric(
         COUNTER,
-        "gatehouse_findings",
+        f"{namespace}_findings",
         "What the monitor has reported",
         ("kind",),
         {(kind,): monitor.findings.counts[kind] for kind in KINDS},
     )
     yield Metric(
         COUNTER,
-        "gatehouse_budget_exceeded",
+        f"{namespace}_budget_exceeded",
         "Budgets that were exceeded",
         ("budget",),
         {(name,): value for name, value in monitor.findings.budgets.items()},
     )
     pool = monitor.pools.state()
-    yield _plain(GAUGE, "gatehouse_pool_capacity", "Connections at most", pool.capacity)
-    yield _plain(GAUGE, "gatehouse_pool_open", "Connections that are open", pool.open)
-    yield _plain(GAUGE, "gatehouse_pool_in_use", "Connections in use", pool.in_use)
-    yield _plain(GAUGE, "gatehouse_pool_waiting", "Units that wait for a connection", pool.waiting)
-    yield _plain(COUNTER, "gatehouse_pool_waits", "Units that have waited for a connection", pool.waits)
-    yield _plain(COUNTER, "gatehouse_pool_wait_seconds", "Time waited for connections", pool.waited)
-    yield _plain(COUNTER, "gatehouse_pool_timeouts", "Units that got no connection in time", pool.timeouts)
-    yield _plain(COUNTER, "gatehouse_monitor_errors", "Errors of the monitor itself", monitor.errors.total())
+    yield _plain(GAUGE, f"{namespace}_pool_capacity", "Connections at most", pool.capacity)
+    yield _plain(GAUGE, f"{namespace}_pool_open", "Connections that are open", pool.open)
+    yield _plain(GAUGE, f"{namespace}_pool_in_use", "Connections in use", pool.in_use)
+    yield _plain(GAUGE, f"{namespace}_pool_waiting", "Units that wait for a connection", pool.waiting)
+    yield _plain(COUNTER, f"{namespace}_pool_waits", "Units that have waited for a connection", pool.waits)
+    yield _plain(COUNTER, f"{namespace}_pool_wait_seconds", "Time waited for connections", pool.waited)
+    yield _plain(COUNTER, f"{namespace}_pool_timeouts", "Units that got no connection in time", pool.timeouts)
+    yield _plain(COUNTER, f"{namespace}_monitor_errors", "Errors of the monitor itself", monitor.errors.total())
     for name, (help, value) in (gauges or {}).items():
         yield _plain(LARGEST, name, help, value)
 
@@ -114,8 +120,9 @@ class Exposition:
     the folder is asked for each time, and may be another one.
     """
 
-    def __init__(self, monitor: SqlMonitor, folder: Callable[[], Path | None]) -> None:
+    def __init__(self, monitor: SqlMonitor, folder: Callable[[], Path | None], namespace: str) -> None:
         self._monitor = monitor
+        self._namespace = namespace
         self._folder_in_force = folder
         self._folder: Path | None = None
         self._files: dict[str, tuple[Path, Any]] = {}
@@ -132,7 +139,7 @@ class Exposition:
 
     def _families(self, gauges: Mapping[str, tuple[str, float]] | None) -> Iterable[Any]:
         if self._folder is None:
-            return [_family(metric) for metric in metrics(self._monitor, gauges)]
+            return [_family(metric) for metric in metrics(self._monitor, gauges, namespace=self._namespace)]
         files = sorted(str(file) for file in self._folder.glob("*.db") if _counts(file))
         merge: Any = MultiProcessCollector.merge  # it has no types
         return list(merge(files))
@@ -145,7 +152,7 @@ class Exposition:
             self._folder = folder
         if self._folder is None:
             return
-        for metric in metrics(self._monitor, gauges):
+        for metric in metrics(self._monitor, gauges, namespace=self._namespace):
             file = self._file(metric.kind)
             for key, value in _samples(metric):
                 file.write_value(key, float(value), 0.0)
@@ -173,11 +180,11 @@ class Exposition:
         return self._files[kind][1]
 
 
-def exposition(monitor: SqlMonitor, folder: Callable[[], Path | None]) -> Exposition:
+def exposition(monitor: SqlMonitor, folder: Callable[[], Path | None], namespace: str = NAMESPACE) -> Exposition:
     """The monitor's, made when it is first asked for; from then on it writes its files each second."""
     made: Exposition | None = monitor.exposition
     if made is None:
-        made = monitor.exposition = Exposition(monitor, folder)
+        made = monitor.exposition = Exposition(monitor, folder, namespace)
     return made
 
 

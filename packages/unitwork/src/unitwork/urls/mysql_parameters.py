@@ -18,9 +18,7 @@ _MODE: Final = {
 }
 _UTF8: Final = "text is always utf8mb4 here; leave it out"
 _ZONE: Final = "every session here is in UTC; leave it out"
-_POOL: Final = (
-    "the pool has settings of its own; set `pool_size`, `max_overflow` and `pool_timeout` instead"
-)
+_POOL: Final = "the pool has settings of its own; set `pool_size`, `max_overflow` and `pool_timeout` instead"
 _ZONES: Final = ("servertimezone", "time_zone", "timezone", "loc", "connectiontimezone")
 
 

@@ -27,9 +27,7 @@ _KEEPALIVES: Final = (
     "(`ping_after_idle`), and net.ipv4.tcp_keepalive_time is the system's own"
 )
 _INSIDE_OPTIONS: Final = "a setting of the server's; write options=-cNAME%3DVALUE instead"
-_POOL: Final = (
-    "the pool has settings of its own; set `pool_size`, `max_overflow` and `pool_timeout` instead"
-)
+_POOL: Final = "the pool has settings of its own; set `pool_size`, `max_overflow` and `pool_timeout` instead"
 _NO_FILE: Final = "the driver (asyncpg) reads no service file here; write host, port, user and database into the URL"
 
 
