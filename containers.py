@@ -10,8 +10,7 @@ from contextlib import asynccontextmanager
 from dependency_injector import containers, providers
 
 from migrations import LOCATION
-from repositories import AuditDao, InboxDao, JobDao, OutboxDao, TokenDao, UserDao
-from repositories.idempotency_dao import IdempotencyDao
+from repositories import AuditDao, IdempotencyDao, InboxDao, JobDao, OutboxDao, TokenDao, UserDao
 from services import (
     AuditService,
     AuthService,
@@ -66,12 +65,7 @@ class Container(containers.DeclarativeContainer):
     id_generator = providers.Singleton(IdGenerator, settings.provider, engine.provider, lifetime.provider)
     audit_trail = providers.Singleton(AuditTrail)
     sql_monitor = providers.Singleton(SqlMonitor, settings.provider)
-    sql_metrics = providers.Factory(
-        exposition,
-        sql_monitor,
-        settings.provided.metrics_dir.provider,
-        settings.provided.database.application_name,
-    )
+    sql_metrics = providers.Factory(exposition, sql_monitor, settings.provided.metrics_dir.provider)
     session_factory = providers.Singleton(
         SessionFactory,
         engine.provider,

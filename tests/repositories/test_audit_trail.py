@@ -11,7 +11,7 @@ from domain import Token, User
 from repositories import AuditDao
 from tests.repositories.accounts import account
 from unitwork import Propagation
-from unitwork.audit.entry import CONFIDENTIAL, AuditAction, Audited, AuditEntry
+from unitwork.audit import CONFIDENTIAL, AuditAction, Audited, AuditEntry
 from unitwork.models import SYSTEM, acting_as, bound_request_id
 from unitwork.models.base import Base
 

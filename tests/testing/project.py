@@ -49,7 +49,8 @@ class Project:
         """`server` False: the environment names none."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
         if not server:
-            kept.pop(POSTGRESQL_URL, None)
+            for name in (POSTGRESQL_URL, "GATEHOUSE_TEST_POSTGRESQL_URL"):
+                kept.pop(name, None)
         done = subprocess.run(
             [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options],
             env={**kept, "PYTHONPATH": os.pathsep.join((str(ROOT), str(self.folder)))},

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from app.testing import fixtures
 from settings import Environment, Settings
-from unitwork.testing import fixtures
 
 
 def test_variables_and_files_of_the_developer_are_not_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

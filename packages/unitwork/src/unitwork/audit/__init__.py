@@ -6,8 +6,9 @@ Here: `Audited`, which a model derives from to be recorded, the entries, and `Au
 they write.
 """
 
-from unitwork.audit.entry import CONFIDENTIAL, DERIVED, AuditAction, Audited, AuditEntry, without_values
+from unitwork.audit.entry import CONFIDENTIAL, DERIVED, AuditAction, AuditEntry, without_values
 from unitwork.audit.trail import AuditTrail
+from unitwork.models.audited import Audited
 
 __all__ = [
     "CONFIDENTIAL",

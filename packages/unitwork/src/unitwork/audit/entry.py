@@ -27,10 +27,6 @@ Changes = Mapping[str, Mapping[str, Any]]
 known."""
 
 
-class Audited:
-    """The changes of this model's rows are recorded, in the transaction that makes them. Rows need an integer `id`."""
-
-
 class AuditAction(StrEnum):
     CREATED = "created"
     CHANGED = "changed"

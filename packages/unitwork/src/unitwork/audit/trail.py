@@ -7,8 +7,9 @@ from typing import Any, Final, cast
 from sqlalchemy import ClauseElement, Table, insert, inspect, select
 from sqlalchemy.orm import Mapper, Session
 
-from unitwork.audit.entry import CONFIDENTIAL, DERIVED, AuditAction, Audited, AuditEntry, Changes, recordable
+from unitwork.audit.entry import CONFIDENTIAL, DERIVED, AuditAction, AuditEntry, Changes, recordable
 from unitwork.dao.statements.keyed import keyed
+from unitwork.models.audited import Audited
 from unitwork.models.base import Base
 from unitwork.models.soft_delete import INCLUDE_DELETED
 

@@ -3,8 +3,9 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import cached_property
-from typing import Any, Generic, TypeVar, cast, get_args, overload
+from typing import Any, Final, Generic, TypeVar, cast, get_args, overload
 
+from sqlalchemy import tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import DeclarativeBase
 
@@ -21,7 +22,7 @@ from unitwork.dao.sessions import Sessions
 from unitwork.dao.statements.columns import ColumnName, column
 from unitwork.dao.statements.comparison import LARGEST
 from unitwork.dao.statements.instances import instance_plan
-from unitwork.dao.statements.selection import by_id
+from unitwork.dao.statements.selection import by_id, primary_key
 from unitwork.errors import StaleVersion
 from unitwork.errors.query import NotFound
 from unitwork.models.utc_datetime import utc_now
@@ -29,6 +30,9 @@ from unitwork.sessions.session import SessionProvider
 from unitwork.transactions.session_provider import EngineSessionProvider, session_of
 
 T = TypeVar("T", bound=DeclarativeBase)
+Q = TypeVar("Q", bound=Query[Any])
+KEYS_AT_ONCE: Final = 1000
+"""Keys of several columns that one SELECT asks for."""
 
 
 class BaseDao(Generic[T]):
@@ -39,7 +43,7 @@ class BaseDao(Generic[T]):
     """
 
     model: type[T]
-    not_found: Callable[[int], NotFound] | None = None
+    not_found: Callable[[Any], NotFound] | None = None
     """Makes what `get` raises from the id; None for plain `NotFound`."""
 
     def __init_subclass__(cls) -> None:
@@ -79,24 +83,29 @@ class BaseDao(Generic[T]):
         """A DELETE to build: of rows for good."""
         return Delete(self.model, include_deleted, sessions=self._sessions)
 
-    async def get(self, id: int, *, include_deleted: bool = False) -> T:
-        """The row. Raises `NotFound` when there is none or it is soft-deleted."""
+    async def get(self, id: Any, *, include_deleted: bool = False) -> T:
+        """The row. A key of several columns is a tuple, in the order of the primary key. Raises `NotFound` when there
+        is none or it is soft-deleted.
+        """
         row = await self.get_or_none(id, include_deleted=include_deleted)
         if row is None:
             raise self._no_row(id)
         return row
 
-    async def get_or_none(self, id: int, *, include_deleted: bool = False) -> T | None:
+    async def get_or_none(self, id: Any, *, include_deleted: bool = False) -> T | None:
         """The row, or None when there is none or it is soft-deleted."""
-        if not possible_id(id):
+        key = key_of(self.model, id)
+        if not possible_key(key):
             return None
         alone, plan = self._sessions.alone(), instance_plan(self.model)
         if alone is not None and plan is not None and type(self).query is BaseDao.query:
-            found = await alone.send_alone(by_id(self.model, alone.dialect, include_deleted), {"p0": id})
+            found = await alone.send_alone(
+                by_id(self.model, alone.dialect, include_deleted), {f"p{at}": value for at, value in enumerate(key)}
+            )
             return plan.instances(found.rows)[0] if found.rows else None
-        return await self.query(include_deleted=include_deleted).eq("id", id).first()
+        return await with_key(self.query(include_deleted=include_deleted), self.model, key).first()
 
-    async def get_locked(self, id: int) -> T:
+    async def get_locked(self, id: Any) -> T:
         """The row, which nobody else changes until the transaction ends. Raises as `get` does."""
         async with self._session() as session:
             return await self._load(session, id, version=None, include_deleted=False)
@@ -108,11 +117,20 @@ class BaseDao(Generic[T]):
         async with self._session() as session:
             await session.flush()
 
-    async def get_many(self, ids: Iterable[int]) -> list[T]:
+    async def get_many(self, ids: Iterable[Any]) -> list[T]:
         """The rows that exist, in the order of the ids; an id twice gives its row twice."""
-        wanted = [id_ for id_ in ids if possible_id(id_)]
-        rows = {cast("Any", row).id: row for row in await self.query().in_("id", set(wanted)).all()}
-        return [rows[id_] for id_ in wanted if id_ in rows]
+        keys = [key for id_ in ids if possible_key(key := key_of(self.model, id_))]
+        names = primary_key(self.model)
+        found: list[T] = []
+        if len(names) == 1:
+            found = await self.query().in_(names[0], {value for (value,) in keys}).all()
+        else:
+            columns = tuple_(*(column(self.model, name) for name in names))
+            distinct = list(dict.fromkeys(keys))
+            for at in range(0, len(distinct), KEYS_AT_ONCE):
+                found += await self.query().where(columns.in_(distinct[at : at + KEYS_AT_ONCE])).all()
+        rows = {tuple(getattr(row, name) for name in names): row for row in found}
+        return [rows[key] for key in keys if key in rows]
 
     async def add(self, row: T) -> T:
         """Store a new row; it has its id and stamps afterwards. Raises the `ConstraintViolation` it breaks."""
@@ -159,21 +177,21 @@ class BaseDao(Generic[T]):
         async with self._session() as session:
             return await Upsert(session, self.model, on=on, update=update).store(rows)
 
-    async def soft_delete(self, id: int, *, version: int | None = None) -> T:
+    async def soft_delete(self, id: Any, *, version: int | None = None) -> T:
         """Mark the row as deleted. Raises `NotFound`, and `StaleVersion` when `version` isn't the row's."""
         return await self._mark(id, version=version, deleted=True)
 
-    async def restore(self, id: int, *, version: int | None = None) -> T:
+    async def restore(self, id: Any, *, version: int | None = None) -> T:
         """Undo a soft delete; a row that isn't deleted stays as it is. Raises as `soft_delete` does."""
         return await self._mark(id, version=version, deleted=False)
 
-    async def purge(self, id: int, *, version: int | None = None) -> None:
+    async def purge(self, id: Any, *, version: int | None = None) -> None:
         """Delete the row for good, soft-deleted or not. Raises as `soft_delete` does."""
         async with self._session() as session:
             await session.delete(await self._load(session, id, version=version, include_deleted=True))
             await session.flush()
 
-    async def _mark(self, id: int, *, version: int | None, deleted: bool) -> T:
+    async def _mark(self, id: Any, *, version: int | None, deleted: bool) -> T:
         column(self.model, "deleted_at")
         async with self._session() as session:
             row = await self._load(session, id, version=version, include_deleted=not deleted)
@@ -182,10 +200,11 @@ class BaseDao(Generic[T]):
                 await session.flush()
             return row
 
-    async def _load(self, session: AsyncSession, id: int, *, version: int | None, include_deleted: bool) -> T:
-        if not possible_id(id):
+    async def _load(self, session: AsyncSession, id: Any, *, version: int | None, include_deleted: bool) -> T:
+        key = key_of(self.model, id)
+        if not possible_key(key):
             raise self._no_row(id)
-        statement = self.query(include_deleted=include_deleted).eq("id", id).limit(1).statement
+        statement = with_key(self.query(include_deleted=include_deleted), self.model, key).limit(1).statement
         if version is None:
             # Any version will do: wait for who changes it now, rather than lose against them.
             statement = statement.with_for_update()
@@ -203,14 +222,32 @@ class BaseDao(Generic[T]):
         """A session for one SELECT."""
         return self._sessions.reading()
 
-    def _no_row(self, id: int) -> NotFound:
+    def _no_row(self, id: Any) -> NotFound:
         make = type(self).not_found
         return NotFound(self.model.__name__.lower(), id) if make is None else make(id)
 
 
-def possible_id(id: Any) -> bool:
-    """Whether a row can have this id: a driver raises OverflowError for a larger number."""
-    return not isinstance(id, int) or -LARGEST <= id <= LARGEST
+def key_of(model: type[Any], id: Any) -> tuple[Any, ...]:
+    """The values of the primary key. Raises TypeError for one of several columns that isn't a tuple of them."""
+    names = primary_key(model)
+    if len(names) == 1:
+        return (id,)
+    if not isinstance(id, tuple) or len(id) != len(names):
+        msg = f"the key of {model.__name__} is a tuple: ({', '.join(names)})"
+        raise TypeError(msg)
+    return id
+
+
+def with_key(query: Q, model: type[Any], key: Sequence[Any]) -> Q:
+    """The query of the one row that has this key."""
+    for name, value in zip(primary_key(model), key, strict=True):
+        query = query.eq(name, value)
+    return query
+
+
+def possible_key(key: Iterable[Any]) -> bool:
+    """Whether a row can have this key: a driver raises OverflowError for a larger number."""
+    return all(not isinstance(value, int) or -LARGEST <= value <= LARGEST for value in key)
 
 
 def check_version(row: Any, version: int | None) -> None:

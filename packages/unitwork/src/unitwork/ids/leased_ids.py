@@ -36,6 +36,7 @@ from unitwork.errors import (
 from unitwork.ids import node_leases
 from unitwork.ids.node_leases import NODES, Taken
 from unitwork.ids.snowflake import Snowflake
+from unitwork.models.base import any_snowflake_id
 from unitwork.transactions.transaction import Transaction
 
 LEASE_OPTION: Final = "unitwork_node_lease"
@@ -138,6 +139,8 @@ class LeasedIds:
         A database that has no place for leases lets the unit begin all the same; only an id then raises
         `NodeLeaseLost`. Raises `NodesExhausted`, and what a transaction raises that can't be made.
         """
+        if not any_snowflake_id():
+            return  # there is no id to make, and perhaps no table of leases
         if not engine.sync_engine.get_execution_options().get(LEASE_OPTION, True):
             self.draw()
         async with self._taking:

@@ -101,6 +101,11 @@ class SnowflakeId:
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False, default=_next_id, sort_order=-10)
 
 
+def any_snowflake_id(kind: type[Any] = SnowflakeId) -> bool:
+    """True when a mapped model has such an id."""
+    return "__mapper__" in vars(kind) or any(any_snowflake_id(one) for one in kind.__subclasses__())
+
+
 class Versioned:
     """Optimistic lock: each change counts `version`; one that was prepared on an older one raises `StaleVersion`."""
 

@@ -6,6 +6,7 @@ asked adds up the files of all.
 """
 
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import count
 from math import isinf
@@ -24,8 +25,6 @@ from unitwork.monitor.shape import BUCKETS
 COUNTER, GAUGE, LARGEST, HISTOGRAM = "counter", "gauge_livesum", "gauge_livemax", "histogram"
 """Kinds, as files are called: of a gauge the processes' values are added, or the largest counts."""
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
-NAMESPACE: Final = "unitwork"
-"""How the metrics' names begin, where the host says nothing else."""
 _numbers: Final = count()
 """Containers of one process have files of their own."""
 
@@ -41,11 +40,12 @@ class Metric(NamedTuple):
 
 
 def metrics(
-    monitor: SqlMonitor, gauges: Mapping[str, tuple[str, float]] | None = None, *, namespace: str = NAMESPACE
+    monitor: SqlMonitor, gauges: Mapping[str, tuple[str, float]] | None = None, *, namespace: str | None = None
 ) -> Iterator[Metric]:
     """What the monitor has counted, and further `gauges`: name to help text and value. The names of the monitor's begin
-    with the `namespace`.
+    with the `namespace`, else with the application's name.
     """
+    namespace = _namespace(monitor) if namespace is None else namespace
     kinds = list(monitor.shapes.kinds.values())
     yield Metric(
         COUNTER,
@@ -111,6 +111,10 @@ def metrics(
         yield _plain(LARGEST, name, help, value)
 
 
+def _namespace(monitor: SqlMonitor) -> str:
+    return re.sub(r"\W+", "_", monitor.application_name)
+
+
 def _plain(kind: str, name: str, help: str, value: float) -> Metric:
     return Metric(kind, name, help, (), {(): value})
 
@@ -120,9 +124,8 @@ class Exposition:
     the folder is asked for each time, and may be another one.
     """
 
-    def __init__(self, monitor: SqlMonitor, folder: Callable[[], Path | None], namespace: str) -> None:
+    def __init__(self, monitor: SqlMonitor, folder: Callable[[], Path | None]) -> None:
         self._monitor = monitor
-        self._namespace = namespace
         self._folder_in_force = folder
         self._folder: Path | None = None
         self._files: dict[str, tuple[Path, Any]] = {}
@@ -139,7 +142,7 @@ class Exposition:
 
     def _families(self, gauges: Mapping[str, tuple[str, float]] | None) -> Iterable[Any]:
         if self._folder is None:
-            return [_family(metric) for metric in metrics(self._monitor, gauges, namespace=self._namespace)]
+            return [_family(metric) for metric in metrics(self._monitor, gauges)]
         files = sorted(str(file) for file in self._folder.glob("*.db") if _counts(file))
         merge: Any = MultiProcessCollector.merge  # it has no types
         return list(merge(files))
@@ -152,7 +155,7 @@ class Exposition:
             self._folder = folder
         if self._folder is None:
             return
-        for metric in metrics(self._monitor, gauges, namespace=self._namespace):
+        for metric in metrics(self._monitor, gauges):
             file = self._file(metric.kind)
             for key, value in _samples(metric):
                 file.write_value(key, float(value), 0.0)
@@ -180,11 +183,11 @@ class Exposition:
         return self._files[kind][1]
 
 
-def exposition(monitor: SqlMonitor, folder: Callable[[], Path | None], namespace: str = NAMESPACE) -> Exposition:
+def exposition(monitor: SqlMonitor, folder: Callable[[], Path | None]) -> Exposition:
     """The monitor's, made when it is first asked for; from then on it writes its files each second."""
     made: Exposition | None = monitor.exposition
     if made is None:
-        made = monitor.exposition = Exposition(monitor, folder, namespace)
+        made = monitor.exposition = Exposition(monitor, folder)
     return made
 
 

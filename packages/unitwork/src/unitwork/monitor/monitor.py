@@ -75,6 +75,11 @@ class SqlMonitor:
         self._renew()
 
     @property
+    def application_name(self) -> str:
+        """Of the settings in force."""
+        return self._configured().database.application_name
+
+    @property
     def thresholds(self) -> Thresholds:
         """Of the settings in force."""
         self._renew()

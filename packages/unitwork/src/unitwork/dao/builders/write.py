@@ -9,7 +9,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql.dml import Delete as DeleteStatement
 from sqlalchemy.sql.dml import Update as UpdateStatement
 
-from unitwork.audit.entry import Audited
 from unitwork.dao.builders.changed import changed
 from unitwork.dao.builders.conditions import Conditions
 from unitwork.dao.sessions import Sessions
@@ -19,6 +18,7 @@ from unitwork.dao.statements.lone_write import LoneChanges, LoneWrite, WriteShap
 from unitwork.dao.statements.selection import primary_key
 from unitwork.errors import StaleVersion
 from unitwork.errors.query import UnconditionalWrite
+from unitwork.models.audited import Audited
 from unitwork.models.soft_delete import INCLUDE_DELETED, NOT_DELETED
 
 T = TypeVar("T")

@@ -24,8 +24,8 @@ from unitwork.sessions.restoring import remember
 from unitwork.sessions.write_recorder import recorded
 
 STAMPS: Final = ("updated_at", "updated_by")
-KEPT: Final = frozenset({"id", "version", "created_at", "created_by", *STAMPS})
-"""What an upsert doesn't take from its rows for a row that was there."""
+KEPT: Final = frozenset({"version", "created_at", "created_by", *STAMPS})
+"""What an upsert doesn't take from its rows for a row that was there, besides its primary key."""
 _AMBIGUOUS: Final = "21000"
 """SQLSTATE of a subquery that gives two rows, by which MariaDB is made to refuse a row."""
 
@@ -78,7 +78,7 @@ class Upsert:
         """The attributes that a row which was there takes over."""
         if self._update is not None:
             return list(self._update)
-        return changed_names(with_keys(self._model, names), self._on)
+        return changed_names(self._model, with_keys(self._model, names), self._on)
 
     async def _store(self, changes: Sequence[str], rows: Sequence[Values]) -> None:
         for _, some in groupby(rows, key=lambda row: row.keys()):
@@ -173,9 +173,10 @@ def key_names(model: type[Any], on: ColumnName | Sequence[ColumnName]) -> tuple[
     return tuple(attribute.key for attribute in attributes)
 
 
-def changed_names(given: Iterable[str], on: Sequence[str]) -> list[str]:
+def changed_names(model: type[Any], given: Iterable[str], on: Sequence[str]) -> list[str]:
     """What a row that was there takes over of one that gives these columns, unless it was said."""
-    return [name for name in given if name not in KEPT and name not in on]
+    kept = {*KEPT, *primary_key(model), *on}
+    return [name for name in given if name not in kept]
 
 
 def _on_duplicate_key(table: Table, keys: Sequence[Any], taken: Sequence[Any], version: Any) -> Any:

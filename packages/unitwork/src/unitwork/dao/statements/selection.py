@@ -78,11 +78,11 @@ def selection(shape: SelectionShape) -> Select[Any]:
 
 @lru_cache(maxsize=KEPT)
 def by_id(model: type[Any], dialect: str, include_deleted: bool) -> Select[Any]:
-    """The columns of the row whose `id` is the parameter `p0`."""
+    """The columns of the row whose key is the parameters `p0`, `p1` and so on, in the order of the primary key."""
     shape = SelectionShape(
         model=model,
         dialect=dialect,
-        conditions=(Shape("eq", "id"),),
+        conditions=tuple(Shape("eq", name) for name in primary_key(model)),
         include_deleted=include_deleted,
         order=(),
         distinct=False,

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import DeclarativeBase
 
-from unitwork.dao.base_dao import BaseDao, check_version, possible_id
+from unitwork.dao.base_dao import BaseDao, check_version, key_of, possible_key, with_key
 from unitwork.dao.cursor import Cursors
 from unitwork.dao.inserts.new_rows import NewRows
 from unitwork.dao.inserts.upsert import as_mapping, changed_names, key_names
@@ -76,7 +76,9 @@ class InMemoryDao(BaseDao[T]):
             for row in rows:
                 given = as_mapping(self.model, row)
                 values = {new_rows.attributes[key]: value for key, value in new_rows.of(given).items()}
-                await self._upsert(session, values, names, changed_names(given, names) if wanted is None else wanted)
+                await self._upsert(
+                    session, values, names, changed_names(self.model, given, names) if wanted is None else wanted
+                )
                 count += 1
         return count
 
@@ -95,14 +97,15 @@ class InMemoryDao(BaseDao[T]):
         check_columns(self.model, given)
         return self.model(**given)
 
-    async def _load(self, session: AsyncSession, id: int, *, version: int | None, include_deleted: bool) -> T:
+    async def _load(self, session: AsyncSession, id: Any, *, version: int | None, include_deleted: bool) -> T:
         memory = fake(session)
-        if not possible_id(id):
+        key = key_of(self.model, id)
+        if not possible_key(key):
             raise self._no_row(id)
         if version is None:
             # Any version will do: the next one to write is this unit.
             await memory.take_turn()
-        rows = await self.query(include_deleted=include_deleted).eq("id", id).limit(1).rows(memory)
+        rows = await with_key(self.query(include_deleted=include_deleted), self.model, key).limit(1).rows(memory)
         if not rows:
             raise self._no_row(id)
         check_version(rows[0], version)
