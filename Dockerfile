@@ -12,7 +12,7 @@ RUN python -m venv /opt/tools \
         -r requirements/run.txt
 COPY . .
 RUN /opt/tools/bin/python -m pip wheel --no-cache-dir --disable-pip-version-check --no-deps --no-build-isolation \
-        --wheel-dir /wheels . \
+        --wheel-dir /wheels ./packages/unitwork . \
     && /opt/tools/bin/uv pip install --no-cache --python /opt/gatehouse/bin/python --compile-bytecode --no-deps \
         /wheels/*.whl
 

@@ -52,7 +52,7 @@ lock: .venv/.tools ## Resolve requirements/*.txt anew, with hashes and without a
 clean: ## Remove the environment and what tests and tools left; keeps var/
 	rm -rf .venv .bench build *.egg-info packages/unitwork/build packages/unitwork/src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-LOCK := --universal --generate-hashes --no-annotate --python-version 3.11 --custom-compile-command "make lock"
+LOCK := --universal --generate-hashes --no-emit-package unitwork --no-annotate --python-version 3.11 --custom-compile-command "make lock"
 
 .venv/.tools: requirements/tools.txt
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Gatehouse needs Python 3.11 or newer; say which with PYTHON=…")'

@@ -1,4 +1,4 @@
-"""The locked sets name no address, hash every file, and hold what pyproject.toml asks for."""
+"""The locked sets name no address, hash every file, and hold what both pyproject.toml ask for."""
 
 import re
 import sys
@@ -19,13 +19,19 @@ def problems() -> list[str]:
         pins = re.findall(r"^[A-Za-z0-9._-]+==.*$", text, flags=re.MULTILINE)
         if not pins or any(not pin.endswith("\\") for pin in pins):
             found.append(f"{path.name} has a pin without hash; run: make lock")
-    project = tomllib.loads((ROOT.parent / "pyproject.toml").read_text(encoding="utf-8"))
+    service, library = (
+        tomllib.loads((ROOT.parent / folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+        for folder in (".", "packages/unitwork")
+    )
+    asked = {_name(requirement) for requirement in [*service["dependencies"], *library["dependencies"]]}
+    asked |= {_name(one) for extra in ("postgresql", "sqlite") for one in library["optional-dependencies"][extra]}
     pinned = set(re.findall(r"^([a-z0-9._-]+)==", (ROOT / "run.txt").read_text(encoding="utf-8"), flags=re.MULTILINE))
-    for requirement in project["project"]["dependencies"]:
-        name = re.split(r"[\[<>=;, ]", requirement)[0].lower()
-        if name not in pinned:
-            found.append(f"run.txt lacks {name}; run: make lock")
-    return found
+    missing = sorted(asked - pinned - {_name(library["name"])})
+    return [*found, *(f"run.txt lacks {name}; run: make lock" for name in missing)]
+
+
+def _name(requirement: str) -> str:
+    return re.split(r"[\[<>=;, ]", requirement)[0].lower()
 
 
 if __name__ == "__main__":
