@@ -23,7 +23,9 @@ PREFIX: Final = "GATEHOUSE_DATABASE__"
 
 
 def as_variables(text: str) -> str:
-    """The text with the variables that set them in place of the library's options: "raise `pool_size`"."""
+    """The text with the variables that set them in place of the library's options ("raise `pool_size`"), and the
+    service's own command in place of Alembic's.
+    """
 
     def variable(found: re.Match[str]) -> str:
         name, value = found.groups()
@@ -33,7 +35,7 @@ def as_variables(text: str) -> str:
             return "GATEHOUSE_NODE_ID"
         return f"{PREFIX}{name.upper()}{value}" if name in DatabaseSettings.model_fields else found[0]
 
-    return re.sub(r"`(\w+)((?:=\w+)?)`", variable, text)
+    return re.sub(r"`(\w+)((?:=\w+)?)`", variable, text.replace("`alembic upgrade head`", "gatehouse db upgrade"))
 
 
 def _usable(text: object) -> URL:

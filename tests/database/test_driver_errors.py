@@ -45,7 +45,7 @@ async def run(container: Container, *statements: str) -> None:
 
 async def test_a_missing_table_or_column_says_how_to_get_it(container: Container) -> None:
     for statement in ("SELECT nonsense FROM users", "SELECT 1 FROM nonsense"):
-        with pytest.raises(SchemaOutdated, match=r"nonsense.*gatehouse db upgrade"):
+        with pytest.raises(SchemaOutdated, match=r"nonsense.*alembic upgrade head"):
             await run(container, statement)
 
 
@@ -133,7 +133,7 @@ async def test_nothing_is_stored_in_an_unmigrated_database_and_the_error_says_wh
     url = await asyncio.to_thread(databases.create, backend, migrated=False)
     try:
         async with running(Container(settings=Settings(database={"url": url}))) as container:
-            with pytest.raises(SchemaOutdated, match="db upgrade"):
+            with pytest.raises(SchemaOutdated, match="alembic upgrade head"):
                 await container.user_dao().get(1)
     finally:
         await asyncio.to_thread(databases.drop, url)

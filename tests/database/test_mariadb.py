@@ -68,7 +68,7 @@ async def test_two_keys_are_equal_only_when_they_are_the_same(container: Contain
 async def test_the_models_are_what_the_migrations_made(databases: Databases, backend: str) -> None:
     url = await asyncio.to_thread(databases.create, backend, migrated=False)
     async with running(Container(settings=Settings(database={"url": url}))) as empty:
-        with pytest.raises(SchemaOutdated, match="db upgrade"):
+        with pytest.raises(SchemaOutdated, match="alembic upgrade head"):
             await empty.user_dao().get(1)
         await empty.schema().upgrade()
         assert await empty.schema().current() == empty.schema().head

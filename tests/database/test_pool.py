@@ -43,7 +43,7 @@ async def test_a_full_pool_is_an_error_that_tells_its_size_and_how_long_it_waite
         async with provider(read_only=True) as session:
             await session.execute(text("SELECT 1"))
             began = time.monotonic()
-            with pytest.raises(PoolTimeout, match=r"within 0\.2 s; all 1 are in use.*POOL_SIZE") as raised:
+            with pytest.raises(PoolTimeout, match=r"within 0\.2 s; all 1 are in use.*pool_size") as raised:
                 await second()
             assert 0.15 < time.monotonic() - began < 3
         assert (raised.value.size, raised.value.timeout) == (1, 0.2)

@@ -91,6 +91,6 @@ class SchemaOutdated(DriverError):
     def __str__(self) -> str:
         where = f" in the database in force, {self.target}" if self.target else ""
         return (
-            f"{self.message}{where}. Bring the schema up to date by its migrations; "
+            f"{self.message}{where}. Bring the schema up to date with `alembic upgrade head`; "
             "or, should another database be meant, correct `url`."
         )
