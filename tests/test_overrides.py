@@ -114,9 +114,9 @@ def parts(thing: Any) -> Iterator[Any]:
     elif isinstance(thing, (list, tuple, set)):
         yield from thing
     elif not isinstance(thing, AsyncEngine) and type(thing).__module__.partition(".")[0] in {
-        "database",
         "repositories",
         "services",
+        "unitwork",
     }:
         yield from vars(thing).values() if hasattr(thing, "__dict__") else ()
 

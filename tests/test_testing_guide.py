@@ -14,9 +14,11 @@ from typing import Any, Final
 
 import pytest
 
+from app.testing import fixtures, plugin
 from tests.conftest import ROOT
 from unitwork.testing import errors as database_errors
-from unitwork.testing import fixtures, plugin
+from unitwork.testing import fixtures as the_librarys_fixtures
+from unitwork.testing import plugin as the_librarys_plugin
 from unitwork.testing.fakes import errors as repository_errors
 
 GUIDE: Final = (ROOT / "docs" / "guides" / "testing.md").read_text(encoding="utf-8")
@@ -56,14 +58,16 @@ def test_blocks_print_what_stands_under_them(tmp_path: Path) -> None:
 def test_the_guide_lists_every_fixture() -> None:
     there_are = {
         str(value.name or name)
-        for name, value in vars(fixtures).items()
+        for kit in (the_librarys_fixtures, fixtures)
+        for name, value in vars(kit).items()
         if type(value).__name__ == "FixtureFunctionDefinition"
     }
     assert _first_column("fixture") == there_are
 
 
 def test_the_guide_lists_every_option() -> None:
-    assert _first_column("option") == set(re.findall(r'addini\(\s*"(\w+)"', inspect.getsource(plugin)))
+    sources = "".join(inspect.getsource(kit) for kit in (the_librarys_plugin, plugin))
+    assert _first_column("option") == set(re.findall(r'addini\(\s*"(\w+)"', sources))
 
 
 @pytest.mark.parametrize("module", [database_errors, repository_errors])
