@@ -6,7 +6,7 @@ ARGS ?=
 BIN := .venv/bin
 UV := $(BIN)/uv
 
-.PHONY: help run test storm browser bench check audit format lock clean
+.PHONY: help run test storm alone browser bench check audit format lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -19,6 +19,9 @@ test: .venv/.test ## Run the tests on SQLite and PostgreSQL (ARGS: for pytest)
 
 storm: .venv/.test ## Run the long fault and cancellation tests, with percentiles (ARGS: for pytest)
 	@$(BIN)/python -m pytest -s -p no:xdist -o "python_files=storm_*.py" --timeout=3600 tests/faults/storm $(ARGS)
+
+alone: .venv/.test ## Try the library's wheel in an environment of its own, with a project of somebody else's
+	@sh packages/unitwork/tests/alone.sh
 
 browser: .venv/.browser ## Run the tests in a real browser, the system's Chromium (ARGS: for pytest)
 	@$(BIN)/python -m pytest -p no:xdist tests/browser $(ARGS)

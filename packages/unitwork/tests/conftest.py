@@ -1,0 +1,3 @@
+"""The project of somebody else's is run by itself (`alone.sh`), and never among these tests."""
+
+collect_ignore = ["stranger"]
