@@ -72,7 +72,7 @@ def test_a_superuser_is_a_warning_and_in_production_a_fault(
             {"DATABASE_URL": "oracle://x:canary@127.0.0.1/d"},
             "extras",
             "oracledb",
-            "pip install '.[oracle]'",
+            "in the checkout: pip install",
         ),
         ({"GATEHOUSE_WORKER__BROKER_URL": "redis://:canary@127.0.0.1:1/0"}, "broker", "can't be", "start it, or corr"),
         ({"GATEHOUSE_PORT": "canary"}, "settings", "GATEHOUSE_PORT", "correct GATEHOUSE_PORT"),
