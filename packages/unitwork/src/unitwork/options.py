@@ -4,7 +4,7 @@
 hosts that have none. All durations are seconds.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from importlib.util import find_spec
 from typing import Any, Final, Literal, Protocol
 
@@ -79,26 +79,13 @@ class Options(Protocol):
     def pooler(self) -> Literal["none", "pgbouncer"]: ...
 
 
-class _Url:
-    """A field that takes a URL in any spelling, and gives it with its async driver."""
-
-    def __get__(self, options: object | None, owner: type | None = None) -> URL:
-        if options is None:
-            raise AttributeError  # no default
-        url: URL = vars(options)["url"]
-        return url
-
-    def __set__(self, options: object, url: URL | str) -> None:
-        vars(options)["url"] = async_url(url)
-
-
 @dataclass(frozen=True, repr=False)
 class DatabaseOptions:
     """Options for a host without settings of its own. Raises ValueError for a URL that can't be read, as `async_url`
     does, for a number that is out of range, and for `traces` without OpenTelemetry.
     """
 
-    url: _Url = _Url()
+    address: URL | str
     """PostgreSQL, MySQL, MariaDB, SQLite (a file) or Oracle, in any spelling; the async driver is put in."""
     username: str | None = None
     """Replaces the URL's user; needs no escaping."""
@@ -142,10 +129,15 @@ class DatabaseOptions:
     name.
     """
 
+    url: URL = field(init=False, compare=False)
+    """With its async driver and credentials."""
+
     def __post_init__(self) -> None:
+        url = async_url(self.address)
         given: dict[str, Any] = {"username": self.username, "password": self.password}
-        if self.url.get_backend_name() != "sqlite":
-            vars(self)["url"] = self.url.set(**{name: value for name, value in given.items() if value is not None})
+        if url.get_backend_name() != "sqlite":
+            url = url.set(**{name: value for name, value in given.items() if value is not None})
+        object.__setattr__(self, "url", url)
         for name, least in _LEAST.items():
             value = getattr(self, name)
             if value is not None and value < least:
@@ -165,7 +157,7 @@ class DatabaseOptions:
         others = (
             f"{one.name}={getattr(self, one.name)!r}"
             for one in fields(self)
-            if one.name not in {"url", "password"} and getattr(self, one.name) != one.default
+            if one.name not in {"address", "password", "url"} and getattr(self, one.name) != one.default
         )
         return f"DatabaseOptions({', '.join((repr(masked(self.url)), *others))})"
 
