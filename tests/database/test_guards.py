@@ -159,9 +159,10 @@ async def test_a_stream_iterated_by_another_task_is_refused(with_tables: Contain
 
 
 async def test_a_lone_session_refuses_a_second_statement(with_tables: Container) -> None:
-    from unitwork.transactions.session_provider import session_of
+    from unitwork.transactions.block_options import BlockOptions
+    from unitwork.transactions.session_source import session_of
 
-    async with session_of(with_tables.session_provider(), lone=True) as session:
+    async with session_of(with_tables.session_provider(), BlockOptions(transactional=False, lone=True)) as session:
         await write(session, "one")
         with pytest.raises(SecondStatement):
             await write(session, "two")

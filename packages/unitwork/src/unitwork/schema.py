@@ -13,10 +13,14 @@ from unitwork.connections.lifetime import Lifetime
 from unitwork.errors import SchemaOutdated
 from unitwork.models.base import Base
 from unitwork.sessions.session_factory import SessionFactory
+from unitwork.transactions.block_options import BlockOptions
 from unitwork.transactions.session_provider import EngineSessionProvider
 
 T = TypeVar("T")
 _REVISION: Final[Select[str]] = select(column("version_num", String)).select_from(table("alembic_version"))
+
+
+LONE: Final = BlockOptions(transactional=False, lone=True, ambiently=False)
 
 
 class Schema:
@@ -62,7 +66,7 @@ class Schema:
     async def current(self) -> str | None:
         """The revision the database is at; None before the first. One round trip, and no writer's place is taken."""
         try:
-            async with self._session_provider.unit(transactional=False, lone=True, ambiently=False) as lone:
+            async with self._session_provider.unit(LONE) as lone:
                 revision: str | None = await lone.session.scalar(_REVISION)
                 return revision
         except SchemaOutdated:

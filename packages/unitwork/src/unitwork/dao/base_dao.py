@@ -27,7 +27,6 @@ from unitwork.errors import StaleVersion
 from unitwork.errors.query import NotFound
 from unitwork.models.utc_datetime import utc_now
 from unitwork.sessions.session import SessionProvider
-from unitwork.transactions.session_provider import EngineSessionProvider, session_of
 
 T = TypeVar("T", bound=DeclarativeBase)
 Q = TypeVar("Q", bound=Query[Any])
@@ -99,9 +98,8 @@ class BaseDao(Generic[T]):
             return None
         alone, plan = self._sessions.alone(), instance_plan(self.model)
         if alone is not None and plan is not None and type(self).query is BaseDao.query:
-            found = await alone.send_alone(
-                by_id(self.model, alone.dialect, include_deleted), {f"p{at}": value for at, value in enumerate(key)}
-            )
+            parameters = {f"p{at}": value for at, value in enumerate(key)}
+            found = await self._sessions.send_alone(by_id(self.model, alone, include_deleted), parameters)
             return plan.instances(found.rows)[0] if found.rows else None
         return await with_key(self.query(include_deleted=include_deleted), self.model, key).first()
 
@@ -134,9 +132,9 @@ class BaseDao(Generic[T]):
 
     async def add(self, row: T) -> T:
         """Store a new row; it has its id and stamps afterwards. Raises the `ConstraintViolation` it breaks."""
-        provider = self._session_provider
         async with self._session() as session:
-            if not (isinstance(provider, EngineSessionProvider) and await store_one(provider, session, row)):
+            statements = self._sessions.inside(session)
+            if statements is None or not await store_one(statements, session, row):
                 session.add(row)
                 await session.flush()
         return row
@@ -216,7 +214,7 @@ class BaseDao(Generic[T]):
 
     def _session(self) -> AbstractAsyncContextManager[AsyncSession]:
         """A session for several statements."""
-        return session_of(self._session_provider)
+        return self._sessions.writing(several=True)
 
     def _reading(self) -> AbstractAsyncContextManager[AsyncSession]:
         """A session for one SELECT."""

@@ -1,12 +1,24 @@
 """Sessions: where a DAO and its builders run their statements. The ambient one, else a short one of their own."""
 
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
+from typing import Any
 
-from sqlalchemy import Dialect
+from sqlalchemy import Dialect, Executable
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from unitwork.connections.compiled_statements import Answer
+from unitwork.sessions.inside_statement import InsideStatements
 from unitwork.sessions.session import SessionProvider
-from unitwork.transactions.session_provider import EngineSessionProvider, session_of
+from unitwork.transactions.block_options import BlockOptions
+from unitwork.transactions.foreign_source import source_of
+from unitwork.transactions.session_source import session_of
+
+_WRITES_SOME = BlockOptions()
+_READS_SOME = BlockOptions(read_only=True)
+_STREAMS = BlockOptions(read_only=True, ambiently=False)
+_READS_ONCE = BlockOptions(read_only=True, transactional=False, lone=True)
+_WRITES_ONCE = BlockOptions(transactional=False, lone=True)
 
 
 class Sessions:
@@ -15,26 +27,35 @@ class Sessions:
     """
 
     def __init__(self, provider: SessionProvider) -> None:
-        self._provider = provider
+        self._source = source_of(provider)
 
     def reading(self, *, several: bool = False, streaming: bool = False) -> AbstractAsyncContextManager[AsyncSession]:
         """For a query. A stream's own session is nobody else's: the loop it feeds may do anything between two rows."""
-        lone = not several and not streaming
-        return session_of(self._provider, read_only=True, lone=lone, ambiently=not streaming)
+        options = _STREAMS if streaming else _READS_SOME if several else _READS_ONCE
+        return session_of(self._source, options)
 
     def writing(self, *, several: bool = False) -> AbstractAsyncContextManager[AsyncSession]:
         """For a change."""
-        return session_of(self._provider, lone=not several)
+        return session_of(self._source, _WRITES_SOME if several else _WRITES_ONCE)
 
-    def alone(self) -> EngineSessionProvider | None:
-        """What sends a statement without a session; None inside a block, and where the sessions come from elsewhere."""
-        provider = self._provider
-        return provider if isinstance(provider, EngineSessionProvider) and provider.alone else None
+    def alone(self) -> str | None:
+        """Return the dialect in which one statement can be sent without a session; None inside a block, and where the
+        sessions come from elsewhere.
+        """
+        source = self._source
+        return source.dialect.name if source.sends_alone() and source.dialect is not None else None
+
+    async def send_alone(self, statement: Executable, parameters: Mapping[str, Any]) -> Answer:
+        """Send one statement that commits by itself, where it goes `alone`."""
+        return await self._source.send_alone(statement, parameters)
+
+    def inside(self, session: AsyncSession) -> InsideStatements | None:
+        """Return what sends statements of the session's transaction by the driver; None where it takes the session."""
+        return self._source.inside(session)
 
     def dialect(self) -> Dialect | None:
         """Of the engine in force; None where the sessions come from elsewhere, and their own bind tells."""
-        provider = self._provider
-        return provider.owner().dialect if isinstance(provider, EngineSessionProvider) else None
+        return self._source.dialect
 
     def dialect_of(self, session: AsyncSession) -> Dialect:
         """The dialect a session of these speaks."""

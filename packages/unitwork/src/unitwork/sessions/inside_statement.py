@@ -1,7 +1,7 @@
 """Inside statements: one statement of a block's own transaction, sent by the driver where there is a plan for it."""
 
-import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, Executable
@@ -10,6 +10,7 @@ from sqlalchemy.util import greenlet_spawn
 
 from unitwork.connections.cancellation import carry
 from unitwork.connections.compiled_statements import SENT_OPTION, Answer, Plan, Sent
+from unitwork.sessions.direct_sending import send_directly
 from unitwork.sessions.session import ProvidedSession
 from unitwork.sessions.session_factory import SessionFactory
 from unitwork.unit import UNIT, Unit
@@ -50,24 +51,9 @@ class InsideStatements:
             await carry(greenlet_spawn(session.connection), self._unit)
 
     async def _directly(self, plan: Plan, values: Sequence[Any], connection: Connection) -> Answer:
-        unit, pooled = self._unit, connection.connection
-        driver: Any = pooled.driver_connection
-        adapter: Any = pooled.dbapi_connection
-        unit.statement = plan.text
-        sent = unit.executing = time.monotonic()
-        try:
-            if not driver.is_in_transaction():
-                await adapter._start_transaction()  # noqa: SLF001 - it begins with a statement of its own only
-                sent = time.monotonic()
-            answer = await plan.send(pooled, values)
-        except GeneratorExit:  # the event loop has ended: there is nothing to wait with
-            raise
-        except BaseException as error:
-            unit.executing = 0.0
-            await greenlet_spawn(_fail, connection, plan.text, Sent(error, sent))
-            raise  # not reached: `_fail` has raised
+        unit, fail = self._unit, partial(_fail, connection)
+        answer = await send_directly(unit, connection.connection, plan, values, self._monitor, fail)
         unit.executing = 0.0
-        self._monitor.sent_directly(unit, plan.text, connection.dialect.name, sent, answer.matched)
         return plan.read(answer)
 
 

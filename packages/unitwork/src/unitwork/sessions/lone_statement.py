@@ -6,6 +6,7 @@ Guards, cancellation, drain and errors are those of every other unit.
 
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, Executable, Select
@@ -16,6 +17,7 @@ from sqlalchemy.util import greenlet_spawn
 from unitwork.call_site import calling_place
 from unitwork.connections.cancellation import carry
 from unitwork.connections.compiled_statements import SENT_OPTION, Answer, Plan, Sent, Taken
+from unitwork.sessions.direct_sending import send_directly
 from unitwork.sessions.resending import NOTHING_DONE, SentAgain
 from unitwork.sessions.session_factory import SessionFactory
 from unitwork.unit import Unit
@@ -91,21 +93,13 @@ class _Sending:
         unit, engine, ready = self._unit, self._engine, self._plans.ready
         taken = engine.raw_connection() if ready() else await greenlet_spawn(engine.raw_connection)
         unit.begun(Taken(engine, taken))
-        sent = 0.0
+        if unit.cancelled is not None:
+            await greenlet_spawn(self._fail, taken, plan.text, Sent(unit.cancelled, 0.0))
         try:
-            if unit.cancelled is not None:
-                raise unit.cancelled
-            unit.statement = plan.text
-            sent = unit.executing = time.monotonic()
-            answer = await plan.send(taken, values)
+            answer = await send_directly(unit, taken, plan, values, self._monitor, partial(self._fail, taken))
         except GeneratorExit:  # the event loop has ended: there is nothing to wait with
             taken.invalidate()
             raise
-        except BaseException as error:
-            unit.executing = 0.0
-            await greenlet_spawn(self._fail, taken, plan.text, Sent(error, sent))
-            raise  # not reached: `_fail` has raised
-        self._monitor.sent_directly(unit, plan.text, engine.dialect.name, sent, answer.matched)
         if self._plans.keeps():
             taken.close()
         else:

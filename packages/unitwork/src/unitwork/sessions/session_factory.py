@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Final
 
+from sqlalchemy import Dialect
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import Pool
 
@@ -69,9 +70,9 @@ class SessionFactory:
             self._seen[key] = _Seen(engine)
         return engine
 
-    def dialect(self) -> str:
-        """The name of the dialect of the engine in force, wherever it is asked for."""
-        return self._engine().sync_engine.dialect.name
+    def dialect(self) -> Dialect:
+        """The dialect of the engine in force, wherever it is asked for."""
+        return self._engine().sync_engine.dialect
 
     @property
     def monitor(self) -> SqlMonitor:

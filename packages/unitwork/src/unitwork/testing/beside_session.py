@@ -17,6 +17,7 @@ from unitwork.sessions.session_factory import SessionFactory
 from unitwork.testing.errors import CallNeedsBlock
 from unitwork.testing.isolation.pool import IsolatedPool
 from unitwork.testing.isolation.session_provider import IsolatedSessionProvider, refuse_second_unit
+from unitwork.transactions.block_options import BlockOptions
 from unitwork.transactions.session_provider import EngineSessionProvider
 from unitwork.transactions.unit_block import one_writer
 
@@ -149,7 +150,7 @@ class BesideSession(AsyncSession):
             refuse_second_unit(self._engine, instead="Use that block's `tx.session`")
         elif alone and not reads:
             self._provider.refuse_second_writer(own_task_only=False)
-        unit = self._provider.unit(name="the session fixture", read_only=reads and alone, ambiently=False)
+        unit = self._provider.unit(BlockOptions(name="the session fixture", read_only=reads and alone, ambiently=False))
         transaction = await self._unit.enter_async_context(unit)
         try:
             connection = await transaction.session.connection()

@@ -18,6 +18,7 @@ from unitwork.sessions.session import ProvidedSession
 from unitwork.sessions.session_factory import SessionFactory
 from unitwork.transactions import ending
 from unitwork.transactions.abandonment import generators_of
+from unitwork.transactions.block_options import BlockOptions
 from unitwork.transactions.teardown import tear_down, torn_down
 from unitwork.transactions.transaction import Transaction, ambient, leave
 from unitwork.unit import Unit
@@ -29,21 +30,16 @@ class UnitBlock(AbstractAsyncContextManager[Transaction]):
     A class, as three generators in its place were a third of what the safety costs.
     """
 
-    def __init__(
-        self,
-        factory: SessionFactory,
-        unit: Unit,
-        *,
-        autoflush: bool,
-        timeout: float | None,
-        ambiently: bool,
-        with_ids: bool = True,
-    ) -> None:
+    def __init__(self, factory: SessionFactory, options: BlockOptions, *, with_ids: bool = True) -> None:
         self._factory = factory
-        self._unit = unit
-        self._autoflush = autoflush
-        self._timeout = timeout
-        self._ambiently = ambiently
+        self._options = options
+        self._unit = Unit(
+            name=options.name,
+            read_only=options.read_only,
+            isolation=options.isolation,
+            transactional=options.transactional,
+            lone=options.lone,
+        )
         self._with_ids = with_ids
         self._token: Token[Transaction | None] | None = None
         self._bound: AbstractAsyncContextManager[None] | None = None
@@ -62,24 +58,23 @@ class UnitBlock(AbstractAsyncContextManager[Transaction]):
         if not unit.transactional and one_writer(engine):
             writer = open_writer(engine, own_task_only=False)
             unit.blocked_by = None if writer is None else writer.place
-        self._session = session = self._factory(engine, unit, ids, autoflush=self._autoflush)
-        timeout = self._timeout
+        self._session = session = self._factory(engine, unit, ids, autoflush=self._options.autoflush)
+        timeout = self._options.timeout
         if timeout is not None and not math.isinf(timeout):
             unit.deadline = asyncio.get_running_loop().time() + timeout
             self._bound = bounded(timeout, unit)
             await self._bound.__aenter__()
         self._outer, self._plans = outer, self._factory.plans(engine)
         session.info["transaction"] = transaction = Transaction(unit, unit.root, session, owner=engine, outer=outer)
-        if self._ambiently:
+        if self._options.ambiently:
             self._token = ambient.set(transaction)
         unit.watch = ref(self, partial(_dropped, session, self._factory))
         return transaction
 
     def _lease_block(self) -> "UnitBlock":
         """For a node lease: before this unit, never in it, as it must have committed when the first id is made."""
-        unit = Unit(name="node lease")
-        timeout = self._timeout
-        return UnitBlock(self._factory, unit, autoflush=False, timeout=timeout, ambiently=False, with_ids=False)
+        options = BlockOptions(name="node lease", timeout=self._options.timeout, autoflush=False, ambiently=False)
+        return UnitBlock(self._factory, options, with_ids=False)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

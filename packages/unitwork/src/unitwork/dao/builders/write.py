@@ -71,7 +71,7 @@ class Write(Conditions[T]):
         """Run it; the number of rows matched. Raises `StaleVersion`."""
         self.check()
         if (lone := self._lone(returning=False)) is not None:
-            return self._matched((await lone.provider.send_alone(lone.statement, lone.parameters)).matched)
+            return self._matched((await self.sessions.send_alone(lone.statement, lone.parameters)).matched)
         async with self.sessions.writing(several=issubclass(self.model, Audited)) as session:
             statement = self._spoken(self.sessions.dialect_of(session).name)
             result = cast("CursorResult[Any]", await session.execute(statement, execution_options=_in_step(session)))
@@ -86,7 +86,7 @@ class Write(Conditions[T]):
         dialect, loads = self.sessions.dialect(), loads_beside(self.model) or loads_collections(self.model)
         alone = not loads and not issubclass(self.model, Audited) and (dialect is None or self.returns(dialect))
         if dialect is not None and self.returns(dialect) and (lone := self._lone(returning=True)) is not None:
-            answer = await lone.provider.send_alone(lone.statement, lone.parameters)
+            answer = await self.sessions.send_alone(lone.statement, lone.parameters)
             self._matched(len(answer.rows))
             return self._in_order(lone.plan.instances(answer.rows))
         async with self.sessions.writing(several=not alone) as session:
@@ -124,11 +124,9 @@ class Write(Conditions[T]):
         shapes, changes = self.shapes, self.lone_changes
         if alone is None or plan is None or shapes is None or changes is None or issubclass(self.model, Audited):
             return None
-        shape = WriteShape(
-            self.model, self.spoken(alone.dialect), shapes, self.include_deleted, changes.said, returning
-        )
+        shape = WriteShape(self.model, self.spoken(alone), shapes, self.include_deleted, changes.said, returning)
         parameters = self.parameters() | {f"v{place}": value for place, value in enumerate(changes.values)}
-        return LoneWrite(alone, lone_write(shape), parameters, plan)
+        return LoneWrite(lone_write(shape), parameters, plan)
 
     def _spoken(self, dialect: str | None) -> Any:
         statement = self.changing(self.asked(dialect and self.spoken(dialect)) + self.kept())

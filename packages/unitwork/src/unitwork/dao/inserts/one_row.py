@@ -10,16 +10,14 @@ from functools import cache
 from typing import Any, Final
 
 from sqlalchemy import Column, Insert, Table, insert, inspect
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstanceState, Mapper, Session
 from sqlalchemy.orm.attributes import instance_state
 
 from unitwork.dao.inserts.new_rows import NewRows, has_expression
 from unitwork.dao.statements.instances import instance_plan
-from unitwork.sessions.inside_statement import inside
+from unitwork.sessions.inside_statement import InsideStatements
 from unitwork.sessions.write_recorder import entry_of
-from unitwork.transactions.session_provider import EngineSessionProvider
-from unitwork.transactions.transaction import Transaction
 
 HEARD_BEFORE_OR_AFTER: Final = (
     "before_flush",
@@ -32,17 +30,13 @@ HEARD_BEFORE_OR_AFTER: Final = (
 """Events of a session around a flush, at which a listener may change what is stored."""
 
 
-async def store_one(provider: EngineSessionProvider, session: AsyncSession, row: Any) -> bool:
+async def store_one(statements: InsideStatements, session: AsyncSession, row: Any) -> bool:
     """Whether it is stored, and the session holds it; else nothing has happened, and a flush can store it. Raises the
     `ConstraintViolation` it breaks.
     """
     sync, model = session.sync_session, type(row)
-    block: Transaction | None = sync.info.get("transaction")
-    if block is None or not isinstance(block.owner, AsyncEngine):
-        return False
-    statements = inside(provider.factory, block.owner, session)
     state: InstanceState[Any] = instance_state(row)
-    if statements is None or not _alone(state, sync) or instance_plan(model) is None:
+    if not _alone(state, sync) or instance_plan(model) is None:
         return False
     rows = NewRows(model, sync.execution_options)
     attributes = state.dict

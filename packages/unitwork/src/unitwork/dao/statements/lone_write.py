@@ -15,7 +15,6 @@ from unitwork.dao.statements.columns import column_keys, soft_deletable
 from unitwork.dao.statements.comparison import Shape
 from unitwork.dao.statements.instances import InstancePlan
 from unitwork.dao.statements.selection import KEPT
-from unitwork.transactions.session_provider import EngineSessionProvider
 
 
 class WriteShape(NamedTuple):
@@ -39,9 +38,8 @@ class LoneChanges(NamedTuple):
 
 
 class LoneWrite(NamedTuple):
-    """A write that is sent without a session: what sends it, and what makes models of the rows it returns."""
+    """A write that is sent without a session: and what makes models of the rows it returns."""
 
-    provider: EngineSessionProvider
     statement: Update | Delete
     parameters: dict[str, Any]
     plan: InstancePlan

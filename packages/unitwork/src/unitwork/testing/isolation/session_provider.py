@@ -2,13 +2,13 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from unitwork.call_site import calling_place
 from unitwork.testing.errors import NeedsOwnDatabase
 from unitwork.testing.isolation.pool import IsolatedPool
+from unitwork.transactions.block_options import BlockOptions
 from unitwork.transactions.session_provider import EngineSessionProvider
 from unitwork.transactions.transaction import Transaction, ambient
 from unitwork.unit import Unit
@@ -20,13 +20,13 @@ class IsolatedSessionProvider(EngineSessionProvider):
     """
 
     @asynccontextmanager
-    async def unit(self, *, isolation: str | None = None, **options: Any) -> AsyncIterator[Transaction]:
+    async def unit(self, options: BlockOptions) -> AsyncIterator[Transaction]:
         engine = self.owner()
         if isinstance(engine.pool, IsolatedPool):
-            if isolation is not None:
-                raise NeedsOwnDatabase(f"isolation {isolation} was asked for", calling_place())
+            if options.isolation is not None:
+                raise NeedsOwnDatabase(f"isolation {options.isolation} was asked for", calling_place())
             refuse_second_unit(engine)
-        async with super().unit(isolation=isolation, **options) as transaction:
+        async with super().unit(options) as transaction:
             yield transaction
 
     def refuse_second_writer(self, *, own_task_only: bool) -> None:

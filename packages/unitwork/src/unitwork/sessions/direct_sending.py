@@ -1,0 +1,45 @@
+"""Direct sending: a statement with a plan, sent by the driver over a connection that a unit holds."""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from sqlalchemy.pool import PoolProxiedConnection
+from sqlalchemy.util import greenlet_spawn
+
+from unitwork.connections.compiled_statements import Answer, Plan, Sent
+from unitwork.monitor.monitor import SqlMonitor
+from unitwork.unit import Unit
+
+
+async def send_directly(
+    unit: Unit,
+    pooled: PoolProxiedConnection,
+    plan: Plan,
+    values: Sequence[Any],
+    monitor: SqlMonitor,
+    fail: Callable[[str, Sent], None],
+) -> Answer:
+    """Return the answer, to be read by the plan; in a transaction's first statement, BEGIN goes before it.
+
+    Of an error `fail` is told, in a greenlet, who raises it by its name. The unit is `executing` until its caller says
+    otherwise.
+    """
+    unit.statement = plan.text
+    sent = unit.executing = time.monotonic()
+    try:
+        if unit.transactional:
+            driver: Any = pooled.driver_connection
+            if not driver.is_in_transaction():
+                adapter: Any = pooled.dbapi_connection
+                await adapter._start_transaction()  # noqa: SLF001 - it begins with a statement of its own only
+                sent = time.monotonic()
+        answer = await plan.send(pooled, values)
+    except GeneratorExit:  # the event loop has ended: there is nothing to wait with
+        raise
+    except BaseException as error:
+        unit.executing = 0.0
+        await greenlet_spawn(fail, plan.text, Sent(error, sent))
+        raise  # not reached: `fail` has raised
+    monitor.sent_directly(unit, plan.text, plan.dialect.name, sent, answer.matched)
+    return answer

@@ -1,0 +1,95 @@
+"""ForeignSource: sessions of a provider that isn't ours, in blocks as ours.
+
+It is entered once for a unit, and its session is ambient; commit and rollback are its own exit.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from types import FrameType
+from typing import Any, Final
+
+from sqlalchemy import Executable
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from unitwork.call_site import calling_place, calling_stack
+from unitwork.connections.compiled_statements import Answer
+from unitwork.errors import BlockNeverLeft, TransactionRolledBack
+from unitwork.outcome import Outcome
+from unitwork.sessions.session import SessionProvider
+from unitwork.transactions import ending
+from unitwork.transactions.abandonment import generators_of
+from unitwork.transactions.block_options import BlockOptions
+from unitwork.transactions.session_source import SessionSource
+from unitwork.transactions.transaction import Transaction, ambient, leave
+from unitwork.unit import Unit
+
+
+class ForeignSource(SessionSource):
+    """Heeds `autoflush` and `read_only` alone: isolation and timeout are the provider's."""
+
+    dialect: Final = None
+    one_writer: Final = True
+    """As far as is known: no isolation is compared."""
+
+    def __init__(self, provider: SessionProvider) -> None:
+        self._provider = provider
+
+    def owner(self) -> object:
+        return self._provider
+
+    @asynccontextmanager
+    async def unit(self, options: BlockOptions) -> AsyncIterator[Transaction]:
+        unit = Unit(name=options.name, read_only=options.read_only, transactional=options.transactional, foreign=True)
+        generators: list[FrameType] = []
+        calling_stack(generators=generators)
+        unit.generators = generators_of(generators)
+        unit.enter(calling_place(), parent=None)
+        outer = ambient.get()
+        outcome = Outcome.ROLLED_BACK
+        normally = False
+        try:
+            async with self.own_session(options) as session:
+                transaction = Transaction(unit, unit.root, session, owner=self._provider, outer=outer)
+                if isinstance(getattr(session, "info", None), dict):
+                    session.info["transaction"] = transaction
+                token = ambient.set(transaction)
+                try:
+                    yield transaction
+                    if not unit.mine():
+                        raise unit.belongs_to_another()
+                    if unit.joined or any(frame.of_block for frame in unit.frames):
+                        unit.root.doom(BlockNeverLeft())
+                    if unit.root.doomed:
+                        raise TransactionRolledBack from unit.root.cause
+                    normally = True
+                finally:
+                    leave(token, outer)
+            if normally:  # else the provider's exit has swallowed what left the block
+                outcome = Outcome.COMMITTED
+        finally:
+            unit.outcome = outcome if options.transactional else None
+            unit.end()
+            await ending.run_hooks(unit)
+
+    def own_session(self, options: BlockOptions) -> AbstractAsyncContextManager[AsyncSession]:
+        return self._provider(autoflush=options.autoflush, read_only=options.read_only)
+
+    def sends_alone(self) -> bool:
+        return False
+
+    async def send_alone(self, statement: Executable, parameters: Mapping[str, Any]) -> Answer:
+        raise NotImplementedError  # it never `sends_alone`
+
+    def inside(self, session: AsyncSession) -> None:
+        return None
+
+    def refuse_second_writer(self, *, own_task_only: bool) -> None:
+        """Nothing is known of its database."""
+
+    def retried(self) -> None:
+        """Nobody counts."""
+
+
+def source_of(provider: SessionProvider) -> SessionSource:
+    """Return the provider itself, where it is a source, or one made of it."""
+    return provider if isinstance(provider, SessionSource) else ForeignSource(provider)
