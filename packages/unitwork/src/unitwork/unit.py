@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol
 
 from sqlalchemy import Connection
 
-from unitwork.connections.held_connection import HeldConnection
+from unitwork.backends.held_connection import HeldConnection
 from unitwork.errors import SecondStatement, SessionBelongsToAnotherTask, SessionEnded
 from unitwork.outcome import Outcome
 

@@ -3,8 +3,8 @@
 import asyncio
 from typing import Any, Final
 
-from unitwork.backends import mariadb, postgresql, sqlite
-from unitwork.connections.held_connection import HeldConnection
+from unitwork.backends.held_connection import HeldConnection
+from unitwork.backends.registry import backend_of
 from unitwork.unit import Unit
 
 GRACE: Final = 0.25
@@ -19,23 +19,17 @@ def break_off_statement(unit: Unit, future: "asyncio.Future[Any]") -> None:
     `unitwork.backends.mariadb`).
     """
     connection = _usable(unit)
-    if connection is not None and connection.dialect.name == "sqlite":
-        sqlite.interrupt(connection)
-    else:
+    driver = None if connection is None else connection.connection.driver_connection
+    if connection is None or driver is None or not backend_of(connection.dialect).interrupt(driver):
         future.cancel()
 
 
 def break_off_ending(unit: Unit) -> None:
     """End the unit's COMMIT or ROLLBACK, or whatever it waits for, by closing its connection under it."""
     connection = _usable(unit)
-    if connection is None:
-        return
-    if connection.dialect.name == "sqlite":
-        sqlite.interrupt(connection)
-    elif connection.dialect.name == "postgresql":
-        postgresql.abort(connection)
-    elif mariadb.is_ours(connection.dialect):
-        mariadb.abort(connection)
+    driver = None if connection is None else connection.connection.driver_connection
+    if connection is not None and driver is not None:
+        backend_of(connection.dialect).abort(driver)
 
 
 def _usable(unit: Unit) -> HeldConnection | None:

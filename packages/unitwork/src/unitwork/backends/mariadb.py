@@ -11,7 +11,7 @@ import math
 from contextlib import suppress
 from typing import Any, Final
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, event
 from sqlalchemy.dialects.mysql.base import MySQLDDLCompiler, MySQLTypeCompiler
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -20,9 +20,11 @@ from sqlalchemy.schema import Table
 from sqlalchemy.types import LargeBinary
 from sqlalchemy.types import Text as TextType
 
+from unitwork.backends.backend import Backend, Listener
+from unitwork.backends.held_connection import send_own
 from unitwork.backends.postgresql import STATEMENT_TIMEOUT_OPTION
+from unitwork.backends.transaction_events import listen
 from unitwork.backends.unbroken import close_unbroken
-from unitwork.connections.held_connection import HeldConnection, send_own
 from unitwork.options import Options
 from unitwork.unit import Unit
 from unitwork.urls import mysql_arguments as mysql_url
@@ -47,19 +49,6 @@ _SESSION: Final = (
 def is_ours(dialect: Any) -> bool:
     """Whether the dialect is one of the two."""
     return dialect.name in NAMES
-
-
-def connect_args(settings: Options) -> dict[str, Any]:
-    """Whole seconds are what the driver takes for connecting. Bytes are marked as such, or they would be read as
-    text. What the URL asks for counts before our own.
-    """
-    return {
-        "connect_timeout": math.ceil(settings.connect_timeout),
-        "autocommit": True,
-        "charset": "utf8mb4",
-        "binary_prefix": True,
-        **mysql_url.arguments(settings.url),
-    }
 
 
 def prepare(engine: AsyncEngine) -> None:
@@ -87,21 +76,6 @@ def configure(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None
     cursor.close()
 
 
-def begin(connection: Connection, unit: Unit | None) -> None:
-    """START TRANSACTION for a unit, or for a connection that works for none; for a unit that runs without a transaction
-    its bound alone.
-    """
-    if unit is not None:
-        _bound(connection, unit)
-        if not unit.transactional:
-            return
-        if unit.isolation is not None:
-            send_own(connection, f"SET TRANSACTION ISOLATION LEVEL {unit.isolation}")
-    elif connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT":
-        return
-    send_own(connection, f"START TRANSACTION{' READ ONLY' if unit is not None and unit.read_only else ''}")
-
-
 def _bound(connection: Connection, unit: Unit) -> None:
     """Have the server end a statement by itself: after the engine's statement timeout, or a second after the unit's
     deadline, should our own clock not reach it any more. One trip when it changes.
@@ -117,13 +91,6 @@ def _bound(connection: Connection, unit: Unit) -> None:
     else:
         send_own(connection, f"SET SESSION max_execution_time = {int(limit * 1000)}")
     connection.info[_LIMIT] = limit
-
-
-def abort(connection: HeldConnection) -> None:
-    """Close the connection at once, without a word to the server; whoever waits for an answer is told."""
-    driver = connection.connection.driver_connection
-    if driver is not None:
-        driver.close()
 
 
 def _in_transaction(connection: Any) -> bool:
@@ -201,3 +168,58 @@ class TypeCompiler(MySQLTypeCompiler):
 
     def visit_large_binary(self, type_: LargeBinary, **options: Any) -> str:
         return "LONGBLOB" if type_.length is None else super().visit_large_binary(type_, **options)
+
+
+class MariaDB(Backend):
+    """MySQL too."""
+
+    names = NAMES
+    extra = "mysql"
+    says_wait = True
+    upserts_by_key = False
+    questions = "SELECT unix_timestamp(now(6)), @@max_connections, NULL, NULL"
+
+    def connect_args(self, settings: Options) -> dict[str, Any]:
+        """Whole seconds are what the driver takes for connecting. Bytes are marked as such, or they would be read as
+        text. What the URL asks for counts before our own.
+        """
+        return {
+            "connect_timeout": math.ceil(settings.connect_timeout),
+            "autocommit": True,
+            "charset": "utf8mb4",
+            "binary_prefix": True,
+            **mysql_url.arguments(settings.url),
+        }
+
+    def driver_options(self, *, read_only: bool, isolation: str | None, transactional: bool) -> dict[str, Any]:
+        return {}  # START TRANSACTION is ours
+
+    def install(self, engine: AsyncEngine, *, begin: Listener, commit: Listener, rollback: Listener) -> None:
+        listen(engine, begin=begin, commit=commit, rollback=rollback)
+        event.listen(engine.sync_engine, "connect", configure)
+        prepare(engine)
+
+    def begin(self, connection: Connection, unit: Unit | None) -> None:
+        """START TRANSACTION for a unit, or for a connection that works for none; for a unit that runs without a
+        transaction its bound alone.
+        """
+        if unit is not None:
+            _bound(connection, unit)
+            if not unit.transactional:
+                return
+            if unit.isolation is not None:
+                send_own(connection, f"SET TRANSACTION ISOLATION LEVEL {unit.isolation}")
+        elif connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT":
+            return
+        send_own(connection, f"START TRANSACTION{' READ ONLY' if unit is not None and unit.read_only else ''}")
+
+    def refuse_writes(self, connection: Connection, unit: Unit) -> None:
+        if not unit.transactional:
+            send_own(connection, "SET SESSION TRANSACTION READ ONLY")
+
+    def take_writes(self, connection: Connection, unit: Unit) -> None:
+        if not unit.transactional:
+            send_own(connection, "SET SESSION TRANSACTION READ WRITE")
+
+    def abort(self, driver: Any) -> None:
+        driver.close()

@@ -5,7 +5,8 @@ from typing import Any, Final
 
 from sqlalchemy import Connection
 
-from unitwork.connections.held_connection import HeldConnection, send_own
+from unitwork.backends.backend import Backend
+from unitwork.backends.held_connection import send_own
 from unitwork.options import Options
 from unitwork.unit import Unit
 from unitwork.urls import postgresql_arguments as postgresql_url
@@ -18,24 +19,8 @@ BOUND_OPTION: Final = "unitwork_bound"
 """The execution option by which an engine says, with False, that its sessions outlive the deadlines of their units."""
 
 
-def connect_args(settings: Options) -> dict[str, Any]:
-    """What the URL asks for counts before our own. A transaction pooler accepts no session settings and mixes up named
-    statements: it gets neither, but for settings that the URL asks for.
-    """
-    from unitwork.backends import asyncpg_connections as ours  # noqa: PLC0415 - its driver is an extra
-
-    arguments: dict[str, Any] = {"timeout": settings.connect_timeout}
-    asked, asked_settings = postgresql_url.arguments(settings.url)
-    arguments |= asked
-    if settings.pooler == "pgbouncer":
-        arguments["connection_class"] = ours.PoolersConnection
-        arguments |= {"statement_cache_size": 0, "prepared_statement_cache_size": 0}
-        return arguments | ({"server_settings": asked_settings} if asked_settings else {})
-    arguments["connection_class"] = ours.TellingConnection
-    server_settings = {"application_name": settings.application_name, "timezone": "UTC"}
-    if settings.statement_timeout is not None and "statement_timeout" not in asked_settings.get("options", ""):
-        server_settings["statement_timeout"] = str(int(settings.statement_timeout * 1000))
-    return arguments | {"server_settings": server_settings | asked_settings}
+READ_ONLY: Final = "unitwork_read_only"
+"""The savepoint in which a block reads only."""
 
 
 def has_session(driver: object) -> bool:
@@ -62,13 +47,6 @@ def learn_xid(connection: Connection, unit: Unit) -> None:
         driver.asked_by = unit
 
 
-def abort(connection: HeldConnection) -> None:
-    """Close the connection at once, without a word to the server; whoever waits for an answer is told."""
-    driver = connection.connection.driver_connection
-    if driver is not None:
-        driver.terminate()
-
-
 def bound(connection: Connection, deadline: float) -> None:
     """Have the server end the transaction by itself, should our own clock not reach it any more. One trip."""
     if not connection.get_execution_options().get(BOUND_OPTION, True):
@@ -80,3 +58,69 @@ def bound(connection: Connection, deadline: float) -> None:
         setting = "statement_timeout"
         bounds.append(connection.get_execution_options().get(STATEMENT_TIMEOUT_OPTION) or LONGEST)
     send_own(connection, f"SET LOCAL {setting} = {int(min(bounds) * 1000)}")
+
+
+class PostgreSQL(Backend):
+    names = frozenset({"postgresql"})
+    extra = "postgresql"
+    notifies = True
+    copies = True
+    plans_anew = True
+    lock_timeout_is_set = True
+    questions = """
+SELECT extract(epoch FROM clock_timestamp())::float8,
+       current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int,
+       current_setting('is_superuser') = 'on',
+       (SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid())
+"""
+
+    def connect_args(self, settings: Options) -> dict[str, Any]:
+        """What the URL asks for counts before our own. A transaction pooler accepts no session settings and mixes up
+        named statements: it gets neither, but for settings that the URL asks for.
+        """
+        from unitwork.backends import asyncpg_connections as ours  # noqa: PLC0415 - its driver is an extra
+
+        arguments: dict[str, Any] = {"timeout": settings.connect_timeout}
+        asked, asked_settings = postgresql_url.arguments(settings.url)
+        arguments |= asked
+        if settings.pooler == "pgbouncer":
+            arguments["connection_class"] = ours.PoolersConnection
+            arguments |= {"statement_cache_size": 0, "prepared_statement_cache_size": 0}
+            return arguments | ({"server_settings": asked_settings} if asked_settings else {})
+        arguments["connection_class"] = ours.TellingConnection
+        server_settings = {"application_name": settings.application_name, "timezone": "UTC"}
+        if settings.statement_timeout is not None and "statement_timeout" not in asked_settings.get("options", ""):
+            server_settings["statement_timeout"] = str(int(settings.statement_timeout * 1000))
+        return arguments | {"server_settings": server_settings | asked_settings}
+
+    def driver_options(self, *, read_only: bool, isolation: str | None, transactional: bool) -> dict[str, Any]:
+        options = super().driver_options(read_only=read_only, isolation=isolation, transactional=transactional)
+        return options | {"postgresql_readonly": True} if read_only else options
+
+    def begin(self, connection: Connection, unit: Unit | None) -> None:
+        """Ask for the transaction's id, and bound it, where the unit wants that; BEGIN is the driver's."""
+        if unit is None or not unit.transactional:
+            return
+        if unit.settles and not unit.read_only:
+            learn_xid(connection, unit)
+        if unit.deadline:
+            bound(connection, unit.deadline)
+
+    def refuse_writes(self, connection: Connection, unit: Unit) -> None:
+        if unit.transactional:
+            unit.read_only_frame = unit.top
+            send_own(connection, f"SAVEPOINT {READ_ONLY}")
+            send_own(connection, "SET LOCAL transaction_read_only = on")
+        else:
+            send_own(connection, "SET default_transaction_read_only = on")
+
+    def take_writes(self, connection: Connection, unit: Unit) -> None:
+        """A savepoint that is to be rolled back, or was, restores it by itself."""
+        frame = unit.read_only_frame
+        if not unit.transactional:
+            send_own(connection, "SET default_transaction_read_only = off")
+        elif frame is unit.top and not frame.broken and not unit.root.broken:
+            send_own(connection, f"RELEASE SAVEPOINT {READ_ONLY}")  # which restores what its transaction could do
+
+    def abort(self, driver: Any) -> None:
+        driver.terminate()

@@ -10,13 +10,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from unitwork.backends.backend import Backend, Listener
+from unitwork.backends.held_connection import send_own
+from unitwork.backends.transaction_events import listen
 from unitwork.backends.unbroken import close_unbroken
-from unitwork.connections.held_connection import HeldConnection, send_own
 from unitwork.options import Options
 from unitwork.unit import Unit
 
@@ -30,11 +32,6 @@ WRITER_TIMEOUT: Final = 30.0
 
 WRITER_TIMEOUT_OPTION: Final = "unitwork_writer_timeout"
 """The execution option under which an engine says how long that is."""
-
-
-def connect_args(settings: Options) -> dict[str, Any]:
-    """`isolation_level=None` keeps the driver from issuing BEGIN; `timeout` is how long to wait for the writer."""
-    return {"isolation_level": None, "timeout": settings.statement_timeout or WRITER_TIMEOUT}
 
 
 def make_folder(arguments: list[Any]) -> None:
@@ -54,17 +51,10 @@ def configure(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None
     cursor.close()
 
 
-def interrupt(connection: HeldConnection) -> None:
+def interrupt(driver: Any) -> None:
     """Have the statement that runs in the driver's thread fail as interrupted. One that waits for a lock may not
-    notice.
+    notice. A connection that is closed, or about to hear that it is, has none.
     """
-    driver = connection.connection.driver_connection
-    if driver is not None:
-        interrupt_driver(driver)
-
-
-def interrupt_driver(driver: Any) -> None:
-    """Likewise. A driver's connection that is closed, or about to hear that it is, has none."""
     with suppress(StopIteration, ValueError, sqlite3.ProgrammingError):
         driver.interrupt().send(None)  # awaits nothing
 
@@ -78,7 +68,7 @@ def abandon(connection: Connection) -> None:
     driver = connection.connection.driver_connection
     if driver is None:
         return
-    interrupt(connection)
+    interrupt(driver)
     rollback = driver.rollback()
     with suppress(StopIteration, ValueError):
         rollback.send(None)  # puts itself into the thread's queue, before the close that follows; nobody waits
@@ -100,14 +90,6 @@ def close_in_time(engine: AsyncEngine) -> None:
     close_unbroken(engine, close)
 
 
-def begin(connection: Connection, unit: Unit | None) -> None:
-    """BEGIN for a unit, IMMEDIATE when it may write; nothing for one that runs without a transaction."""
-    read_only = unit is not None and (unit.read_only or unit.blocked_by is not None)
-    refuse_writes(connection, refuse=read_only)
-    if unit is None or unit.transactional:
-        send_own(connection, "BEGIN" if read_only else "BEGIN IMMEDIATE")
-
-
 def refuse_writes(connection: Connection, *, refuse: bool) -> None:
     """Have the connection refuse writes, or take them again. Remembered with the pooled connection, so that one that
     was given back in the other state is put right by its next unit.
@@ -115,3 +97,52 @@ def refuse_writes(connection: Connection, *, refuse: bool) -> None:
     if connection.info.get(_QUERY_ONLY, False) is not refuse:
         send_own(connection, f"PRAGMA query_only = {'ON' if refuse else 'OFF'}")
         connection.info[_QUERY_ONLY] = refuse
+
+
+class SQLite(Backend):
+    names = frozenset({"sqlite"})
+    extra = "sqlite"
+    one_writer = True
+    in_file = True
+    questions = "SELECT NULL, NULL, NULL, NULL"
+
+    def connect_args(self, settings: Options) -> dict[str, Any]:
+        """`isolation_level=None` keeps the driver from issuing BEGIN; `timeout` is how long to wait for the writer."""
+        return {"isolation_level": None, "timeout": settings.statement_timeout or WRITER_TIMEOUT}
+
+    def before_connecting(self, arguments: list[Any], options: dict[str, Any]) -> dict[str, Any]:
+        from unitwork.backends import sqlite_thread  # noqa: PLC0415 - its driver is an extra
+
+        make_folder(arguments)
+        return {"async_creator_fn": sqlite_thread.connect} | options
+
+    def driver_options(self, *, read_only: bool, isolation: str | None, transactional: bool) -> dict[str, Any]:
+        return {}  # BEGIN is ours
+
+    def install(self, engine: AsyncEngine, *, begin: Listener, commit: Listener, rollback: Listener) -> None:
+        listen(engine, begin=begin, commit=commit, rollback=rollback)
+        event.listen(engine.sync_engine, "connect", configure)
+        close_in_time(engine)
+
+    def begin(self, connection: Connection, unit: Unit | None) -> None:
+        """BEGIN for a unit, IMMEDIATE when it may write; nothing for one that runs without a transaction."""
+        read_only = unit is not None and (unit.read_only or unit.blocked_by is not None)
+        refuse_writes(connection, refuse=read_only)
+        if unit is None or unit.transactional:
+            send_own(connection, "BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+    def refuse_writes(self, connection: Connection, unit: Unit) -> None:
+        refuse_writes(connection, refuse=True)
+
+    def take_writes(self, connection: Connection, unit: Unit) -> None:
+        refuse_writes(connection, refuse=False)
+
+    def interrupt(self, driver: Any) -> bool:
+        interrupt(driver)
+        return True
+
+    def abort(self, driver: Any) -> None:
+        interrupt(driver)
+
+    def abandon(self, connection: Connection) -> None:
+        abandon(connection)

@@ -7,7 +7,7 @@ which is a good part of what a short transaction costs. Without one it skips the
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from unitwork.unit import OPENED_BY, UNIT, Unit
@@ -64,6 +64,14 @@ def _marked(method: Callable[[Any], None]) -> Callable[[Any], None]:
         unit.commit_answered = True
 
     return marked
+
+
+def listen(engine: AsyncEngine, *, begin: Listener, commit: Listener, rollback: Listener) -> None:
+    """Have each told by SQLAlchemy's events: where a connection without a unit has to hear of its transactions too."""
+    target = engine.sync_engine
+    event.listen(target, "begin", begin)
+    event.listen(target, "commit", commit)
+    event.listen(target, "rollback", rollback)
 
 
 def _over_pool(method: Callable[[Any], None], tell: Listener) -> Callable[[Any], None]:

@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError, InvalidRequestError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.util import await_only, greenlet_spawn
 
-from unitwork.backends import sqlite
+from unitwork.backends.registry import backend_named, backend_of
 from unitwork.backends.unreachable import cause
 from unitwork.errors import DatabaseUnavailable, DriverError
 from unitwork.urls.database_url import places
@@ -31,11 +31,7 @@ def name_connect_failures(engine: AsyncEngine) -> None:
     # most of which SQLAlchemy passes on untranslated.
     @event.listens_for(listening, "do_connect")
     def connect(dialect: Any, _record: Any, arguments: list[Any], options: dict[str, Any]) -> Any:
-        if dialect.name == "sqlite":
-            from unitwork.backends import sqlite_thread  # noqa: PLC0415 - its driver is an extra
-
-            sqlite.make_folder(arguments)
-            options = {"async_creator_fn": sqlite_thread.connect} | options
+        options = backend_of(dialect).before_connecting(arguments, options)
         connecting = greenlet_spawn(dialect.loaded_dbapi.connect, *arguments, **options)
         try:
             return await_only(_or_not_at_all(connecting, unwanted))
@@ -86,7 +82,7 @@ def unavailable(error: BaseException, target: str, *, tls_demanded: bool = True)
 
 def address(url: URL) -> str:
     """Where the database is, without credentials: `host:port/name`, or SQLite's file."""
-    if url.get_backend_name() == "sqlite":
+    if backend_named(url.get_backend_name()).in_file:
         return (url.database or "").removeprefix("file:")
     hosts = [f"{host}{f':{port}' if port and not host.startswith('/') else ''}" for host, port in places(url)]
     return f"{','.join(hosts) or url.query.get('unix_socket', 'localhost')}/{url.database or ''}"
@@ -95,4 +91,4 @@ def address(url: URL) -> str:
 def in_force(engine: Engine) -> str:
     """Return an engine's database for messages: its pool's target, or its URL's address; a file's whole path."""
     where = getattr(engine.pool, "target", "") or address(engine.url)
-    return str(Path(where).absolute()) if engine.dialect.name == "sqlite" else where
+    return str(Path(where).absolute()) if backend_of(engine.dialect).in_file else where

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.util import greenlet_spawn
 
-from unitwork.backends import sqlite
+from unitwork.backends.registry import backend_of
 
 CLOSE_WITHIN: Final = 0.4
 """Seconds that the goodbyes of all connections have together."""
@@ -80,6 +80,5 @@ class Disposal:
         connection = entry.dbapi_connection
         if connection is None or not dialect.has_terminate:
             return
-        if dialect.name == "sqlite":
-            sqlite.interrupt_driver(entry.driver_connection)
+        backend_of(dialect).interrupt(entry.driver_connection)
         dialect.do_terminate(connection)

@@ -1,12 +1,14 @@
 """The engine: opened by the container's Resource inside `running()`, disposed when the lifetime ends."""
 
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy.exc import NoSuchModuleError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from unitwork.backends import json_codec, mariadb, postgresql, sqlite
+from unitwork.backends import json_codec, postgresql, sqlite
 from unitwork.backends.interruption import GRACE_OPTION
+from unitwork.backends.mariadb import CONNECT_ARGUMENTS
+from unitwork.backends.registry import backend_named
 from unitwork.connections.connecting import address, unavailable
 from unitwork.connections.disposal import Disposal
 from unitwork.connections.lifetime import Lifetime
@@ -14,15 +16,6 @@ from unitwork.connections.listeners import install
 from unitwork.connections.pool import Pool, ping_after_idle
 from unitwork.errors import DriverNotInstalled
 from unitwork.options import Options
-
-EXTRAS: Final = {
-    "postgresql": "postgresql",
-    "mysql": "mysql",
-    "mariadb": "mysql",
-    "sqlite": "sqlite",
-    "oracle": "oracle",
-}
-"""The extra that installs a database's driver."""
 
 
 def open_engine(settings: Options, lifetime: Lifetime) -> AsyncEngine:
@@ -41,11 +34,11 @@ def build_engine(settings: Options, **instead: Any) -> AsyncEngine:
     """An engine that is the caller's to dispose of. `instead` are arguments of SQLAlchemy's that replace our own;
     execution options are added to ours.
     """
-    backend = settings.url.get_backend_name()
+    backend = backend_named(settings.url.get_backend_name())
     try:
-        arguments = _connect_args(settings, backend)
+        arguments = backend.connect_args(settings)
     except ModuleNotFoundError as error:
-        raise DriverNotInstalled(settings.url.get_driver_name(), EXTRAS.get(backend)) from error
+        raise DriverNotInstalled(settings.url.get_driver_name(), backend.extra) from error
     except OSError as error:  # a certificate's file
         raise unavailable(error, address(settings.url)) from None
     ours: dict[str, Any] = {
@@ -68,23 +61,14 @@ def build_engine(settings: Options, **instead: Any) -> AsyncEngine:
     options = ours["execution_options"] | instead.pop("execution_options", {})
     try:
         # Parameters of a server's URL are the driver's arguments by now; SQLAlchemy would hand them on as they are.
-        url = settings.url if backend == "sqlite" or not arguments else settings.url.set(query={})
+        url = settings.url if backend.in_file or not arguments else settings.url.set(query={})
         engine = create_async_engine(url, **ours | instead | {"execution_options": options})
     except (ModuleNotFoundError, NoSuchModuleError) as error:
         driver = settings.url.get_driver_name()
-        raise DriverNotInstalled(driver, EXTRAS.get(backend)) from error
+        raise DriverNotInstalled(driver, backend.extra) from error
     if isinstance(engine.pool, Pool):
         engine.pool.target = address(settings.url)
-    if backend in mariadb.NAMES:
-        setattr(engine.sync_engine.dialect, mariadb.CONNECT_ARGUMENTS, arguments)
+    setattr(engine.sync_engine.dialect, CONNECT_ARGUMENTS, arguments)
     ping_after_idle(engine, settings.ping_after_idle)
     install(engine)
     return engine
-
-
-def _connect_args(settings: Options, backend: str) -> dict[str, Any]:
-    if backend == "sqlite":
-        return sqlite.connect_args(settings)
-    if backend == "postgresql":
-        return postgresql.connect_args(settings)
-    return mariadb.connect_args(settings) if backend in mariadb.NAMES else {}

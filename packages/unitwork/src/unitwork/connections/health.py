@@ -2,11 +2,12 @@
 
 import time
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from unitwork.backends.registry import backend_of
 from unitwork.connections.lifetime import Lifetime
 
 
@@ -27,21 +28,6 @@ class ServerFacts:
     encrypted: bool | None
 
 
-POSTGRESQL: Final = """
-SELECT extract(epoch FROM clock_timestamp())::float8,
-       current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int,
-       current_setting('is_superuser') = 'on',
-       (SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid())
-"""
-MYSQL: Final = "SELECT unix_timestamp(now(6)), @@max_connections, NULL, NULL"
-QUESTIONS: Final = {
-    "postgresql": POSTGRESQL,
-    "mariadb": MYSQL,
-    "mysql": MYSQL,
-    "sqlite": "SELECT NULL, NULL, NULL, NULL",
-}
-
-
 class DatabaseServer:
     """The server of one engine, asked over a connection of its pool."""
 
@@ -52,15 +38,15 @@ class DatabaseServer:
     async def facts(self) -> ServerFacts:
         """Ask the server. Raises `DatabaseError` leaves."""
         async with self._engine.connect() as connection:
-            dialect = connection.dialect
-            await connection.execute(text("SELECT 1") if dialect.name != "oracle" else text("SELECT 1 FROM dual"))
+            dialect, backend = connection.dialect, backend_of(connection.dialect)
+            await connection.execute(text(backend.probe))
             version = ".".join(map(str, getattr(dialect, "server_version_info", None) or ("unknown",)))
             clock: Any = None
             answers: tuple[Any, ...] = (None, None, None)
             begun = time.perf_counter()
-            if dialect.name in QUESTIONS:
+            if backend.questions is not None:
                 sent = time.time()
-                clock, *rest = (await connection.execute(text(QUESTIONS[dialect.name]))).one()
+                clock, *rest = (await connection.execute(text(backend.questions))).one()
                 answers = tuple(rest)
                 clock = None if clock is None else float(clock) - (sent + time.time()) / 2
             took = time.perf_counter() - begun

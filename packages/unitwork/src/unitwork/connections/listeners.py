@@ -10,23 +10,23 @@ from collections.abc import Callable
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import Connection, Dialect, Engine, event
+from sqlalchemy import Connection, Dialect, event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.sql.elements import ReleaseSavepointClause, RollbackToSavepointClause, SavepointClause
 from sqlalchemy.util import await_only, greenlet_spawn
 
-from unitwork.backends import mariadb, mariadb_errors, outdated, postgresql, sqlite
+from unitwork.backends import mariadb_errors, outdated, postgresql
 from unitwork.backends.copy import COPY_OPTION
 from unitwork.backends.driver_errors import LOST, raise_sent, translate
+from unitwork.backends.held_connection import OWN_OPTION
+from unitwork.backends.registry import backend_of
 from unitwork.backends.statement_effects import Effect, belongs_to_block, effect_of
-from unitwork.backends.transaction_events import hook_savepoints, hook_transactions, mark_commits, notes_at
-from unitwork.backends.unbroken import close_unbroken
+from unitwork.backends.transaction_events import hook_savepoints, mark_commits, notes_at
 from unitwork.connections.cancellation import carry
 from unitwork.connections.compiled_statements import SENT_OPTION
 from unitwork.connections.connecting import name_connect_failures
-from unitwork.connections.held_connection import OWN_OPTION
 from unitwork.connections.labels import check_labels, labels_of
 from unitwork.connections.returned_connections import guard_pool, note_effect
 from unitwork.errors import (
@@ -61,17 +61,7 @@ def install(engine: AsyncEngine) -> None:
     event.listen(target, "do_execute", _execute)
     event.listen(target, "do_executemany", _execute_many)
     hook_savepoints(engine, begin=_savepoint, rollback=_rollback_savepoint, release=_release_savepoint)
-    if target.dialect.name == "sqlite":
-        _listen(target)
-        event.listen(target, "connect", sqlite.configure)
-        sqlite.close_in_time(engine)
-    elif mariadb.is_ours(target.dialect):
-        _listen(target)
-        event.listen(target, "connect", mariadb.configure)
-        mariadb.prepare(engine)
-    else:
-        hook_transactions(engine, begin=_begin, commit=_commit, rollback=_rollback)
-        close_unbroken(engine)
+    backend_of(target.dialect).install(engine, begin=_begin, commit=_commit, rollback=_rollback)
     mark_commits(engine)
 
 
@@ -90,13 +80,6 @@ def unfollow(engine: AsyncEngine, follower: Follower) -> None:
     followers(engine).remove(follower)
 
 
-def _listen(target: Engine) -> None:
-    """By events: here a connection without a unit has to hear of its transactions too."""
-    event.listen(target, "begin", _begin)
-    event.listen(target, "commit", _commit)
-    event.listen(target, "rollback", _rollback)
-
-
 def _unit(connection: Connection | None) -> Unit | None:
     return None if connection is None else connection.get_execution_options().get(UNIT)
 
@@ -111,8 +94,8 @@ def _error(context: ExceptionContext) -> BaseException | None:
     cancelled = isinstance(context.original_exception, asyncio.CancelledError)
     if cancelled and unit is not None and context.original_exception in {unit.cancelled, unit.spared}:
         context.is_disconnect = cancelled = False  # nothing is in flight
-    if cancelled and connection is not None and context.dialect.name == "sqlite":
-        sqlite.abandon(connection)
+    if cancelled and connection is not None:
+        backend_of(context.dialect).abandon(connection)
     if unit is not None and isinstance(error, DriverError) and error.sqlstate in WRITE_REFUSED:
         if unit.blocked_by is not None:
             error = SecondWriterImpossible(unit.blocked_by)
@@ -216,15 +199,7 @@ def _send(unit: Unit, execute: Callable[..., None], cursor: Any, statement: str,
 
 def _begin(connection: Connection) -> None:
     unit = _unit(connection)
-    if connection.dialect.name == "sqlite":
-        sqlite.begin(connection, unit)
-    elif mariadb.is_ours(connection.dialect):
-        mariadb.begin(connection, unit)
-    elif connection.dialect.name == "postgresql" and unit is not None and unit.transactional:
-        if unit.settles and not unit.read_only:
-            postgresql.learn_xid(connection, unit)
-        if unit.deadline:
-            postgresql.bound(connection, unit.deadline)
+    backend_of(connection.dialect).begin(connection, unit)
     if unit is not None:
         unit.begun(connection)
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from unitwork.backends.registry import backend_of
 from unitwork.errors import DatabaseError
 
 log = logging.getLogger("unitwork.database")
@@ -49,7 +50,7 @@ class WakeUp:
     async def listening(self, channel: str) -> AsyncIterator[Bell]:
         """A bell that rings with each NOTIFY of the channel, once it was committed, for the length of the block."""
         engine, bell = self._engine(), Bell()
-        if engine.dialect.name != "postgresql":
+        if not backend_of(engine.dialect).notifies:
             yield bell
             return
         listener = asyncio.create_task(_listen(engine, channel, bell), name=f"listen to {channel}")

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry, PoolProxiedConnection, QueuePool
 from sqlalchemy.util import await_only, greenlet_spawn
 
-from unitwork.backends import mariadb
+from unitwork.backends.registry import backend_of
 from unitwork.backends.unbroken import Unbroken
 from unitwork.connections.connecting import set_up_errors, unavailable
 from unitwork.errors import PoolTimeout
@@ -165,8 +165,7 @@ def ping_after_idle(engine: AsyncEngine, idle: float) -> None:
             return
         # Its connection is closed under a ping that takes too long: which then fails. A timeout around it would have to
         # cancel the task from inside the pool.
-        abort = getattr(driver, "close" if mariadb.is_ours(dialect) else "terminate", bool)
-        bound = asyncio.get_running_loop().call_later(PING_TIMEOUT, abort)
+        bound = asyncio.get_running_loop().call_later(PING_TIMEOUT, backend_of(dialect).abort, driver)
         try:
             alive = await_only(Unbroken(greenlet_spawn(dialect.do_ping, connection)))
         except (dialect.loaded_dbapi.Error, OSError):

@@ -5,6 +5,7 @@ from typing import Final
 from sqlalchemy import Dialect, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from unitwork.backends.registry import backend_of
 from unitwork.unit import UNIT
 
 _PLAN_ANEW: Final = text("SET LOCAL plan_cache_mode = force_custom_plan")
@@ -17,5 +18,5 @@ async def plan_anew(session: AsyncSession, dialect: Dialect) -> None:
     that was small has grown. A batch of many values can afford the planning.
     """
     options = session.sync_session.execution_options
-    if dialect.name == "postgresql" and UNIT in options and options[UNIT].transactional:
+    if backend_of(dialect).plans_anew and UNIT in options and options[UNIT].transactional:
         await session.execute(_PLAN_ANEW)

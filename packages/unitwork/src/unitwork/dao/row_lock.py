@@ -9,6 +9,7 @@ from typing import Any, Final, TypeVar
 from sqlalchemy import Dialect, Select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from unitwork.backends.registry import backend_named, backend_of
 from unitwork.errors import NoActiveTransaction, NotSupported, ReadOnlyTransaction
 from unitwork.transactions.transaction import Transaction
 
@@ -39,7 +40,7 @@ class RowLock:
         """Raises `NotSupported`, `NoActiveTransaction`, `ReadOnlyTransaction`: alike on every database, as a lock that
         ends with its statement locks nothing.
         """
-        if dialect.name == "sqlite" and (self.skip_locked or self.nowait):
+        if backend_of(dialect).one_writer and (self.skip_locked or self.nowait):
             what = "SKIP LOCKED" if self.skip_locked else "NOWAIT"
             raise NotSupported(
                 what, dialect.name, "It has one writer, so there is no locked row to meet: leave it out."
@@ -50,7 +51,7 @@ class RowLock:
 
     def locking(self, statement: S, entity: Any, dialect: str | None) -> S:
         """The statement with its lock. SQLite, where every writing transaction has the only lock, needs no word."""
-        if self.timeout is not None and dialect in {"mysql", "mariadb"}:
+        if self.timeout is not None and dialect is not None and backend_named(dialect).says_wait:
             statement = statement.with_statement_hint(f"WAIT {ceil(self.timeout)}", dialect)
         return statement.with_for_update(of=entity, skip_locked=self.skip_locked, nowait=self.nowait)
 
@@ -62,7 +63,7 @@ class RowLock:
 @asynccontextmanager
 async def waiting_at_most(seconds: float | None, session: AsyncSession, dialect: Dialect) -> AsyncIterator[None]:
     """PostgreSQL takes a lock's timeout as a setting, which is put back afterwards."""
-    if seconds is None or dialect.name != "postgresql":
+    if seconds is None or not backend_of(dialect).lock_timeout_is_set:
         yield
         return
     before = (await session.execute(_LIMIT, {"limit": f"{max(1, round(seconds * 1000))}ms"})).one()[0]

@@ -4,17 +4,14 @@ Flushes and DML constructs are refused before anything is sent. Textual SQL is o
 asked, once, when the first textual statement comes: at most two trips, and none where there is no text.
 """
 
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import CTE, CompoundSelect, Select
 from sqlalchemy.orm import Session
 from sqlalchemy.sql import visitors
 
-from unitwork.backends import mariadb, sqlite
-from unitwork.connections.held_connection import send_own
+from unitwork.backends.registry import backend_of
 from unitwork.unit import Unit
-
-SAVEPOINT: Final = "unitwork_read_only"
 
 
 def writes(clause: Any) -> bool:
@@ -37,31 +34,13 @@ def engage(session: Session, unit: Unit) -> None:
         return
     unit.read_only_engaged = True
     unit.read_only_connection = connection = session.connection()
-    if connection.dialect.name == "sqlite":
-        sqlite.refuse_writes(connection, refuse=True)
-    elif connection.dialect.name == "postgresql" and unit.transactional:
-        unit.read_only_frame = unit.top
-        send_own(connection, f"SAVEPOINT {SAVEPOINT}")
-        send_own(connection, "SET LOCAL transaction_read_only = on")
-    elif connection.dialect.name == "postgresql":
-        send_own(connection, "SET default_transaction_read_only = on")
-    elif mariadb.is_ours(connection.dialect) and not unit.transactional:
-        send_own(connection, "SET SESSION TRANSACTION READ ONLY")
+    backend_of(connection.dialect).refuse_writes(connection, unit)
 
 
 def disengage(_session: Session, unit: Unit) -> None:
-    """Let the unit write again. On PostgreSQL a savepoint that is to be rolled back, or was, restores it by itself."""
-    connection, frame = unit.read_only_connection, unit.read_only_frame
-    unit.read_only_engaged, unit.read_only_connection, unit.read_only_frame = False, None, None
-    if connection is None or connection.closed or connection.invalidated:
-        return
-    if connection.dialect.name == "sqlite":
-        sqlite.refuse_writes(connection, refuse=False)
-    elif connection.dialect.name == "postgresql" and not unit.transactional:
-        send_own(connection, "SET default_transaction_read_only = off")
-    elif mariadb.is_ours(connection.dialect):
-        if not unit.transactional:
-            send_own(connection, "SET SESSION TRANSACTION READ WRITE")
-    elif frame is unit.top and not frame.broken and not unit.root.broken:
-        # Releasing the savepoint restores what its transaction could do.
-        send_own(connection, f"RELEASE SAVEPOINT {SAVEPOINT}")
+    """Let the unit write again."""
+    connection = unit.read_only_connection
+    unit.read_only_engaged, unit.read_only_connection = False, None
+    if connection is not None and not connection.closed and not connection.invalidated:
+        backend_of(connection.dialect).take_writes(connection, unit)
+    unit.read_only_frame = None

@@ -7,8 +7,9 @@ from sqlalchemy import Dialect
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import Pool
 
-from unitwork.backends import mariadb, postgresql, sqlite
+from unitwork.backends import postgresql, sqlite
 from unitwork.backends.interruption import GRACE, GRACE_OPTION
+from unitwork.backends.registry import backend_of
 from unitwork.connections.compiled_statements import Plans
 from unitwork.connections.holders import Holders
 from unitwork.connections.lifetime import Lifetime
@@ -159,25 +160,15 @@ class _Seen:
         key = (unit.read_only, unit.isolation, unit.transactional)
         bind = self._binds.get(key)
         if bind is None:
-            options = _driver_options(engine.dialect.name, *key)
+            options = backend_of(engine.dialect).driver_options(
+                read_only=unit.read_only, isolation=unit.isolation, transactional=unit.transactional
+            )
             bind = self._binds[key] = engine.execution_options(**options) if options else engine
         return bind
 
 
-def _driver_options(database: str, read_only: bool, isolation: str | None, transactional: bool) -> dict[str, Any]:
-    options: dict[str, Any] = {}
-    if database != "sqlite" and database not in mariadb.NAMES:
-        if not transactional:
-            options["isolation_level"] = "AUTOCOMMIT"
-        elif isolation is not None:
-            options["isolation_level"] = isolation
-    if read_only and database == "postgresql":
-        options["postgresql_readonly"] = True
-    return options
-
-
 def _writer_turn(engine: AsyncEngine) -> WriterTurn | None:
-    if engine.dialect.name != "sqlite":
+    if not backend_of(engine.dialect).one_writer:
         return None
     options = engine.sync_engine.get_execution_options()
     timeout = options.get(sqlite.WRITER_TIMEOUT_OPTION, sqlite.WRITER_TIMEOUT)

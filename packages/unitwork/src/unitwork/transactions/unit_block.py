@@ -11,6 +11,7 @@ from weakref import ref
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from unitwork.backends.registry import backend_of
 from unitwork.call_site import calling_place, calling_stack
 from unitwork.errors import TransactionTimeout
 from unitwork.ids.leased_ids import LeasedIds
@@ -186,4 +187,4 @@ def _holder(block: Transaction | None, engine: AsyncEngine) -> Unit | None:
 
 def one_writer(engine: AsyncEngine) -> bool:
     """Whether the database has one writer at a time (SQLite)."""
-    return engine.sync_engine.dialect.name == "sqlite"
+    return backend_of(engine.sync_engine.dialect).one_writer

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstanceState, Mapper
 
 from unitwork.backends.copy import Copy, copy_records
+from unitwork.backends.registry import backend_of
 from unitwork.dao.inserts.copied_rows import Chunks, Records, copied_values
 from unitwork.dao.inserts.new_rows import NewRows, has_expression
 from unitwork.dao.inserts.one_row import first_version, hold, past_the_unit_of_work
@@ -57,7 +58,7 @@ class BulkInsert:
         if UNIT not in self._options or not self._rows.simple:
             return None
         dialect = (await self._session.connection()).dialect
-        return dialect if dialect.name == "postgresql" else None
+        return dialect if backend_of(dialect).copies else None
 
     def _is_mapping(self, row: Any) -> bool:
         if isinstance(row, self._model):

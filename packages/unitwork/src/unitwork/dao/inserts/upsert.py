@@ -11,6 +11,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstanceState, Mapper
 
+from unitwork.backends.registry import backend_named
 from unitwork.dao.inserts.bulk_insert import refuse_where_reading
 from unitwork.dao.inserts.copied_rows import CHUNK
 from unitwork.dao.inserts.new_rows import NewRows, Values
@@ -85,7 +86,7 @@ class Upsert:
             try:
                 await self._session.execute(self._statement(changes), list(some))
             except DriverError as error:
-                if self._dialect in {"mysql", "mariadb"} and error.sqlstate == _AMBIGUOUS:
+                if not backend_named(self._dialect).upserts_by_key and error.sqlstate == _AMBIGUOUS:
                     raise UniqueViolation(sqlstate="23000") from None
                 raise
         await recorded(self._session, self._model, len(rows), changed=changes)
@@ -95,7 +96,7 @@ class Upsert:
         keys = [self._column(name) for name in self._on]
         taken = [self._column(name) for name in changes]
         stamps = [self._column(name) for name in STAMPS if name in self._names] if changes else []
-        if self._dialect in {"mysql", "mariadb"}:
+        if not backend_named(self._dialect).upserts_by_key:
             return _on_duplicate_key(table, keys, [*taken, *stamps], self._version if changes else None)
         insert = postgresql_insert if self._dialect == "postgresql" else sqlite_insert
         statement: Any = insert(table)

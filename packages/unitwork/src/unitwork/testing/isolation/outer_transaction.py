@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from unitwork.backends import mariadb, postgresql, sqlite
+from unitwork.backends.registry import backend_named
 from unitwork.call_site import asking_place
 from unitwork.connections.engine import build_engine
 from unitwork.ids.leased_ids import LEASE_OPTION
@@ -93,13 +94,15 @@ class OuterTransaction:
 
 def _engine(settings: Options) -> AsyncEngine:
     if settings.url.get_backend_name() == "sqlite":
-        arguments = sqlite.connect_args(settings) | {"factory": IsolatedSQLite}
+        arguments = backend_named(settings.url.get_backend_name()).connect_args(settings) | {"factory": IsolatedSQLite}
     elif settings.url.get_backend_name() in mariadb.NAMES:
         connect = resolve_name("unitwork.testing.isolation.mariadb:connect")  # its driver is an extra
-        arguments = mariadb.connect_args(settings) | {"async_creator_fn": connect}
+        arguments = backend_named(settings.url.get_backend_name()).connect_args(settings) | {
+            "async_creator_fn": connect
+        }
     else:
         kind = resolve_name("unitwork.testing.isolation.postgresql:IsolatedConnection")  # likewise
-        arguments = postgresql.connect_args(settings) | {"connection_class": kind}
+        arguments = backend_named(settings.url.get_backend_name()).connect_args(settings) | {"connection_class": kind}
     return build_engine(
         settings,
         connect_args=arguments,
