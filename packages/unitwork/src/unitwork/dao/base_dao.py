@@ -98,7 +98,7 @@ class BaseDao(Generic[T]):
             return None
         alone, plan = self._sessions.alone(), instance_plan(self.model)
         if alone is not None and plan is not None and type(self).query is BaseDao.query:
-            parameters = {f"p{at}": value for at, value in enumerate(key)}
+            parameters = {"p0": id} if len(key) == 1 else {f"p{at}": value for at, value in enumerate(key)}
             found = await self._sessions.send_alone(by_id(self.model, alone, include_deleted), parameters)
             return plan.instances(found.rows)[0] if found.rows else None
         return await with_key(self.query(include_deleted=include_deleted), self.model, key).first()
@@ -245,7 +245,10 @@ def with_key(query: Q, model: type[Any], key: Sequence[Any]) -> Q:
 
 def possible_key(key: Iterable[Any]) -> bool:
     """Whether a row can have this key: a driver raises OverflowError for a larger number."""
-    return all(not isinstance(value, int) or -LARGEST <= value <= LARGEST for value in key)
+    for value in key:  # noqa: SIM110 - a generator would take several times as long
+        if isinstance(value, int) and not -LARGEST <= value <= LARGEST:
+            return False
+    return True
 
 
 def check_version(row: Any, version: int | None) -> None:

@@ -1,6 +1,6 @@
 """Sessions: where a DAO and its builders run their statements. The ambient one, else a short one of their own."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -42,12 +42,12 @@ class Sessions:
         """Return the dialect in which one statement can be sent without a session; None inside a block, and where the
         sessions come from elsewhere.
         """
-        source = self._source
-        return source.dialect.name if source.sends_alone() and source.dialect is not None else None
+        dialect = self._source.dialect if self._source.sends_alone() else None
+        return None if dialect is None else dialect.name
 
-    async def send_alone(self, statement: Executable, parameters: Mapping[str, Any]) -> Answer:
+    def send_alone(self, statement: Executable, parameters: Mapping[str, Any]) -> Awaitable[Answer]:
         """Send one statement that commits by itself, where it goes `alone`."""
-        return await self._source.send_alone(statement, parameters)
+        return self._source.send_alone(statement, parameters)
 
     def inside(self, session: AsyncSession) -> InsideStatements | None:
         """Return what sends statements of the session's transaction by the driver; None where it takes the session."""

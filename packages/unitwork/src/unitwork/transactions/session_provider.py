@@ -1,6 +1,6 @@
 """EngineSessionProvider: the session provider of an engine."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import TracebackType
 from typing import Any
@@ -62,9 +62,9 @@ class EngineSessionProvider(CalledFirst, SessionSource):
     def sends_alone(self) -> bool:
         return ambient.get() is None  # nor is a block around that has ended
 
-    async def send_alone(self, statement: Executable, parameters: Mapping[str, Any]) -> Answer:
+    def send_alone(self, statement: Executable, parameters: Mapping[str, Any]) -> Awaitable[Answer]:
         """Send one statement that commits by itself; see `unitwork.sessions.lone_statement`."""
-        return await send_alone(self.factory, statement, parameters)
+        return send_alone(self.factory, statement, parameters)
 
     def inside(self, session: AsyncSession) -> InsideStatements | None:
         block: Transaction | None = session.sync_session.info.get("transaction")

@@ -4,7 +4,7 @@ An engine's provider is one (`session_provider`), and so is a fake; `foreign_sou
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
@@ -47,7 +47,7 @@ class SessionSource(ABC):
         """Return True where one statement can be sent without a session at this moment: nothing is around it."""
 
     @abstractmethod
-    async def send_alone(self, statement: Executable, parameters: Mapping[str, Any]) -> Answer:
+    def send_alone(self, statement: Executable, parameters: Mapping[str, Any]) -> Awaitable[Answer]:
         """Send one statement that commits by itself, where `sends_alone`; return its answer."""
 
     @abstractmethod
