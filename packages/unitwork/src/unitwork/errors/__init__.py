@@ -50,6 +50,7 @@
     │   ├── NoIdGenerator               a row needs an id and the session knows no generator
     │   ├── RelationshipNotLoaded       a relationship is looked at that its query didn't load
     │   ├── ColumnNotLoaded             a column is looked at whose value only the database knows
+    │   ├── KeyNeedsText                a text is not known here, and another column is made of it
     │   └── ClockWentBack               ids can't be made until the clock has caught up
     └── RepositoryError                 DAOs and builders
         ├── NotFound                    no such row, or it is soft-deleted
@@ -101,6 +102,7 @@ from unitwork.errors.driver import (
 from unitwork.errors.model import (
     ClockWentBack,
     ColumnNotLoaded,
+    KeyNeedsText,
     ModelError,
     NoActingUser,
     NoIdGenerator,
@@ -160,6 +162,7 @@ __all__ = [
     "ForeignKeyViolation",
     "IncompatibleTransaction",
     "InvalidCursor",
+    "KeyNeedsText",
     "LifetimeError",
     "LockNotAvailable",
     "ModelError",

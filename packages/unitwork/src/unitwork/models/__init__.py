@@ -15,6 +15,7 @@ from unitwork.models.base import (
     Timestamps,
     Versioned,
 )
+from unitwork.models.derived_columns import keys_of, made_of
 from unitwork.models.request_id import bound_request_id, current_request_id
 from unitwork.models.utc_datetime import UTCDateTime, utc_now
 
@@ -33,5 +34,7 @@ __all__ = [
     "acting_user_id",
     "bound_request_id",
     "current_request_id",
+    "keys_of",
+    "made_of",
     "utc_now",
 ]
