@@ -117,7 +117,7 @@ async def test_a_session_that_is_not_ours_can_not_make_ids(container: Container)
     with acting_as(SYSTEM):
         async with AsyncSession(container.engine()) as session:
             session.add(user())
-            with pytest.raises(NoIdGenerator, match="session_provider"):
+            with pytest.raises(NoIdGenerator, match="session provider"):
                 await session.flush()
             await session.rollback()
             own = user()

@@ -50,7 +50,7 @@ def test_an_id_fits_64_bits_for_69_years() -> None:
 
 @pytest.mark.parametrize("node_id", [-1, 4096, 1 << 48])
 def test_a_node_outside_twelve_bits_is_refused(node_id: int) -> None:
-    with pytest.raises(ValueError, match="GATEHOUSE_NODE_ID"):
+    with pytest.raises(ValueError, match="`node_id`"):
         Snowflake(node_id)
 
 
