@@ -22,6 +22,7 @@ from tests.repositories.zoo import (
     ByText,
     ByUuid,
     Composed,
+    Converted,
     Counted,
     Dataclassed,
     Defaults,
@@ -84,9 +85,6 @@ def _types(number: int) -> Mapping[str, Any]:
         "token": UUID(int=7),
         "token_text": str(UUID(int=8)),
         "tags": frozenset({"x", "y"}),
-        "shouted": "Roar",
-        "varied": "Roar",
-        "measured": "abcd",
     }
     awkward = {
         "exact": Decimal(-1),
@@ -144,8 +142,11 @@ SPECIMENS: Final = [
         },
         changes={"name": "changed", "diet": Diet.LEAVES, "weight": None, "updated_at": MOMENT, "updated_by": 5},
     ),
+    Specimen(Types, _types, changes={k: v for k, v in _types(0).items() if k != "id"} | {"document": None}),
     Specimen(
-        Types, _types, changes={k: v for k, v in _types(0).items() if k not in {"id", "measured"}} | {"document": None}
+        Converted,
+        lambda number: {"id": number} | ({"shouted": "Roar", "varied": "Roar", "measured": "abcd"} if number else {}),
+        changes={"shouted": "Ah", "varied": "Oh"},
     ),
     Specimen(Counted, _text, given=("id",), changes=TEXT),
     Specimen(ByIdentity, _text, given=("id",), changes=TEXT),

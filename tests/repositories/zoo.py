@@ -166,6 +166,14 @@ class Types(ZooBase):
     token: Mapped[UUID | None] = mapped_column(Uuid)
     token_text: Mapped[str | None] = mapped_column(Uuid(as_uuid=False))
     tags: Mapped[frozenset[str] | None] = mapped_column(Tags)
+
+
+class Converted(ZooBase):
+    """Columns whose values the database converts on their way."""
+
+    __tablename__ = "converted"
+
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     shouted: Mapped[str | None] = mapped_column(Shouted)
     varied: Mapped[str | None] = mapped_column(String(40).with_variant(Shouted(), "postgresql"))
     measured: Mapped[Any] = mapped_column(Measured, nullable=True)

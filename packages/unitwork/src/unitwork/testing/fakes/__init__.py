@@ -21,16 +21,20 @@ can't answer as a database would raises `NotFaked`. Where databases differ, it i
                   OR, NOT over true, false and unknown             expressions; values of two kinds compared
     LIKE          case counts, and a backslash escapes             a pattern that ends in its escape character
     order         NULL last, the primary key as tie-breaker        (text by code point, as with the C collation)
-    values        what the column's type makes of them, both       (lengths, ranges and scales are not checked)
-                  ways; nothing is shared with a model
+    values        what the column's type makes of them, both       types that wrap their values in SQL; (lengths
+                  ways, rounded to its scale; nothing is shared    and ranges are not checked)
+                  with a model
     defaults      Python's, expressions, autoincrement, ids,       server defaults, sequences, what the database
                   stamps by the acting user, versions              sets at an update
     constraints   NOT NULL, CHECK, unique and primary keys,        ON DELETE SET DEFAULT; (a CHECK or index whose
                   unique indexes (partial ones too), foreign       SQL SQLite doesn't know is not checked; deferred
                   keys with CASCADE and SET NULL                   keys are checked at once; a model that no DAO
                                                                    was built for is referred to freely)
-    models        one row of one table                             inheritance; relationships that are stored; a
-                                                                   new primary key; versions the database counts
+    models        one row of one table, as a session would have    inheritance; relationships that are stored; a
+                  read or stored it: deferred columns, composites, new primary key, or one that isn't the table's;
+                  mutable values, expressions of the mapping       versions the database counts; defaults that ask
+                                                                   the database; (no relationship is loaded with
+                                                                   its row)
     transactions  the real ones: modes, savepoints, hooks,         (isolation is accepted and changes nothing: a
                   deadlines, read-only blocks, whose session it    statement sees what is committed)
                   is, what dooms it

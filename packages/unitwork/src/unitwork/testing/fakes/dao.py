@@ -10,7 +10,7 @@ from sqlalchemy.orm import DeclarativeBase
 from unitwork.dao.base_dao import BaseDao, check_version, key_of, possible_key, with_key
 from unitwork.dao.cursor import Cursors
 from unitwork.dao.inserts.new_rows import NewRows
-from unitwork.dao.inserts.upsert import as_mapping, changed_names, key_names
+from unitwork.dao.inserts.upsert import STAMPS, as_mapping, changed_names, key_names
 from unitwork.dao.statements.columns import ColumnName, check_columns, column
 from unitwork.models.base import ID_GENERATOR
 from unitwork.sessions.session import SessionProvider
@@ -80,6 +80,7 @@ class InMemoryDao(BaseDao[T]):
                     session, values, names, changed_names(self.model, given, names) if wanted is None else wanted
                 )
                 count += 1
+            memory.read_again(self.model)
         return count
 
     async def _upsert(
@@ -91,7 +92,8 @@ class InMemoryDao(BaseDao[T]):
             await session.flush()
         elif changes:
             update = self.update(include_deleted=True).filter_by(**key)
-            await update.set(**{name: values[name] for name in changes}).execute()
+            names = dict.fromkeys((*changes, *(name for name in STAMPS if name in values)))
+            await update.set(**{name: values[name] for name in names}).execute()
 
     def _model_of(self, given: Mapping[str, Any]) -> T:
         check_columns(self.model, given)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import event, inspect
-from sqlalchemy.orm import Session, make_transient, make_transient_to_detached
+from sqlalchemy.orm import Session, make_transient
 from sqlalchemy.orm.attributes import set_committed_value
 from sqlalchemy.orm.unitofwork import UOWTransaction
 from sqlalchemy.util import IdentitySet
@@ -22,7 +22,7 @@ from unitwork.testing.fakes.rows.defaults import Generators, changed_values, new
 from unitwork.testing.fakes.rows.expressions import is_expression
 from unitwork.testing.fakes.rows.references import Place, check_references, follow_deletion
 from unitwork.testing.fakes.rows.store import View, Written
-from unitwork.testing.fakes.rows.table import Identity, StoredTable
+from unitwork.testing.fakes.rows.table import Identity, StoredTable, as_stored
 from unitwork.testing.fakes.rows.values import Values, stored
 from unitwork.unit import Unit
 
@@ -136,6 +136,7 @@ class UnboundSession(Session):
             make_transient(row)
         for row in [*self.deleted, *(row for what, row in steps if what == "deleted")]:
             if row not in added:
+                vars(inspect(row)).pop("_deleted", None)
                 super().add(row)
         mark.loaded.put_back(skipped=new)
         mark.loaded.clear()
@@ -153,8 +154,10 @@ class UnboundSession(Session):
         """The model is as stored: nothing about it is pending."""
         if row in self.new:
             self.expunge(row)
+        expired = set(inspect(row).expired_attributes)
         make_transient(row)
-        make_transient_to_detached(row)
+        inspect(row).expired_attributes.update(expired)
+        as_stored(row)
         super().add(row)
 
     def model(self, table: StoredTable, values: Values) -> Any:
@@ -162,13 +165,27 @@ class UnboundSession(Session):
         row = self.identity_map.get(table.identity_key(values))
         if row is None:
             row = table.new_model(values)
-            make_transient_to_detached(row)
+            as_stored(row)
             super().add(row)
         elif missing := inspect(row).expired_attributes:
             for name, value in table.attribute_values(values).items():
                 if name in missing:
                     set_committed_value(row, name, value)
         return row
+
+    def load(self, table: StoredTable, row: object) -> None:
+        """Let a model have what is stored for its row, in place of what it has."""
+        values = self.view.get(table.table, self._identity(table, row))
+        if values is None:
+            return
+        names = {name: value for name, value in table.attribute_values(values).items() if name not in table.unasked}
+        for name, value in names.items():
+            set_committed_value(row, name, value)
+        table.mapper.class_manager.dispatch.refresh(inspect(row), None, names)
+
+    def forget(self, row: object) -> None:
+        """The model of a row that is deleted."""
+        self._remove_newly_deleted([inspect(row)])
 
     def refresh_held(self, table: StoredTable, identity: Identity, changed: Iterable[str]) -> None:
         """Let a model the session holds have what an UPDATE has set, whatever was pending on it for these columns."""
@@ -180,7 +197,7 @@ class UnboundSession(Session):
         self.marks[-1].loaded.note([inspect(row)], skipped=self._added(self.marks[-1]))
         for key in changed:
             name = table.attributes.get(key)
-            if name is not None:
+            if name is not None and name in inspect(row).dict:
                 set_committed_value(row, name, after[name])
         self.note("changed", row)
 
@@ -204,6 +221,7 @@ class UnboundSession(Session):
         for name, value in new.attributes.items():
             set_committed_value(row, name, value)
         self.settle(row)
+        table.flushed(row)
         self.note("added", row)
         return table.table, identity
 
@@ -233,6 +251,7 @@ class UnboundSession(Session):
             if column.key in changes.keys() - given:
                 set_committed_value(row, name, after[name])
         self.settle(row)
+        table.flushed(row)
         return table.table, identity
 
     def _delete(self, row: Any) -> Iterator[tuple[Any, Values]]:
@@ -244,7 +263,7 @@ class UnboundSession(Session):
         else:
             yield from self._remove(table.table, table.identity(current), current)
         self.note("deleted", row)
-        self.expunge(row)
+        self.forget(row)
 
     def remove(self, table: StoredTable, rows: Iterable[Values]) -> Iterator[tuple[Any, Values]]:
         """Delete stored rows, and what their foreign keys say goes with them; each row that is gone."""
@@ -262,14 +281,16 @@ class UnboundSession(Session):
 
     def _current(self, table: StoredTable, row: Any) -> Values | None:
         """The row as it is now; None when somebody else has changed or removed it since it was read."""
-        columns = table.table.columns
-        keys = zip(table.primary, inspect(row).identity, strict=True)
-        current = self.view.get(table.table, tuple(stored(columns[key].type, value) for key, value in keys))
+        current = self.view.get(table.table, self._identity(table, row))
         if current is None or table.version is None:
             return current
         version = inspect(row).attrs[table.attributes[table.version]]
         read = version.history.deleted[0] if version.history.deleted else version.value
         return current if current[table.version] == read else None
+
+    def _identity(self, table: StoredTable, row: Any) -> Identity:
+        keys = zip(table.primary, inspect(row).identity, strict=True)
+        return tuple(stored(table.table.columns[key].type, value) for key, value in keys)
 
 
 event.listen(UnboundSession, "after_commit", UnboundSession.store, propagate=True)

@@ -83,10 +83,22 @@ class FakeSession(ProvidedSession):
         rows = sorted(self.memory.view.rows(table.table).items())
         return [values for _, values in rows if matches(criteria, Row(table.table, values))]
 
-    def model(self, model: type[Any], values: Values) -> Any:
-        """The model of a found row; the same one each time while somebody holds it."""
+    def model(self, model: type[Any], values: Values, *, returned: bool = False) -> Any:
+        """The model of a found row; the same one each time while somebody holds it. What was `returned` by a statement
+        that changes rows tells nothing of the mapping's expressions.
+        """
         self.memory.unit.check_use()
-        return self.memory.model(self.table(model), values)
+        table = self.table(model)
+        row = self.memory.model(table, values)
+        if returned:
+            table.expire_calculated(row)
+        return row
+
+    def read_again(self, model: type[Any]) -> None:
+        """Let the models that the session holds have what is stored, as when their rows are loaded anew."""
+        table, memory = self.table(model), self.memory
+        for row in [row for row in memory if isinstance(row, model)]:
+            memory.load(table, row)
 
     async def change(
         self, model: type[Any], criteria: Sequence[Any], changes: Mapping[str, Any], statement: Executable
@@ -119,7 +131,7 @@ class FakeSession(ProvidedSession):
         found = await self.found(model, criteria, statement)
         with self._all_or_none():
             check_references(memory.view, [], list(memory.remove(table, found)))
-        rows = [memory.model(table, values) for values in found]
+        rows = [self.model(model, values, returned=True) for values in found]
         for row in rows:
             memory.note("deleted", row)
             memory.expunge(row)

@@ -5,7 +5,6 @@ from typing import Any, Final, TypeVar, cast
 
 from sqlalchemy import Engine
 from sqlalchemy.ext.asyncio import AsyncEngine
-from sqlalchemy.orm import make_transient_to_detached
 
 from unitwork.connections.compiled_statements import Plans
 from unitwork.connections.lifetime import Lifetime
@@ -17,6 +16,7 @@ from unitwork.sessions.session import ProvidedSession
 from unitwork.sessions.session_factory import SessionFactory
 from unitwork.testing.fakes.rows.defaults import Generators
 from unitwork.testing.fakes.rows.store import Store, View
+from unitwork.testing.fakes.rows.table import as_stored
 from unitwork.testing.fakes.rows.values import MEMORY, MemoryDialect
 from unitwork.testing.fakes.session import FakeSession
 from unitwork.transactions.session_provider import EngineSessionProvider
@@ -123,5 +123,5 @@ class FakeSessionProvider(EngineSessionProvider):
         rows = sorted(self._sessions.store.committed[table.table].items())
         models = [table.new_model(values) for _, values in rows]
         for model_ in models:
-            make_transient_to_detached(model_)
+            as_stored(model_)
         return models

@@ -26,4 +26,4 @@ class InMemoryUpdate(InMemoryBuilder[T], Update[T]):
             memory = fake(session)
             changed = await memory.change(self.model, self.criteria, self.changes, self.statement)
             self._matched(len(changed))
-            return [memory.model(self.model, values) for values in changed]
+            return [memory.model(self.model, values, returned=True) for values in changed]

@@ -12,7 +12,7 @@ from unitwork.models.base import ID_GENERATOR
 from unitwork.testing.fakes.errors import NotFaked
 from unitwork.testing.fakes.rows.expressions import Row, evaluate, is_expression
 from unitwork.testing.fakes.rows.table import StoredTable
-from unitwork.testing.fakes.rows.values import Values, loaded, stored
+from unitwork.testing.fakes.rows.values import Values, fitted, loaded, stored
 
 
 class DefaultContext:
@@ -21,6 +21,9 @@ class DefaultContext:
     def __init__(self, id_generator: LeasedIds | IdGenerator, parameters: dict[str, Any]) -> None:
         self.execution_options: Final = {ID_GENERATOR: id_generator}
         self.current_parameters: Final = parameters
+
+    def __getattr__(self, name: str) -> Any:
+        raise NotFaked(f"`{name}`, which a default asks of its context,")
 
     def get_current_parameters(self, isolate_multiinsert_groups: bool = True) -> dict[str, Any]:
         return self.current_parameters
@@ -36,7 +39,9 @@ class Generators:
 
 @dataclass(frozen=True)
 class NewRow:
-    """Its stored values, and the model's by attribute: what it was given it keeps, the rest are defaults."""
+    """Its stored values, and the model's by attribute: what it was given it keeps, the rest are defaults. What has
+    neither is not loaded.
+    """
 
     values: Values
     attributes: Mapping[str, Any]
@@ -60,12 +65,14 @@ def new_row(table: StoredTable, model: Any, generators: Generators) -> NewRow:
     for column in table.table.columns:
         key = column.key
         value, name = given.get(key), table.attributes.get(key)
+        known = name in present or value is not None
         if value is None and not (column.type.should_evaluate_none and name in present):
             value = _default(column, context, generators)
+            known = known or value is not None or column.default is not None
         values[key] = _stored(table, column, value, values)
         if value is not None:
             context.current_parameters[key] = value
-        if name is not None:
+        if name is not None and known:
             attributes[name] = loaded(column.type, values[key]) if is_expression(value) else value
     return NewRow(values, attributes)
 
@@ -109,4 +116,6 @@ def _made(default: Any, context: DefaultContext) -> Any:
 
 
 def _stored(table: StoredTable, column: Column[Any], value: Any, before: Values) -> Any:
-    return evaluate(value, Row(table.table, before)) if is_expression(value) else stored(column.type, value)
+    if is_expression(value):
+        return fitted(column.type, evaluate(value, Row(table.table, before)))
+    return stored(column.type, value)

@@ -3,13 +3,17 @@
 from typing import Any, Final
 
 from sqlalchemy import Column, Table, inspect
-from sqlalchemy.orm import Mapper
-from sqlalchemy.orm.attributes import set_committed_value
+from sqlalchemy.orm import Mapper, make_transient_to_detached
+from sqlalchemy.orm.attributes import instance_state, set_committed_value
+from sqlalchemy.orm.path_registry import PathRegistry
 from sqlalchemy.orm.util import identity_key
 
 from unitwork.testing.fakes.errors import NotFaked
 from unitwork.testing.fakes.rows.expressions import Row, evaluate
-from unitwork.testing.fakes.rows.values import Values, loaded
+from unitwork.testing.fakes.rows.values import Values, loaded, wrapped_in_sql
+
+OF_A_QUERY: Final = (("query_expression", True),)
+"""How SQLAlchemy calls an attribute that has a value only where a query gives it one."""
 
 Identity = tuple[Any, ...]
 """The stored values of a row's primary key."""
@@ -24,6 +28,11 @@ class StoredTable:
             raise NotFaked(f"{model.__name__}, which shares its table or has more than one,")
         if mapper.version_id_col is not None and not mapper.version_id_generator:
             raise NotFaked(f"the version of {model.__name__}, which the database counts,")
+        if set(mapper.primary_key) != set(mapper.local_table.primary_key.columns):
+            raise NotFaked(f"the key of {model.__name__}, which is not its table's,")
+        for column in mapper.local_table.columns:
+            if wrapped_in_sql(column.type):
+                raise NotFaked(f"the SQL around each value of {model.__name__}'s {column.key}")
         self.model: Final = model
         self.mapper: Final = mapper
         self.table: Final = mapper.local_table
@@ -35,7 +44,13 @@ class StoredTable:
         self.primary: Final = tuple(str(column.key) for column in mapper.primary_key)
         self.version: Final = None if mapper.version_id_col is None else str(mapper.version_id_col.key)
         """The column that counts the row's changes."""
-        self._calculated: Final = {name: sql for sql, name in mapped.items() if not isinstance(sql, Column)}
+        self.unasked: Final = frozenset(
+            one.key for one in mapper.column_attrs if one.deferred or one.strategy_key == OF_A_QUERY
+        )
+        """Attributes that a row is read without: deferred columns, and places for expressions of a query."""
+        self._calculated: Final = {
+            name: sql for sql, name in mapped.items() if not isinstance(sql, Column) and name not in self.unasked
+        }
 
     def identity(self, values: Values) -> Identity:
         """What the row is found by."""
@@ -55,11 +70,36 @@ class StoredTable:
     def new_model(self, values: Values) -> Any:
         """A model with these values, transient."""
         row = self.mapper.class_manager.new_instance()
+        state = instance_state(row)
         for name, value in self.attribute_values(values).items():
-            set_committed_value(row, name, value)
+            if name not in self.unasked:
+                set_committed_value(row, name, value)
+        state.load_path = PathRegistry.coerce((self.mapper,))
+        self.mapper.class_manager.dispatch.load(state, None)  # composites, mutable values, reconstructors
         return row
+
+    def flushed(self, row: Any) -> None:
+        """A flush has changed what composites, and expressions of the mapping, are made of."""
+        known = instance_state(row).dict
+        for composed in self.mapper.composites:
+            known.pop(composed.key, None)  # made anew when it is looked at
+        self.expire_calculated(row)
+
+    def expire_calculated(self, row: Any) -> None:
+        """A statement has given the columns of the table alone."""
+        state = instance_state(row)
+        gone = [name for name in self._calculated if self.mapper.attrs[name].expire_on_flush]
+        state._expire_attributes(state.dict, state.unmodified_intersection(gone))  # noqa: SLF001 - what SQLAlchemy's flush does with them
 
     def next_version(self, version: int | None) -> Any:
         """What follows a version; the first one for None."""
         generator: Any = self.mapper.version_id_generator
         return generator(version)
+
+
+def as_stored(row: Any) -> None:
+    """Make a transient model a detached one, with nothing pending; what isn't loaded stays that way."""
+    state = instance_state(row)
+    expired = set(state.expired_attributes)
+    make_transient_to_detached(row)
+    state.expired_attributes.intersection_update(expired)
