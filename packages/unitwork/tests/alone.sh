@@ -8,7 +8,7 @@ uv="$root/.venv/bin/uv"
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 mkdir "$folder/src"
-cp -r "$here/../pyproject.toml" "$here/../README.md" "$here/../src" "$folder/src"
+cp -r "$here/../pyproject.toml" "$here/../README.md" "$here/../LICENSE" "$here/../src" "$folder/src"
 "$root/.venv/bin/python" -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation \
     --wheel-dir "$folder" "$folder/src" 2>/dev/null
 wheel=$(echo "$folder"/unitwork-*.whl)
