@@ -6,7 +6,7 @@ ARGS ?=
 BIN := .venv/bin
 UV := $(BIN)/uv
 
-.PHONY: help run test storm alone browser bench check audit format lock clean
+.PHONY: help run test storm alone browser docs bench check audit format lock clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -25,6 +25,10 @@ alone: .venv/.test ## Try the library's wheel in an environment of its own, with
 
 browser: .venv/.browser ## Run the tests in a real browser, the system's Chromium (ARGS: for pytest)
 	@$(BIN)/python -m pytest -p no:xdist tests/browser $(ARGS)
+
+docs: .venv/.docs ## Build the site of guides, decisions and the library's reference into build/site
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
+	@echo "build/site is built; look at it: $(BIN)/python -m http.server --directory build/site" >&2
 
 bench: .bench/.made ## Measure ourselves and our peers in one run, into benchmarks/RESULTS.md (ARGS: names of works, --help)
 	@$(BIN)/python -m benchmarks $(ARGS)
@@ -51,6 +55,7 @@ lock: .venv/.tools ## Resolve requirements/*.txt anew, with hashes and without a
 	@$(UV) pip compile --quiet --upgrade $(LOCK) requirements/bench-sqla.in -o requirements/bench-sqla.txt
 	@$(UV) pip compile --quiet --upgrade $(LOCK) pyproject.toml --group test --group check -c requirements/run.txt -o requirements/test.txt
 	@$(UV) pip compile --quiet --upgrade $(LOCK) requirements/browser.in -c requirements/test.txt -o requirements/browser.txt
+	@$(UV) pip compile --quiet --upgrade $(LOCK) requirements/docs.in -c requirements/test.txt -o requirements/docs.txt
 
 clean: ## Remove the environment and what tests and tools left; keeps var/
 	rm -rf .venv .bench build *.egg-info packages/unitwork/build packages/unitwork/src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
@@ -78,4 +83,8 @@ LOCK := --universal --generate-hashes --no-emit-package unitwork --no-annotate -
 
 .venv/.browser: .venv/.test requirements/browser.txt
 	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/browser.txt
+	@touch $@
+
+.venv/.docs: .venv/.test requirements/docs.txt
+	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/docs.txt
 	@touch $@

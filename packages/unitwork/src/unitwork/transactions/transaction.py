@@ -76,6 +76,7 @@ class Transaction(EndedByItsBlock):
 
 
 ambient: Final[ContextVar[Transaction | None]] = ContextVar("ambient_transaction", default=None)
+"""The innermost block of this context, open or not. Set to None in a task's own context it leaves the parent's."""
 
 
 def leave(token: "Token[Transaction | None] | None", outer: Transaction | None) -> None:
