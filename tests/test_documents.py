@@ -21,9 +21,12 @@ from unitwork.testing.servers.databases import Databases
 
 ROOT: Final = Path(__file__).parent.parent
 README: Final = ROOT / "README.md"
-DOCUMENTS: Final = sorted((*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")))
+LIBRARY: Final = ROOT / "packages" / "unitwork"
+DOCUMENTS: Final = sorted(
+    (*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *LIBRARY.glob("*.md"), *(LIBRARY / "docs").rglob("*.md"))
+)
 RUN: Final = [README, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs" / "guides").glob("*.md"))]
-"""Documents whose Python blocks are programs."""
+"""Documents whose Python blocks are programs; the library's are run by its own tests."""
 
 ADDRESS: Final = "http://127.0.0.1:8000"
 TOKEN: Final = "gh_…"

@@ -1,5 +1,5 @@
-"""docs/guides/testing.md: its project is built outside the tree and tested there, its texts are what the blocks print,
-and its tables name what there is.
+"""docs/guides/testing.md: its project is built outside the tree and tested there. Its tables, and those of
+the library's guide, name what there is.
 """
 
 import inspect
@@ -8,7 +8,6 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,12 +21,10 @@ from unitwork.testing import plugin as the_librarys_plugin
 from unitwork.testing.fakes import errors as repository_errors
 
 GUIDE: Final = (ROOT / "docs" / "guides" / "testing.md").read_text(encoding="utf-8")
+LIBRARYS: Final = (ROOT / "packages" / "unitwork" / "docs" / "testing.md").read_text(encoding="utf-8")
 BLOCKS: Final = re.findall(r"^```(\w+)\n(.*?)^```$", GUIDE, flags=re.MULTILINE | re.DOTALL)
 FILES: Final = {found[1]: code for _, code in BLOCKS if (found := re.match(r"# (\S+\.\w+)\n", code))}
 """Blocks that begin with the name of a file are the project."""
-PRINTING: Final = [
-    (code, text) for (language, code), (other, text) in pairwise(BLOCKS) if (language, other) == ("python", "text")
-]
 
 
 def test_the_project_of_the_guide_passes_its_tests_outside_the_tree(tmp_path: Path) -> None:
@@ -41,33 +38,23 @@ def test_the_project_of_the_guide_passes_its_tests_outside_the_tree(tmp_path: Pa
     assert len(re.findall(r"^ran on: sqlite \S+, postgresql \d", printed, flags=re.MULTILINE)) == 2
 
 
-def test_blocks_print_what_stands_under_them(tmp_path: Path) -> None:
-    """In one run, as a run takes ten times what a block does."""
-    for number, (code, _) in enumerate(PRINTING):
-        (tmp_path / f"test_block{number}.py").write_text(code, encoding="utf-8")
-    (tmp_path / "pytest.ini").write_text("[pytest]\nasyncio_mode = auto\n", encoding="utf-8")
-    options = ["-q", "-s", "-p", "app.testing", "-o", "unitwork_backends=sqlite postgresql"]
-    printed = _run([sys.executable, "-m", "pytest", *options], tmp_path).replace(f"{tmp_path}{os.sep}", "")
-    assert PRINTING
-    for number, (_, text) in enumerate(PRINTING):
-        shown = text.replace("test_block.py", f"test_block{number}.py")
-        expected = r"\s+".join("[^\n]+" if word == "…" else re.escape(word) for word in shown.split())
-        assert re.search(expected, printed), printed
-
-
-def test_the_guide_lists_every_fixture() -> None:
+@pytest.mark.parametrize(
+    ("guide", "kit"), [(GUIDE, fixtures), (LIBRARYS, the_librarys_fixtures)], ids=["service", "library"]
+)
+def test_the_guide_lists_every_fixture_of_its_kit(guide: str, kit: Any) -> None:
     there_are = {
         str(value.name or name)
-        for kit in (the_librarys_fixtures, fixtures)
         for name, value in vars(kit).items()
         if type(value).__name__ == "FixtureFunctionDefinition"
     }
-    assert _first_column("fixture") == there_are
+    assert _first_column(guide, "fixture") == there_are
 
 
-def test_the_guide_lists_every_option() -> None:
-    sources = "".join(inspect.getsource(kit) for kit in (the_librarys_plugin, plugin))
-    assert _first_column("option") == set(re.findall(r'addini\(\s*"(\w+)"', sources))
+@pytest.mark.parametrize(
+    ("guide", "kit"), [(GUIDE, plugin), (LIBRARYS, the_librarys_plugin)], ids=["service", "library"]
+)
+def test_the_guide_lists_every_option_of_its_kit(guide: str, kit: Any) -> None:
+    assert _first_column(guide, "option") == set(re.findall(r'addini\(\s*"(\w+)"', inspect.getsource(kit)))
 
 
 @pytest.mark.parametrize("module", [database_errors, repository_errors])
@@ -75,15 +62,15 @@ def test_the_guide_says_what_to_do_about_every_error_of_the_kit(module: Any) -> 
     there_are = {
         name for name, error in inspect.getmembers(module, inspect.isclass) if error.__module__ == module.__name__
     }
-    assert there_are <= _first_column("error")
+    assert there_are <= _first_column(LIBRARYS, "error")
 
 
-def _first_column(heading: str) -> set[str]:
-    return set(_cells(heading))
+def _first_column(guide: str, heading: str) -> set[str]:
+    return set(_cells(guide, heading))
 
 
-def _cells(heading: str) -> Iterator[str]:
-    _, _, rest = GUIDE.partition(f"\n| {heading} |")
+def _cells(guide: str, heading: str) -> Iterator[str]:
+    _, _, rest = guide.partition(f"\n| {heading} |")
     for line in rest.split("\n\n", 1)[0].splitlines()[2:]:
         yield line.split("|")[1].strip().strip("`")
 
