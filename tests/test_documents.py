@@ -175,19 +175,52 @@ def test_links_lead_somewhere(document: Path) -> None:
             assert anchor in {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-def test_every_decision_is_in_the_index() -> None:
-    decisions = ROOT / "docs" / "decisions"
-    index = (decisions / "README.md").read_text(encoding="utf-8")
-    records = sorted(path for path in decisions.glob("*.md") if path.name != "README.md")
-    numbers = [int(record.name[:4]) for record in records]
-    assert len(numbers) == len(set(numbers))
-    for number, record in zip(numbers, records, strict=True):
-        text = record.read_text(encoding="utf-8")
-        title = text.partition("\n")[0]
-        assert title.startswith(f"# {number:04}: ")
-        assert record.name.startswith(f"{number:04}-")
-        assert f"({record.name}) | {title.partition(': ')[2]}" in index  # what replaces it may follow
+DECISIONS: Final = ROOT / "docs" / "decisions"
+RECORDS: Final = {path.name[:4]: path.read_text(encoding="utf-8") for path in sorted(DECISIONS.glob("[0-9]*.md"))}
+
+
+def test_every_decision_is_in_the_index_once_with_its_status() -> None:
+    records = sorted(DECISIONS.glob("[0-9]*.md"))
+    assert len(records) == len(RECORDS), "two records have one number"
+    rows = re.findall(
+        r"^\| \[(\d{4})\]\((.+?)\) \| (.+) \| (.+) \|$",
+        (DECISIONS / "README.md").read_text(encoding="utf-8"),
+        flags=re.MULTILINE,
+    )
+    assert sorted(name for _, name, _, _ in rows) == [record.name for record in records]
+    for number, _, title, status in rows:
+        text = RECORDS[number]
+        assert text.startswith(f"# {number}: {title}\n")
         assert re.findall(r"^## (.+)$", text, flags=re.MULTILINE) == ["Context", "Decision", "Consequences"]
+        changed = _changed("Amended|Replaced", number)
+        said = re.findall(r"\[(\d{4})\]", status)
+        assert said == changed, f"{number}: the index has {said}, the record {changed}"
+        assert said or status == "in force"
+
+
+def test_what_amends_a_decision_is_said_in_both() -> None:
+    for number in RECORDS:
+        for later in _changed("Amended|Replaced", number):
+            assert number in _changed("Amends|Replaces", later), f"{later} does not say that it amends {number}"
+        for earlier in _changed("Amends|Replaces", number):
+            assert number in _changed("Amended|Replaced", earlier), f"{earlier} does not say that {number} amends it"
+
+
+def test_the_modules_that_decisions_name_exist() -> None:
+    for number, text in RECORDS.items():
+        for name in re.findall(r"`(\w+(?:/\w+)+\.py)`", text):
+            there = (ROOT / name, LIBRARY / "src" / name)
+            assert any(path.exists() for path in there), f"{number} names {name}, which is not there"
+
+
+def _changed(word: str, number: str) -> list[str]:
+    """The numbers that a record's own line of this word names, above its first section."""
+    above, _, _ = RECORDS[number].partition("\n## ")
+    return [
+        one
+        for said in re.findall(rf"^(?:{word})\b(?:.|\n.)*", above, flags=re.MULTILINE)
+        for one in re.findall(r"\[(\d{4})\]", said)
+    ]
 
 
 def _run(command: list[str], environment: dict[str, str], folder: Path) -> str:
