@@ -2,14 +2,16 @@
 
 import os
 import shutil
+import socket
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from unitwork.testing.servers.postgresql_server import free_port, wait_until_listening
+from unitwork.testing.servers.postgresql_server import free_port
 
 PROGRAM: Final = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin:/usr/local/sbin")
 _CONFIGURATION: Final = """
@@ -46,7 +48,7 @@ def pgbouncer(server_port: int) -> Iterator[int]:
             cwd="/",
         ) as process:
             try:
-                wait_until_listening(port, process)
+                _wait_until_listening(port, process)
                 yield port
             finally:
                 process.terminate()
@@ -54,3 +56,15 @@ def pgbouncer(server_port: int) -> Iterator[int]:
                     process.wait(10)
                 except subprocess.TimeoutExpired:
                     process.kill()
+
+
+def _wait_until_listening(port: int, process: "subprocess.Popen[bytes]") -> None:
+    until = time.monotonic() + 20
+    while time.monotonic() < until and process.poll() is None:
+        try:
+            with socket.create_connection(("127.0.0.1", port), timeout=1):
+                return
+        except OSError:
+            time.sleep(0.05)
+    msg = "the pooler doesn't listen"
+    raise RuntimeError(msg)
