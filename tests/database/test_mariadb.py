@@ -235,12 +235,37 @@ def test_a_database_is_used_again_when_only_its_rows_were_changed(databases: Dat
     values = "1, 'a', 'a', 'user', 'active', 1, NOW(), 0, NOW(), 0"
     columns = "id, email, email_key, role, status, version, created_at, created_by, updated_at, updated_by"
     filled = f"INSERT INTO `{name}`.users ({columns}) VALUES ({values})"
-    mariadb_server._run([filled, f"CREATE TABLE `{name}`.things (id INT)"])
+    view = f"CREATE VIEW `{name}`.seen AS SELECT id FROM `{name}`.users"
+    mariadb_server._run([filled, f"CREATE TABLE `{name}`.things (id INT)", view])
     databases.drop(first)
     again = databases.create(backend)
     assert again == first
     assert mariadb_server._asked(f"SELECT COUNT(*) FROM `{name}`.users") == [(0,)]
     assert "things" not in mariadb_server._tables(name)
+    assert mariadb_server._views(name, name) == {}
     mariadb_server._run([f"ALTER TABLE `{name}`.users ADD COLUMN odd INT"])
     databases.drop(again)
     assert name not in mariadb_server.databases_of(name)
+
+
+def test_views_are_copied_with_the_tables_they_read(databases: Databases, backend: str) -> None:
+    url = databases.create(backend)
+    name = url.rsplit("/", 1)[1]
+    copy = f"{name}_copy"
+    mariadb_server._run(
+        [
+            f"CREATE VIEW `{name}`.b_seen AS SELECT id, email FROM `{name}`.users",
+            f"CREATE VIEW `{name}`.a_seen AS SELECT email FROM `{name}`.b_seen",
+        ]
+    )
+    try:
+        mariadb_server.create(copy, name)
+        assert mariadb_server._views(copy, copy).keys() == {"a_seen", "b_seen"}
+        assert mariadb_server._asked(f"SELECT COUNT(*) FROM `{copy}`.a_seen") == [(0,)]
+        assert name not in "".join(mariadb_server._views(copy, copy).values()).replace(copy, "")
+        assert mariadb_server.restore(copy, name)
+        mariadb_server._run([f"CREATE OR REPLACE VIEW `{copy}`.a_seen AS SELECT 1 AS email"])
+        assert not mariadb_server.restore(copy, name)
+    finally:
+        mariadb_server.drop(copy)
+        databases.drop(url)

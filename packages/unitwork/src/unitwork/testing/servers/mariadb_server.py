@@ -55,12 +55,18 @@ def create(name: str, template: str | None) -> None:
 
 
 def restore(name: str, template: str) -> bool:
-    """Make the database the template's copy again; False when more than rows and further tables were changed."""
+    """Make the database the template's copy again; False when more than rows and further tables and views were
+    changed.
+    """
     _end_connections(name)
     expected, found = _tables(template), _tables(name)
+    views, found_views = _views(template, name), _views(name, name)
     if any(_NUMBER.sub("", found.get(table, "")) != _NUMBER.sub("", sql) for table, sql in expected.items()):
         return False
-    statements = [f"DROP TABLE `{name}`.`{table}`" for table in found.keys() - expected.keys()]
+    if any(found_views.get(view) != sql for view, sql in views.items()):
+        return False
+    statements = [f"DROP VIEW `{name}`.`{view}`" for view in found_views.keys() - views.keys()]
+    statements += [f"DROP TABLE `{name}`.`{table}`" for table in found.keys() - expected.keys()]
     rows = expected.keys() - {_REVISION}
     statements += _emptied(name, {table: found[table] for table in rows})
     _run([*statements, *_rows_copied(name, template, rows)])
@@ -91,7 +97,7 @@ def _emptied(name: str, tables: Mapping[str, str]) -> list[str]:
 def _copied(name: str, template: str) -> list[str]:
     tables = _tables(template)
     made = [sql.replace("CREATE TABLE ", f"CREATE TABLE `{name}`.", 1) for sql in tables.values()]
-    return [f"USE `{name}`", *made, *_rows_copied(name, template, tables)]
+    return [f"USE `{name}`", *made, *_rows_copied(name, template, tables), *_in_order(_views(template, name))]
 
 
 def _rows_copied(name: str, template: str, tables: Iterable[str]) -> list[str]:
@@ -103,9 +109,25 @@ def _rows_copied(name: str, template: str, tables: Iterable[str]) -> list[str]:
 
 def _tables(name: str) -> dict[str, str]:
     """Each table's own statement."""
-    tables = [table for (table,) in _asked(f"SHOW TABLES FROM `{name}`")]
+    tables = [table for table, _ in _asked(f"SHOW FULL TABLES FROM `{name}` WHERE table_type = 'BASE TABLE'")]
     made = _asked(*(f"SHOW CREATE TABLE `{name}`.`{table}`" for table in tables))
     return {table: sql for table, sql, *_ in made}
+
+
+def _views(name: str, into: str) -> dict[str, str]:
+    """Each view's own statement, as it is for the database `into`."""
+    views = [view for view, _ in _asked(f"SHOW FULL TABLES FROM `{name}` WHERE table_type = 'VIEW'")]
+    made = _asked(*(f"SHOW CREATE VIEW `{name}`.`{view}`" for view in views))
+    return {view: sql.replace(f"`{name}`.", f"`{into}`.") for view, sql, *_ in made}
+
+
+def _in_order(views: Mapping[str, str]) -> list[str]:
+    """Statements of views, each behind those that it reads."""
+    left, made = dict(views), list[str]()
+    while left:
+        ready = [view for view in left if not any(f".`{other}`" in left[view] for other in left if other != view)]
+        made += [left.pop(view) for view in ready or list(left)]
+    return made
 
 
 def _end_connections(name: str) -> None:
