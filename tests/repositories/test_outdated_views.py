@@ -14,10 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engin
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from containers import Container
-from database import Outcome, Propagation, Retry, execute_transaction
-from database.errors import StatementOutdated
-from database.testing import mariadb_server
-from repositories import BaseDao
+from unitwork import Outcome, Propagation, Retry, execute_transaction
+from unitwork.dao import BaseDao
+from unitwork.errors import StatementOutdated
+from unitwork.testing import mariadb_server
 
 pytestmark = pytest.mark.database("own")
 ON_MARIADB: Final = pytest.mark.parametrize("backend", ["mariadb"] if mariadb_server.named() else [], indirect=True)
