@@ -17,7 +17,7 @@ from containers import Container
 from unitwork import Outcome, Propagation, Retry, execute_transaction
 from unitwork.dao import BaseDao
 from unitwork.errors import StatementOutdated
-from unitwork.testing import mariadb_server
+from unitwork.testing.servers import mariadb_server
 
 pytestmark = pytest.mark.database("own")
 ON_MARIADB: Final = pytest.mark.parametrize("backend", ["mariadb"] if mariadb_server.named() else [], indirect=True)
