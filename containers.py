@@ -22,14 +22,14 @@ from services import (
     UserCsvService,
     UserService,
 )
-from services.broker import Broker
-from services.celery_publisher import CeleryPublisher
 from services.idempotency import Idempotency, InFlight
-from services.inbox_service import InboxService
-from services.notification_service import WELCOME, NotificationService
-from services.notifier import FileNotifier
-from services.outbox_relay import OutboxRelay
-from services.user_import_job import USER_IMPORT, UserImportJob
+from services.messaging.broker import Broker
+from services.messaging.celery_publisher import CeleryPublisher
+from services.messaging.inbox_service import InboxService
+from services.messaging.notification_service import WELCOME, NotificationService
+from services.messaging.notifier import FileNotifier
+from services.messaging.outbox_relay import OutboxRelay
+from services.messaging.user_import_job import USER_IMPORT, UserImportJob
 from settings import Settings
 from settings.secret_key import secret_key
 from unitwork import (

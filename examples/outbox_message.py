@@ -4,7 +4,7 @@ import asyncio
 
 from containers import Container, running
 from domain import OutboxMessage
-from services.inbox_service import InboxService
+from services.messaging.inbox_service import InboxService
 from unitwork.models import SYSTEM, acting_as
 
 TOPIC = "example.promote"

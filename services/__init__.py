@@ -7,11 +7,11 @@ call (`app`), rules of single values (`domain`), statements (`repositories`).
 from services.audit_service import AuditService
 from services.auth_service import AuthService
 from services.contact_check import ContactCheck
-from services.outbox_service import OutboxService
+from services.csv.user_csv_service import UserCsvService
+from services.messaging.outbox_service import OutboxService
 from services.passwords import Passwords
 from services.rate_limits import RateLimits
 from services.retention_service import RetentionService
-from services.user_csv_service import UserCsvService
 from services.user_service import UserPage, UserService
 
 __all__ = [

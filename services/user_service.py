@@ -10,8 +10,8 @@ from repositories.errors import UserNotFound
 from repositories.token_dao import TokenDao
 from repositories.user_dao import UserDao, UserFilter
 from services.contacts import contacts_taken
-from services.notification_service import WELCOME
-from services.outbox_service import OutboxService
+from services.messaging.notification_service import WELCOME
+from services.messaging.outbox_service import OutboxService
 from services.passwords import Passwords
 from unitwork import TransactionProvider
 from unitwork.dao import check_version

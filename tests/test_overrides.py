@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from containers import Container, running
 from domain import User
 from domain.errors import TooManyAttempts
-from services.broker import Broker
+from services.messaging.broker import Broker
 from settings import Settings
 from tests import graph
 from unitwork.audit.trail import AuditTrail

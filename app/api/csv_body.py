@@ -10,8 +10,8 @@ from starlette.requests import Request
 from app.api.body_limit import ENVELOPE
 from app.api.errors import UnsupportedMediaType
 from app.api.media_type import declared
-from services.csv_encoding import ByteFile, text_encoding
-from services.csv_errors import UnknownEncoding
+from services.csv.encoding import ByteFile, text_encoding
+from services.csv.errors import UnknownEncoding
 
 MEDIA_TYPES: Final = ("text/csv", "text/tab-separated-values")
 FORM: Final = "multipart/form-data"

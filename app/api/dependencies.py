@@ -17,7 +17,7 @@ from containers import Container
 from domain import User
 from domain.errors import NotAllowed, NotAuthenticated
 from services import AuditService, AuthService, RateLimits, UserCsvService, UserService
-from services.user_import_job import UserImportJob
+from services.messaging.user_import_job import UserImportJob
 from settings import Settings
 
 

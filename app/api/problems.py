@@ -39,7 +39,7 @@ from domain.errors import (
     TooManyAttempts,
     Unacceptable,
 )
-from services.csv_errors import CsvError, CsvTooLarge, TooManyCsvRows, UnreadableCsv
+from services.csv.errors import CsvError, CsvTooLarge, TooManyCsvRows, UnreadableCsv
 from unitwork import undone
 from unitwork.errors import (
     CommitOutcomeUnknown,

@@ -19,13 +19,13 @@ from app.api.media_type import JSON
 from app.api.problems import problem_for
 from app.api.query_text import LISTS
 from domain.phone_number import REGIONS
-from services.csv_columns import AccountField, column_mapping
-from services.csv_delimiter import Delimiter
-from services.csv_encoding import DecodedText, text_encoding
-from services.csv_errors import CsvError, UnknownEncoding
-from services.csv_text import REPORT_HEADER, csv_text, report_text
-from services.import_report import ImportReport, RowReport
-from services.user_import_job import UserImportJob
+from services.csv.columns import AccountField, column_mapping
+from services.csv.delimiter import Delimiter
+from services.csv.encoding import DecodedText, text_encoding
+from services.csv.errors import CsvError, UnknownEncoding
+from services.csv.import_report import ImportReport, RowReport
+from services.csv.text import REPORT_HEADER, csv_text, report_text
+from services.messaging.user_import_job import UserImportJob
 from unitwork.errors import DatabaseError
 
 router = APIRouter(prefix="/users", tags=["users"])

@@ -103,7 +103,7 @@ def _expected(error: Exception) -> bool:
     from app.cli.database_file import NoDatabaseFile  # noqa: PLC0415 - only a command that failed needs it, and each import delays every start
     from app.cli.listening import AddressUnusable  # noqa: PLC0415 - only a command that failed needs it, and each import delays every start
     from domain.errors import DomainError  # noqa: PLC0415 - as above
-    from services.csv_errors import CsvError  # noqa: PLC0415 - as above
+    from services.csv.errors import CsvError  # noqa: PLC0415 - as above
     from settings.errors import SettingsError  # noqa: PLC0415 - as above
     from unitwork.errors import UnitworkError  # noqa: PLC0415 - as above
 

@@ -10,7 +10,7 @@ from app.cli.output import print_json, print_table, say
 from app.cli.until_told import until_told
 from containers import Container
 from domain import OutboxMessage
-from services.publisher import BrokerUnavailable
+from services.messaging.publisher import BrokerUnavailable
 
 application = typer.Typer(no_args_is_help=True, help="Messages that follow a commit.")
 

@@ -16,12 +16,12 @@ from app.cli.output import print_json, print_table, say
 from app.cli.output_file import private_file
 from app.cli.region import Region
 from containers import Container
-from services.csv_columns import AccountField, column_mapping
-from services.csv_delimiter import Delimiter
-from services.csv_encoding import DecodedText, text_encoding
-from services.csv_errors import MalformedMapping, RepeatedField, UnknownEncoding
-from services.csv_text import REPORT_HEADER, csv_text, report_text
-from services.import_report import ImportReport, RowReport, RowReports
+from services.csv.columns import AccountField, column_mapping
+from services.csv.delimiter import Delimiter
+from services.csv.encoding import DecodedText, text_encoding
+from services.csv.errors import MalformedMapping, RepeatedField, UnknownEncoding
+from services.csv.import_report import ImportReport, RowReport, RowReports
+from services.csv.text import REPORT_HEADER, csv_text, report_text
 
 
 def register(application: typer.Typer) -> None:

@@ -12,7 +12,7 @@ from celery.signals import before_task_publish
 from app.worker.process import WorkerProcess
 from containers import Container
 from domain.trace_parent import bound_trace_parent, current_trace_parent
-from services.broker import ACTING_USER, REQUEST_ID, TRACE_PARENT
+from services.messaging.broker import ACTING_USER, REQUEST_ID, TRACE_PARENT
 from unitwork import undone
 from unitwork.errors import DatabaseError, NoActingUser
 from unitwork.models import SYSTEM, acting_as, acting_user_id, bound_request_id, current_request_id

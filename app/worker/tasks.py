@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from app.worker.application import celery_app, task
 from containers import Container
-from services.broker import DELIVER
+from services.messaging.broker import DELIVER
 
 HOUR: Final = timedelta(hours=1)
 DAY: Final = timedelta(days=1)

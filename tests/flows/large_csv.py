@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from containers import Container, running
-from services.csv_encoding import DecodedText
-from services.import_report import ImportReport
+from services.csv.encoding import DecodedText
+from services.csv.import_report import ImportReport
 from settings import Settings
 from unitwork.models import SYSTEM, acting_as
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from containers import Container
 from domain import OutboxMessage, User
-from services.publisher import BrokerUnavailable
+from services.messaging.publisher import BrokerUnavailable
 from unitwork.models import SYSTEM, acting_as
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from services.csv_columns import CsvColumns, column_mapping
-from services.csv_errors import (
+from services.csv.columns import CsvColumns, column_mapping
+from services.csv.errors import (
     AmbiguousCsvColumn,
     FormattedTemplate,
     MalformedTemplate,

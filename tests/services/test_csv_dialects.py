@@ -7,11 +7,11 @@ import pytest
 
 from containers import Container
 from domain import User
-from services.csv_delimiter import Delimiter
-from services.csv_encoding import DecodedText
-from services.csv_errors import CsvTooLarge, NoUsableColumn, UnknownCsvColumn, UnreadableCsv
-from services.csv_reader import MAX_RECORD, records
-from services.import_report import ImportReport
+from services.csv.delimiter import Delimiter
+from services.csv.encoding import DecodedText
+from services.csv.errors import CsvTooLarge, NoUsableColumn, UnknownCsvColumn, UnreadableCsv
+from services.csv.import_report import ImportReport
+from services.csv.reader import MAX_RECORD, records
 from tests.services.csv_text import CsvText
 from unitwork.models import SYSTEM, acting_as
 

@@ -4,7 +4,7 @@ import pytest
 
 from containers import Container
 from domain import Role, User, UserStatus
-from services.csv_errors import (
+from services.csv.errors import (
     AmbiguousCsvColumn,
     CsvError,
     FormattedTemplate,
@@ -14,8 +14,8 @@ from services.csv_errors import (
     UnknownField,
     UnreadableCsv,
 )
-from services.import_report import ImportReport
-from services.user_csv_service import BATCH
+from services.csv.import_report import ImportReport
+from services.csv.user_csv_service import BATCH
 from tests.services.csv_text import CsvText
 from unitwork.models import SYSTEM, acting_as
 

@@ -12,9 +12,9 @@ import zipfile
 
 import pytest
 
-from services.csv_encoding import DecodedText, text_encoding
-from services.csv_errors import NotCsv, UnknownEncoding, UnreadableCsv
-from services.csv_reader import records
+from services.csv.encoding import DecodedText, text_encoding
+from services.csv.errors import NotCsv, UnknownEncoding, UnreadableCsv
+from services.csv.reader import records
 from tests.services.test_csv_dialects import CsvBytes
 
 ROWS = "email,display_name\nada@example.com,Zoë\n"

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from containers import Container
 from domain import Role, User, UserChanges, UserStatus
 from domain.errors import Unacceptable
-from services.csv_delimiter import Delimiter
-from services.csv_encoding import DecodedText
-from services.csv_reader import TextFile
+from services.csv.delimiter import Delimiter
+from services.csv.encoding import DecodedText
+from services.csv.reader import TextFile
 from tests.fakes import over_fakes
 from tests.services.csv_text import CsvText
 from tests.services.test_csv_dialects import CsvBytes

@@ -8,7 +8,7 @@ import pytest
 from containers import Container, running
 from domain import User
 from repositories import UserDao
-from services.user_csv_service import BATCH
+from services.csv.user_csv_service import BATCH
 from settings import Settings
 from tests.services.csv_text import CsvText
 from unitwork.models import SYSTEM, acting_as

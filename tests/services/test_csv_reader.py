@@ -6,8 +6,8 @@ import io
 
 import pytest
 
-from services.csv_errors import UnreadableCsv
-from services.csv_reader import TextFile, records
+from services.csv.errors import UnreadableCsv
+from services.csv.reader import TextFile, records
 from tests.services.csv_text import CsvText
 
 TEXTS = [

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from containers import Container
 from domain import Role, User, UserChanges, UserStatus
 from domain.errors import Unacceptable
-from services.csv_columns import HEADER, CsvColumns
-from services.csv_encoding import DecodedText
-from services.csv_reader import records
-from services.csv_text import SPREADSHEET_LINE
-from services.user_import import COLUMNS
+from services.csv.columns import HEADER, CsvColumns
+from services.csv.encoding import DecodedText
+from services.csv.reader import records
+from services.csv.text import SPREADSHEET_LINE
+from services.csv.user_import import COLUMNS
 from tests.conftest import FIGURE
 from tests.services.test_csv_dialects import CsvBytes
 from tests.services.test_csv_property import text_of

@@ -6,9 +6,9 @@ from contextlib import aclosing
 
 from containers import Container, running
 from domain import Role, User, UserChanges, UserStatus
-from services.csv_columns import HEADER
-from services.csv_text import SPREADSHEET_LINE
-from services.user_csv_service import BATCH
+from services.csv.columns import HEADER
+from services.csv.text import SPREADSHEET_LINE
+from services.csv.user_csv_service import BATCH
 from settings import Settings
 from tests.services.csv_text import CsvText
 from unitwork.models import SYSTEM, acting_as

@@ -6,11 +6,11 @@ import pytest
 
 from containers import Container
 from services import UserCsvService
-from services.csv_columns import column_mapping
-from services.csv_errors import MalformedMapping, RepeatedField, TooManyCsvRows, UnreadableCsv
-from services.csv_text import report_text
-from services.import_report import ImportReport, RowReport
-from services.user_csv_service import BATCH
+from services.csv.columns import column_mapping
+from services.csv.errors import MalformedMapping, RepeatedField, TooManyCsvRows, UnreadableCsv
+from services.csv.import_report import ImportReport, RowReport
+from services.csv.text import report_text
+from services.csv.user_csv_service import BATCH
 from tests.services.csv_text import CsvText
 from unitwork.models import SYSTEM, acting_as
 

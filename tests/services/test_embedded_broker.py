@@ -14,7 +14,7 @@ COUNT = 100
 
 def test_a_channel_that_two_threads_use_loses_nothing_and_keeps_nothing(tmp_path: Path) -> None:
     file = tmp_path / "broker.db"
-    connection = Connection(f"sqlite:///{file}", transport="services.embedded_broker:EmbeddedBroker")
+    connection = Connection(f"sqlite:///{file}", transport="services.messaging.embedded_broker:EmbeddedBroker")
     channel: Any = connection.channel()
     channel._new_queue("q")
     failed: list[BaseException] = []

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from containers import Container
 from domain import InboxMessage, OutboxMessage, User
 from domain.errors import EmailTaken
-from services.inbox_service import Handled, InboxService
+from services.messaging.inbox_service import Handled, InboxService
 from tests.services.messages import welcomed
 from unitwork.models import SYSTEM, acting_as, acting_user_id
 

@@ -9,8 +9,8 @@ import pytest
 
 from containers import Container
 from domain import OutboxMessage
-from services.outbox_relay import OutboxRelay
-from services.publisher import BrokerUnavailable
+from services.messaging.outbox_relay import OutboxRelay
+from services.messaging.publisher import BrokerUnavailable
 from tests.patience import until
 from tests.services.messages import MemoryPublisher, welcomed
 from unitwork.models import SYSTEM, acting_as

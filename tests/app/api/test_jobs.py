@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from containers import Container
 from domain import Job, JobStatus, OutboxMessage, User
 from domain.job import JobFilePart
-from services.inbox_service import Handled
+from services.messaging.inbox_service import Handled
 from tests.app.api.conftest import SignIn
 from tests.app.api.problem_document import assert_problem
 from unitwork.errors import StaleVersion

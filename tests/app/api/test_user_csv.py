@@ -12,7 +12,7 @@ from app.api import create_app
 from containers import Container, running
 from domain import Role
 from repositories import UserDao
-from services.user_csv_service import BATCH
+from services.csv.user_csv_service import BATCH
 from settings import Settings
 from tests.app.api.conftest import SignIn
 from tests.app.api.problem_document import assert_problem, fields

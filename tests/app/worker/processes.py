@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from celery import Celery
 
-from services.broker import Broker
+from services.messaging.broker import Broker
 from tests.flows.server import environment
 
 BAD: tuple[str, ...] = (

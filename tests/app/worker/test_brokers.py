@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from containers import Container, running
 from domain import OutboxMessage, User
 from domain.trace_parent import bound_trace_parent
-from services.broker import ACTING_USER, REQUEST_ID, TRACE_PARENT
+from services.messaging.broker import ACTING_USER, REQUEST_ID, TRACE_PARENT
 from settings import Settings
 from tests.app.worker.application import EFFECT
 from tests.app.worker.brokers import BROKERS, broker_variables

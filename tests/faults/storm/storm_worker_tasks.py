@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from containers import Container, running
 from domain import User
-from services.broker import ACTING_USER
+from services.messaging.broker import ACTING_USER
 from settings import Settings
 from tests.app.worker.brokers import broker_variables
 from tests.app.worker.processes import sender, worker

@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from domain.outbox_message import OutboxMessage
-from services.broker import ACTING_USER, DELIVER, REQUEST_ID, TRACE_PARENT, Broker
-from services.publisher import BrokerUnavailable
+from services.messaging.broker import ACTING_USER, DELIVER, REQUEST_ID, TRACE_PARENT, Broker
+from services.messaging.publisher import BrokerUnavailable
 
 
 class CeleryPublisher:

@@ -7,10 +7,10 @@ from functools import cached_property
 from typing import Any, Final, Self
 
 from domain.user import UserChanges
-from services.csv_errors import AmbiguousCsvColumn, MalformedMapping, NoUsableColumn, RepeatedField, UnknownField
-from services.csv_names import usual_templates
-from services.csv_template import Template, column_name
-from services.csv_text import plain_cell
+from services.csv.errors import AmbiguousCsvColumn, MalformedMapping, NoUsableColumn, RepeatedField, UnknownField
+from services.csv.names import usual_templates
+from services.csv.template import Template, column_name
+from services.csv.text import plain_cell
 
 
 class AccountField(StrEnum):

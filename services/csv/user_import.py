@@ -7,9 +7,9 @@ from typing import Any, Final
 from domain.errors import ContactMissing, PhoneTaken, Unacceptable
 from domain.user import User, UserChanges
 from repositories.user_dao import UserDao
-from services.csv_columns import CsvColumns
-from services.csv_errors import UnreadableCsv
-from services.import_report import ImportReport, Keep, RowOutcome, RowReport
+from services.csv.columns import CsvColumns
+from services.csv.errors import UnreadableCsv
+from services.csv.import_report import ImportReport, Keep, RowOutcome, RowReport
 from unitwork import TransactionProvider, execute_transaction
 from unitwork.errors import UniqueViolation
 

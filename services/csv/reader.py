@@ -8,8 +8,8 @@ from typing import Final, Protocol
 
 from aiocsv import AsyncReader
 
-from services.csv_delimiter import Delimiter, before_header, declared_delimiter, first_record, guessed_delimiter
-from services.csv_errors import TextCutShort, UnreadableCsv
+from services.csv.delimiter import Delimiter, before_header, declared_delimiter, first_record, guessed_delimiter
+from services.csv.errors import TextCutShort, UnreadableCsv
 
 MAX_RECORD: Final = 1_048_576
 """Characters of one row, and of one line before the header. A longer one would be held in memory whole."""

@@ -7,13 +7,13 @@ from domain import Job, JobStatus, OutboxMessage
 from domain.job import PART
 from repositories.inbox_dao import InboxDao
 from repositories.job_dao import JobDao
-from services.csv_columns import column_mapping
-from services.csv_delimiter import Delimiter
-from services.csv_encoding import ByteFile, DecodedText, text_encoding
-from services.csv_errors import CsvError, CsvTooLarge
-from services.import_report import ImportReport, Rejection
-from services.outbox_service import OutboxService
-from services.user_csv_service import UserCsvService
+from services.csv.columns import column_mapping
+from services.csv.delimiter import Delimiter
+from services.csv.encoding import ByteFile, DecodedText, text_encoding
+from services.csv.errors import CsvError, CsvTooLarge
+from services.csv.import_report import ImportReport, Rejection
+from services.csv.user_csv_service import UserCsvService
+from services.messaging.outbox_service import OutboxService
 from unitwork import TransactionProvider
 from unitwork.models import utc_now
 

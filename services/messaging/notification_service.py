@@ -5,7 +5,7 @@ from typing import Final
 from domain import OutboxMessage
 from repositories.inbox_dao import InboxDao
 from repositories.user_dao import UserDao
-from services.notifier import Notification, Notifier
+from services.messaging.notifier import Notification, Notifier
 from unitwork import TransactionProvider
 
 WELCOME: Final = "user.registered"

@@ -56,7 +56,7 @@ class Broker:
             self._folder.mkdir(parents=True, exist_ok=True)
         return {
             "broker_url": self.url.removeprefix("sqlalchemy+") if self.embedded else self.url,
-            "broker_transport": "services.embedded_broker:EmbeddedBroker" if self.embedded else None,
+            "broker_transport": "services.messaging.embedded_broker:EmbeddedBroker" if self.embedded else None,
             "broker_transport_options": self._transport_options(),
             "broker_connection_retry_on_startup": True,
             "broker_connection_max_retries": None,

@@ -7,7 +7,7 @@ from typing import Final
 
 from domain.outbox_message import pause
 from repositories.outbox_dao import OutboxDao
-from services.publisher import BrokerUnavailable, Publisher
+from services.messaging.publisher import BrokerUnavailable, Publisher
 from unitwork import TransactionProvider, WakeUp
 from unitwork.errors import DatabaseError
 from unitwork.models import utc_now

@@ -7,13 +7,13 @@ from typing import Final
 
 from domain.user import User
 from repositories.user_dao import UserDao
-from services.csv_columns import HEADER, CsvColumns
-from services.csv_delimiter import Delimiter
-from services.csv_errors import CsvError, NoUsableColumn, TooManyCsvRows, UnknownCsvColumn, UnreadableCsv
-from services.csv_reader import TextFile, records
-from services.csv_text import SPREADSHEET_LINE, csv_text, neutral_cell
-from services.import_report import ImportReport, Keep, RowReports
-from services.user_import import Row, UserImport
+from services.csv.columns import HEADER, CsvColumns
+from services.csv.delimiter import Delimiter
+from services.csv.errors import CsvError, NoUsableColumn, TooManyCsvRows, UnknownCsvColumn, UnreadableCsv
+from services.csv.import_report import ImportReport, Keep, RowReports
+from services.csv.reader import TextFile, records
+from services.csv.text import SPREADSHEET_LINE, csv_text, neutral_cell
+from services.csv.user_import import Row, UserImport
 from unitwork import TransactionProvider
 
 BATCH: Final = 500

@@ -5,8 +5,8 @@ import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
-from services.csv_errors import AmbiguousCsvColumn
-from services.csv_template import Template
+from services.csv.errors import AmbiguousCsvColumn
+from services.csv.template import Template
 
 _BRACKETS: Final = re.compile(r"\[([^\]]*)\]")
 _REQUIRED: Final = re.compile(r"\b(required|optional)\b", re.IGNORECASE)

@@ -3,8 +3,8 @@
 import codecs
 from typing import Final, Protocol
 
-from services.csv_errors import CsvTooLarge, NotCsv, TextCutShort, UnknownEncoding, UnreadableCsv
-from services.csv_kinds import binary, kind_of, unmarked_utf_16
+from services.csv.errors import CsvTooLarge, NotCsv, TextCutShort, UnknownEncoding, UnreadableCsv
+from services.csv.kinds import binary, kind_of, unmarked_utf_16
 
 PIECE: Final = 65_536
 """Bytes asked for at once."""

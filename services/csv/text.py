@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from services.import_report import RowReport
+from services.csv.import_report import RowReport
 
 SPREADSHEET_LINE: Final = "sep=,\r\n"
 """Has a spreadsheet split the lines below at commas, whatever its locale splits at (decision 0073)."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from services.csv_errors import AmbiguousCsvColumn, FormattedTemplate, MalformedTemplate, UnknownCsvColumn
+from services.csv.errors import AmbiguousCsvColumn, FormattedTemplate, MalformedTemplate, UnknownCsvColumn
 
 
 def column_name(cell: str) -> str:

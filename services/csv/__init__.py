@@ -1,0 +1,1 @@
+"""CSV files of accounts: read as people have them, imported, exported."""
