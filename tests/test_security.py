@@ -33,7 +33,7 @@ def test_the_security_rules_of_the_linter_are_on() -> None:
         *(
             rule
             for path, rules in lint["per-file-ignores"].items()
-            if not path.startswith(("tests", "benchmarks"))
+            if not path.startswith(("tests", "packages/unitwork/tests", "benchmarks"))
             for rule in rules
         ),
     }
