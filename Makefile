@@ -6,15 +6,19 @@ ARGS ?=
 BIN := .venv/bin
 UV := $(BIN)/uv
 
-.PHONY: help run test storm alone browser docs bench check audit format lock clean
+.PHONY: help run test test-all storm alone browser docs bench check audit format lock clean
 
 help: ## Show this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
 run: .venv/.run ## Migrate, seed and serve the embedded database (ARGS=--check: probe it and stop)
 	@$(BIN)/python -m app demo run $(ARGS) || { code=$$?; test $$code -eq 130 || exit $$code; }
 
-test: .venv/.test ## Run the tests on SQLite and PostgreSQL (ARGS: for pytest)
+test: .venv/.test ## Run the daily tests on SQLite and PostgreSQL, some minutes (ARGS: for pytest)
+	@env -u GATEHOUSE_TEST_MARIADB_URL -u GATEHOUSE_TEST_REDIS_URL -u GATEHOUSE_TEST_RABBITMQ_URL \
+		$(BIN)/python -m pytest -n 2 -m "not thorough" $(ARGS)
+
+test-all: .venv/.test ## Run every test, on every database and broker that GATEHOUSE_TEST_…_URL names (ARGS: for pytest)
 	@$(BIN)/python -m pytest -n 2 $(ARGS)
 
 storm: .venv/.test ## Run the long fault and cancellation tests, with percentiles (ARGS: for pytest)

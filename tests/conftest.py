@@ -16,6 +16,7 @@ from settings.rate_limits import RateLimitSettings
 from tests.faults.fixtures import _private_server, private_postgresql, private_settings  # noqa: F401 - fixtures
 from tests.faults.tls_postgresql import asking_server, certificates, tls_server  # noqa: F401 - fixtures
 from tests.matrix import matrix
+from tests.thorough import mark_thorough
 from unitwork.models import SYSTEM, acting_as
 from unitwork.monitor.findings.finding import REPEATED
 
@@ -25,6 +26,11 @@ LARGEST_NODE = 4095
 REPEATING_NOTHING = (ROOT / "tests/services", ROOT / "tests/app/api")
 FIGURE = "figure"
 """The property (`record_property`) under which a test tells what it measured, to be printed at the end of the run."""
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` looks at the markers
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    mark_thorough(items)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

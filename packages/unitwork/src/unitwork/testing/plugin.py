@@ -186,7 +186,7 @@ def _version(backend: str) -> str:
 
 def _mariadb_version() -> str:
     if not mariadb_server.named():
-        return f"mariadb not ({mariadb_server.MARIADB_URL} is unset)"
+        return "mariadb not (no server is named)"
     try:
         return f"mariadb {mariadb_server.version()}"
     except Exception as error:  # noqa: BLE001 - of a driver that needn't be installed
