@@ -17,6 +17,19 @@ FILES: Final = (
     "test_site.py",
     "test_project_files.py",
     "test_operations.py",
+    "app/api/test_http_cases.py",
+    "database/test_contention.py",
+    "database/test_email_key_migration.py",
+    "database/test_fork.py",
+    "database/test_id_processes.py",
+    "repositories/test_outdated_views.py",
+    "services/test_csv_property.py",
+    "services/test_csv_rewritten.py",
+    "services/test_csv_round_trip.py",
+    "testing/test_both_modes.py",
+    "testing/test_concurrency.py",
+    "testing/test_plugin.py",
+    "testing/test_restore.py",
 )
 
 
