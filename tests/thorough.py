@@ -1,4 +1,6 @@
-"""What `make test` leaves to `make test-all`: what kills processes, walks documents, or takes long for what it shows.
+"""What `make test` leaves to `make test-all`: what kills processes, walks documents, or takes long.
+
+Whole folders and files are named here; single tests have the marker by themselves.
 """
 
 from pathlib import Path
