@@ -37,10 +37,10 @@ from unitwork import (
     EngineSessionProvider,
     IdGenerator,
     Lifetime,
+    NotificationListener,
     Schema,
     SessionFactory,
     TransactionProvider,
-    WakeUp,
     open_engine,
 )
 from unitwork.audit import AuditTrail
@@ -77,7 +77,7 @@ class Container(containers.DeclarativeContainer):
     session_provider = providers.Factory(EngineSessionProvider, session_factory)
     transaction = providers.Factory(TransactionProvider, session_provider)
     schema = providers.Factory(Schema, engine, LOCATION, lifetime, session_factory)
-    wake_up = providers.Factory(WakeUp, engine.provider)
+    notification_listener = providers.Factory(NotificationListener, engine.provider)
 
     # DAOs.
     cursors = providers.Singleton(Cursors, signing_key.provider)
@@ -137,7 +137,7 @@ class Container(containers.DeclarativeContainer):
         transaction,
         outbox_dao,
         publisher,
-        wake_up,
+        notification_listener,
         settings.provided.outbox.batch,
         settings.provided.outbox.poll_interval,
         settings.provided.outbox.redeliver_after,

@@ -98,12 +98,12 @@ def _drawn(seen: dict[str, Any]) -> Group:
         units.add_row(*_cells(unit, "name", "state", "age", "statements", "opened_at", "awaits_at"))
     trouble = Table("what", "where", "text", title="Needs a look", title_justify="left")
     for finding in (*seen["trouble"], *seen["repeated"], *seen["slow"]):
-        trouble.add_row(*_cells(finding, "kind", "place", "text"))
+        trouble.add_row(*_cells(finding, "kind", "call_site", "text"))
     statements = Table(
         "statement", "count", "seconds", "mean ms", "line", title="Where the time goes", title_justify="left"
     )
     for shape in seen["statements"][:10]:
-        statements.add_row(*_cells(shape, "statement", "count", "seconds", "mean_ms", "place"))
+        statements.add_row(*_cells(shape, "statement", "count", "seconds", "mean_ms", "call_site"))
     return Group(head, units, trouble, statements)
 
 

@@ -8,7 +8,7 @@ from typing import Final
 from domain.outbox_message import pause
 from repositories.outbox_dao import OutboxDao
 from services.messaging.publisher import BrokerUnavailable, Publisher
-from unitwork import TransactionProvider, WakeUp
+from unitwork import NotificationListener, TransactionProvider
 from unitwork.errors import DatabaseError
 from unitwork.models import utc_now
 
@@ -31,7 +31,7 @@ class OutboxRelay:
         transaction: TransactionProvider,
         outbox: OutboxDao,
         publisher: Publisher,
-        wake_up: WakeUp,
+        notification_listener: NotificationListener,
         batch: int,
         poll_interval: float,
         redeliver_after: timedelta,
@@ -39,7 +39,7 @@ class OutboxRelay:
         self._transaction = transaction
         self._outbox = outbox
         self._publisher = publisher
-        self._wake_up = wake_up
+        self._notifications = notification_listener
         self._batch = batch
         self._poll_interval = poll_interval
         self._redeliver_after = redeliver_after
@@ -66,9 +66,9 @@ class OutboxRelay:
     async def run(self) -> None:
         """Relay until cancelled. Outages of the broker and the database are logged, and outlived."""
         failures = 0
-        async with self._wake_up.listening(CHANNEL) as bell:
+        async with self._notifications.listening(CHANNEL) as notification:
             while True:
-                bell.clear()
+                notification.clear()
                 try:
                     relayed = await self.relay()
                 except (BrokerUnavailable, DatabaseError) as error:
@@ -81,4 +81,4 @@ class OutboxRelay:
                     log.info("messages are relayed again")
                 failures = 0
                 if relayed < self._batch:
-                    await bell.wait(self._poll_interval)
+                    await notification.wait(self._poll_interval)

@@ -12,7 +12,7 @@ from domain import User
 from settings import Settings
 from tests.database.tables import create_tables, notes, stored, write
 from unitwork import Outcome, Propagation, TransactionProvider
-from unitwork.backends.asyncpg_connections import HonestConnection
+from unitwork.backends.asyncpg_connections import StrictCommitConnection
 from unitwork.errors import (
     ConnectionLost,
     EngineBelongsToAnotherLoop,
@@ -271,15 +271,15 @@ async def test_a_lone_read_sends_neither_begin_nor_commit(
     with_tables: Container, transaction: TransactionProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sent: list[str] = []
-    original = HonestConnection.execute
+    original = StrictCommitConnection.execute
 
-    async def noting(self: HonestConnection, query: str, *arguments: object, **options: object) -> str:
+    async def noting(self: StrictCommitConnection, query: str, *arguments: object, **options: object) -> str:
         sent.append(query)
         return await original(self, query, *arguments, **options)  # type: ignore[arg-type]  # passed on as they came
 
     async with transaction():
         pass  # a node is leased
-    monkeypatch.setattr(HonestConnection, "execute", noting)
+    monkeypatch.setattr(StrictCommitConnection, "execute", noting)
     assert await with_tables.user_dao().get_or_none(1) is None
     assert sent == []
     async with transaction() as tx:

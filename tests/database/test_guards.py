@@ -75,7 +75,7 @@ async def test_the_error_names_both_tasks_the_line_and_the_fix(with_tables: Cont
     assert owner is not None
     assert caught.value.user == "intruder"
     assert caught.value.owner == owner.get_name()
-    assert __file__ in caught.value.place
+    assert __file__ in caught.value.call_site
     assert "async with transaction():" in str(caught.value)
 
 
@@ -162,7 +162,9 @@ async def test_a_lone_session_refuses_a_second_statement(with_tables: Container)
     from unitwork.transactions.block_options import BlockOptions
     from unitwork.transactions.session_source import session_of
 
-    async with session_of(with_tables.session_provider(), BlockOptions(transactional=False, lone=True)) as session:
+    async with session_of(
+        with_tables.session_provider(), BlockOptions(transactional=False, autocommit=True)
+    ) as session:
         await write(session, "one")
         with pytest.raises(SecondStatement):
             await write(session, "two")

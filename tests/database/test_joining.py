@@ -123,7 +123,7 @@ async def test_a_block_that_takes_too_long_is_rolled_back(
             await write(tx.session, "lost")
             await asyncio.sleep(10)
     assert time.perf_counter() - begun < 1
-    assert __file__ in caught.value.place
+    assert __file__ in caught.value.call_site
     assert tx.outcome is Outcome.ROLLED_BACK
     assert await stored(with_tables) == set()
 

@@ -93,7 +93,7 @@ async def test_the_monitor_counts_each(container: Container, compiled: list[str]
     await users.get_or_none(1)
     assert compiled == []
     assert (reads().count, reads().rows) == (before[0] + 4, before[1] + 3)
-    assert "test_direct_statements.py" in str(reads().place)
+    assert "test_direct_statements.py" in str(reads().call_site)
     assert not monitor.open
     assert not monitor.errors
 
@@ -142,8 +142,8 @@ async def test_statements_that_differ_in_a_constant_are_told_apart(container: Co
     provider = container.session_provider()
     five, six = (select(literal(constant)).where(User.version == 1) for constant in (5, 6))
     for _ in range(3):
-        assert (await provider.send_alone(five, {})).rows[0][0] == 5
-        assert (await provider.send_alone(six, {})).rows[0][0] == 6
+        assert (await provider.send_autocommit(five, {})).rows[0][0] == 5
+        assert (await provider.send_autocommit(six, {})).rows[0][0] == 6
 
 
 async def test_errors_have_the_names_that_sqlalchemy_gives_them(

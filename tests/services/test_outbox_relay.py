@@ -31,7 +31,7 @@ def relay_of(
         container.transaction(),
         container.outbox_dao(),
         publisher,
-        container.wake_up(),
+        container.notification_listener(),
         100,
         poll_interval,
         timedelta(seconds=redeliver_after),

@@ -151,7 +151,7 @@ async def test_a_second_connection_of_the_same_task_is_refused_at_once(with_tabl
             await stored(with_tables)
     first = test_a_second_connection_of_the_same_task_is_refused_at_once.__code__.co_firstlineno + 1
     assert f"while the one taken at {__file__}:{first} is in use" in raised.value.what
-    assert raised.value.place.rsplit(":", 1)[0].endswith("tests/testing/tables.py")
+    assert raised.value.call_site.rsplit(":", 1)[0].endswith("tests/testing/tables.py")
 
 
 async def test_a_wait_for_another_task_ends(with_tables: Container, monkeypatch: pytest.MonkeyPatch) -> None:

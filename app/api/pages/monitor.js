@@ -125,7 +125,7 @@ function draw(picture) {
     || (unit.state === "idle" && thresholds.idle_in_transaction !== null && unit.idle >= thresholds.idle_in_transaction));
   rows("statements", picture.statements, (shape) => [
     [shape.statement, "sql"], [number(shape.count), "number"], [duration(shape.seconds), "number"],
-    [`${shape.mean_ms} ms`, "number"], [`${shape.longest_ms} ms`, "number"], [shape.place, "line"],
+    [`${shape.mean_ms} ms`, "number"], [`${shape.longest_ms} ms`, "number"], [shape.call_site, "line"],
   ]);
   const columns = (...names) => [samples.map((sample) => sample.at), ...names.map((name) => samples.map((sample) => sample[name]))];
   const wanted = [columns("statements", "failed"), columns("p95", "p50"), columns("in_use", "waiting")];
@@ -145,7 +145,7 @@ function findings(id, list, none) {
     what.append(element("span", NAMES[found.kind] ?? found.kind, { class: "tag" }));
     if (found.kind === "slow_sql") what.append(element("b", `${Math.round(found.ms)} ms`), element("span", found.outcome === "ok" ? "" : found.outcome));
     if (found.kind === "repeated_sql") what.append(element("b", `${found.times} times`), element("span", found.scopes > 1 ? `in ${found.scopes} requests` : ""));
-    if (found.place) what.append(element("code", found.place));
+    if (found.call_site) what.append(element("code", found.call_site));
     what.append(element("time", clock(found.at)));
     line.append(what);
     const text = found.statement ?? found.text;

@@ -87,7 +87,7 @@ async def test_the_monitor_names_the_line_and_not_the_dao(url: str) -> None:
         (finding,) = [one for one in database.monitor.findings.latest("slow_sql") if "items.label" in one.text]
     lines = Path(shop.__file__).read_text(encoding="utf-8").splitlines()
     asking = next(number for number, line in enumerate(lines, 1) if "ItemDao(database.sessions).labels()" in line)
-    assert finding.facts["place"].endswith(f"shop.py:{asking}")
+    assert finding.facts["call_site"].endswith(f"shop.py:{asking}")
 
 
 async def test_migrations_of_a_base_of_ones_own_are_run_and_compared(url: str, tmp_path: Path) -> None:

@@ -73,16 +73,16 @@ async def test_a_lock_wait_names_the_line_that_waits_and_who_holds_the_lock(
     assert facts["waited"] >= THRESHOLD
     assert facts["transaction"] == "waits"
     assert facts["statement"] == "UPDATE users SET display_name = ? WHERE email_key = ?"
-    assert facts["place"] == f"{HERE}:{line_of(waits, 'waits')}"
+    assert facts["call_site"] == f"{HERE}:{line_of(waits, 'waits')}"
     (holder,) = facts["blocked_by"]
     name = test_a_lock_wait_names_the_line_that_waits_and_who_holds_the_lock
     assert holder["transaction"] == "holds"
     assert holder["opened_at"] == f"{HERE}:{line_of(name, 'opened')}"
-    assert holder["place"].startswith("tests/database/monitor/test_watch.py:"), "in `the`, which it awaits"
+    assert holder["call_site"].startswith("tests/database/monitor/test_watch.py:"), "in `the`, which it awaits"
     assert holder["state"] == "idle in transaction"
     (line,) = [record.getMessage() for record in caplog.records if record.getMessage().startswith("lock wait")]
     assert holder["opened_at"] in line
-    assert facts["place"] in line
+    assert facts["call_site"] in line
     assert CANARY not in caplog.text + str(finding.told())
     async with asyncio.timeout(5):
         while finding.open:  # noqa: ASYNC110 - the end of a wait is no event

@@ -111,7 +111,7 @@ async def test_a_deadlocks_log_holds_both_statements(container: Container, caplo
         "UPDATE users SET display_name = ? WHERE id = ? AND version > ?",
     }
     assert [side["victim"] for side in sides] == [True, False]
-    assert all(side["place"].startswith("tests/database/monitor/test_monitor.py:") for side in sides)
+    assert all(side["call_site"].startswith("tests/database/monitor/test_monitor.py:") for side in sides)
     (logged,) = [record.getMessage() for record in caplog.records if record.getMessage().startswith("deadlock")]
     assert all(side["statement"] in logged for side in sides)
     assert CANARY not in caplog.text

@@ -38,7 +38,7 @@ async def test_a_planted_repetition_is_found_with_its_line(
     assert found(container) == [], "planting is no repetition"
     await shape(planted)
     (finding,) = found(container)
-    assert finding["place"] == f"tests/database/monitor/repetitions.py:{line_of(shape)}"
+    assert finding["call_site"] == f"tests/database/monitor/repetitions.py:{line_of(shape)}"
     assert finding["times"] >= container.sql_monitor().thresholds.repeated_sql
     assert finding["times"] == TIMES
 
@@ -55,7 +55,7 @@ async def test_a_repetition_tells_the_lines_around_its_line(container: Container
     (finding,) = found(container)
     source = inspect.getsourcelines(test_a_repetition_tells_the_lines_around_its_line)
     (around,) = (source[1] + number for number, line in enumerate(source[0]) if line.rstrip().endswith("# around"))
-    assert finding["stack"][0] == finding["place"]
+    assert finding["stack"][0] == finding["call_site"]
     assert finding["stack"][1] == f"tests/database/monitor/test_repetition.py:{around}"
 
 

@@ -72,7 +72,7 @@ async def test_a_transaction_left_alone_is_reported_with_the_line_that_awaits(
     finding = await the(container, IDLE)
     record_property(FIGURE, f"idle: threshold {THRESHOLD} s, idle for {finding.facts['idle']} s when it was reported")
     name = test_a_transaction_left_alone_is_reported_with_the_line_that_awaits
-    assert finding.facts["place"] == f"tests/database/monitor/test_watch.py:{line_of(name, 'awaits')}"
+    assert finding.facts["call_site"] == f"tests/database/monitor/test_watch.py:{line_of(name, 'awaits')}"
     assert finding.facts["transaction"] == "import"
     assert finding.facts["idle"] >= THRESHOLD
     await task
@@ -102,5 +102,5 @@ async def test_every_finding_is_a_structured_line_in_the_log(
     facts = [record.sql for record in caplog.records if hasattr(record, "sql")]
     (slow,) = [fact for fact in facts if fact["statement"] == "SELECT ?"]
     assert slow["event"] == "slow_sql"
-    assert slow["place"].startswith("tests/database/monitor/test_watch.py:")
+    assert slow["call_site"].startswith("tests/database/monitor/test_watch.py:")
     assert "c4n4ry" not in caplog.text

@@ -7,7 +7,7 @@ and `unitwork.testing`; what is in other modules may move.
 from unitwork.connections.engine import build_engine, open_engine
 from unitwork.connections.health import DatabaseServer, ServerFacts
 from unitwork.connections.lifetime import Lifetime
-from unitwork.connections.notifications import WakeUp
+from unitwork.connections.notification_listener import NotificationListener
 from unitwork.database import Database
 from unitwork.ids.id_generator import IdGenerator
 from unitwork.ids.node_lease import NodeLease
@@ -34,6 +34,7 @@ __all__ = [
     "IdGenerator",
     "Lifetime",
     "NodeLease",
+    "NotificationListener",
     "Options",
     "Outcome",
     "Propagation",
@@ -45,7 +46,6 @@ __all__ = [
     "Snowflake",
     "Transaction",
     "TransactionProvider",
-    "WakeUp",
     "ambient",
     "ambient_name",
     "async_url",

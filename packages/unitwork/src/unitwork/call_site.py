@@ -30,7 +30,7 @@ _FRAMEWORKS: Final = tuple(
 _LOOP: Final = frozenset({"_run", "_run_once", "run_forever", "run_until_complete", "run"})
 """Functions of asyncio below which nothing called anything: a task begins there."""
 
-Place = tuple[str, int]
+CallSite = tuple[str, int]
 """File and line."""
 _PLACE, _MACHINE, _DAO, _TASK, _MIXED = range(5)
 """A mixed file has DAOs and other code: its functions are told apart by their names."""
@@ -53,7 +53,7 @@ def know_dao(dao: type) -> None:
         _kinds.pop(file, None)
 
 
-def calling_place() -> str:
+def calling_site() -> str:
     """`file:line` of the nearest frame that isn't machinery: a service, an entrypoint, a script. In a task that begins
     with machinery, the line of that where the task begins.
     """
@@ -79,11 +79,11 @@ def calling_place() -> str:
     return f"{outermost.f_code.co_filename}:{outermost.f_lineno}"
 
 
-def calling_stack(frame: FrameType | None = None, generators: list[FrameType] | None = None) -> tuple[Place, ...]:
+def calling_stack(frame: FrameType | None = None, generators: list[FrameType] | None = None) -> tuple[CallSite, ...]:
     """The frames of the running task that are neither machinery nor a framework's, innermost first. Those of them that
     are async generators' are added to `generators`.
     """
-    stack: list[Place] = []
+    stack: list[CallSite] = []
     kinds, others = _kinds, 0
     frame = sys._getframe(1) if frame is None else frame  # noqa: SLF001 - as above
     while frame is not None and others < MOST_OTHERS:
@@ -108,7 +108,7 @@ def calling_stack(frame: FrameType | None = None, generators: list[FrameType] | 
     return tuple(stack)
 
 
-def asking_stack() -> tuple[Place, ...]:
+def asking_stack() -> tuple[CallSite, ...]:
     """`calling_stack` for code that reaches us through SQLAlchemy, across greenlets."""
     stack = calling_stack()
     current = greenlet.getcurrent().parent
@@ -118,12 +118,12 @@ def asking_stack() -> tuple[Place, ...]:
     return stack[:DEEPEST]
 
 
-def asking(*, beyond_greenlet: bool = False) -> tuple[Place | None, Place | None]:
+def asking(*, beyond_greenlet: bool = False) -> tuple[CallSite | None, CallSite | None]:
     """Whom a statement that reaches us through SQLAlchemy is sent for, across greenlets: the nearest line that is
     neither machinery nor a framework's, and, if a DAO came first, the line of the DAO. Costs some microseconds, and
     fewer `beyond_greenlet`: where the running greenlet is SQLAlchemy's own, and so are its frames.
     """
-    via: Place | None = None
+    via: CallSite | None = None
     kinds = _kinds
     current: greenlet.greenlet | None = greenlet.getcurrent().parent if beyond_greenlet else None
     frame: FrameType | None = sys._getframe(1) if current is None else current.gr_frame  # noqa: SLF001 - as above
@@ -150,17 +150,17 @@ def asking(*, beyond_greenlet: bool = False) -> tuple[Place | None, Place | None
         frame = current.gr_frame
 
 
-def asking_place() -> str | None:
+def asking_site() -> str | None:
     """`file:line` of the nearest frame that isn't machinery; None when the task has no such frame, as the one that
     ends a unit.
     """
-    place, _ = asking()
-    return None if place is None else f"{place[0]}:{place[1]}"
+    call_site, _ = asking()
+    return None if call_site is None else f"{call_site[0]}:{call_site[1]}"
 
 
-def awaiting_place(task: "asyncio.Task[Any]") -> Place | None:
+def awaiting_site(task: "asyncio.Task[Any]") -> CallSite | None:
     """The innermost line of a suspended task that is neither machinery nor a framework's: where it awaits."""
-    found: Place | None = None
+    found: CallSite | None = None
     awaited: Any = task.get_coro()
     while awaited is not None:
         frame = _attribute(awaited, "cr_frame", "gi_frame", "ag_frame")
@@ -170,11 +170,11 @@ def awaiting_place(task: "asyncio.Task[Any]") -> Place | None:
     return found
 
 
-def shown(place: Place | str | None) -> str:
+def shown(call_site: CallSite | str | None) -> str:
     """`file:line` for people, the file as it is called in its project."""
-    if place is None:
+    if call_site is None:
         return "no line of yours"
-    file, _, line = place.rpartition(":") if isinstance(place, str) else (place[0], ":", str(place[1]))
+    file, _, line = call_site.rpartition(":") if isinstance(call_site, str) else (call_site[0], ":", str(call_site[1]))
     return f"{_in_its_project(file, str(Path.cwd()))}:{line}"
 
 

@@ -20,7 +20,7 @@ T = TypeVar("T")
 _REVISION: Final[Select[str]] = select(column("version_num", String)).select_from(table("alembic_version"))
 
 
-LONE: Final = BlockOptions(transactional=False, lone=True, ambiently=False)
+AUTOCOMMIT: Final = BlockOptions(transactional=False, autocommit=True, ambiently=False)
 
 
 class Schema:
@@ -66,8 +66,8 @@ class Schema:
     async def current(self) -> str | None:
         """The revision the database is at; None before the first. One round trip, and no writer's place is taken."""
         try:
-            async with self._session_provider.unit(LONE) as lone:
-                revision: str | None = await lone.session.scalar(_REVISION)
+            async with self._session_provider.unit(AUTOCOMMIT) as autocommit:
+                revision: str | None = await autocommit.session.scalar(_REVISION)
                 return revision
         except SchemaOutdated:
             return None

@@ -88,19 +88,19 @@ class Frame:
 class Unit:
     """`transactional` is False for one that runs without a transaction, each statement committing by itself."""
 
-    place: str = ""
+    call_site: str = ""
     """The line that opened it."""
     name: str | None = None
     read_only: bool = False
     isolation: str | None = None
     transactional: bool = True
-    lone: bool = False
+    autocommit: bool = False
     """One statement only."""
-    settles: bool = False
+    resolves_outcome: bool = False
     """Should the answer to its COMMIT be lost, its outcome is to be found out."""
     xid: int | None = None
     """PostgreSQL's id of its transaction, where it was asked for and told."""
-    foreign: bool = False
+    third_party: bool = False
     """Its session comes from a provider that isn't ours: nothing of it is called, and nothing guarded."""
     blocked_by: str | None = None
     """The place of the open transaction that is SQLite's one writer, when this unit must not be a second."""
@@ -177,9 +177,9 @@ class Unit:
     def __post_init__(self) -> None:
         self.frames = [self.root]
 
-    def enter(self, place: str, *, parent: "Unit | None") -> None:
+    def enter(self, call_site: str, *, parent: "Unit | None") -> None:
         """From here on it is the running task's."""
-        self.place = place
+        self.call_site = call_site
         self.parent = parent
         self.task = asyncio.current_task()
         self.since = time.monotonic()
@@ -220,14 +220,14 @@ class Unit:
 
     def given_up(self) -> SessionEnded:
         """For its owner, who comes too late."""
-        return SessionEnded(self.place, abandoned=self.abandoned)
+        return SessionEnded(self.call_site, abandoned=self.abandoned)
 
     def belongs_to_another(self) -> SessionBelongsToAnotherTask:
         owner, user = self.task or self.opener, running_task()
         return SessionBelongsToAnotherTask(
             owner="no task" if owner is None else owner.get_name(),
             user="no task" if user is None else user.get_name(),
-            place=self.place,
+            call_site=self.call_site,
             ended=self.ended,
             thread=_other_thread(owner),
         )
@@ -236,7 +236,7 @@ class Unit:
         """For the session, before anything reaches the database."""
         self.check_use()
         self.statements += 1
-        if self.lone and self.statements > 1:
+        if self.autocommit and self.statements > 1:
             raise SecondStatement
         if not self.connected and self.holders is not None:
             self.holders.before_connection(self)

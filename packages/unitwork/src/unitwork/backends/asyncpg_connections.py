@@ -16,7 +16,7 @@ CLOSE_TIMEOUT: Final = 0.25
 """Seconds that the server has to end a connection's cancelled statement, and to say goodbye."""
 
 
-class HonestConnection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg has no types
+class StrictCommitConnection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg has no types
     """Tells a COMMIT that was answered ROLLBACK, which asyncpg passes over as success; and is closed in bounded time,
     with a server that doesn't answer too.
     """
@@ -27,7 +27,7 @@ class HonestConnection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg has
         """
         within = CLOSE_TIMEOUT if timeout is None else min(timeout, CLOSE_TIMEOUT)
         with suppress(TimeoutError):
-            # A task of its own: its timeout cancels the task it runs in, and `carry` would take that for the caller's.
+            # A task of its own: its timeout cancels the task it runs in, and `shield` would take that for the caller's.
             await asyncio.get_running_loop().create_task(super().close(timeout=within))
 
     def execute(self, query: str, *args: Any, timeout: float | None = None) -> Coroutine[Any, Any, str]:
@@ -46,7 +46,7 @@ class HonestConnection(asyncpg.Connection):  # type: ignore[misc]  # asyncpg has
         return super()._prepare(query, use_cache=False, **options)
 
 
-class PoolersConnection(HonestConnection):
+class PoolerConnection(StrictCommitConnection):
     """One to a transaction pooler, which gives each transaction whatever session is free."""
 
     session_is_own: ClassVar[bool] = False
@@ -66,7 +66,7 @@ SELECT set_config('application_name', left(current_setting('application_name'), 
 """The server reports every change of `application_name` by itself; this one ends with the transaction."""
 
 
-class TellingConnection(HonestConnection):
+class XidReportingConnection(StrictCommitConnection):
     """One of a session's own, on which the id of a transaction can be learned in the trip of its BEGIN."""
 
     session_is_own: ClassVar[bool] = True

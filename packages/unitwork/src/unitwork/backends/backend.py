@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from unitwork.backends.shielded_task import close_shielded
 from unitwork.backends.transaction_events import hook_transactions
-from unitwork.backends.unbroken import close_unbroken
 from unitwork.options import Options
 from unitwork.unit import Unit
 
@@ -63,7 +63,7 @@ class Backend:
         Once for each engine.
         """
         hook_transactions(engine, begin=begin, commit=commit, rollback=rollback)
-        close_unbroken(engine)
+        close_shielded(engine)
 
     def begin(self, connection: Connection, unit: Unit | None) -> None:
         """Send what goes before a unit's first statement; None is a connection that works for no unit."""

@@ -23,8 +23,8 @@ from sqlalchemy.types import Text as TextType
 from unitwork.backends.backend import Backend, Listener
 from unitwork.backends.held_connection import send_own
 from unitwork.backends.postgresql import STATEMENT_TIMEOUT_OPTION
+from unitwork.backends.shielded_task import close_shielded
 from unitwork.backends.transaction_events import listen
-from unitwork.backends.unbroken import close_unbroken
 from unitwork.options import Options
 from unitwork.unit import Unit
 from unitwork.urls import mysql_arguments as mysql_url
@@ -135,7 +135,7 @@ def _end_what_is_given_up(engine: AsyncEngine) -> None:
             task.add_done_callback(ending.discard)
             await asyncio.wait((task,), timeout=CLOSE_TIMEOUT)
 
-    close_unbroken(engine, end)
+    close_shielded(engine, end)
 
 
 class TableCompiler(MySQLDDLCompiler):

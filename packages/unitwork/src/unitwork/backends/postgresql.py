@@ -84,10 +84,10 @@ SELECT extract(epoch FROM clock_timestamp())::float8,
         asked, asked_settings = postgresql_url.arguments(settings.url)
         arguments |= asked
         if settings.pooler == "pgbouncer":
-            arguments["connection_class"] = ours.PoolersConnection
+            arguments["connection_class"] = ours.PoolerConnection
             arguments |= {"statement_cache_size": 0, "prepared_statement_cache_size": 0}
             return arguments | ({"server_settings": asked_settings} if asked_settings else {})
-        arguments["connection_class"] = ours.TellingConnection
+        arguments["connection_class"] = ours.XidReportingConnection
         server_settings = {"application_name": settings.application_name, "timezone": "UTC"}
         if settings.statement_timeout is not None and "statement_timeout" not in asked_settings.get("options", ""):
             server_settings["statement_timeout"] = str(int(settings.statement_timeout * 1000))
@@ -101,7 +101,7 @@ SELECT extract(epoch FROM clock_timestamp())::float8,
         """Ask for the transaction's id, and bound it, where the unit wants that; BEGIN is the driver's."""
         if unit is None or not unit.transactional:
             return
-        if unit.settles and not unit.read_only:
+        if unit.resolves_outcome and not unit.read_only:
             learn_xid(connection, unit)
         if unit.deadline:
             bound(connection, unit.deadline)

@@ -17,8 +17,8 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from unitwork.backends.backend import Backend, Listener
 from unitwork.backends.held_connection import send_own
+from unitwork.backends.shielded_task import close_shielded
 from unitwork.backends.transaction_events import listen
-from unitwork.backends.unbroken import close_unbroken
 from unitwork.options import Options
 from unitwork.unit import Unit
 
@@ -87,7 +87,7 @@ def close_in_time(engine: AsyncEngine) -> None:
         task.add_done_callback(closing.discard)
         await asyncio.wait((task,), timeout=CLOSE_TIMEOUT)
 
-    close_unbroken(engine, close)
+    close_shielded(engine, close)
 
 
 def refuse_writes(connection: Connection, *, refuse: bool) -> None:

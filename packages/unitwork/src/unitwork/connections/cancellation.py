@@ -1,4 +1,4 @@
-"""carry: awaiting the driver so that a cancellation waits for the driver, and not for long.
+"""shield: awaiting the driver so that a cancellation waits for the driver, and not for long.
 
 A driver whose statement is cancelled half-way has lost its connection. So the cancellation is held back, by waiting on
 a stand-in for the driver's future, until the statement's own end, or for the grace; after that the statement is broken
@@ -16,14 +16,14 @@ from typing import Any, TypeVar
 import anyio
 
 from unitwork.backends import interruption
-from unitwork.backends.unbroken import Unbroken
+from unitwork.backends.shielded_task import ShieldedTask
 from unitwork.unit import Unit
 
 T = TypeVar("T")
 
 
 @types.coroutine
-def carry(
+def shield(
     work: Coroutine[Any, Any, T], unit: Unit, *, to_its_end: bool = False, within: float | None = None
 ) -> Generator[Any, Any, T]:
     """The result of `work`, which runs in the caller's own task.
@@ -38,12 +38,12 @@ def carry(
     bound = None
     if within is not None:
         bound = asyncio.get_running_loop().call_later(within, interruption.break_off_ending, unit)
-    stand_in = _StandIn()
+    proxy = _FutureProxy()
     try:
         future = work.send(None)
         while True:
             # Once a cancellation is held nothing more is begun, and what still comes puts things in order.
-            shielded = to_its_end or unit.executing or held is not None or isinstance(future, Unbroken)
+            shielded = to_its_end or unit.executing or held is not None or isinstance(future, ShieldedTask)
             # Without a future the driver lets others run, half-way through many rows, and is as busy.
             in_flight = shielded and future is not None
             arrived: BaseException | None = None
@@ -51,7 +51,7 @@ def carry(
                 yield from held.waits_for(future)
             else:
                 try:
-                    yield stand_in.of(future) if in_flight else future
+                    yield proxy.of(future) if in_flight else future
                 except GeneratorExit:
                     raise
                 except BaseException as error:  # noqa: BLE001 - for `work` to see, whatever it is
@@ -91,14 +91,14 @@ def _unless_taken(answer: T, unit: Unit, *, ending: bool) -> T:
     return answer
 
 
-class _StandIn:
+class _FutureProxy:
     """What the task waits for in the place of a driver's future: done when that is, but a cancellation only wakes the
     task. (asyncio takes any object with this attribute and these methods for a future.)
     """
 
     __slots__ = ("_asyncio_future_blocking", "_future", "_wake")
 
-    def of(self, future: "asyncio.Future[Any]") -> "_StandIn":
+    def of(self, future: "asyncio.Future[Any]") -> "_FutureProxy":
         future._asyncio_future_blocking = False  # noqa: SLF001 - it is handed to no task
         self._asyncio_future_blocking = True
         self._future = future
@@ -144,10 +144,10 @@ class _Held:
         self._future = future
         future._asyncio_future_blocking = False  # noqa: SLF001 - it is handed to no task
         while not future.done():
-            stand_in = future.get_loop().create_future()
-            future.add_done_callback(partial(_wake, stand_in))
+            proxy = future.get_loop().create_future()
+            future.add_done_callback(partial(_wake, proxy))
             with suppress(asyncio.CancelledError):  # a later one must not take the first one's place
-                yield from stand_in
+                yield from proxy
 
     def _break_off(self) -> None:
         self.broken_off = True
@@ -170,12 +170,12 @@ class _Held:
             self._unit.interrupted(self.cause, torn=self.torn)
 
 
-def _wake(stand_in: "asyncio.Future[None]", _future: "asyncio.Future[Any]") -> None:
-    if not stand_in.done():
-        stand_in.set_result(None)
+def _wake(proxy: "asyncio.Future[None]", _future: "asyncio.Future[Any]") -> None:
+    if not proxy.done():
+        proxy.set_result(None)
 
 
-async def carry_in_task(work: Coroutine[Any, Any, T], started: Callable[["asyncio.Task[T]"], None]) -> T:
+async def shield_in_task(work: Coroutine[Any, Any, T], started: Callable[["asyncio.Task[T]"], None]) -> T:
     """The result of `work`, somebody else's code, run in a task of its own that `started` is told of.
 
     A cancellation that arrives meanwhile is raised once the work has ended, whatever it gave.

@@ -1,9 +1,9 @@
 """Direct statements: what SQLAlchemy has compiled and sent once, sent again by asyncpg itself.
 
 To execute a statement SQLAlchemy takes longer than asyncpg and PostgreSQL together for a read by primary key. So the
-first time a lone statement goes its way, a plan is kept of what it made of it: the text, where each parameter comes
-from, what is done with each value. An error is raised by SQLAlchemy all the same, from the driver's answer, so that it
-has its usual name and does what it does to connection and pool.
+first time an autocommit statement goes its way, a plan is kept of what it made of it: the text, where each parameter
+comes from, what is done with each value. An error is raised by SQLAlchemy all the same, from the driver's answer, so
+that it has its usual name and does what it does to connection and pool.
 """
 
 import logging
@@ -45,7 +45,7 @@ class _Parameter(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Plan:
+class CompiledStatement:
     """How a statement is sent, and its answer read."""
 
     text: str
@@ -95,7 +95,7 @@ class Plan:
         return Answer(rows, answer.matched)
 
 
-class Taken:
+class CheckedOutConnection:
     """A connection out of the pool, as a unit holds it."""
 
     closed: Final = False
@@ -110,7 +110,7 @@ class Taken:
         return not self.connection.is_valid
 
 
-class Plans:
+class CompiledStatements:
     """Of one engine, for as long as their statements are kept. There are none where another driver is at work, and none
     behind a transaction pooler: a statement that is prepared in one trip may be gone in the next.
     """
@@ -118,7 +118,7 @@ class Plans:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._pool = engine.pool if isinstance(engine.pool, Pool) and engine.dialect.driver == "asyncpg" else None
-        self._plans: WeakKeyDictionary[Executable, Plan | None] = WeakKeyDictionary()
+        self._plans: WeakKeyDictionary[Executable, CompiledStatement | None] = WeakKeyDictionary()
         self._known = self._outdated()
 
     @property
@@ -126,7 +126,7 @@ class Plans:
         """Whether there can be any."""
         return self._pool is not None
 
-    def of(self, statement: Executable) -> Plan | None:
+    def of(self, statement: Executable) -> CompiledStatement | None:
         """None for what goes SQLAlchemy's way: a statement that hasn't gone it yet, or can go no other, and any while
         somebody listens to what SQLAlchemy sends, or has it logged.
         """
@@ -162,7 +162,7 @@ class Plans:
         return bool(engine._has_events or engine.logger.isEnabledFor(logging.INFO))  # noqa: SLF001 - SQLAlchemy's own processors; test_same_reads pins them
 
 
-def _plan(given: Mapping[str, Any], result: CursorResult[Any]) -> Plan | None:
+def _plan(given: Mapping[str, Any], result: CursorResult[Any]) -> CompiledStatement | None:
     """None where SQLAlchemy does more than a plan can."""
     context: Any = result.context
     compiled = context.compiled
@@ -183,7 +183,7 @@ def _plan(given: Mapping[str, Any], result: CursorResult[Any]) -> Plan | None:
     processors = tuple(metadata._processors) if described else ()  # noqa: SLF001 - SQLAlchemy's own processors; test_same_reads pins them
     if len(processors) != len(described) or metadata._tuplefilter is not None:  # noqa: SLF001 - SQLAlchemy's own processors; test_same_reads pins them
         return None
-    return Plan(
+    return CompiledStatement(
         context.statement,
         tuple(known),
         bool(described),

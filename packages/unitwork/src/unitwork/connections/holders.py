@@ -45,7 +45,7 @@ class Holders:
         self._waiting |= ancestors
         if len(self._waiting) >= capacity:
             self._waiting -= ancestors
-            raise PoolDeadlock(outer=unit.parent.place, inner=unit.place, size=capacity)
+            raise PoolDeadlock(outer=unit.parent.call_site, inner=unit.call_site, size=capacity)
 
     def connected(self, unit: Unit) -> None:
         self._holding.add(unit)
@@ -90,7 +90,7 @@ def description(units: Iterable[Unit]) -> tuple[str, ...]:
     """Each unit, longest first: its name, since when, the line that opened it."""
     now = time.monotonic()
     oldest = sorted(units, key=lambda unit: unit.since)
-    return tuple(f"{unit.name or 'a unit'} for {now - unit.since:.1f} s, {unit.place}" for unit in oldest)
+    return tuple(f"{unit.name or 'a unit'} for {now - unit.since:.1f} s, {unit.call_site}" for unit in oldest)
 
 
 def _ancestors(unit: Unit) -> set[Unit]:

@@ -24,7 +24,7 @@ from unitwork.backends.held_connection import OWN_OPTION
 from unitwork.backends.registry import backend_of
 from unitwork.backends.statement_effects import Effect, belongs_to_block, effect_of
 from unitwork.backends.transaction_events import hook_savepoints, mark_commits, notes_at
-from unitwork.connections.cancellation import carry
+from unitwork.connections.cancellation import shield
 from unitwork.connections.compiled_statements import SENT_OPTION
 from unitwork.connections.connecting import name_connect_failures
 from unitwork.connections.labels import check_labels, labels_of
@@ -160,7 +160,7 @@ def _carried(execute: Callable[..., None], cursor: Any, statement: str, paramete
     if unit.carried:
         _send(unit, execute, cursor, statement, parameters, context)
     else:
-        await_only(carry(greenlet_spawn(_send, unit, execute, cursor, statement, parameters, context), unit))
+        await_only(shield(greenlet_spawn(_send, unit, execute, cursor, statement, parameters, context), unit))
     for follower in unit.followers:
         follower(unit, connection, cursor, statement, context)
     labels = labels_of(context)

@@ -16,7 +16,7 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry, PoolProx
 from sqlalchemy.util import await_only, greenlet_spawn
 
 from unitwork.backends.registry import backend_of
-from unitwork.backends.unbroken import Unbroken
+from unitwork.backends.shielded_task import ShieldedTask
 from unitwork.connections.connecting import set_up_errors, unavailable
 from unitwork.errors import PoolTimeout
 
@@ -167,7 +167,7 @@ def ping_after_idle(engine: AsyncEngine, idle: float) -> None:
         # cancel the task from inside the pool.
         bound = asyncio.get_running_loop().call_later(PING_TIMEOUT, backend_of(dialect).abort, driver)
         try:
-            alive = await_only(Unbroken(greenlet_spawn(dialect.do_ping, connection)))
+            alive = await_only(ShieldedTask(greenlet_spawn(dialect.do_ping, connection)))
         except (dialect.loaded_dbapi.Error, OSError):
             alive = False
         finally:

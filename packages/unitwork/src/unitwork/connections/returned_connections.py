@@ -18,9 +18,9 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.util import await_only
 from sqlalchemy.util.concurrency import in_greenlet
 
+from unitwork.backends.shielded_task import ShieldedTask
 from unitwork.backends.statement_effects import Effect
 from unitwork.backends.transaction_events import HELD
-from unitwork.backends.unbroken import Unbroken
 from unitwork.connections.pool import IDLE_SINCE, Pool
 from unitwork.unit import OPENED_BY, Unit
 
@@ -102,7 +102,7 @@ def _reset(effect: Effect, record: ConnectionPoolEntry) -> bool:
     if effect is not Effect.RESETTABLE or not in_greenlet() or driver.is_closed():
         return False
     try:
-        await_only(Unbroken(driver.execute(RESET, timeout=RESET_TIMEOUT)))
+        await_only(ShieldedTask(driver.execute(RESET, timeout=RESET_TIMEOUT)))
     except Exception as error:  # noqa: BLE001 - whatever it is, a new connection has nothing set
         log.warning("a connection could not be reset, it is dropped: %s", type(error).__name__)
         return False
@@ -110,7 +110,7 @@ def _reset(effect: Effect, record: ConnectionPoolEntry) -> bool:
 
 
 def _drop(unit: Unit | None, how: str) -> None:
-    opened = "by nobody that is known" if unit is None else f"at {unit.place}"
+    opened = "by nobody that is known" if unit is None else f"at {unit.call_site}"
     log.warning(
         "a connection %s with a transaction or a statement open, and is dropped; its unit was opened %s", how, opened
     )

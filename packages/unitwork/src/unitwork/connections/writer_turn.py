@@ -26,7 +26,7 @@ class WriterTurn:
             async with asyncio.timeout(self._timeout):
                 await self._lock.acquire()
         except TimeoutError:
-            holder = "another unit" if self._owner is None else self._owner.place
+            holder = "another unit" if self._owner is None else self._owner.call_site
             msg = f"SQLite's one writer was not free within {self._timeout:g} s; the unit opened at {holder} has it"
             raise LockNotAvailable(msg) from None
         self._owner = unit

@@ -99,7 +99,7 @@ class BaseDao(Generic[T]):
         alone, plan = self._sessions.alone(), instance_plan(self.model)
         if alone is not None and plan is not None and type(self).query is BaseDao.query:
             parameters = {"p0": id} if len(key) == 1 else {f"p{at}": value for at, value in enumerate(key)}
-            found = await self._sessions.send_alone(by_id(self.model, alone, include_deleted), parameters)
+            found = await self._sessions.send_autocommit(by_id(self.model, alone, include_deleted), parameters)
             return plan.instances(found.rows)[0] if found.rows else None
         return await with_key(self.query(include_deleted=include_deleted), self.model, key).first()
 

@@ -74,7 +74,7 @@ async def waiting_at_most(seconds: float | None, session: AsyncSession, dialect:
 def check_in_transaction(session: AsyncSession) -> Transaction | None:
     """The session's transaction; None where the session isn't ours. Raises `NoActiveTransaction`."""
     transaction = session.info.get("transaction")
-    if not isinstance(transaction, Transaction) or transaction.unit.foreign:
+    if not isinstance(transaction, Transaction) or transaction.unit.third_party:
         return None
     if not transaction.active:
         raise NoActiveTransaction

@@ -11,19 +11,19 @@ from unitwork.connections.compiled_statements import Answer
 from unitwork.sessions.inside_statement import InsideStatements
 from unitwork.sessions.session import SessionProvider
 from unitwork.transactions.block_options import BlockOptions
-from unitwork.transactions.foreign_source import source_of
 from unitwork.transactions.session_source import session_of
+from unitwork.transactions.third_party_source import source_of
 
 _WRITES_SOME = BlockOptions()
 _READS_SOME = BlockOptions(read_only=True)
 _STREAMS = BlockOptions(read_only=True, ambiently=False)
-_READS_ONCE = BlockOptions(read_only=True, transactional=False, lone=True)
-_WRITES_ONCE = BlockOptions(transactional=False, lone=True)
+_READS_ONCE = BlockOptions(read_only=True, transactional=False, autocommit=True)
+_WRITES_ONCE = BlockOptions(transactional=False, autocommit=True)
 
 
 class Sessions:
     """`several` is for what needs more than one statement: outside a transaction that is a unit of its own, while a
-    lone statement commits by itself.
+    autocommit statement commits by itself.
     """
 
     def __init__(self, provider: SessionProvider) -> None:
@@ -42,12 +42,12 @@ class Sessions:
         """Return the dialect in which one statement can be sent without a session; None inside a block, and where the
         sessions come from elsewhere.
         """
-        dialect = self._source.dialect if self._source.sends_alone() else None
+        dialect = self._source.dialect if self._source.sends_autocommit() else None
         return None if dialect is None else dialect.name
 
-    def send_alone(self, statement: Executable, parameters: Mapping[str, Any]) -> Awaitable[Answer]:
+    def send_autocommit(self, statement: Executable, parameters: Mapping[str, Any]) -> Awaitable[Answer]:
         """Send one statement that commits by itself, where it goes `alone`."""
-        return self._source.send_alone(statement, parameters)
+        return self._source.send_autocommit(statement, parameters)
 
     def inside(self, session: AsyncSession) -> InsideStatements | None:
         """Return what sends statements of the session's transaction by the driver; None where it takes the session."""

@@ -54,13 +54,13 @@ class CommitOutcomeUnknown(TransactionError):
 class TransactionTimeout(TransactionError):
     """The block took longer than its `timeout`; the transaction it was part of is rolled back."""
 
-    def __init__(self, timeout: float, place: str) -> None:
+    def __init__(self, timeout: float, call_site: str) -> None:
         self.timeout = timeout
-        self.place = place
-        super().__init__(timeout, place)
+        self.call_site = call_site
+        super().__init__(timeout, call_site)
 
     def __str__(self) -> str:
-        return f"the block opened at {self.place} took longer than {self.timeout:g} s, and was given up."
+        return f"the block opened at {self.call_site} took longer than {self.timeout:g} s, and was given up."
 
 
 class NoActiveTransaction(TransactionError):
@@ -73,13 +73,13 @@ class NoActiveTransaction(TransactionError):
 class TransactionNotAllowed(TransactionError):
     """NEVER was entered inside a transaction."""
 
-    def __init__(self, place: str) -> None:
-        self.place = place
-        super().__init__(place)
+    def __init__(self, call_site: str) -> None:
+        self.call_site = call_site
+        super().__init__(call_site)
 
     def __str__(self) -> str:
         return (
-            f"this must not run inside a transaction, and one was opened at {self.place}. "
+            f"this must not run inside a transaction, and one was opened at {self.call_site}. "
             "Call it outside, or use Propagation.NOT_SUPPORTED to step out of it."
         )
 
@@ -87,14 +87,14 @@ class TransactionNotAllowed(TransactionError):
 class IncompatibleTransaction(TransactionError):
     """The ambient transaction can't give what the block asks for: `asked` names it."""
 
-    def __init__(self, asked: str, place: str) -> None:
+    def __init__(self, asked: str, call_site: str) -> None:
         self.asked = asked
-        self.place = place
-        super().__init__(asked, place)
+        self.call_site = call_site
+        super().__init__(asked, call_site)
 
     def __str__(self) -> str:
         return (
-            f"the transaction opened at {self.place} can't give {self.asked}. Ask for it there, where it begins, "
+            f"the transaction opened at {self.call_site} can't give {self.asked}. Ask for it there, where it begins, "
             "or use Propagation.REQUIRES_NEW."
         )
 
@@ -111,26 +111,26 @@ class SessionBelongsToAnotherTask(TransactionError):
     `thread` is the name of the thread it was used in, where that isn't the owner's.
     """
 
-    def __init__(self, *, owner: str, user: str, place: str, ended: bool, thread: str | None = None) -> None:
+    def __init__(self, *, owner: str, user: str, call_site: str, ended: bool, thread: str | None = None) -> None:
         self.owner = owner
         self.user = user
-        self.place = place
+        self.call_site = call_site
         self.ended = ended
         self.thread = thread
-        super().__init__(owner, user, place, ended, thread)
+        super().__init__(owner, user, call_site, ended, thread)
 
     def __str__(self) -> str:
         state = "had opened" if self.ended else "opened"
         if self.thread is not None:
             return (
-                f"the session belongs to the task '{self.owner}', which {state} it at {self.place}, and the thread "
+                f"the session belongs to the task '{self.owner}', which {state} it at {self.call_site}, and the thread "
                 f"'{self.thread}' used it. Hand plain values to a thread, and await the calls in the task; from a "
                 "thread, `anyio.from_thread.run` runs a function in the event loop, in a transaction of its own."
             )
         return (
-            f"the session belongs to the task '{self.owner}', which {state} it at {self.place}, and '{self.user}' used "
-            "it. Give each task its own: `async with transaction():` inside the task, or await the calls one after the "
-            "other. To bound a call use `asyncio.timeout`: on Python 3.11 `asyncio.wait_for` makes a task."
+            f"the session belongs to the task '{self.owner}', which {state} it at {self.call_site}, and '{self.user}' "
+            "used it. Give each task its own: `async with transaction():` inside the task, or await the calls one "
+            "after the other. To bound a call use `asyncio.timeout`: on Python 3.11 `asyncio.wait_for` makes a task."
         )
 
 
@@ -139,21 +139,21 @@ class SessionEnded(TransactionError):
     its work was rolled back.
     """
 
-    def __init__(self, place: str, *, abandoned: bool = False) -> None:
-        self.place = place
+    def __init__(self, call_site: str, *, abandoned: bool = False) -> None:
+        self.call_site = call_site
         self.abandoned = abandoned
-        super().__init__(place, abandoned)
+        super().__init__(call_site, abandoned)
 
     def __str__(self) -> str:
         if self.abandoned:
             return (
-                f"the block that provided this session, opened at {self.place}, was given up and rolled back: its "
+                f"the block that provided this session, opened at {self.call_site}, was given up and rolled back: its "
                 "generator or context manager was dropped, or another task ended it. Leave a block in the task that "
                 "entered it, with `async with`; iterate a generator that opens one inside `contextlib.aclosing()`, or "
                 "make it a context manager with `contextlib.asynccontextmanager`."
             )
         return (
-            f"the block that provided this session, opened at {self.place}, has ended. "
+            f"the block that provided this session, opened at {self.call_site}, has ended. "
             "Models stay usable; for more statements open a new block."
         )
 
@@ -184,14 +184,14 @@ class SecondStatement(TransactionError):
 class SecondWriterImpossible(TransactionError):
     """SQLite has one writer; a second writing connection could only wait for this task itself."""
 
-    def __init__(self, place: str) -> None:
-        self.place = place
-        super().__init__(place)
+    def __init__(self, call_site: str) -> None:
+        self.call_site = call_site
+        super().__init__(call_site)
 
     def __str__(self) -> str:
         return (
-            f"SQLite has one writer, and the transaction opened at {self.place} is it; a second one could only wait "
-            "for it. Do this work in that transaction, after it, or with `read_only=True`."
+            f"SQLite has one writer, and the transaction opened at {self.call_site} is it; a second one could only "
+            "wait for it. Do this work in that transaction, after it, or with `read_only=True`."
         )
 
 

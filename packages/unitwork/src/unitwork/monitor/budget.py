@@ -48,8 +48,8 @@ class budget:  # noqa: N801 - reads as what it does: `with budget(queries=3):`, 
         # A decorated function is entered anew at each call, by the copy that `__call__` makes.
         name = self.name
         if name is None:
-            place, via = asking()
-            name = shown(place or via)
+            call_site, via = asking()
+            name = shown(call_site or via)
         self._block = work(name)
         self._work = self._block.__enter__()
         return self._work

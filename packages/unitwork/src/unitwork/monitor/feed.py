@@ -5,7 +5,7 @@ import time
 from dataclasses import asdict
 from typing import Any, Final
 
-from unitwork.call_site import awaiting_place, shown
+from unitwork.call_site import awaiting_site, shown
 from unitwork.monitor.findings import finding as findings
 from unitwork.monitor.findings.watch import named
 from unitwork.monitor.monitor import SqlMonitor
@@ -58,12 +58,12 @@ def _open(monitor: SqlMonitor) -> list[dict[str, Any]]:
         working = now - unit.executing if unit.executing else None
         state = "waits for a connection" if not unit.connected and unit.statements else "idle"
         state = "works" if working is not None else "ends" if unit.ending else state
-        place = None if unit.task is None or unit.task.done() else awaiting_place(unit.task)
+        call_site = None if unit.task is None or unit.task.done() else awaiting_site(unit.task)
         lines.append(
             {
                 "name": named(unit),
-                "opened_at": shown(record.opened_by[0] if record is not None and record.opened_by else unit.place),
-                "awaits_at": shown(place) if place is not None else None,
+                "opened_at": shown(record.opened_by[0] if record is not None and record.opened_by else unit.call_site),
+                "awaits_at": shown(call_site) if call_site is not None else None,
                 "age": round(now - unit.since, 3),
                 "state": state,
                 "statements": unit.statements if record is None else record.statements,
@@ -90,7 +90,7 @@ def _statements(monitor: SqlMonitor) -> list[dict[str, Any]]:
             "seconds": round(shape.seconds, 4),
             "mean_ms": round(shape.seconds / shape.count * 1000, 2) if shape.count else 0.0,
             "longest_ms": round(shape.longest * 1000, 2),
-            "place": shown(shape.place),
+            "call_site": shown(shape.call_site),
         }
         for shape in shapes
     ]

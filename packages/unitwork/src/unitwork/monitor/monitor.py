@@ -12,7 +12,7 @@ from sqlalchemy import Connection, event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from unitwork.call_site import Place, asking
+from unitwork.call_site import CallSite, asking
 from unitwork.connections import listeners as events
 from unitwork.errors import DatabaseError
 from unitwork.models.request_id import current_request_id
@@ -57,7 +57,7 @@ class SqlMonitor:
         self.pools = Pools()
         self.history = History()
         self.open: dict[Unit, Record | None] = {}
-        """Units that have begun and not ended; None for a lone statement's."""
+        """Units that have begun and not ended; None for an autocommit statement's."""
         self.errors: Counter[str] = Counter()
         """The monitor's own, which reach nobody."""
         self.tracer_provider: Any = None
@@ -144,7 +144,7 @@ class SqlMonitor:
         """A unit begins."""
         if not self._listening:
             return
-        if unit.lone:  # it is the machinery that gives its connection back: it can't be forgotten
+        if unit.autocommit:  # it is the machinery that gives its connection back: it can't be forgotten
             self.open[unit] = None
             return
         record = self.open[unit] = Record(current_request_id(), unit.stack)
@@ -237,18 +237,18 @@ class SqlMonitor:
     ) -> None:
         took = now - sent
         record = None
-        if unit is not None and unit.lone:
-            place: Place | str | None = unit.place
+        if unit is not None and unit.autocommit:
+            call_site: CallSite | str | None = unit.call_site
             via = None
         else:
-            place, via = asking(beyond_greenlet=unit is not None and unit.carried)
+            call_site, via = asking(beyond_greenlet=unit is not None and unit.carried)
             record = None if unit is None else self.open[unit]
         if unit is not None and unit.cancelled is not None:
             outcome = CANCELLED
         shape = self.shapes.of(statement, dialect)
         shape.ended(now, took, rows, outcome)
-        shape.place = place or via
-        event = (now, shape, place, via, took, rows, outcome)
+        shape.call_site = call_site or via
+        event = (now, shape, call_site, via, took, rows, outcome)
         found = shape.fingerprint
         if record is not None:
             record.keep(event)

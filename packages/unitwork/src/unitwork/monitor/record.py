@@ -3,7 +3,7 @@
 import time
 from typing import Final, NamedTuple
 
-from unitwork.call_site import Place, shown
+from unitwork.call_site import CallSite, shown
 from unitwork.monitor.shape import Shape
 
 LATEST: Final = 16
@@ -16,8 +16,8 @@ class Event(NamedTuple):
     at: float
     """By `time.monotonic()`."""
     shape: Shape
-    place: Place | str | None
-    via: Place | None
+    call_site: CallSite | str | None
+    via: CallSite | None
     took: float
     rows: int
     outcome: str
@@ -28,25 +28,25 @@ class Event(NamedTuple):
         return {
             "statement": self.shape.fingerprint.text,
             "fingerprint": self.shape.fingerprint.id,
-            "place": shown(self.place or self.via),
+            "call_site": shown(self.call_site or self.via),
             "ms": round(self.took * 1000, 2),
             "rows": self.rows,
             "outcome": self.outcome,
         }
 
     def __str__(self) -> str:
-        place = shown(self.place or self.via)
-        return f"{self.shape.fingerprint.text} [{self.outcome}, {self.took * 1000:.1f} ms, {place}]"
+        call_site = shown(self.call_site or self.via)
+        return f"{self.shape.fingerprint.text} [{self.outcome}, {self.took * 1000:.1f} ms, {call_site}]"
 
 
-Plain = tuple[float, Shape, Place | str | None, Place | None, float, int, str]
+Plain = tuple[float, Shape, CallSite | str | None, CallSite | None, float, int, str]
 """An event as it is kept, as most are never looked at."""
-Repeated = tuple[Shape, Place | str | None, Place | None]
+Repeated = tuple[Shape, CallSite | str | None, CallSite | None]
 """What is counted as asked for again: a shape, and the lines that ask."""
 
 
 class Record:
-    """Of one unit, but not of a lone statement."""
+    """Of one unit, but not of an autocommit statement."""
 
     idle = 0.0
     """Seconds between statements."""
@@ -57,7 +57,7 @@ class Record:
     repeats: dict[Repeated, int] | None = None
     span: object | None = None
 
-    def __init__(self, request_id: str | None, opened_by: tuple[Place, ...]) -> None:
+    def __init__(self, request_id: str | None, opened_by: tuple[CallSite, ...]) -> None:
         self.request_id = request_id
         self.opened_by = opened_by
         """The lines that opened it, innermost first."""

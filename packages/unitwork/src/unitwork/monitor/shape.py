@@ -8,7 +8,7 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from typing import Final
 
-from unitwork.call_site import Place
+from unitwork.call_site import CallSite
 from unitwork.monitor.fingerprint import LONGEST, Fingerprint, fingerprint
 
 BUCKETS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -37,14 +37,14 @@ class Kind:
 class Shape:
     """Statements with one fingerprint, since it was last forgotten."""
 
-    __slots__ = ("count", "failed", "fingerprint", "kind", "last", "longest", "place", "rows", "seconds")
+    __slots__ = ("call_site", "count", "failed", "fingerprint", "kind", "last", "longest", "rows", "seconds")
 
     def __init__(self, fingerprint: Fingerprint, kind: Kind) -> None:
         self.fingerprint = fingerprint
         self.kind = kind
         self.count = self.rows = self.failed = 0
         self.seconds = self.longest = self.last = 0.0
-        self.place: Place | str | None = None
+        self.call_site: CallSite | str | None = None
         """The line that sent it last."""
 
     def ended(self, at: float, took: float, rows: int, outcome: str) -> None:

@@ -29,9 +29,9 @@ class Spans:
 
     def opened(self, unit: Unit, record: Record) -> None:
         """A unit begins; its span is inside whatever span is the current one."""
-        if unit.lone:
+        if unit.autocommit:
             return
-        opener = shown(record.opened_by[0] if record.opened_by else unit.place)
+        opener = shown(record.opened_by[0] if record.opened_by else unit.call_site)
         record.span = self._tracer.start_span(
             unit.name or ("transaction" if unit.transactional else "session"),
             attributes={"db.system.name": self._system, "unitwork.opened_at": opener},
@@ -49,9 +49,9 @@ class Spans:
             "db.response.returned_rows": ended.rows,
             "unitwork.fingerprint": shape.id,
         }
-        place = ended.place or ended.via
-        if place is not None:
-            file, _, line = shown(place).rpartition(":")
+        call_site = ended.call_site or ended.via
+        if call_site is not None:
+            file, _, line = shown(call_site).rpartition(":")
             attributes |= {"code.file.path": file, "code.line.number": int(line)}
         if shape.table:
             attributes["db.collection.name"] = shape.table

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy.pool import PoolProxiedConnection
 from sqlalchemy.util import greenlet_spawn
 
-from unitwork.connections.compiled_statements import Answer, Plan, Sent
+from unitwork.connections.compiled_statements import Answer, CompiledStatement, Sent
 from unitwork.monitor.monitor import SqlMonitor
 from unitwork.unit import Unit
 
@@ -15,7 +15,7 @@ from unitwork.unit import Unit
 async def send_directly(
     unit: Unit,
     pooled: PoolProxiedConnection,
-    plan: Plan,
+    plan: CompiledStatement,
     values: Sequence[Any],
     monitor: SqlMonitor,
     fail: Callable[[str, Sent], None],

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from sqlalchemy.ext.asyncio import AsyncResult
 from sqlalchemy.util import await_only, greenlet_spawn
 
-from unitwork.connections.cancellation import carry
+from unitwork.connections.cancellation import shield
 from unitwork.connections.labels import labels_of
 from unitwork.unit import Unit
 
@@ -58,6 +58,6 @@ def _checked(fetch: Callable[..., T], unit: Unit) -> Callable[..., T]:
 
     def checked(*arguments: Any, **options: Any) -> T:
         unit.check_use()
-        return await_only(carry(greenlet_spawn(sent, *arguments, **options), unit))
+        return await_only(shield(greenlet_spawn(sent, *arguments, **options), unit))
 
     return checked

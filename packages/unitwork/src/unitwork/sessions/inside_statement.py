@@ -8,8 +8,8 @@ from sqlalchemy import Connection, Executable
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.util import greenlet_spawn
 
-from unitwork.connections.cancellation import carry
-from unitwork.connections.compiled_statements import SENT_OPTION, Answer, Plan, Sent
+from unitwork.connections.cancellation import shield
+from unitwork.connections.compiled_statements import SENT_OPTION, Answer, CompiledStatement, Sent
 from unitwork.sessions.direct_sending import send_directly
 from unitwork.sessions.session import ProvidedSession
 from unitwork.sessions.session_factory import SessionFactory
@@ -35,7 +35,7 @@ class InsideStatements:
             if unit.connection is None:
                 await self._connect()
             if isinstance(unit.connection, Connection) and not unit.connection.closed:
-                return await carry(self._directly(plan, values, unit.connection), unit)
+                return await shield(self._directly(plan, values, unit.connection), unit)
         result = await self._session.execute(statement, parameters)
         self._plans.learn(statement, parameters, result)
         return Answer(result.all() if result.returns_rows else (), result.rowcount)
@@ -48,9 +48,9 @@ class InsideStatements:
         if self._unit.deadline is None and not session.dispatch.after_begin and self._plans.ready():
             session.connection()
         else:
-            await carry(greenlet_spawn(session.connection), self._unit)
+            await shield(greenlet_spawn(session.connection), self._unit)
 
-    async def _directly(self, plan: Plan, values: Sequence[Any], connection: Connection) -> Answer:
+    async def _directly(self, plan: CompiledStatement, values: Sequence[Any], connection: Connection) -> Answer:
         unit, fail = self._unit, partial(_fail, connection)
         answer = await send_directly(unit, connection.connection, plan, values, self._monitor, fail)
         unit.executing = 0.0

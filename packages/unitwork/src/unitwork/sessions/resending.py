@@ -44,12 +44,12 @@ class SentAgain:
 
 
 def send_again(unit: Unit, send: Callable[[], T], *, reads: Callable[[], bool]) -> T:
-    """What `send` returns; it sends one statement for the unit, which has no transaction.
+    """Return what `send` returns, which sends one statement for the unit, outside a transaction.
 
-    It is sent again when it was outdated, and, where the unit is lone and it only reads, once when it met a connection
-    which died in the pool.
+    Send it again when the server's plan was outdated, and, where it is an autocommit read, once when it met a
+    connection that died in the pool.
     """
-    again, begun = SentAgain(lambda: unit.lone and reads()), time.monotonic()
+    again, begun = SentAgain(lambda: unit.autocommit and reads()), time.monotonic()
     while True:
         try:
             return send()

@@ -10,7 +10,7 @@ from typing import Any, NoReturn, Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncResult, AsyncSession, AsyncSessionTransaction
 
-from unitwork.connections.cancellation import carry
+from unitwork.connections.cancellation import shield
 from unitwork.errors import TransactionIsOurs, TransactionRolledBack
 from unitwork.sessions.fetches import guard_fetches
 from unitwork.sessions.guarded_session import GuardedSession
@@ -32,38 +32,38 @@ class ProvidedSession(AsyncSession):
     sync_session_class = GuardedSession
 
     async def execute(self, *arguments: Any, **options: Any) -> Any:
-        return await carry(super().execute(*arguments, **options), self._unit)
+        return await shield(super().execute(*arguments, **options), self._unit)
 
     async def scalar(self, *arguments: Any, **options: Any) -> Any:
-        return await carry(super().scalar(*arguments, **options), self._unit)
+        return await shield(super().scalar(*arguments, **options), self._unit)
 
     async def flush(self, objects: Any = None) -> None:
         unit = self._unit
         unit.check_use()
-        await carry(super().flush(objects), unit)
+        await shield(super().flush(objects), unit)
 
     # Each of the following is one call of the unit's, from its wait for a connection on.
 
     async def get(self, *arguments: Any, **options: Any) -> Any:
-        return await carry(super().get(*arguments, **options), self._unit)
+        return await shield(super().get(*arguments, **options), self._unit)
 
     async def get_one(self, *arguments: Any, **options: Any) -> Any:
-        return await carry(super().get_one(*arguments, **options), self._unit)
+        return await shield(super().get_one(*arguments, **options), self._unit)
 
     async def refresh(self, *arguments: Any, **options: Any) -> None:
-        await carry(super().refresh(*arguments, **options), self._unit)
+        await shield(super().refresh(*arguments, **options), self._unit)
 
     async def merge(self, *arguments: Any, **options: Any) -> Any:
-        return await carry(super().merge(*arguments, **options), self._unit)
+        return await shield(super().merge(*arguments, **options), self._unit)
 
     async def merge_all(self, *arguments: Any, **options: Any) -> Any:
-        return await carry(super().merge_all(*arguments, **options), self._unit)
+        return await shield(super().merge_all(*arguments, **options), self._unit)
 
     async def delete(self, instance: object) -> None:
-        await carry(super().delete(instance), self._unit)
+        await shield(super().delete(instance), self._unit)
 
     async def delete_all(self, instances: Any) -> None:
-        await carry(super().delete_all(instances), self._unit)
+        await shield(super().delete_all(instances), self._unit)
 
     async def run_sync(self, *arguments: Any, **options: Any) -> Any:
         unit = self._unit
@@ -77,7 +77,7 @@ class ProvidedSession(AsyncSession):
         return result
 
     async def connection(self, *arguments: Any, **options: Any) -> AsyncConnection:
-        return await carry(super().connection(*arguments, **options), self._unit)
+        return await shield(super().connection(*arguments, **options), self._unit)
 
     async def commit(self) -> None:
         self._only_the_block("commit")
@@ -101,7 +101,7 @@ class ProvidedSession(AsyncSession):
         unit = self._unit
         unit.streaming = True
         try:
-            result: AsyncResult[Any] = await carry(super().stream(*arguments, **options), unit)
+            result: AsyncResult[Any] = await shield(super().stream(*arguments, **options), unit)
         finally:
             unit.streaming, unit.executing = False, 0.0
         guard_fetches(result, unit)

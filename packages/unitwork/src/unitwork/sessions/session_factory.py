@@ -10,7 +10,7 @@ from sqlalchemy.pool import Pool
 from unitwork.backends import postgresql, sqlite
 from unitwork.backends.interruption import GRACE, GRACE_OPTION
 from unitwork.backends.registry import backend_of
-from unitwork.connections.compiled_statements import Plans
+from unitwork.connections.compiled_statements import CompiledStatements
 from unitwork.connections.holders import Holders
 from unitwork.connections.lifetime import Lifetime
 from unitwork.connections.listeners import followers, install
@@ -131,7 +131,7 @@ class SessionFactory:
             watch(unit)
         return seen.bind(engine, unit), {UNIT: unit}
 
-    def plans(self, engine: AsyncEngine) -> Plans:
+    def plans(self, engine: AsyncEngine) -> CompiledStatements:
         """Of an engine that has been in force."""
         return self._seen[id(engine.sync_engine)].plans
 
@@ -152,7 +152,7 @@ class _Seen:
         options = engine.sync_engine.get_execution_options()
         self.holders = Holders(engine.pool, _writer_turn(engine), options.get(postgresql.STATEMENT_TIMEOUT_OPTION))
         self.grace: float = options.get(GRACE_OPTION, GRACE)
-        self.plans = Plans(engine.sync_engine)
+        self.plans = CompiledStatements(engine.sync_engine)
         self._binds: dict[tuple[bool, str | None, bool], AsyncEngine] = {}
 
     def bind(self, engine: AsyncEngine, unit: Unit) -> AsyncEngine:

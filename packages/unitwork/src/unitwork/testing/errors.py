@@ -9,20 +9,20 @@ from unitwork.errors import DatabaseError
 
 
 class NeedsOwnDatabase(DatabaseError):
-    """`what` happened, at `place`, and one transaction on one connection can't show what it would do to a real
+    """`what` happened, at `call_site`, and one transaction on one connection can't show what it would do to a real
     database. `instead` is another way out than a database of the test's own.
     """
 
-    def __init__(self, what: str, place: str, *, instead: str = "") -> None:
+    def __init__(self, what: str, call_site: str, *, instead: str = "") -> None:
         self.what = what
-        self.place = place
+        self.call_site = call_site
         self.instead = instead
-        super().__init__(what, place, instead)
+        super().__init__(what, call_site, instead)
 
     def __str__(self) -> str:
         other = f" {self.instead}, or give" if self.instead else " Give"
         return (
-            f"{self.what} ({self.place}). An isolated test has one connection and one transaction, which is never "
+            f"{self.what} ({self.call_site}). An isolated test has one connection and one transaction, which is never "
             f'committed, so it can\'t show this.{other} the test real commits: `@pytest.mark.database("own")`.'
         )
 

@@ -9,7 +9,7 @@ from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import QueuePool
 
-from unitwork.call_site import asking_place
+from unitwork.call_site import asking_site
 from unitwork.testing.subject import engine_of, factory_of
 from unitwork.unit import Unit
 
@@ -32,7 +32,7 @@ async def no_leaks(subject: Any) -> AsyncIterator[None]:
             await _settle(tasks)
             left = [
                 *(f"a connection, taken at {place}" for place in connections.values()),
-                *(f"{unit.name or 'a unit'}, opened at {unit.place}" for unit in units if not unit.ended),
+                *(f"{unit.name or 'a unit'}, opened at {unit.call_site}" for unit in units if not unit.ended),
                 *(f"{task.get_name()}, started at {place}" for task, place in tasks.items() if _running(task)),
             ]
     finally:
@@ -56,7 +56,7 @@ def _connections(engine: AsyncEngine) -> Iterator[dict[int, str]]:
     taken: dict[int, str] = {}
 
     def checkout(_connection: Any, record: Any, _proxy: Any) -> None:
-        taken[id(record)] = asking_place() or NOWHERE
+        taken[id(record)] = asking_site() or NOWHERE
 
     def checkin(_connection: Any, record: Any) -> None:
         taken.pop(id(record), None)
@@ -80,7 +80,7 @@ def _tasks() -> Iterator[dict["asyncio.Task[Any]", str]]:
 
     def start(loop: asyncio.AbstractEventLoop, work: Any, **options: Any) -> Any:
         task: Any = asyncio.Task(work, loop=loop, **options) if before is None else before(loop, work, **options)
-        started[task] = asking_place() or NOWHERE
+        started[task] = asking_site() or NOWHERE
         return task
 
     loop.set_task_factory(start)

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, event
 
-from unitwork.call_site import asking_place
+from unitwork.call_site import asking_site
 from unitwork.testing.subject import engine_of
 from unitwork.unit import UNIT, Unit
 
@@ -23,10 +23,10 @@ class Query:
     """A statement as it was sent, without its values, and the line that caused it."""
 
     statement: str
-    place: str
+    call_site: str
 
     def __str__(self) -> str:
-        return f"{' '.join(self.statement.split())}\n     {self.place}"
+        return f"{' '.join(self.statement.split())}\n     {self.call_site}"
 
 
 @dataclass
@@ -61,7 +61,7 @@ def assert_queries(
 
     def sent(connection: Connection, _cursor: Any, statement: str, *_others: Any) -> None:
         if _OURS.match(statement) is None and _LEASE not in statement:
-            queries.sent.append(Query(statement, asking_place() or _end_of(connection)))
+            queries.sent.append(Query(statement, asking_site() or _end_of(connection)))
 
     event.listen(engine.sync_engine, "before_cursor_execute", sent)
     try:
@@ -77,7 +77,7 @@ def assert_queries(
 def _end_of(connection: Connection) -> str:
     """A statement that no line of the caller's asked for was flushed at the end of a block."""
     unit: Unit | None = connection.get_execution_options().get(UNIT)
-    return "no line of yours" if unit is None else f"{unit.place} (at the end of this block)"
+    return "no line of yours" if unit is None else f"{unit.call_site} (at the end of this block)"
 
 
 def _told(queries: Queries, expected: str) -> str:

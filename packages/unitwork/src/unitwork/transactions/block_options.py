@@ -16,7 +16,7 @@ class BlockOptions(NamedTuple):
     """What logs call it."""
     transactional: bool = True
     """False lets each statement commit by itself."""
-    lone: bool = False
+    autocommit: bool = False
     """One statement only."""
     ambiently: bool = True
     """False lets nothing join it: for a block whose end its caller doesn't decide, as a generator's."""

@@ -10,12 +10,12 @@ from typing import Any
 from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
-from unitwork.connections.compiled_statements import Plans
+from unitwork.connections.compiled_statements import CompiledStatements
 from unitwork.connections.pool import has_ended
 from unitwork.unit import Unit
 
 
-def ready(session: Session, unit: Unit, plans: Plans) -> Connection | None:
+def ready(session: Session, unit: Unit, plans: CompiledStatements) -> Connection | None:
     """The unit's connection, where nothing is left to do but COMMIT on it, and nobody but the driver to do it; None
     where SQLAlchemy has to see to it.
     """
@@ -24,7 +24,7 @@ def ready(session: Session, unit: Unit, plans: Plans) -> Connection | None:
         return None
     if connection.closed or connection.invalidated or len(unit.frames) > 1 or plans.followed():
         return None
-    if connection._has_events:  # noqa: SLF001 - as `Plans.followed` asks of the engine: somebody listens to this one
+    if connection._has_events:  # noqa: SLF001 - as `CompiledStatements.followed` asks of the engine: somebody listens to this one
         return None
     told: Any = session.dispatch
     if told.before_commit or told.after_commit or told.after_transaction_end or session.expire_on_commit:

@@ -15,8 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncSessionTransaction
 from sqlalchemy.orm import Session
 from sqlalchemy.util import greenlet_spawn
 
-from unitwork.connections.cancellation import carry, carry_in_task
-from unitwork.connections.compiled_statements import Plans
+from unitwork.connections.cancellation import shield, shield_in_task
+from unitwork.connections.compiled_statements import CompiledStatements
 from unitwork.connections.pool import has_ended
 from unitwork.connections.returned_connections import ALTERED, was_ended
 from unitwork.errors import (
@@ -45,7 +45,7 @@ ROLLBACK_TIMEOUT: Final = 3.0
 log = logging.getLogger("unitwork.database")
 
 
-async def commit(session: ProvidedSession, unit: Unit, plans: Plans) -> None:
+async def commit(session: ProvidedSession, unit: Unit, plans: CompiledStatements) -> None:
     """End a unit whose block ended normally; `plans` are its engine's.
 
     Raises `TransactionRolledBack` for a doomed one, the database's error when it refuses the COMMIT (rolled back),
@@ -77,7 +77,7 @@ async def commit(session: ProvidedSession, unit: Unit, plans: Plans) -> None:
     else:
         work = _commit_directly(inside, unit, connection, plans)
     try:
-        await carry(work, unit, to_its_end=True, within=within)
+        await shield(work, unit, to_its_end=True, within=within)
     except CommitOutcomeUnknown as lost:  # a cancelled unit doesn't wait for more
         unit.outcome = await lost_commit.outcome(session.bind, unit)
         if unit.outcome is Outcome.UNKNOWN:
@@ -95,7 +95,7 @@ async def roll_back(session: ProvidedSession, unit: Unit, error: BaseException) 
     unit.ending = True
     hurried = isinstance(error, asyncio.CancelledError | TimeoutError | TransactionTimeout)
     work = greenlet_spawn(_give_back, session.sync_session, unit)
-    await carry(work, unit, to_its_end=True, within=unit.grace if hurried else _time_left(unit, ROLLBACK_TIMEOUT))
+    await shield(work, unit, to_its_end=True, within=unit.grace if hurried else _time_left(unit, ROLLBACK_TIMEOUT))
 
 
 def _time_left(unit: Unit, longest: float) -> float:
@@ -118,13 +118,13 @@ async def run_hooks(unit: Unit) -> None:
             unit.helper = helper  # to the drain, what hooks do is the unit's
             _act_for_owner(helper)
 
-        await carry_in_task(call_hooks(hooks), started)
+        await shield_in_task(call_hooks(hooks), started)
 
 
 async def run_rollback_hooks(frame: Frame) -> None:
     """The after-rollback hooks of a savepoint, inside what it was in."""
     if frame.after_rollback:
-        await carry_in_task(call_hooks(frame.after_rollback), _act_for_owner)
+        await shield_in_task(call_hooks(frame.after_rollback), _act_for_owner)
 
 
 def _act_for_owner(helper: "asyncio.Task[None]") -> None:
@@ -153,7 +153,9 @@ async def call_hooks(hooks: Sequence[Hook]) -> None:
 
 async def roll_back_to(savepoint: AsyncSessionTransaction, unit: Unit, frame: Frame) -> None:
     """Undo a savepoint's work."""
-    await carry(_roll_back_to(savepoint, unit, frame), unit, to_its_end=True, within=_time_left(unit, ROLLBACK_TIMEOUT))
+    await shield(
+        _roll_back_to(savepoint, unit, frame), unit, to_its_end=True, within=_time_left(unit, ROLLBACK_TIMEOUT)
+    )
 
 
 async def _roll_back_to(savepoint: AsyncSessionTransaction, unit: Unit, frame: Frame) -> None:
@@ -168,7 +170,7 @@ async def _roll_back_to(savepoint: AsyncSessionTransaction, unit: Unit, frame: F
     frame.gone = True
 
 
-async def _commit_directly(session: Session, unit: Unit, connection: Connection, plans: Plans) -> None:
+async def _commit_directly(session: Session, unit: Unit, connection: Connection, plans: CompiledStatements) -> None:
     """COMMIT by the driver, and the connection back to the pool; by SQLAlchemy what can't be done at once."""
     try:
         await direct_commit.send(connection)

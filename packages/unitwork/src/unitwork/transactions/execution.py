@@ -54,7 +54,7 @@ async def execute_transaction(
         ) as tx:
             begun = tx.unit not in around
             if retry is not None and begun:
-                tx.unit.settles = True  # before BEGIN, which the first statement sends
+                tx.unit.resolves_outcome = True  # before BEGIN, which the first statement sends
             return await callback(tx.session)
 
     def worth(error: BaseException) -> bool:

@@ -35,7 +35,7 @@ async def outcome(bind: object, unit: Unit) -> Outcome:
 
     Takes no longer than the unit itself was given. A unit that couldn't write has stored nothing, whatever was lost.
     """
-    if not unit.settles or not isinstance(bind, AsyncEngine):
+    if not unit.resolves_outcome or not isinstance(bind, AsyncEngine):
         return Outcome.UNKNOWN
     if unit.read_only:
         return Outcome.ROLLED_BACK

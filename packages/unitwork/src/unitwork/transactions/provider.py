@@ -15,11 +15,11 @@ from unitwork.errors import (
 from unitwork.sessions.session import SessionProvider
 from unitwork.transactions import ending
 from unitwork.transactions.block_options import BlockOptions
-from unitwork.transactions.foreign_source import source_of
 from unitwork.transactions.isolation import isolation_level
 from unitwork.transactions.misuse import CalledFirst, EnteredByAsyncWith
 from unitwork.transactions.propagation import Propagation
 from unitwork.transactions.session_provider import joined
+from unitwork.transactions.third_party_source import source_of
 from unitwork.transactions.transaction import Transaction, ambient, innermost, leave, own_block, own_transaction
 from unitwork.transactions.unit_block import bounded
 
@@ -63,7 +63,7 @@ class TransactionProvider(CalledFirst):
     def _choose(self, propagation: Propagation, options: BlockOptions) -> AbstractAsyncContextManager[Transaction]:
         """Return what the mode means where the block is entered."""
         block = self._to_join(propagation, self._source.owner)
-        if block is not None and block.unit.foreign:
+        if block is not None and block.unit.third_party:
             options = options._replace(timeout=None)
         if block is None or (propagation is Propagation.NOT_SUPPORTED and block.unit.transactional):
             return self._own(propagation, options)
@@ -87,7 +87,7 @@ class TransactionProvider(CalledFirst):
         if propagation is Propagation.MANDATORY and not inside:
             raise NoActiveTransaction
         if propagation is Propagation.NEVER and inside and block is not None:
-            raise TransactionNotAllowed(block.unit.place)
+            raise TransactionNotAllowed(block.unit.call_site)
         return block
 
     def _own(self, propagation: Propagation, options: BlockOptions) -> AbstractAsyncContextManager[Transaction]:
@@ -100,9 +100,9 @@ class TransactionProvider(CalledFirst):
     def _check_compatible(self, block: Transaction, options: BlockOptions) -> None:
         unit, isolation = block.unit, options.isolation
         if unit.refuses_writes and not options.read_only:
-            raise IncompatibleTransaction("writes, as it reads only", unit.place)
+            raise IncompatibleTransaction("writes, as it reads only", unit.call_site)
         if isolation is not None and isolation != unit.isolation and not self._source.one_writer:
-            raise IncompatibleTransaction(f"isolation {isolation}", unit.place)
+            raise IncompatibleTransaction(f"isolation {isolation}", unit.call_site)
 
 
 class _Block(EnteredByAsyncWith, AbstractAsyncContextManager[Transaction]):
@@ -157,7 +157,7 @@ async def _savepoint(block: Transaction, options: BlockOptions) -> AsyncIterator
         return
     savepoint = begin_nested()
     await savepoint.start()
-    if unit.foreign:
+    if unit.third_party:
         unit.push("")
     frame = unit.top
     frame.of_block = True
@@ -169,12 +169,12 @@ async def _savepoint(block: Transaction, options: BlockOptions) -> AsyncIterator
             yield nested
         if not unit.mine():
             raise unit.belongs_to_another()
-        if not frame.doomed and not unit.foreign:
+        if not frame.doomed and not unit.third_party:
             await session.flush()
         if frame.doomed:
             raise TransactionRolledBack from frame.cause
         await savepoint.commit()
-        if unit.foreign:
+        if unit.third_party:
             unit.pop_released()
     except BaseException:
         if not unit.mine():  # its owner may be at work; the transaction finds it open at its end, and rolls back

@@ -11,9 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from unitwork.connections.compiled_statements import Answer
 from unitwork.errors import SecondWriterImpossible
 from unitwork.sessions import read_only as reading
+from unitwork.sessions.autocommit_statement import send_autocommit
 from unitwork.sessions.autoflush import flushing
 from unitwork.sessions.inside_statement import InsideStatements, inside
-from unitwork.sessions.lone_statement import send_alone
 from unitwork.sessions.session_factory import SessionFactory
 from unitwork.transactions.block_options import BlockOptions
 from unitwork.transactions.misuse import CalledFirst, EnteredByAsyncWith
@@ -57,14 +57,14 @@ class EngineSessionProvider(CalledFirst, SessionSource):
 
     def own_session(self, options: BlockOptions) -> AbstractAsyncContextManager[AsyncSession]:
         # Of one statement its text says whether it reads; the database isn't asked for a read-only transaction.
-        return _SessionOf(self.unit(options._replace(read_only=False) if options.lone else options))
+        return _SessionOf(self.unit(options._replace(read_only=False) if options.autocommit else options))
 
-    def sends_alone(self) -> bool:
+    def sends_autocommit(self) -> bool:
         return ambient.get() is None  # nor is a block around that has ended
 
-    def send_alone(self, statement: Executable, parameters: Mapping[str, Any]) -> Awaitable[Answer]:
-        """Send one statement that commits by itself; see `unitwork.sessions.lone_statement`."""
-        return send_alone(self.factory, statement, parameters)
+    def send_autocommit(self, statement: Executable, parameters: Mapping[str, Any]) -> Awaitable[Answer]:
+        """Send one statement that commits by itself; see `unitwork.sessions.autocommit_statement`."""
+        return send_autocommit(self.factory, statement, parameters)
 
     def inside(self, session: AsyncSession) -> InsideStatements | None:
         block: Transaction | None = session.sync_session.info.get("transaction")
@@ -76,7 +76,7 @@ class EngineSessionProvider(CalledFirst, SessionSource):
         engine = self.owner()
         writer = open_writer(engine, own_task_only=own_task_only) if one_writer(engine) else None
         if writer is not None:
-            raise SecondWriterImpossible(writer.place)
+            raise SecondWriterImpossible(writer.call_site)
 
     def retried(self) -> None:
         self.factory.monitor.retried()
@@ -124,7 +124,7 @@ class _SessionBlock(EnteredByAsyncWith, AbstractAsyncContextManager[AsyncSession
 async def joined(block: Transaction, options: BlockOptions) -> AsyncIterator[None]:
     """For the length of a block inside another: no autoflush, no writes, where that was asked for."""
     unit, session = block.unit, block.session
-    if unit.foreign:
+    if unit.third_party:
         yield
         return
     reads_only = options.read_only and not unit.read_only

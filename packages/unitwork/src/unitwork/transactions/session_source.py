@@ -1,6 +1,7 @@
 """SessionSource: where blocks, DAOs and builders get sessions and send statements, whoever provides the sessions.
 
-An engine's provider is one (`session_provider`), and so is a fake; `foreign_source` makes one of any other provider.
+An engine's provider is one (`session_provider`), and so is a fake; `third_party_source` makes one of any other
+provider.
 """
 
 from abc import ABC, abstractmethod
@@ -43,12 +44,12 @@ class SessionSource(ABC):
         """Return a block with a session of its own, for callers that need no transaction to join."""
 
     @abstractmethod
-    def sends_alone(self) -> bool:
+    def sends_autocommit(self) -> bool:
         """Return True where one statement can be sent without a session at this moment: nothing is around it."""
 
     @abstractmethod
-    def send_alone(self, statement: Executable, parameters: Mapping[str, Any]) -> Awaitable[Answer]:
-        """Send one statement that commits by itself, where `sends_alone`; return its answer."""
+    def send_autocommit(self, statement: Executable, parameters: Mapping[str, Any]) -> Awaitable[Answer]:
+        """Send one statement that commits by itself, where `sends_autocommit`; return its answer."""
 
     @abstractmethod
     def inside(self, session: AsyncSession) -> InsideStatements | None:

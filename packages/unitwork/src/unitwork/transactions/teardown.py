@@ -33,7 +33,7 @@ def tear_down(session: ProvidedSession, unit: Unit, left: Callable[[Unit], objec
         unit.abandoned = True
         unit.teardown = asyncio.get_running_loop().create_task(_tear_down(session, unit, foreign, left))
         unit.opener, unit.task = unit.task, unit.teardown
-        log.warning("rolled back, as its block was not left by the task that entered it: %s", unit.place)
+        log.warning("rolled back, as its block was not left by the task that entered it: %s", unit.call_site)
     return unit.teardown
 
 

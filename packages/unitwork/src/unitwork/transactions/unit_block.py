@@ -12,7 +12,7 @@ from weakref import ref
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from unitwork.backends.registry import backend_of
-from unitwork.call_site import calling_place, calling_stack
+from unitwork.call_site import calling_site, calling_stack
 from unitwork.errors import TransactionTimeout
 from unitwork.ids.leased_ids import LeasedIds
 from unitwork.sessions.session import ProvidedSession
@@ -39,7 +39,7 @@ class UnitBlock(AbstractAsyncContextManager[Transaction]):
             read_only=options.read_only,
             isolation=options.isolation,
             transactional=options.transactional,
-            lone=options.lone,
+            autocommit=options.autocommit,
         )
         self._with_ids = with_ids
         self._token: Token[Transaction | None] | None = None
@@ -49,16 +49,22 @@ class UnitBlock(AbstractAsyncContextManager[Transaction]):
         unit, outer = self._unit, ambient.get()
         engine = self._factory.engine()
         ids = self._factory.ids(engine)
-        if self._with_ids and not unit.read_only and not unit.lone and isinstance(ids, LeasedIds) and not ids.ready:
+        if (
+            self._with_ids
+            and not unit.read_only
+            and not unit.autocommit
+            and isinstance(ids, LeasedIds)
+            and not ids.ready
+        ):
             await ids.lease(engine, self._lease_block)
         generators: list[FrameType] = []
         unit.stack = stack = calling_stack(generators=generators)
         if generators:
             unit.generators = generators_of(generators)
-        unit.enter(f"{stack[0][0]}:{stack[0][1]}" if stack else calling_place(), parent=_holder(outer, engine))
+        unit.enter(f"{stack[0][0]}:{stack[0][1]}" if stack else calling_site(), parent=_holder(outer, engine))
         if not unit.transactional and one_writer(engine):
             writer = open_writer(engine, own_task_only=False)
-            unit.blocked_by = None if writer is None else writer.place
+            unit.blocked_by = None if writer is None else writer.call_site
         self._session = session = self._factory(engine, unit, ids, autoflush=self._options.autoflush)
         timeout = self._options.timeout
         if timeout is not None and not math.isinf(timeout):
@@ -153,11 +159,11 @@ async def bounded(timeout: float | None, unit: Unit) -> AsyncIterator[None]:  # 
             yield
     except TimeoutError as error:
         if clock.expired():
-            raise TransactionTimeout(timeout, unit.place) from error
+            raise TransactionTimeout(timeout, unit.call_site) from error
         raise
     if clock.expired():
         # Somebody swallowed the cancellation; the time is over all the same.
-        raise TransactionTimeout(timeout, unit.place)
+        raise TransactionTimeout(timeout, unit.call_site)
 
 
 def open_writer(engine: AsyncEngine, *, own_task_only: bool) -> Unit | None:

@@ -54,7 +54,7 @@ class Count(Conditions[T]):
         shapes, alone = self.shapes, self.sessions.alone()
         if alone is not None and shapes is not None:
             shape = CountShape(self.model, self.spoken(alone), shapes, self.include_deleted, counted, distinct)
-            return int((await self.sessions.send_alone(_counting(shape), self.parameters())).rows[0][0] or 0)
+            return int((await self.sessions.send_autocommit(_counting(shape), self.parameters())).rows[0][0] or 0)
         async with self.sessions.reading() as session:
             dialect = self.spoken(self.sessions.dialect_of(session).name)
             if shapes is None:

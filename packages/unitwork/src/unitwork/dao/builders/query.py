@@ -113,7 +113,7 @@ class Query(Conditions[T]):
         """Every row."""
         alone, plan = self._alone(), instance_plan(self.model)
         if alone is not None and plan is not None and not self._several:
-            return plan.instances((await self.sessions.send_alone(*self._said(COLUMNS, alone))).rows)
+            return plan.instances((await self.sessions.send_autocommit(*self._said(COLUMNS, alone))).rows)
         async with self.sessions.reading(several=self._several) as session:
             return list((await self.run(session)).scalars().all())
 
@@ -150,7 +150,7 @@ class Query(Conditions[T]):
         """One column of every row."""
         key = column(self.model, name).key
         if (alone := self._alone()) is not None and not self._bounded:
-            return [row[0] for row in (await self.sessions.send_alone(*self._said(key, alone))).rows]
+            return [row[0] for row in (await self.sessions.send_autocommit(*self._said(key, alone))).rows]
         async with self.sessions.reading(several=self._bounded) as session:
             return list((await self.run(session, key)).scalars().all())
 
@@ -211,7 +211,7 @@ class Query(Conditions[T]):
         bounded = changed(self, row_limit=limit, row_offset=offset)
         alone, plan = self._alone(), instance_plan(self.model)
         if alone is not None and plan is not None and not self._several:
-            rows = (await self.sessions.send_alone(*bounded._said(COUNTED, alone))).rows  # noqa: SLF001 - another of its class
+            rows = (await self.sessions.send_autocommit(*bounded._said(COUNTED, alone))).rows  # noqa: SLF001 - another of its class
             return Page(plan.instances(rows), rows[0][-1] if rows else 0)
         async with self.sessions.reading(several=self._several) as session:
             found: Sequence[Any] = (await bounded.run(session, TOTAL)).all()
@@ -220,7 +220,7 @@ class Query(Conditions[T]):
     async def _any(self, limit: int) -> bool:
         limited = changed(self, row_limit=limit)
         if (alone := self._alone()) is not None:
-            return bool((await self.sessions.send_alone(*limited._said(EXISTS, alone))).rows)  # noqa: SLF001 - another of its class
+            return bool((await self.sessions.send_autocommit(*limited._said(EXISTS, alone))).rows)  # noqa: SLF001 - another of its class
         async with self.sessions.reading() as session:
             return bool((await limited.run(session, EXISTS)).scalar())
 

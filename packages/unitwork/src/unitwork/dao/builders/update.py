@@ -12,9 +12,9 @@ from sqlalchemy.sql.dml import Update as UpdateStatement
 
 from unitwork.dao.builders.changed import changed
 from unitwork.dao.builders.write import Write
+from unitwork.dao.statements.autocommit_write import AutocommitChanges
 from unitwork.dao.statements.columns import ColumnName, column, version_key
 from unitwork.dao.statements.comparison import is_sql
-from unitwork.dao.statements.lone_write import LoneChanges
 from unitwork.errors.query import UnconditionalUpdate, UnconditionalWrite, VersionIsCounted
 from unitwork.models.derived_columns import keys_of
 from unitwork.models.soft_delete import INCLUDE_DELETED
@@ -58,12 +58,12 @@ class Update(Write[T]):
         }
 
     @property
-    def lone_changes(self) -> LoneChanges | None:
+    def autocommit_changes(self) -> AutocommitChanges | None:
         said = [(name, isinstance(value, Increment)) for name, value in self.values.items()]
         values = [value.by if isinstance(value, Increment) else value for value in self.values.values()]
         if any(map(is_sql, values)) or any(adds and not self._of_its_type(name) for name, adds in said):
             return None
-        return LoneChanges(tuple(said), values)
+        return AutocommitChanges(tuple(said), values)
 
     def _of_its_type(self, name: str) -> bool:
         """Whether what is added to a column has the column's own type, as a number does, and an interval doesn't."""

@@ -12,9 +12,9 @@ from sqlalchemy.sql.dml import Update as UpdateStatement
 from unitwork.dao.builders.changed import changed
 from unitwork.dao.builders.conditions import Conditions
 from unitwork.dao.sessions import Sessions
+from unitwork.dao.statements.autocommit_write import AutocommitChanges, AutocommitWrite, WriteShape, autocommit_write
 from unitwork.dao.statements.eager import loads_beside, loads_collections
 from unitwork.dao.statements.instances import instance_plan
-from unitwork.dao.statements.lone_write import LoneChanges, LoneWrite, WriteShape, lone_write
 from unitwork.dao.statements.selection import primary_key
 from unitwork.errors import StaleVersion
 from unitwork.errors.query import UnconditionalWrite
@@ -63,15 +63,17 @@ class Write(Conditions[T]):
             raise self.unconditional(self.model.__name__)
 
     @property
-    def lone_changes(self) -> LoneChanges | None:
+    def autocommit_changes(self) -> AutocommitChanges | None:
         """For a write that is sent without a session; None when some values are expressions."""
-        return LoneChanges(None, [])
+        return AutocommitChanges(None, [])
 
     async def execute(self) -> int:
         """Run it; the number of rows matched. Raises `StaleVersion`."""
         self.check()
-        if (lone := self._lone(returning=False)) is not None:
-            return self._matched((await self.sessions.send_alone(lone.statement, lone.parameters)).matched)
+        if (autocommit := self._autocommit(returning=False)) is not None:
+            return self._matched(
+                (await self.sessions.send_autocommit(autocommit.statement, autocommit.parameters)).matched
+            )
         async with self.sessions.writing(several=issubclass(self.model, Audited)) as session:
             statement = self._spoken(self.sessions.dialect_of(session).name)
             result = cast("CursorResult[Any]", await session.execute(statement, execution_options=_in_step(session)))
@@ -85,10 +87,14 @@ class Write(Conditions[T]):
         self.check()
         dialect, loads = self.sessions.dialect(), loads_beside(self.model) or loads_collections(self.model)
         alone = not loads and not issubclass(self.model, Audited) and (dialect is None or self.returns(dialect))
-        if dialect is not None and self.returns(dialect) and (lone := self._lone(returning=True)) is not None:
-            answer = await self.sessions.send_alone(lone.statement, lone.parameters)
+        if (
+            dialect is not None
+            and self.returns(dialect)
+            and (autocommit := self._autocommit(returning=True)) is not None
+        ):
+            answer = await self.sessions.send_autocommit(autocommit.statement, autocommit.parameters)
             self._matched(len(answer.rows))
-            return self._in_order(lone.plan.instances(answer.rows))
+            return self._in_order(autocommit.plan.instances(answer.rows))
         async with self.sessions.writing(several=not alone) as session:
             dialect = self.sessions.dialect_of(session)
             if self.returns(dialect) and not loads:
@@ -118,15 +124,15 @@ class Write(Conditions[T]):
         rows.sort(key=lambda row: [getattr(row, name) for name in primary_key(self.model)])
         return rows
 
-    def _lone(self, *, returning: bool) -> LoneWrite | None:
+    def _autocommit(self, *, returning: bool) -> AutocommitWrite | None:
         """None where it takes a session: in a block, for expressions, for audited models."""
         alone, plan = self.sessions.alone(), instance_plan(self.model)
-        shapes, changes = self.shapes, self.lone_changes
+        shapes, changes = self.shapes, self.autocommit_changes
         if alone is None or plan is None or shapes is None or changes is None or issubclass(self.model, Audited):
             return None
         shape = WriteShape(self.model, self.spoken(alone), shapes, self.include_deleted, changes.said, returning)
         parameters = self.parameters() | {f"v{place}": value for place, value in enumerate(changes.values)}
-        return LoneWrite(lone_write(shape), parameters, plan)
+        return AutocommitWrite(autocommit_write(shape), parameters, plan)
 
     def _spoken(self, dialect: str | None) -> Any:
         statement = self.changing(self.asked(dialect and self.spoken(dialect)) + self.kept())

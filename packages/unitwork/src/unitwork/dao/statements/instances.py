@@ -1,4 +1,4 @@
-"""Instances: models made of the rows of a lone SELECT, as a session that has ended would leave them.
+"""Instances: models made of the rows of an autocommit SELECT, as a session that has ended would leave them.
 
 Loading by a session costs several times as much as the columns themselves. What a plan can't do (inheritance, deferred
 columns, composites, relationships that load along, keys that aren't the table's, listeners to loads) is left to a

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from sqlalchemy.engine import ExceptionContext
 
-from unitwork.call_site import asking, awaiting_place, shown
+from unitwork.call_site import asking, awaiting_site, shown
 from unitwork.errors import ConstraintViolation, StaleVersion
 from unitwork.monitor.findings import finding as findings
 from unitwork.monitor.findings.finding import Findings
@@ -76,14 +76,14 @@ def deadlock(told: Findings, shapes: Shapes, open: dict[Unit, Record | None], co
     for unit, record in open.items():
         if unit is victim or (unit.executing and (not processes or process(unit) in processes)):
             task = unit.task
-            place = None if task is None or unit is victim else awaiting_place(task)
+            call_site = None if task is None or unit is victim else awaiting_site(task)
             if unit is victim:
-                place = asking()[0]
+                call_site = asking()[0]
             sides.append(
                 {
                     "victim": unit is victim,
                     "statement": shapes.text(unit.statement),
-                    "place": shown(place or unit.place),
+                    "call_site": shown(call_site or unit.call_site),
                     "before": []
                     if record is None
                     else [event.shape.fingerprint.text for event in record.events[-NOTED:]],
@@ -92,7 +92,8 @@ def deadlock(told: Findings, shapes: Shapes, open: dict[Unit, Record | None], co
             )
     sides.sort(key=lambda side: not side["victim"])
     lines = "".join(
-        f"\n  {'rolled back' if side['victim'] else 'went on'}: {side['statement']} [{side['place']}]" for side in sides
+        f"\n  {'rolled back' if side['victim'] else 'went on'}: {side['statement']} [{side['call_site']}]"
+        for side in sides
     )
     told.report(findings.DEADLOCK, f"deadlock:{lines}", {"sides": sides})
 

@@ -64,7 +64,7 @@ class Findings:
 
     def repeated(self, text: str, facts: Mapping[str, Any]) -> Finding:
         """A repetition: those of one statement from one line are a group, which is kept as its latest one."""
-        group = str(facts["fingerprint"]), str(facts["place"])
+        group = str(facts["fingerprint"]), str(facts["call_site"])
         before = self._groups.pop(group, None)
         times = 1 if before is None else before.facts["scopes"] + 1
         finding = self._groups[group] = self.report(REPEATED, text, {**facts, "scopes": times})
@@ -72,9 +72,9 @@ class Findings:
             del self._groups[next(iter(self._groups))]
         return finding
 
-    def grew(self, fingerprint: str, place: str, times: int) -> None:
+    def grew(self, fingerprint: str, call_site: str, times: int) -> None:
         """A repetition that was reported goes on."""
-        finding = self._groups.get((fingerprint, place))
+        finding = self._groups.get((fingerprint, call_site))
         if finding is not None:
             finding.facts["times"] = max(times, finding.facts["times"])
 

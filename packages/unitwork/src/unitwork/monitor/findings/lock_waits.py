@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol
 from sqlalchemy import Pool
 from sqlalchemy.util import await_only, greenlet_spawn
 
-from unitwork.call_site import awaiting_place, shown
+from unitwork.call_site import awaiting_site, shown
 from unitwork.monitor.findings import finding as findings
 from unitwork.monitor.findings.finding import Finding, Findings
 from unitwork.monitor.findings.thresholds import Thresholds
@@ -118,22 +118,22 @@ class LockWaits:
 
     def _report(self, unit: Unit, holders: list[Holder], pool: Pool) -> None:
         waited = time.monotonic() - unit.executing
-        statement, place = self._monitor.shapes.text(unit.statement), _place(unit)
+        statement, call_site = self._monitor.shapes.text(unit.statement), _call_site(unit)
         ours = {process(other): other for other in self._monitor.open if _pool(other) is pool}
         told = [self._holder(pid, state, ours.get(pid)) for pid, state in holders]
         text = "; ".join(
-            f"{holder['transaction']}, opened at {holder['opened_at']}, now at {holder['place']}"
-            if "place" in holder
+            f"{holder['transaction']}, opened at {holder['opened_at']}, now at {holder['call_site']}"
+            if "call_site" in holder
             else f"process {holder['pid']} ({holder['state']})"
             for holder in told
         )
         self._long[unit].finding = self._monitor.findings.report(
             findings.LOCK_WAIT,
-            f"lock wait: {statement} [{place}] of {named(unit)} has waited for {waited:.2f} s, blocked by {text}",
+            f"lock wait: {statement} [{call_site}] of {named(unit)} has waited for {waited:.2f} s, blocked by {text}",
             {
                 "waited": round(waited, 3),
                 "statement": statement,
-                "place": place,
+                "call_site": call_site,
                 "blocked_by": told,
                 **facts(unit, self._monitor.open.get(unit)),
             },
@@ -145,7 +145,7 @@ class LockWaits:
         if unit is None or pid is None:
             return told
         opened_at = facts(unit, self._monitor.open.get(unit))["opened_at"]
-        return told | {"transaction": named(unit), "opened_at": opened_at, "place": _place(unit)}
+        return told | {"transaction": named(unit), "opened_at": opened_at, "call_site": _call_site(unit)}
 
 
 def process(unit: Unit) -> int | None:
@@ -162,10 +162,10 @@ def _pool(unit: Unit) -> Pool | None:
     return None if unit.connection is None else unit.connection.engine.pool
 
 
-def _place(unit: Unit) -> str:
+def _call_site(unit: Unit) -> str:
     """Where its task is."""
-    place = None if unit.task is None or unit.task.done() else awaiting_place(unit.task)
-    return shown(place or unit.place)
+    call_site = None if unit.task is None or unit.task.done() else awaiting_site(unit.task)
+    return shown(call_site or unit.call_site)
 
 
 def _blocked(pool: Pool, pids: list[int]) -> dict[int, list[Holder]]:

@@ -36,14 +36,14 @@ def count_repetition(
     if threshold is None or times < threshold:
         return
     ended = Event(*event)
-    place = shown(ended.place or ended.via)
+    call_site = shown(ended.call_site or ended.via)
     if times > threshold:
-        told.grew(ended.shape.fingerprint.id, place, times)
+        told.grew(ended.shape.fingerprint.id, call_site, times)
         return
     if work is not None:
         work.repeated += 1
-    facts = {**ended.told(), "request_id": current_request_id(), "times": times, "place": place}
+    facts = {**ended.told(), "request_id": current_request_id(), "times": times, "call_site": call_site}
     if ended.via is not None:
         facts["via"] = shown(ended.via)
     facts["stack"] = [shown(line) for line in asking_stack()]
-    told.repeated(f"N+1, {times} times from {place}: {ended.shape.fingerprint.text}", facts)
+    told.repeated(f"N+1, {times} times from {call_site}: {ended.shape.fingerprint.text}", facts)

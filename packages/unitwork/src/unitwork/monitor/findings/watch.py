@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from unitwork.call_site import awaiting_place, shown
+from unitwork.call_site import awaiting_site, shown
 from unitwork.monitor.findings import finding as findings
 from unitwork.monitor.findings.finding import Finding, Findings
 from unitwork.monitor.findings.thresholds import Thresholds
@@ -86,24 +86,24 @@ class Watch:
 
     def _leak(self, unit: Unit, record: Record, held: float) -> None:
         stack = [shown(place) for place in record.opened_by]
-        opener = stack[0] if stack else shown(unit.place)
+        opener = stack[0] if stack else shown(unit.call_site)
         self._report(
             unit,
             findings.LEAK,
             f"session leak: {named(unit)} has held a connection for {held:.2f} s, "
             f"opened at {' < '.join(stack) or opener}",
-            {"held": round(held, 3), "place": opener, "stack": stack, **facts(unit, record)},
+            {"held": round(held, 3), "call_site": opener, "stack": stack, **facts(unit, record)},
         )
 
     def _idle(self, unit: Unit, record: Record, idle: float) -> None:
         task = unit.task
-        waiting = None if task is None or task.done() else awaiting_place(task)
-        place = shown(waiting if waiting is not None else unit.place)
+        waiting = None if task is None or task.done() else awaiting_site(task)
+        call_site = shown(waiting if waiting is not None else unit.call_site)
         self._report(
             unit,
             findings.IDLE,
-            f"idle in transaction: {named(unit)} has sent nothing for {idle:.2f} s, it awaits at {place}",
-            {"idle": round(idle, 3), "place": place, **facts(unit, record)},
+            f"idle in transaction: {named(unit)} has sent nothing for {idle:.2f} s, it awaits at {call_site}",
+            {"idle": round(idle, 3), "call_site": call_site, **facts(unit, record)},
         )
 
     def _report(self, unit: Unit, kind: str, text: str, told: dict[str, object]) -> None:
@@ -133,7 +133,7 @@ def facts(unit: Unit, record: Record | None) -> dict[str, object]:
     stack = () if record is None else record.opened_by
     return {
         "transaction": unit.name,
-        "opened_at": shown(stack[0] if stack else unit.place),
+        "opened_at": shown(stack[0] if stack else unit.call_site),
         "statements": unit.statements if record is None else record.statements,
         "request_id": None if record is None else record.request_id,
     }

@@ -6,7 +6,7 @@ from typing import Any, Final, TypeVar, cast
 from sqlalchemy import Engine
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from unitwork.connections.compiled_statements import Plans
+from unitwork.connections.compiled_statements import CompiledStatements
 from unitwork.connections.lifetime import Lifetime
 from unitwork.ids.id_generator import IdGenerator
 from unitwork.ids.leased_ids import LeasedIds
@@ -50,7 +50,7 @@ class FakeSessionFactory(SessionFactory):
         self.outcomes: Final[list[Outcome]] = []
         self.open = 0
         self._generators = Generators(ids, self.store.next_number)
-        self._plans = Plans(cast("Engine", NoEngine()))
+        self._plans = CompiledStatements(cast("Engine", NoEngine()))
 
     def engine(self) -> AsyncEngine:
         """What the transactions of these sessions belong to."""
@@ -60,7 +60,7 @@ class FakeSessionFactory(SessionFactory):
         """Of a node that was drawn, and needs no lease."""
         return self._ids()
 
-    def plans(self, engine: AsyncEngine) -> Plans:
+    def plans(self, engine: AsyncEngine) -> CompiledStatements:
         """For a driver, which there isn't."""
         return self._plans
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 from asyncmy.connection import Connection
 from asyncmy.errors import OperationalError
 
-from unitwork.call_site import asking_place
+from unitwork.call_site import asking_site
 from unitwork.testing.errors import NeedsOwnDatabase
 from unitwork.testing.isolation.finish import finish
 from unitwork.testing.isolation.steps import step
@@ -68,14 +68,14 @@ class IsolatedConnection(Connection):  # type: ignore[misc]  # asyncmy has few t
         found = _COMMITS.match(text)
         word = next(filter(None, found.groups())).upper() if found else step(text)
         if word is not None:
-            raise NeedsOwnDatabase(f"{word} was sent as a statement, which ends a transaction", _place())
+            raise NeedsOwnDatabase(f"{word} was sent as a statement, which ends a transaction", _call_site())
         if (self._reads_only if self._open else self._session_reads_only) and _WRITES.match(text):
             refusal = OperationalError(*_REFUSED)
             refusal.sqlstate = "25006"
             raise refusal
         answer = await self._ended_when_cancelled(sql, unbuffered)
         if not super().get_transaction_status():
-            raise NeedsOwnDatabase("a statement ended the transaction", _place())
+            raise NeedsOwnDatabase("a statement ended the transaction", _call_site())
         return answer
 
     async def commit(self) -> None:
@@ -120,8 +120,8 @@ class IsolatedConnection(Connection):  # type: ignore[misc]  # asyncmy has few t
         task.exception()
 
 
-def _place() -> str:
-    return asking_place() or "the driver"
+def _call_site() -> str:
+    return asking_site() or "the driver"
 
 
 async def connect(**options: Any) -> IsolatedConnection:

@@ -16,7 +16,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from unitwork.backends import mariadb, postgresql, sqlite
 from unitwork.backends.registry import backend_named
-from unitwork.call_site import asking_place
+from unitwork.call_site import asking_site
 from unitwork.connections.engine import build_engine
 from unitwork.ids.leased_ids import LEASE_OPTION
 from unitwork.options import Options
@@ -64,7 +64,7 @@ class OuterTransaction:
         try:
             if self._driver is not None:
                 what = "the connection was lost, and with it the transaction that the test is in"
-                raise NeedsOwnDatabase(what, asking_place() or "a helper of the machinery")
+                raise NeedsOwnDatabase(what, asking_site() or "a helper of the machinery")
             if self.engine.dialect.name == "postgresql":
                 level = str(self.engine.dialect.default_isolation_level).lower().replace(" ", "_")
                 connection.run_async(lambda driver: driver.begin_outer(level))
@@ -88,7 +88,7 @@ class OuterTransaction:
         if not context.is_disconnect and _autocommits(connection):
             _end_statement(connection, undo=True)
         if _refuses_transactions(context.original_exception):
-            return NeedsOwnDatabase("a statement can't run inside a transaction", asking_place() or "the engine")
+            return NeedsOwnDatabase("a statement can't run inside a transaction", asking_site() or "the engine")
         return None
 
 
@@ -120,7 +120,7 @@ def _begin_sqlite(connection: Any) -> None:
         cursor.execute(BEGIN_OUTER)
     except sqlite3.OperationalError as error:
         what = f"the file's one writer is somebody else, perhaps this test's own second connection: {error}"
-        raise NeedsOwnDatabase(what, asking_place() or "the first statement") from error
+        raise NeedsOwnDatabase(what, asking_site() or "the first statement") from error
     finally:
         cursor.close()
 
@@ -163,7 +163,7 @@ def _before_statement(
     if not _autocommits(connection):
         return
     if cursor.server_side:
-        raise NeedsOwnDatabase("rows were streamed outside a transaction", asking_place() or "the engine")
+        raise NeedsOwnDatabase("rows were streamed outside a transaction", asking_site() or "the engine")
     # The adapter begins a transaction where its level isn't AUTOCOMMIT, and `_after_statement` commits it.
     adapter: Any = connection.connection.dbapi_connection
     adapter.isolation_level = None

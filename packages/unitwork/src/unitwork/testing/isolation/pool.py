@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 from sqlalchemy.util import await_only
 
-from unitwork.call_site import asking_place
+from unitwork.call_site import asking_site
 from unitwork.connections.pool import Pool
 from unitwork.testing.errors import NeedsOwnDatabase
 
@@ -19,7 +19,7 @@ class _Turn:
 
     def __init__(self) -> None:
         self.task = asyncio.current_task()
-        self.place = asking_place() or "a helper of the machinery"
+        self.call_site = asking_site() or "a helper of the machinery"
 
 
 class IsolatedPool(Pool):
@@ -44,15 +44,15 @@ class IsolatedPool(Pool):
     async def _take(self, turn: _Turn) -> None:
         held = self._turn
         if held is not None and held.task is turn.task:
-            what = f"a second connection was asked for while the one taken at {held.place} is in use"
-            raise NeedsOwnDatabase(what, turn.place)
+            what = f"a second connection was asked for while the one taken at {held.call_site} is in use"
+            raise NeedsOwnDatabase(what, turn.call_site)
         try:
             async with asyncio.timeout(LONGEST_WAIT):
                 await self._free.acquire()
         except TimeoutError:
-            holder = "nobody knows where" if self._turn is None else self._turn.place
+            holder = "nobody knows where" if self._turn is None else self._turn.call_site
             what = f"the connection taken at {holder} was not given back within {LONGEST_WAIT:g} s"
-            raise NeedsOwnDatabase(what, turn.place) from None
+            raise NeedsOwnDatabase(what, turn.call_site) from None
         self._turn = turn
 
     def _give_back(self, turn: _Turn | None) -> None:

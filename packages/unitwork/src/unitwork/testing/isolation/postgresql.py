@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import asyncpg
 
-from unitwork.backends.asyncpg_connections import HonestConnection
-from unitwork.call_site import asking_place
+from unitwork.backends.asyncpg_connections import StrictCommitConnection
+from unitwork.call_site import asking_site
 from unitwork.testing.errors import NeedsOwnDatabase
 from unitwork.testing.isolation.finish import finish
 from unitwork.testing.isolation.steps import refuse_end
@@ -41,7 +41,7 @@ $unitwork$;
 """What COMMIT does to constraints: all are checked, and the next transaction finds them as they were declared."""
 
 
-class IsolatedConnection(HonestConnection):
+class IsolatedConnection(StrictCommitConnection):
     """A connection whose outer transaction nobody commits, and whose transactions, one at a time, are virtual."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -62,7 +62,7 @@ class IsolatedConnection(HonestConnection):
     def transaction(self, *, isolation: str | None = None, readonly: bool = False, deferrable: bool = False) -> Any:
         """asyncpg's own; raises `NeedsOwnDatabase` for an isolation level that isn't the outer transaction's."""
         if isolation not in {None, self._isolation}:
-            raise NeedsOwnDatabase(f"isolation level {isolation} was asked for", asking_place() or "the driver")
+            raise NeedsOwnDatabase(f"isolation level {isolation} was asked for", asking_site() or "the driver")
         if self._savepoint is None:
             self._reads_only = readonly
         return super().transaction()
@@ -90,7 +90,7 @@ class IsolatedConnection(HonestConnection):
             refuse_end(query)
         status = await super().execute(query, *args, timeout=timeout)
         if self._begun and not self.is_in_transaction():
-            raise NeedsOwnDatabase("a script ended the transaction", asking_place() or "the driver")
+            raise NeedsOwnDatabase("a script ended the transaction", asking_site() or "the driver")
         return status
 
     async def _begin(self, name: str) -> str:
@@ -99,7 +99,7 @@ class IsolatedConnection(HonestConnection):
             status = await super().execute(f"SAVEPOINT {name};{reading}")
         except asyncpg.InFailedSQLTransactionError as error:
             what = "a statement sent past SQLAlchemy failed, and with it the transaction that the test is in"
-            raise NeedsOwnDatabase(what, asking_place() or "the driver") from error
+            raise NeedsOwnDatabase(what, asking_site() or "the driver") from error
         self._savepoint = name
         return status
 

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from unitwork.call_site import calling_place
+from unitwork.call_site import calling_site
 from unitwork.testing.errors import NeedsOwnDatabase
 from unitwork.testing.isolation.pool import IsolatedPool
 from unitwork.transactions.block_options import BlockOptions
@@ -24,7 +24,7 @@ class IsolatedSessionProvider(EngineSessionProvider):
         engine = self.owner()
         if isinstance(engine.pool, IsolatedPool):
             if options.isolation is not None:
-                raise NeedsOwnDatabase(f"isolation {options.isolation} was asked for", calling_place())
+                raise NeedsOwnDatabase(f"isolation {options.isolation} was asked for", calling_site())
             refuse_second_unit(engine)
         async with super().unit(options) as transaction:
             yield transaction
@@ -39,8 +39,8 @@ def refuse_second_unit(engine: AsyncEngine, *, instead: str = "") -> None:
     """Raises `NeedsOwnDatabase` inside an open unit of this engine, be it another task's."""
     unit = _open_unit(engine)
     if unit is not None:
-        what = f"a unit was begun inside the one opened at {unit.place}"
-        raise NeedsOwnDatabase(what, calling_place(), instead=instead)
+        what = f"a unit was begun inside the one opened at {unit.call_site}"
+        raise NeedsOwnDatabase(what, calling_site(), instead=instead)
 
 
 def _open_unit(engine: AsyncEngine) -> Unit | None:

@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from unitwork.call_site import asking_place
+from unitwork.call_site import asking_site
 from unitwork.testing.errors import NeedsOwnDatabase
 
 _STEP: Final = re.compile(
@@ -25,4 +25,4 @@ def refuse_end(statement: str) -> None:
     """Raises `NeedsOwnDatabase` for a statement that begins a transaction or ends one: it would be the outer one."""
     word = step(statement)
     if word is not None:
-        raise NeedsOwnDatabase(f"{word} was sent as a statement", asking_place() or "the driver")
+        raise NeedsOwnDatabase(f"{word} was sent as a statement", asking_site() or "the driver")

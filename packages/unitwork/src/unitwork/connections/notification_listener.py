@@ -1,4 +1,4 @@
-"""WakeUp: being told by the database that something was committed, instead of asking it all the time."""
+"""NotificationListener: learn by LISTEN and NOTIFY that something was committed, instead of polling all the time."""
 
 import asyncio
 import logging
@@ -14,54 +14,54 @@ from unitwork.errors import DatabaseError
 
 log = logging.getLogger("unitwork.database")
 
-AGAIN_AFTER: Final = 1.0
+RECONNECT_AFTER_SECONDS: Final = 1.0
 """Seconds after which a connection that was lost is opened anew."""
 
 
-class Bell:
-    """Rung by the database. A ring between `clear` and `wait` isn't missed."""
+class Notification:
+    """A flag that a NOTIFY sets. One that arrives between `clear` and `wait` isn't missed."""
 
     def __init__(self) -> None:
-        self._rung = asyncio.Event()
+        self._arrived = asyncio.Event()
 
-    def ring(self) -> None:
-        self._rung.set()
+    def set(self) -> None:
+        self._arrived.set()
 
     def clear(self) -> None:
-        self._rung.clear()
+        self._arrived.clear()
 
     async def wait(self, timeout: float) -> bool:  # noqa: ASYNC109 - a bound, not an error
-        """Until it rings, but so many seconds at most; whether it rang."""
+        """Wait for a notification, `timeout` seconds at most. Return True if one has arrived."""
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout):
-                await self._rung.wait()
-        return self._rung.is_set()
+                await self._arrived.wait()
+        return self._arrived.is_set()
 
 
-class WakeUp:
+class NotificationListener:
     """LISTEN on PostgreSQL, over a connection beside the pool. Elsewhere, behind a transaction pooler, and while that
-    connection is lost, nothing rings: callers ask at intervals too.
+    connection is lost, nothing is notified: callers poll at intervals too.
     """
 
     def __init__(self, engine: Callable[[], AsyncEngine]) -> None:
         self._engine = engine
 
     @asynccontextmanager
-    async def listening(self, channel: str) -> AsyncIterator[Bell]:
-        """A bell that rings with each NOTIFY of the channel, once it was committed, for the length of the block."""
-        engine, bell = self._engine(), Bell()
+    async def listening(self, channel: str) -> AsyncIterator[Notification]:
+        """Yield a flag that each committed NOTIFY of the channel sets, for the length of the block."""
+        engine, notification = self._engine(), Notification()
         if not backend_of(engine.dialect).notifies:
-            yield bell
+            yield notification
             return
-        listener = asyncio.create_task(_listen(engine, channel, bell), name=f"listen to {channel}")
+        listener = asyncio.create_task(_listen(engine, channel, notification), name=f"listen to {channel}")
         try:
-            yield bell
+            yield notification
         finally:
             listener.cancel()
             await asyncio.wait((listener,))
 
 
-async def _listen(engine: AsyncEngine, channel: str, bell: Bell) -> None:
+async def _listen(engine: AsyncEngine, channel: str, notification: Notification) -> None:
     while True:
         try:
             async with engine.connect() as connection:
@@ -70,15 +70,15 @@ async def _listen(engine: AsyncEngine, channel: str, bell: Bell) -> None:
                 driver = (await connection.get_raw_connection()).driver_connection
                 # Its place in the pool is free again; it is closed, not given back, at the end of the block.
                 await connection.run_sync(lambda sync: sync.detach())
-                await _until_lost(driver, channel, bell)
+                await _until_lost(driver, channel, notification)
         except (DatabaseError, SQLAlchemyError, OSError) as error:
             log.debug("not listening to %s: %s", channel, type(error).__name__)
-        await asyncio.sleep(AGAIN_AFTER)
+        await asyncio.sleep(RECONNECT_AFTER_SECONDS)
 
 
-async def _until_lost(driver: Any, channel: str, bell: Bell) -> None:
+async def _until_lost(driver: Any, channel: str, notification: Notification) -> None:
     lost = asyncio.Event()
     driver.add_termination_listener(lambda *_: lost.set())
-    await driver.add_listener(channel, lambda *_: bell.ring())
-    bell.ring()  # what was committed before we listened
+    await driver.add_listener(channel, lambda *_: notification.set())
+    notification.set()  # what was committed before we listened
     await lost.wait()

@@ -1,4 +1,4 @@
-"""ForeignSource: sessions of a provider that isn't ours, in blocks as ours.
+"""ThirdPartySource: sessions of a provider that isn't ours, in blocks as ours.
 
 It is entered once for a unit, and its session is ambient; commit and rollback are its own exit.
 """
@@ -11,7 +11,7 @@ from typing import Any, Final
 from sqlalchemy import Executable
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from unitwork.call_site import calling_place, calling_stack
+from unitwork.call_site import calling_site, calling_stack
 from unitwork.connections.compiled_statements import Answer
 from unitwork.errors import BlockNeverLeft, TransactionRolledBack
 from unitwork.outcome import Outcome
@@ -24,7 +24,7 @@ from unitwork.transactions.transaction import Transaction, ambient, leave
 from unitwork.unit import Unit
 
 
-class ForeignSource(SessionSource):
+class ThirdPartySource(SessionSource):
     """Heeds `autoflush` and `read_only` alone: isolation and timeout are the provider's."""
 
     dialect: Final = None
@@ -39,11 +39,13 @@ class ForeignSource(SessionSource):
 
     @asynccontextmanager
     async def unit(self, options: BlockOptions) -> AsyncIterator[Transaction]:
-        unit = Unit(name=options.name, read_only=options.read_only, transactional=options.transactional, foreign=True)
+        unit = Unit(
+            name=options.name, read_only=options.read_only, transactional=options.transactional, third_party=True
+        )
         generators: list[FrameType] = []
         calling_stack(generators=generators)
         unit.generators = generators_of(generators)
-        unit.enter(calling_place(), parent=None)
+        unit.enter(calling_site(), parent=None)
         outer = ambient.get()
         outcome = Outcome.ROLLED_BACK
         normally = False
@@ -74,11 +76,11 @@ class ForeignSource(SessionSource):
     def own_session(self, options: BlockOptions) -> AbstractAsyncContextManager[AsyncSession]:
         return self._provider(autoflush=options.autoflush, read_only=options.read_only)
 
-    def sends_alone(self) -> bool:
+    def sends_autocommit(self) -> bool:
         return False
 
-    async def send_alone(self, statement: Executable, parameters: Mapping[str, Any]) -> Answer:
-        raise NotImplementedError  # it never `sends_alone`
+    async def send_autocommit(self, statement: Executable, parameters: Mapping[str, Any]) -> Answer:
+        raise NotImplementedError  # it never `sends_autocommit`
 
     def inside(self, session: AsyncSession) -> None:
         return None
@@ -92,4 +94,4 @@ class ForeignSource(SessionSource):
 
 def source_of(provider: SessionProvider) -> SessionSource:
     """Return the provider itself, where it is a source, or one made of it."""
-    return provider if isinstance(provider, SessionSource) else ForeignSource(provider)
+    return provider if isinstance(provider, SessionSource) else ThirdPartySource(provider)

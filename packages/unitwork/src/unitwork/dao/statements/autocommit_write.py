@@ -1,4 +1,4 @@
-"""Lone writes: the UPDATE or DELETE of a builder outside a transaction, one for all builders of a shape.
+"""Autocommit writes: the UPDATE or DELETE of a builder outside a transaction, one for all builders of a shape.
 
 They are over the table, and not the model: there is no session whose models would have to be kept in step.
 """
@@ -30,14 +30,14 @@ class WriteShape(NamedTuple):
     returning: bool
 
 
-class LoneChanges(NamedTuple):
+class AutocommitChanges(NamedTuple):
     """What a write sets: as `WriteShape.changes`, and the values."""
 
     said: tuple[tuple[str, bool], ...] | None
     values: list[Any]
 
 
-class LoneWrite(NamedTuple):
+class AutocommitWrite(NamedTuple):
     """A write that is sent without a session: and what makes models of the rows it returns."""
 
     statement: Update | Delete
@@ -46,7 +46,7 @@ class LoneWrite(NamedTuple):
 
 
 @lru_cache(maxsize=KEPT)
-def lone_write(shape: WriteShape) -> Update | Delete:
+def autocommit_write(shape: WriteShape) -> Update | Delete:
     """The statement of this shape, without values. It returns the columns in the order of the mapping."""
     hashable: Any = shape.model
     columns = _columns(hashable)

@@ -1,4 +1,4 @@
-"""Lone statements: a unit that is one statement, sent without a session.
+"""Autocommit statements: a unit that is one statement, sent without a session.
 
 A session's own state, and the crossings to begin and to end it, would cost more than a read by primary key itself.
 Guards, cancellation, drain and errors are those of every other unit.
@@ -14,27 +14,27 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import PoolProxiedConnection
 from sqlalchemy.util import greenlet_spawn
 
-from unitwork.call_site import calling_place
-from unitwork.connections.cancellation import carry
-from unitwork.connections.compiled_statements import SENT_OPTION, Answer, Plan, Sent, Taken
+from unitwork.call_site import calling_site
+from unitwork.connections.cancellation import shield
+from unitwork.connections.compiled_statements import SENT_OPTION, Answer, CheckedOutConnection, CompiledStatement, Sent
 from unitwork.sessions.direct_sending import send_directly
 from unitwork.sessions.resending import NOTHING_DONE, SentAgain
 from unitwork.sessions.session_factory import SessionFactory
 from unitwork.unit import Unit
 
 
-async def send_alone(factory: SessionFactory, statement: Executable, parameters: Mapping[str, Any]) -> Answer:
+async def send_autocommit(factory: SessionFactory, statement: Executable, parameters: Mapping[str, Any]) -> Answer:
     """The statement's answer. For a caller with no unit around it.
 
     The statement commits by itself. One that is outdated is sent again, and a read that meets a connection which died
     in the pool once. Raises what a session would raise for it.
     """
-    unit = Unit(transactional=False, lone=True, statements=1)
+    unit = Unit(transactional=False, autocommit=True, statements=1)
     engine = factory.engine()
-    unit.enter(calling_place(), parent=None)
+    unit.enter(calling_site(), parent=None)
     sending = _Sending(factory, engine, unit, statement, parameters)
     try:
-        return await carry(sending.run(), unit)
+        return await shield(sending.run(), unit)
     finally:
         unit.end()
         factory.left(unit)
@@ -89,10 +89,10 @@ class _Sending:
         finally:
             self._give_back(connection)
 
-    async def _directly(self, plan: Plan, values: Sequence[Any]) -> Answer:
+    async def _directly(self, plan: CompiledStatement, values: Sequence[Any]) -> Answer:
         unit, engine, ready = self._unit, self._engine, self._plans.ready
         taken = engine.raw_connection() if ready() else await greenlet_spawn(engine.raw_connection)
-        unit.begun(Taken(engine, taken))
+        unit.begun(CheckedOutConnection(engine, taken))
         if unit.cancelled is not None:
             await greenlet_spawn(self._fail, taken, plan.text, Sent(unit.cancelled, 0.0))
         try:

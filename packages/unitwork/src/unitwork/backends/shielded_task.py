@@ -1,4 +1,4 @@
-"""Unbroken: what the pool does behind a unit's back, a ping or a closing, is never left half done.
+"""ShieldedTask: what the pool does behind a unit's back, a ping or a closing, is never left half done.
 
 Nobody knows there whose call it is, and a cancellation in the middle of it costs the pool the connection's place. So it
 runs in a task of its own, and a cancellation waits for its end; `unitwork.connections.cancellation` bounds that wait.
@@ -16,7 +16,7 @@ from sqlalchemy.util.concurrency import in_greenlet
 T = TypeVar("T")
 
 
-class Unbroken(asyncio.Future[T]):
+class ShieldedTask(asyncio.Future[T]):
     """The end of the work's task. To cancel it cancels that task, and is done when the task has ended."""
 
     def __init__(self, work: Coroutine[Any, Any, T]) -> None:
@@ -37,7 +37,7 @@ class Unbroken(asyncio.Future[T]):
             self.set_result(task.result())
 
 
-def close_unbroken(engine: AsyncEngine, close: Callable[[Any], Coroutine[Any, Any, object]] | None = None) -> None:
+def close_shielded(engine: AsyncEngine, close: Callable[[Any], Coroutine[Any, Any, object]] | None = None) -> None:
     """Have a connection that is given up closed by `close`, else by its driver, whatever cancellations come.
 
     SQLAlchemy passes a cancellation on that arrives meanwhile, and then the pool never hears of the connection's end.
@@ -50,7 +50,7 @@ def close_unbroken(engine: AsyncEngine, close: Callable[[Any], Coroutine[Any, An
 
     def terminate(connection: Any) -> None:
         if in_greenlet():
-            await_only(Unbroken(closed(connection)))
+            await_only(ShieldedTask(closed(connection)))
         else:  # the garbage collector's doing, or a disposal's
             connection.terminate()
 
