@@ -9,7 +9,7 @@ from sqlalchemy import make_url, text
 
 from containers import Container, running
 from settings import DatabaseSettings, Settings
-from unitwork.connections.connecting import address
+from unitwork.backends.address import address
 from unitwork.connections.engine import build_engine
 from unitwork.connections.listeners import install
 from unitwork.errors import ContainerClosed, DatabaseUnavailable, DriverNotInstalled, EngineNotStarted

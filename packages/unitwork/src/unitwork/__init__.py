@@ -9,6 +9,7 @@ from unitwork.connections.health import DatabaseServer, ServerFacts
 from unitwork.connections.lifetime import Lifetime
 from unitwork.connections.notification_listener import NotificationListener
 from unitwork.database import Database
+from unitwork.errors.undone import undone
 from unitwork.ids.id_generator import IdGenerator
 from unitwork.ids.node_lease import NodeLease
 from unitwork.ids.snowflake import Snowflake
@@ -21,7 +22,7 @@ from unitwork.sessions.session_factory import SessionFactory
 from unitwork.transactions.execution import execute_transaction
 from unitwork.transactions.propagation import Propagation
 from unitwork.transactions.provider import TransactionProvider
-from unitwork.transactions.retry import Retry, undone
+from unitwork.transactions.retry import Retry
 from unitwork.transactions.session_provider import EngineSessionProvider
 from unitwork.transactions.transaction import Transaction, ambient, ambient_name, current_transaction
 from unitwork.urls.database_url import async_url, masked

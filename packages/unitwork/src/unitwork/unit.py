@@ -14,8 +14,8 @@ from typing import Any, Final, Protocol
 
 from sqlalchemy import Connection
 
-from unitwork.backends.held_connection import HeldConnection
 from unitwork.errors import SecondStatement, SessionBelongsToAnotherTask, SessionEnded
+from unitwork.held_connection import HeldConnection
 from unitwork.outcome import Outcome
 
 UNIT: Final = "unitwork_unit"

@@ -14,7 +14,7 @@ from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError, StatementError
 
 from unitwork.backends import mariadb_errors, outdated
-from unitwork.connections.connecting import in_force
+from unitwork.backends.address import in_force
 from unitwork.errors import (
     CheckViolation,
     ConnectionLost,

@@ -3,8 +3,8 @@
 import asyncio
 from typing import Any, Final
 
-from unitwork.backends.held_connection import HeldConnection
 from unitwork.backends.registry import backend_of
+from unitwork.held_connection import HeldConnection
 from unitwork.unit import Unit
 
 GRACE: Final = 0.25

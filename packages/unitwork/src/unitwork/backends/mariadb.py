@@ -21,10 +21,10 @@ from sqlalchemy.types import LargeBinary
 from sqlalchemy.types import Text as TextType
 
 from unitwork.backends.backend import Backend, Listener
-from unitwork.backends.held_connection import send_own
 from unitwork.backends.postgresql import STATEMENT_TIMEOUT_OPTION
 from unitwork.backends.shielded_task import close_shielded
 from unitwork.backends.transaction_events import listen
+from unitwork.held_connection import send_own
 from unitwork.options import Options
 from unitwork.unit import Unit
 from unitwork.urls import mysql_arguments as mysql_url

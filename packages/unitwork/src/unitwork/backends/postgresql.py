@@ -6,7 +6,7 @@ from typing import Any, Final
 from sqlalchemy import Connection
 
 from unitwork.backends.backend import Backend
-from unitwork.backends.held_connection import send_own
+from unitwork.held_connection import send_own
 from unitwork.options import Options
 from unitwork.unit import Unit
 from unitwork.urls import postgresql_arguments as postgresql_url

@@ -16,9 +16,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from unitwork.backends.backend import Backend, Listener
-from unitwork.backends.held_connection import send_own
 from unitwork.backends.shielded_task import close_shielded
 from unitwork.backends.transaction_events import listen
+from unitwork.held_connection import send_own
 from unitwork.options import Options
 from unitwork.unit import Unit
 

@@ -4,19 +4,18 @@ import asyncio
 from collections.abc import Coroutine
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
 from typing import Any, Final
 
 import anyio
-from sqlalchemy import URL, Engine, event
+from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError, InvalidRequestError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.util import await_only, greenlet_spawn
 
-from unitwork.backends.registry import backend_named, backend_of
+from unitwork.backends.address import in_force
+from unitwork.backends.registry import backend_of
 from unitwork.backends.unreachable import cause
 from unitwork.errors import DatabaseUnavailable, DriverError
-from unitwork.urls.database_url import places
 
 GRACE: Final = 0.1
 """Seconds that opening a connection may go on when nobody wants it any more."""
@@ -78,17 +77,3 @@ def unavailable(error: BaseException, target: str, *, tls_demanded: bool = True)
     """What a connection that was not to be had is called."""
     reason, fix = cause(error, tls_demanded=tls_demanded)
     return DatabaseUnavailable(reason, target, fix)
-
-
-def address(url: URL) -> str:
-    """Where the database is, without credentials: `host:port/name`, or SQLite's file."""
-    if backend_named(url.get_backend_name()).in_file:
-        return (url.database or "").removeprefix("file:")
-    hosts = [f"{host}{f':{port}' if port and not host.startswith('/') else ''}" for host, port in places(url)]
-    return f"{','.join(hosts) or url.query.get('unix_socket', 'localhost')}/{url.database or ''}"
-
-
-def in_force(engine: Engine) -> str:
-    """Return an engine's database for messages: its pool's target, or its URL's address; a file's whole path."""
-    where = getattr(engine.pool, "target", "") or address(engine.url)
-    return str(Path(where).absolute()) if backend_of(engine.dialect).in_file else where

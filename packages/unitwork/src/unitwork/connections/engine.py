@@ -6,10 +6,11 @@ from sqlalchemy.exc import NoSuchModuleError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from unitwork.backends import json_codec, postgresql, sqlite
+from unitwork.backends.address import address
 from unitwork.backends.interruption import GRACE_OPTION
 from unitwork.backends.mariadb import CONNECT_ARGUMENTS
 from unitwork.backends.registry import backend_named
-from unitwork.connections.connecting import address, unavailable
+from unitwork.connections.connecting import unavailable
 from unitwork.connections.disposal import Disposal
 from unitwork.connections.lifetime import Lifetime
 from unitwork.connections.listeners import install

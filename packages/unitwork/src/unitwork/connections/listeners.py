@@ -20,7 +20,6 @@ from sqlalchemy.util import await_only, greenlet_spawn
 from unitwork.backends import mariadb_errors, outdated, postgresql
 from unitwork.backends.copy import COPY_OPTION
 from unitwork.backends.driver_errors import LOST, raise_sent, translate
-from unitwork.backends.held_connection import OWN_OPTION
 from unitwork.backends.registry import backend_of
 from unitwork.backends.statement_effects import Effect, belongs_to_block, effect_of
 from unitwork.backends.transaction_events import hook_savepoints, mark_commits, notes_at
@@ -40,6 +39,7 @@ from unitwork.errors import (
     TransactionIsOurs,
     TransactionRolledBack,
 )
+from unitwork.held_connection import OWN_OPTION
 from unitwork.unit import UNIT, Follower, Unit
 
 _SAVEPOINTS: Final = (SavepointClause, RollbackToSavepointClause, ReleaseSavepointClause)

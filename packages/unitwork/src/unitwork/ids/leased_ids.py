@@ -14,13 +14,13 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.pool import Pool
 
-from unitwork.connections.connecting import address
+from unitwork.backends.address import address
 from unitwork.connections.lifetime import Lifetime
 from unitwork.errors import (
     CommitOutcomeUnknown,
@@ -37,7 +37,6 @@ from unitwork.ids import node_leases
 from unitwork.ids.node_leases import NODES, Taken
 from unitwork.ids.snowflake import Snowflake
 from unitwork.models.base import any_snowflake_id
-from unitwork.transactions.transaction import Transaction
 
 LEASE_OPTION: Final = "unitwork_node_lease"
 """The execution option by which an engine says, with False, that no lease can be stored in its database."""
@@ -59,7 +58,15 @@ RELEASE_WITHIN: Final = 0.3
 
 log = logging.getLogger("unitwork.database")
 
-Begin = Callable[[], AbstractAsyncContextManager[Transaction]]
+
+class HasSession(Protocol):
+    """What a block gives: the session to lease with."""
+
+    @property
+    def session(self) -> AsyncSession: ...
+
+
+Begin = Callable[[], AbstractAsyncContextManager[HasSession]]
 """Begins a short transaction that nothing joins."""
 
 

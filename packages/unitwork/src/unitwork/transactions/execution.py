@@ -5,10 +5,11 @@ from typing import Final, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from unitwork.errors.undone import undone
 from unitwork.sessions.session import SessionProvider
 from unitwork.transactions.propagation import Propagation
 from unitwork.transactions.provider import TransactionProvider
-from unitwork.transactions.retry import Retry, repeat, undone
+from unitwork.transactions.retry import Retry, repeat
 from unitwork.transactions.transaction import ambient
 from unitwork.unit import Unit
 

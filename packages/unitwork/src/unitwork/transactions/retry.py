@@ -4,24 +4,13 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 import stamina
 
-from unitwork.errors import (
-    ConnectionLost,
-    DatabaseUnavailable,
-    DeadlockDetected,
-    LockNotAvailable,
-    SerializationFailure,
-    StatementOutdated,
-    TransactionRolledBack,
-)
+from unitwork.errors.undone import undone
 
 T = TypeVar("T")
-UNDONE: Final = (SerializationFailure, DeadlockDetected, ConnectionLost, DatabaseUnavailable, StatementOutdated)
-"""What says that nothing of the unit was stored, and that the next attempt may fare better."""
-
 log = logging.getLogger("unitwork.database")
 
 
@@ -89,18 +78,6 @@ async def repeat(
                 raise final
             finally:
                 final = None  # it refers to this frame
-
-
-def undone(error: BaseException) -> BaseException | None:
-    """Why another attempt makes sense after this error, which may be the caller's word for it; None when it doesn't."""
-    cause: BaseException | None = error
-    while isinstance(cause, TransactionRolledBack):
-        cause = cause.__cause__
-    if isinstance(cause, UNDONE):
-        return cause
-    if isinstance(cause, LockNotAvailable) and (cause.sqlstate is None or cause.sqlstate.startswith("SQLITE_")):
-        return cause  # elsewhere somebody has asked not to wait
-    return None
 
 
 def _tell(state: Any, *, retry: Retry, name: str) -> None:

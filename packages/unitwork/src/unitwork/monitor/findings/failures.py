@@ -10,6 +10,7 @@ from sqlalchemy.engine import ExceptionContext
 
 from unitwork.call_site import asking, awaiting_site, shown
 from unitwork.errors import ConstraintViolation, StaleVersion
+from unitwork.errors.undone import undone
 from unitwork.monitor.findings import finding as findings
 from unitwork.monitor.findings.finding import Findings
 from unitwork.monitor.findings.lock_waits import process
@@ -17,7 +18,6 @@ from unitwork.monitor.findings.watch import facts, named
 from unitwork.monitor.record import Record
 from unitwork.monitor.shape import Shapes
 from unitwork.outcome import Outcome
-from unitwork.transactions.retry import undone
 from unitwork.unit import UNIT, Unit
 
 NOTED: Final = 8

@@ -1,0 +1,22 @@
+"""Address: where a database is, as messages say it, without credentials."""
+
+from pathlib import Path
+
+from sqlalchemy import URL, Engine
+
+from unitwork.backends.registry import backend_named, backend_of
+from unitwork.urls.database_url import places
+
+
+def address(url: URL) -> str:
+    """Where the database is, without credentials: `host:port/name`, or SQLite's file."""
+    if backend_named(url.get_backend_name()).in_file:
+        return (url.database or "").removeprefix("file:")
+    hosts = [f"{host}{f':{port}' if port and not host.startswith('/') else ''}" for host, port in places(url)]
+    return f"{','.join(hosts) or url.query.get('unix_socket', 'localhost')}/{url.database or ''}"
+
+
+def in_force(engine: Engine) -> str:
+    """Return an engine's database for messages: its pool's target, or its URL's address; a file's whole path."""
+    where = getattr(engine.pool, "target", "") or address(engine.url)
+    return str(Path(where).absolute()) if backend_of(engine.dialect).in_file else where
