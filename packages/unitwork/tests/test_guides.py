@@ -3,13 +3,13 @@
 import json
 import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import pytest
+
+from packages.unitwork.tests.reader import run
 
 PACKAGE: Final = Path(__file__).parent.parent
 GUIDES: Final = sorted((PACKAGE / "docs").glob("*.md"))
@@ -81,7 +81,7 @@ def folder(tmp_path: Path) -> Path:
 def test_the_programs_of_a_guide_run(guide: Path, folder: Path) -> None:
     """In one process, as most of a program's time is its imports. A traceback has the guide's name and line."""
     programs = [(guide.name, one.line, one.code) for one in PROGRAMS if one.document == guide]
-    run(["-W", "error", "-c", RUNNER], folder, given=json.dumps(programs))
+    run(folder, "-W", "error", "-c", RUNNER, given=json.dumps(programs))
 
 
 @pytest.mark.parametrize("guide", sorted({one.document for one in TESTS}), ids=lambda path: str(path.name))
@@ -91,7 +91,7 @@ def test_the_tests_of_a_guide_pass_and_print_what_stands_under_them(guide: Path,
     for one in shown:
         (folder / f"test_line_{one.line}.py").write_text(one.code, encoding="utf-8")
     (folder / "pytest.ini").write_text(OPTIONS, encoding="utf-8")
-    printed = run(["-m", "pytest", "-q", "-s", "-p", "no:cacheprovider"], folder).replace(f"{folder}{os.sep}", "")
+    printed = run(folder, "-m", "pytest", "-q", "-s", "-p", "no:cacheprovider").replace(f"{folder}{os.sep}", "")
     for one in shown:
         text = one.following.replace("test_block.py", f"test_line_{one.line}.py")
         expected = r"\s+".join("[^\n]+" if word == "…" else re.escape(word) for word in text.split())
@@ -112,20 +112,3 @@ def test_the_library_is_told_without_the_application(document: Path) -> None:
         )
         assert not {"app", "domain", "repositories", "services", "settings"} & set(imported)
     assert not re.search(r"GATEHOUSE_|pip install gatehouse", document.read_text(encoding="utf-8"))
-
-
-def run(arguments: list[str], folder: Path, *, given: str = "") -> str:
-    """As a reader would: in a folder of one's own, with nothing of this test run's."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "PYTHON", "UNITWORK_"))}
-    done = subprocess.run(
-        [sys.executable, *arguments],
-        env={**kept, "PYTHONPATH": str(folder)},
-        cwd=folder,
-        input=given,
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout

@@ -1,14 +1,13 @@
 """What the library's README shows works as shown: each of its files is written into a folder, and used from there."""
 
-import os
 import re
-import subprocess
-import sys
 import tomllib
 from pathlib import Path
 from typing import Final
 
 import pytest
+
+from packages.unitwork.tests.reader import run
 
 PACKAGE: Final = Path(__file__).parent.parent
 README: Final = (PACKAGE / "README.md").read_text(encoding="utf-8")
@@ -115,19 +114,3 @@ def test_the_container_opens_and_closes_what_it_has(folder: Path) -> None:
 @pytest.mark.parametrize("extra", EXTRAS)
 def test_every_extra_is_explained(extra: str) -> None:
     assert re.search(rf"^\| .*`{extra}`.* \| ", README, flags=re.MULTILINE)
-
-
-def run(folder: Path, *arguments: str) -> str:
-    """As a reader would: in the folder, with nothing of this test run's."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "PYTHON", "UNITWORK_"))}
-    done = subprocess.run(
-        [sys.executable, *arguments],
-        env={**kept, "PYTHONPATH": str(folder)},
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
