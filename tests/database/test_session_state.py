@@ -14,7 +14,7 @@ from containers import Container, running
 from settings import Settings
 from tests.database.tables import create_tables, stored, write
 from unitwork import Outcome, Propagation
-from unitwork.connections.pool import LOOK_HOLDS
+from unitwork.connections.pool import READY_VALID_SECONDS
 from unitwork.errors import CommitOutcomeUnknown, TransactionIsOurs
 
 Block = Callable[[Container], AbstractAsyncContextManager[AsyncSession]]
@@ -181,7 +181,7 @@ async def test_a_look_that_nobody_took_the_connection_after_is_not_trusted_later
         await tx.session.execute(text("SELECT 1"))
     pool: Any = one_connection.engine().pool
     assert pool.ready()
-    await asyncio.sleep(2 * LOOK_HOLDS)
+    await asyncio.sleep(2 * READY_VALID_SECONDS)
     await raw.execute("BEGIN")  # past everybody, while it idles
     async with one_connection.transaction()() as tx:
         await write(tx.session, "stored")

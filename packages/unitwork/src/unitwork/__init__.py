@@ -1,7 +1,7 @@
-"""Async SQLAlchemy sessions that are right: how a session is got, and when its work is committed.
+"""Async SQLAlchemy sessions with explicit ownership: how a session is opened, and when its work is committed.
 
-Import from here, and from `unitwork.models`, `unitwork.audit`, `unitwork.dao`, `unitwork.errors`, `unitwork.monitor`
-and `unitwork.testing`; what is in other modules may move.
+Import from here and from `unitwork.models`, `unitwork.audit`, `unitwork.dao`, `unitwork.errors`, `unitwork.monitor` and
+`unitwork.testing`; everything in other modules may move.
 """
 
 from unitwork.connections.engine import build_engine, open_engine

@@ -1,4 +1,4 @@
-"""Places: the line of the caller's code that opened a block, or that a statement was sent for."""
+"""Call sites: the line of the caller's code that opened a block, or that a statement was sent for."""
 
 import asyncio
 import contextlib
@@ -19,7 +19,7 @@ _PACKAGES: Final = Path(sqlalchemy.__file__).parent.parent
 _STANDARD: Final = str(Path(asyncio.__file__).parent.parent)
 _ASYNCIO: Final = f"{Path(asyncio.__file__).parent}{os.sep}"
 MACHINERY: Final = (_HERE, contextlib.__file__, _ASYNCIO)
-"""Where files stand that open blocks for others."""
+"""File prefixes of code that opens blocks on behalf of its caller; never reported as a call site."""
 _FRAMEWORKS: Final = tuple(
     f"{_PACKAGES / name}{os.sep}"
     for name in (
@@ -28,25 +28,25 @@ _FRAMEWORKS: Final = tuple(
     )
 )
 _LOOP: Final = frozenset({"_run", "_run_once", "run_forever", "run_until_complete", "run"})
-"""Functions of asyncio below which nothing called anything: a task begins there."""
+"""Functions of asyncio's event loop that start a task's first step; a stack ends there."""
 
 CallSite = tuple[str, int]
 """File and line."""
-_PLACE, _MACHINE, _DAO, _TASK, _MIXED = range(5)
-"""A mixed file has DAOs and other code: its functions are told apart by their names."""
+_CALLER, _MACHINERY, _DAO, _TASK, _MIXED = range(5)
+"""Kinds of source file. A mixed file holds DAOs and other code; its functions are classified by qualified name."""
 _kinds: dict[str, int] = {}
-"""What each file is, once it has been asked."""
+"""Cache: the kind of each file seen so far."""
 _dao_classes: dict[str, tuple[str, ...]] = {}
-"""How the names of functions begin that a host's DAOs have, by file."""
-MOST_FILES: Final = 10_000
-DEEPEST: Final = 8
-"""Frames of an opening stack that are kept."""
-MOST_OTHERS: Final = 20
-"""Frames of machinery and frameworks in a row, after which an opening stack is looked at no further."""
+"""Qualified-name prefixes of the host's DAO classes, by file."""
+MAX_FILES: Final = 10_000
+MAX_FRAMES: Final = 8
+"""Maximum number of frames kept of the stack that opened a block."""
+MAX_SKIPPED_FRAMES: Final = 20
+"""Maximum number of consecutive library and framework frames before the walk up the stack stops."""
 
 
 def know_dao(dao: type) -> None:
-    """Take a host's class for a DAO: a statement that it sends is its caller's, by way of the DAO's own line."""
+    """Register a host's class as a DAO: its statements are attributed to its caller, with the DAO's own line as `via`."""
     file = getattr(sys.modules.get(dao.__module__), "__file__", None)
     if file is not None and not file.startswith(_HERE):
         _dao_classes[file] = (*_dao_classes.get(file, ()), f"{dao.__qualname__}.")
@@ -54,8 +54,8 @@ def know_dao(dao: type) -> None:
 
 
 def calling_site() -> str:
-    """`file:line` of the nearest frame that isn't machinery: a service, an entrypoint, a script. In a task that begins
-    with machinery, the line of that where the task begins.
+    """Return `file:line` of the nearest frame outside this library and the standard library: a service, an entrypoint,
+    a script. If the task's stack has none, return its outermost frame outside asyncio, where the task begins.
     """
     frame = sys._getframe(1)  # noqa: SLF001 - inspect.stack() reads source files, and takes 1000 times as long
     kinds, outermost = _kinds, frame
@@ -67,7 +67,7 @@ def calling_site() -> str:
             kind = _kind(file)
         if kind == _MIXED:
             kind = _kind_in_mixed(code)
-        if kind == _PLACE:
+        if kind == _CALLER:
             return f"{file}:{frame.f_lineno}"
         if kind != _TASK:
             outermost = frame
@@ -80,24 +80,24 @@ def calling_site() -> str:
 
 
 def calling_stack(frame: FrameType | None = None, generators: list[FrameType] | None = None) -> tuple[CallSite, ...]:
-    """The frames of the running task that are neither machinery nor a framework's, innermost first. Those of them that
-    are async generators' are added to `generators`.
+    """Return the running task's frames outside this library and known frameworks, innermost first. Frames of async
+    generators are also appended to `generators`.
     """
     stack: list[CallSite] = []
     kinds, others = _kinds, 0
     frame = sys._getframe(1) if frame is None else frame  # noqa: SLF001 - as above
-    while frame is not None and others < MOST_OTHERS:
+    while frame is not None and others < MAX_SKIPPED_FRAMES:
         code = frame.f_code
         kind = kinds.get(code.co_filename)
         if kind is None:
             kind = _kind(code.co_filename)
         if kind == _MIXED:
             kind = _kind_in_mixed(code)
-        if kind == _PLACE:
+        if kind == _CALLER:
             stack.append((code.co_filename, frame.f_lineno))
             if code.co_flags & CO_ASYNC_GENERATOR and generators is not None:
                 generators.append(frame)
-            if len(stack) == DEEPEST:
+            if len(stack) == MAX_FRAMES:
                 break
             others = 0
         elif kind == _TASK and code.co_name in _LOOP:
@@ -109,19 +109,20 @@ def calling_stack(frame: FrameType | None = None, generators: list[FrameType] | 
 
 
 def asking_stack() -> tuple[CallSite, ...]:
-    """`calling_stack` for code that reaches us through SQLAlchemy, across greenlets."""
+    """Return `calling_stack` across greenlet boundaries, for code that SQLAlchemy calls."""
     stack = calling_stack()
     current = greenlet.getcurrent().parent
-    while current is not None and len(stack) < DEEPEST:
+    while current is not None and len(stack) < MAX_FRAMES:
         stack += calling_stack(current.gr_frame)
         current = current.parent
-    return stack[:DEEPEST]
+    return stack[:MAX_FRAMES]
 
 
 def asking(*, beyond_greenlet: bool = False) -> tuple[CallSite | None, CallSite | None]:
-    """Whom a statement that reaches us through SQLAlchemy is sent for, across greenlets: the nearest line that is
-    neither machinery nor a framework's, and, if a DAO came first, the line of the DAO. Costs some microseconds, and
-    fewer `beyond_greenlet`: where the running greenlet is SQLAlchemy's own, and so are its frames.
+    """Return the call site a statement was sent for and, if a DAO sent it, the line in the DAO; both across greenlets.
+
+    The call site is the nearest line outside this library and known frameworks. Takes some microseconds; fewer with
+    `beyond_greenlet`, which skips the running greenlet because all of its frames are SQLAlchemy's.
     """
     via: CallSite | None = None
     kinds = _kinds
@@ -135,15 +136,16 @@ def asking(*, beyond_greenlet: bool = False) -> tuple[CallSite | None, CallSite 
                 kind = _kind(code.co_filename)
             if kind == _MIXED:
                 kind = _kind_in_mixed(code)
-            if kind == _PLACE:
+            if kind == _CALLER:
                 return (code.co_filename, frame.f_lineno), via
             if kind == _DAO:
-                # The outermost of them: a loop in a DAO is its own line, not the machinery's below it.
+                # Keep the outermost DAO frame: for a loop in a host's DAO that is its own line, not the library's below
+                # it.
                 via = (code.co_filename, frame.f_lineno)
             elif kind == _TASK and code.co_name in _LOOP:
                 return None, via
             frame = frame.f_back
-        # A greenlet's outermost frame has no caller: that one waits in the parent.
+        # A greenlet's outermost frame has no caller; the calling code waits in the parent greenlet.
         current = greenlet.getcurrent().parent if current is None else current.parent
         if current is None:
             return None, via
@@ -151,36 +153,38 @@ def asking(*, beyond_greenlet: bool = False) -> tuple[CallSite | None, CallSite 
 
 
 def asking_site() -> str | None:
-    """`file:line` of the nearest frame that isn't machinery; None when the task has no such frame, as the one that
-    ends a unit.
+    """Return `file:line` of the call site a statement was sent for; None if the task has none, as the one that ends a
+    unit.
     """
     call_site, _ = asking()
     return None if call_site is None else f"{call_site[0]}:{call_site[1]}"
 
 
 def awaiting_site(task: "asyncio.Task[Any]") -> CallSite | None:
-    """The innermost line of a suspended task that is neither machinery nor a framework's: where it awaits."""
+    """Return the innermost line of a suspended task outside this library and known frameworks: the line that awaits."""
     found: CallSite | None = None
     awaited: Any = task.get_coro()
     while awaited is not None:
         frame = _attribute(awaited, "cr_frame", "gi_frame", "ag_frame")
-        if frame is not None and _kind_of(frame.f_code) == _PLACE:
+        if frame is not None and _kind_of(frame.f_code) == _CALLER:
             found = frame.f_code.co_filename, frame.f_lineno
         awaited = _attribute(awaited, "cr_await", "gi_yieldfrom", "ag_await")
     return found
 
 
 def shown(call_site: CallSite | str | None) -> str:
-    """`file:line` for people, the file as it is called in its project."""
+    """Return `file:line` for messages, with the file's path relative to its project."""
     if call_site is None:
         return "no line of yours"
     file, _, line = call_site.rpartition(":") if isinstance(call_site, str) else (call_site[0], ":", str(call_site[1]))
     return f"{_in_its_project(file, str(Path.cwd()))}:{line}"
 
 
-@lru_cache(MOST_FILES)
+@lru_cache(MAX_FILES)
 def _in_its_project(file: str, folder: str) -> str:
-    """Below the folder that the file was imported from, which is told by its module's name; else below `folder`."""
+    """Return the path relative to the folder the file was imported from, derived from its module's name; else to
+    `folder`.
+    """
     for name, module in list(sys.modules.items()):
         if getattr(module, "__dict__", {}).get("__file__") == file:
             path = os.path.join(*name.split("."))  # noqa: PTH118 - a name is compared, no file is looked at
@@ -200,13 +204,13 @@ def _kind_of(code: CodeType) -> int:
 
 
 def _kind_in_mixed(code: CodeType) -> int:
-    return _DAO if code.co_qualname.startswith(_dao_classes[code.co_filename]) else _PLACE
+    return _DAO if code.co_qualname.startswith(_dao_classes[code.co_filename]) else _CALLER
 
 
 def _kind(file: str) -> int:
     kind = _kinds.get(file)
     if kind is None:
-        kind = _PLACE
+        kind = _CALLER
         if file.startswith(_DAOS):
             kind = _DAO
         elif file in _dao_classes:
@@ -214,8 +218,8 @@ def _kind(file: str) -> int:
         elif file.startswith(_ASYNCIO):
             kind = _TASK
         elif file.startswith((*MACHINERY, *_FRAMEWORKS, "<sqlalchemy", "<frozen")) or _standard(file):
-            kind = _MACHINE
-        if len(_kinds) >= MOST_FILES:
+            kind = _MACHINERY
+        if len(_kinds) >= MAX_FILES:
             _kinds.clear()
         _kinds[file] = kind
     return kind

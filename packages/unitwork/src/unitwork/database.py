@@ -1,6 +1,6 @@
 """Database: an engine, its sessions and its transactions, open for the length of one block; no container is needed.
 
-A host with a container wires the same parts by itself (`open_engine`, `Lifetime`, `SessionFactory`, …).
+A host with a container wires the same parts itself (`open_engine`, `Lifetime`, `SessionFactory`, …).
 """
 
 from contextlib import AbstractAsyncContextManager
@@ -27,7 +27,9 @@ from unitwork.transactions.session_provider import EngineSessionProvider
 
 @runtime_checkable
 class OpensItself(Protocol):
-    """Options that bring the engine: those of an isolated test (`unitwork.testing`), who disposes of it."""
+    """Options that supply the engine themselves, as those of an isolated test (`unitwork.testing`), which also disposes
+    of it.
+    """
 
     def open_engine(self) -> AsyncEngine: ...
 
@@ -41,15 +43,15 @@ class _Configured:
 
 
 class Database(AbstractAsyncContextManager["Database"]):
-    """Open between `async with` and its end; entered again inside, it is the same. Once closed it stays closed.
+    """Open inside `async with`. Entering it again inside the block changes nothing; once closed it cannot be reopened.
 
         async with Database("postgresql://localhost/shop") as database:
             async with database.transaction():
                 await OrderDao(database.sessions).add(order)
 
     `options` are a URL in any spelling, `DatabaseOptions`, or the host's own settings. `node_id` is this process's
-    share of the snowflake ids; without it a node is leased in the table `node_leases`, where a model has such ids.
-    `recorder` is told what sessions write (`unitwork.audit.AuditTrail`).
+    node number for snowflake ids; without it, if a model has such ids, a node is leased in the table `node_leases`.
+    `recorder` receives every write of a session (`unitwork.audit.AuditTrail`).
     """
 
     def __init__(
@@ -59,7 +61,7 @@ class Database(AbstractAsyncContextManager["Database"]):
         configured = _Configured(self.options, node_id)
         self.lifetime = Lifetime(lambda: self.options.drain_timeout)
         self.monitor = SqlMonitor(lambda: configured)
-        """Counts, findings and thresholds of what is sent."""
+        """Counts, findings and thresholds of the SQL sent."""
         ids = IdGenerator(lambda: configured, self._opened, lambda: self.lifetime)
         self.factory = SessionFactory(
             self._opened, lambda: self.lifetime, lambda: ids, lambda: self.monitor, lambda: recorder
@@ -69,19 +71,19 @@ class Database(AbstractAsyncContextManager["Database"]):
             if isinstance(self.options, OpensItself)
             else EngineSessionProvider(self.factory)
         )
-        """The session provider, which DAOs are given."""
+        """Session provider, to pass to DAOs."""
         self.transaction = TransactionProvider(self.sessions)
-        """`async with database.transaction():` commits at the block's normal end."""
+        """Transaction provider: `async with database.transaction():` commits at the block's normal end."""
         self._engine: AsyncEngine | None = None
 
     @property
     def engine(self) -> AsyncEngine:
-        """SQLAlchemy's. Raises `EngineNotStarted` before the block, `ContainerClosed` after it."""
+        """Return SQLAlchemy's engine. Raises `EngineNotStarted` before the block, `ContainerClosed` after it."""
         return self._opened()
 
     def schema(self, location: Path, *, metadata: MetaData | None = None) -> Schema:
-        """The Alembic migrations in a folder; `metadata` is that of the host's models, unless those have the library's
-        `Base`. Needs the extra `migrations`.
+        """Return the Alembic migrations in a folder. `metadata` is that of the host's models; by default that of the
+        library's `Base`. Needs the extra `migrations`.
         """
         return Schema(self.engine, location, self.lifetime, self.factory, metadata=metadata)
 

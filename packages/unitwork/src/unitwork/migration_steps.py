@@ -1,4 +1,4 @@
-"""Migration steps: what Alembic does with a folder of migrations, on a connection of ours."""
+"""Migration steps: run Alembic's commands for a folder of migrations on a connection of ours."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +16,9 @@ from unitwork.errors import UnknownRevision
 
 
 class MigrationSteps:
-    """Of the folder at `location`; `metadata` is what the models have."""
+    """Alembic's commands for the folder at `location`; `metadata` describes the models. A command that Alembic refuses,
+    as for a revision that the folder doesn't have, raises `UnknownRevision`.
+    """
 
     def __init__(self, location: Path, metadata: MetaData) -> None:
         self._metadata = metadata
@@ -25,19 +27,19 @@ class MigrationSteps:
         self._config.set_main_option("path_separator", "os")
 
     def head(self) -> str | None:
-        """The newest revision there is. Reads every migration's file."""
+        """Return the newest revision in the folder. Reads every migration's file."""
         return ScriptDirectory.from_config(self._config).get_current_head()
 
     def upgrade(self, connection: Connection, revision: str) -> None:
-        """Raises `UnknownRevision`, as all that follow."""
+        """Upgrade to this revision."""
         self._run(connection, lambda: command.upgrade(self._config, revision))
 
     def downgrade(self, connection: Connection, revision: str) -> None:
-        """Down to this revision."""
+        """Downgrade to this revision."""
         self._run(connection, lambda: command.downgrade(self._config, revision))
 
     def draft(self, connection: Connection, message: str) -> Path:
-        """Write the migration from the connection's tables to the models'."""
+        """Write a migration from the connection's tables to the models'; return its path."""
         number = f"{int(self.head() or '0') + 1:04}"
         made: list[Any] = []
         self._run(
@@ -47,7 +49,7 @@ class MigrationSteps:
         return Path(made[0].path)
 
     def differences(self, connection: Connection) -> list[Any]:
-        """What the models have and the connection's tables have not, or the other way round."""
+        """Return the differences between the models and the connection's tables."""
         return list(
             compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), self._metadata)
         )

@@ -1,7 +1,7 @@
-"""Options: how a database is opened, and how its pool, its statements and its monitor are bounded.
+"""Options: how a database is opened, and the limits of its pool, its statements and its monitor.
 
-`Options` is what the library reads; a host's own settings satisfy it by having the attributes. `DatabaseOptions` is for
-hosts that have none. All durations are seconds.
+`Options` is the protocol that the library reads; a host's own settings satisfy it by having the attributes.
+`DatabaseOptions` is for hosts that have none. All durations are seconds.
 """
 
 from dataclasses import dataclass, field, fields
@@ -14,15 +14,17 @@ from unitwork.urls.database_url import async_url, masked
 
 
 class Options(Protocol):
-    """Hashable, and never changed: the monitor keeps what it derives from them by identity."""
+    """Settings of one database: hashable and immutable, because the monitor caches what it derives from them by
+    identity.
+    """
 
     @property
     def url(self) -> URL:
-        """With an async driver, as `async_url` gives it."""
+        """URL with an async driver, as returned by `async_url`."""
 
     @property
     def application_name(self) -> str:
-        """What the server lists the connections under."""
+        """Name under which the server lists the connections."""
 
     @property
     def pool_size(self) -> int: ...
@@ -86,51 +88,51 @@ class DatabaseOptions:
     """
 
     address: URL | str
-    """PostgreSQL, MySQL, MariaDB, SQLite (a file) or Oracle, in any spelling; the async driver is put in."""
+    """Database URL in any spelling: PostgreSQL, MySQL, MariaDB, SQLite (a file) or Oracle. The async driver is filled
+    in.
+    """
     username: str | None = None
     """Replaces the URL's user; needs no escaping."""
     password: str | None = None
     """Replaces the URL's password; needs no escaping."""
     application_name: str = "unitwork"
-    """What the server lists the connections under."""
+    """Name under which the server lists the connections."""
     pool_size: int = 5
-    """Connections kept open by each process."""
+    """Maximum number of connections kept open by each process."""
     max_overflow: int = 10
-    """Connections opened above `pool_size` under load, and closed again."""
+    """Maximum number of connections opened above `pool_size` under load and closed afterwards."""
     pool_timeout: float = 3.0
-    """How long a unit waits for a connection before `PoolTimeout`."""
+    """Seconds a unit waits for a connection before `PoolTimeout`."""
     pool_recycle: float = 1800.0
-    """A connection older than this is replaced when next taken."""
+    """Age in seconds after which a connection is replaced at its next checkout."""
     ping_after_idle: float = 30.0
-    """A connection that idled longer is checked when next taken, at one round trip; others are not."""
+    """Idle time in seconds after which a connection is pinged at its next checkout, at one round trip."""
     connect_timeout: float = 5.0
-    """How long opening one connection may take before `DatabaseUnavailable`."""
+    """Seconds that opening one connection may take before `DatabaseUnavailable`."""
     statement_timeout: float | None = 30.0
-    """PostgreSQL ends a longer statement itself (`StatementTimeout`); SQLite waits this long for its one writer. None
-    leaves the server's own setting.
+    """Seconds after which PostgreSQL cancels a statement (`StatementTimeout`), and SQLite stops waiting for its one
+    writer. None keeps the server's own setting.
     """
     cancel_grace: float = 0.25
-    """How long a cancelled statement, COMMIT or ROLLBACK may take to its own end, so that its connection is kept."""
+    """Seconds that a cancelled statement, COMMIT or ROLLBACK gets to finish, so that its connection can be kept."""
     drain_timeout: float = 10.0
-    """How long open units may go on when the database is closed; then they are cancelled."""
+    """Seconds that open units may continue after the database is asked to close; then they are cancelled."""
     monitor: bool = True
-    """False records nothing; the thresholds below may be changed while it runs, and None reports nothing."""
+    """False records nothing. The thresholds below may be changed at run time; None turns a report off."""
     slow_sql_threshold: float | None = 0.5
     session_leak_threshold: float | None = 60.0
     idle_in_transaction_threshold: float | None = 5.0
     lock_wait_threshold: float | None = 1.0
     repeated_sql_threshold: int | None = 10
     budgets: Literal["report", "raise"] = "report"
-    """What becomes of an exceeded `budget`: a report and a count, or, as in tests, `BudgetExceeded`."""
+    """Reaction to an exceeded `budget`: a report and a count, or `BudgetExceeded`, as in tests."""
     traces: bool = False
-    """True gives OpenTelemetry a span for each transaction and statement; needs the extra `otel`."""
+    """True creates an OpenTelemetry span for each transaction and statement; needs the extra `otel`."""
     pooler: Literal["none", "pgbouncer"] = "none"
-    """`pgbouncer` (transaction pooling): no session settings are sent, and no statement outlives its transaction by
-    name.
-    """
+    """`pgbouncer` (transaction pooling): no session settings are sent, and prepared statements are unnamed."""
 
     url: URL = field(init=False, compare=False)
-    """With its async driver and credentials."""
+    """URL with its async driver and credentials."""
 
     def __post_init__(self) -> None:
         url = async_url(self.address)
@@ -138,12 +140,12 @@ class DatabaseOptions:
         if url.get_backend_name() != "sqlite":
             url = url.set(**{name: value for name, value in given.items() if value is not None})
         object.__setattr__(self, "url", url)
-        for name, least in _LEAST.items():
+        for name, minimum in _MINIMUMS.items():
             value = getattr(self, name)
-            if value is not None and value < least:
-                msg = f"{name} is at least {least:g}: {value:g}"
+            if value is not None and value < minimum:
+                msg = f"{name} is at least {minimum:g}: {value:g}"
                 raise ValueError(msg)
-        for name in _ABOVE_ZERO:
+        for name in _POSITIVE:
             value = getattr(self, name)
             if value is not None and value <= 0:
                 msg = f"{name} is above 0: {value:g}"
@@ -153,7 +155,7 @@ class DatabaseOptions:
             raise ValueError(msg)
 
     def __repr__(self) -> str:
-        """The URL without what may be secret, and what differs from the defaults."""
+        """Return the masked URL and the options that differ from the defaults."""
         others = (
             f"{one.name}={getattr(self, one.name)!r}"
             for one in fields(self)
@@ -162,14 +164,14 @@ class DatabaseOptions:
         return f"DatabaseOptions({', '.join((repr(masked(self.url)), *others))})"
 
 
-_LEAST: Final = {
+_MINIMUMS: Final = {
     "pool_size": 1,
     "max_overflow": 0,
     "ping_after_idle": 0,
     "drain_timeout": 0,
     "repeated_sql_threshold": 2,
 }
-_ABOVE_ZERO: Final = (
+_POSITIVE: Final = (
     *("pool_timeout", "pool_recycle", "connect_timeout", "statement_timeout", "cancel_grace", "slow_sql_threshold"),
     *("session_leak_threshold", "idle_in_transaction_threshold", "lock_wait_threshold"),
 )

@@ -1,4 +1,4 @@
-"""Outcome: how a transaction ended, as far as it can be known."""
+"""Outcome: how a transaction ended, as far as it can be determined."""
 
 from enum import StrEnum
 
@@ -9,4 +9,4 @@ class Outcome(StrEnum):
     ROLLED_BACK = "rolled back"
     """Nothing the transaction wrote is stored."""
     UNKNOWN = "unknown"
-    """COMMIT was sent, and the connection was lost before its answer: stored whole, or not at all."""
+    """COMMIT was sent and the connection was lost before its answer: either everything is stored or nothing."""

@@ -1,4 +1,4 @@
-"""The schema's revision: where the database stands, and moving it."""
+"""The schema's revision: read the database's revision, and migrate it."""
 
 from collections.abc import Callable
 from functools import cached_property
@@ -24,8 +24,8 @@ AUTOCOMMIT: Final = BlockOptions(transactional=False, autocommit=True, ambiently
 
 
 class Schema:
-    """The migrations of a folder, run on one engine. All of a call's steps are one transaction, where the
-    database's DDL is transactional. `metadata` is what the models have; without it that of the library's `Base`.
+    """The migrations of a folder, run on one engine. All steps of a call are one transaction if the database's DDL is
+    transactional. `metadata` describes the models; by default it is that of the library's `Base`.
     """
 
     def __init__(
@@ -45,26 +45,26 @@ class Schema:
 
     @property
     def head(self) -> str | None:
-        """The newest revision there is. Reads files, the first time Alembic's too: a tenth of a second."""
+        """Return the newest revision in the folder. Reads files, and imports Alembic on first use: a tenth of a second."""
         head: str | None = self._steps.head()
         return head
 
     @property
     def connections_in_use(self) -> int:
-        """How many of the engine's connections are taken at this moment."""
+        """Return the number of the engine's connections in use."""
         pool = self._engine.pool
         return pool.checkedout() if isinstance(pool, QueuePool) else 0
 
     @property
     def pool_full(self) -> bool:
-        """Whether every connection that the pool may have is taken, so that a caller would wait."""
+        """True if every connection that the pool may open is in use, so that a caller would wait."""
         pool = self._engine.pool
         if not isinstance(pool, QueuePool) or pool._max_overflow < 0:  # noqa: SLF001 - it has no public name
             return False
         return pool.checkedout() >= pool.size() + pool._max_overflow  # noqa: SLF001 - as above
 
     async def current(self) -> str | None:
-        """The revision the database is at; None before the first. One round trip, and no writer's place is taken."""
+        """Return the database's revision; None before the first. One round trip; doesn't wait for SQLite's writer."""
         try:
             async with self._session_provider.unit(AUTOCOMMIT) as autocommit:
                 revision: str | None = await autocommit.session.scalar(_REVISION)
@@ -73,15 +73,16 @@ class Schema:
             return None
 
     async def upgrade(self, revision: str = "head") -> None:
-        """Move up to this revision."""
+        """Upgrade to this revision."""
         await self._run(lambda connection: self._steps.upgrade(connection, revision))
 
     async def downgrade(self, revision: str) -> None:
-        """Move down to this revision; `base` is before the first."""
+        """Downgrade to this revision; `base` is before the first."""
         await self._run(lambda connection: self._steps.downgrade(connection, revision))
 
     async def draft(self, message: str) -> Path:
-        """A new migration's file, numbered after the newest, from the database as it is to the models as they are.
+        """Write a new migration, numbered after the newest, that takes the database's tables to the models; return its
+        path.
 
         Raises `UnknownRevision` when the database isn't at the newest revision.
         """
@@ -89,13 +90,13 @@ class Schema:
         return path
 
     async def differences(self) -> list[Any]:
-        """What the models have and the database has not, or the other way round, in Alembic's words."""
+        """Return the differences between the models and the database, in Alembic's format."""
         found: list[Any] = await self._run(self._steps.differences)
         return found
 
     @cached_property
     def _steps(self) -> Any:
-        """`MigrationSteps`. Alembic would be a tenth of the start of every process."""
+        """`MigrationSteps`, imported on first use: importing Alembic would be a tenth of the start of every process."""
         from unitwork.migration_steps import MigrationSteps  # noqa: PLC0415 - Alembic is slow to import
 
         return MigrationSteps(self._location, self._metadata)

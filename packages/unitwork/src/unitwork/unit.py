@@ -1,7 +1,7 @@
 """Unit: one session's work on one connection, from its first statement to its outcome.
 
-Keeps what SQLAlchemy's session can't know: whose it is, what dooms it, which savepoint an error happened in, and
-whether an end was asked for by the block (only then commit and rollback are let through).
+Holds the state that SQLAlchemy's session lacks: the owning task, the error that rules out a commit, the savepoint in
+which an error happened, and whether the block itself has ended (only then commit and rollback are allowed).
 """
 
 import asyncio
@@ -19,16 +19,16 @@ from unitwork.held_connection import HeldConnection
 from unitwork.outcome import Outcome
 
 UNIT: Final = "unitwork_unit"
-"""The execution option under which a connection knows its unit."""
+"""Execution option that holds the `Unit` a connection works for."""
 
 OPENED_BY: Final = "unitwork_opened_by"
-"""Under which a pooled connection knows the unit that took it."""
+"""Key in a pooled connection's `info` that holds the `Unit` that took it."""
 
 Hook = Callable[[], Awaitable[object] | object]
 
 
 class ConnectionHolders(Protocol):
-    """Knows which units hold a connection of the pool."""
+    """Registry of the units that hold a connection of the pool."""
 
     def before_connection(self, unit: "Unit") -> None: ...
 
@@ -38,11 +38,11 @@ class ConnectionHolders(Protocol):
 
 
 Follower = Callable[["Unit | None", Connection, Any, str, Any], None]
-"""Gets the unit, the connection, the driver's cursor, the statement and its execution context."""
+"""Callback with the unit, the connection, the driver's cursor, the statement and its execution context."""
 
 
 def running_task() -> "asyncio.Task[object] | None":
-    """None in a callback of the event loop, and in a thread that has no event loop."""
+    """Return the running task; None in a callback of the event loop and in a thread without an event loop."""
     try:
         return asyncio.current_task()
     except RuntimeError:
@@ -50,7 +50,7 @@ def running_task() -> "asyncio.Task[object] | None":
 
 
 def _other_thread(owner: "asyncio.Task[object] | None") -> str | None:
-    """The name of this thread, when it isn't the one that the owner runs in."""
+    """Return the current thread's name unless it is the thread that the owner's event loop runs in."""
     try:
         here = asyncio.get_running_loop()
     except RuntimeError:
@@ -62,23 +62,23 @@ def _other_thread(owner: "asyncio.Task[object] | None") -> str | None:
 
 @dataclass(eq=False, slots=True)
 class Frame:
-    """The transaction itself, or a savepoint in it: what an error dooms, and what hooks wait for."""
+    """The transaction itself or a savepoint in it. An error dooms one frame; hooks are registered per frame."""
 
     savepoint: str | None = None
     doomed: bool = False
     cause: BaseException | None = None
     broken: bool = False
-    """Doomed by the database: no statement can follow in it."""
+    """True when the database ruled out a commit: no further statement can run in it."""
     released_into: "Frame | None" = None
     gone: bool = False
-    """Rolled back to; its work is undone and its hooks are dropped."""
+    """True after ROLLBACK TO it: its work is undone and its hooks are dropped."""
     of_block: bool = False
-    """It is a NESTED block's, which ends it."""
+    """True for the savepoint of a NESTED block, which ends it."""
     after_commit: list[Hook] = field(default_factory=list)
     after_rollback: list[Hook] = field(default_factory=list)
 
     def doom(self, cause: BaseException | None) -> None:
-        """Let it end in a rollback only; the first cause stays."""
+        """Allow it to end in a rollback only. The first cause is kept."""
         self.doomed = True
         if self.cause is None:
             self.cause = cause
@@ -86,99 +86,108 @@ class Frame:
 
 @dataclass(eq=False, slots=True, weakref_slot=True)
 class Unit:
-    """`transactional` is False for one that runs without a transaction, each statement committing by itself."""
+    """One session's work on one connection, and everything tracked about it.
+
+    `transactional` is False for a unit without a transaction, in which each statement commits by itself.
+    """
 
     call_site: str = ""
-    """The line that opened it."""
+    """`file:line` that opened it."""
     name: str | None = None
     read_only: bool = False
     isolation: str | None = None
     transactional: bool = True
     autocommit: bool = False
-    """One statement only."""
+    """True for a unit that may send one statement only."""
     resolves_outcome: bool = False
-    """Should the answer to its COMMIT be lost, its outcome is to be found out."""
+    """True if its outcome is to be looked up on the server when the answer to its COMMIT is lost."""
     xid: int | None = None
-    """PostgreSQL's id of its transaction, where it was asked for and told."""
+    """PostgreSQL's transaction id, if it was requested and received."""
     third_party: bool = False
-    """Its session comes from a provider that isn't ours: nothing of it is called, and nothing guarded."""
+    """True if its session comes from another library's provider: none of its methods are called, and nothing is
+    guarded.
+    """
     blocked_by: str | None = None
-    """The place of the open transaction that is SQLite's one writer, when this unit must not be a second."""
+    """Call site of the open transaction that is SQLite's one writer, if this unit must not be a second writer."""
     parent: "Unit | None" = None
-    """The unit around it in the same task, which waits while this one works."""
+    """The enclosing unit in the same task, idle while this one works."""
     holders: ConnectionHolders | None = None
     followers: Sequence[Follower] = ()
-    """Who is told of each statement that the driver has executed."""
+    """Callbacks for each statement that the driver has executed."""
     stack: tuple[tuple[str, int], ...] = ()
-    """The lines that opened it, innermost first."""
+    """Call sites of the stack that opened it, innermost first."""
     task: "asyncio.Task[object] | None" = None
     helper: "asyncio.Task[object] | None" = None
-    """The task that runs hooks for its owner."""
+    """Task that runs hooks on behalf of the owner."""
     generators: "Sequence[weakref.ref[AsyncGenerator[Any, Any]]]" = ()
-    """The async generators its block stands in: once one of them is gone, nobody will leave the block in its task."""
+    """Weak references to the async generators that contain its block. Once one of them is collected, the block can no
+    longer be left in its own task.
+    """
     abandoned: bool = False
-    """Nobody will leave its block in its task: it is no ambient transaction any more, and is torn down."""
+    """True when its block can no longer be left in its own task: the unit is no ambient transaction any more, and is
+    torn down.
+    """
     opener: "asyncio.Task[object] | None" = None
-    """The task that was its owner before it was torn down."""
+    """Task that owned it before it was torn down."""
     teardown: "asyncio.Task[None] | None" = None
-    """The task that ends it in its owner's place (`unitwork.transactions.teardown`)."""
+    """Task that ends it instead of its owner (`unitwork.transactions.teardown`)."""
     watch: "weakref.ref[Any] | None" = None
-    """Tells of its block's end in the garbage collector."""
+    """Weak reference whose callback reports that its block was garbage-collected."""
     admitted_by: "tuple[Any, Any] | None" = None
-    """The drain and the monitor that were told of its beginning, to be told of its end."""
+    """Drain and monitor in which its beginning was registered, so that its end is registered in the same ones."""
     joined: int = 0
-    """How many `transaction()` blocks have joined it and were not left yet."""
+    """Number of open `transaction()` blocks that have joined it."""
     grace: float = 0.25
-    """Seconds that a cancelled statement, COMMIT or ROLLBACK has to come to its own end."""
+    """Seconds that a cancelled statement, COMMIT or ROLLBACK gets to finish."""
     connection: HeldConnection | None = None
     """The connection it holds."""
     executing: float = 0.0
-    """When the driver began to work on its statement, by `time.monotonic()`; 0 while it has none."""
+    """`time.monotonic()` at which the driver began to work on its statement; 0 while it has none."""
     statement: str = ""
-    """The text of its latest statement, literals and all: not to be shown."""
+    """SQL text of its latest statement, literals included: not to be shown."""
     streaming: bool = False
-    """Whether its statement is one that fetches the first rows when it was executed."""
+    """True if its statement is a streaming one, whose rows are fetched after it was executed."""
     carried: bool = False
-    """Whether its call to the driver is carried (`unitwork.connections.cancellation`)."""
+    """True while its driver call is shielded (`unitwork.connections.cancellation`)."""
     in_function: bool = False
-    """Whether a function of the caller's runs in SQLAlchemy's greenlet (`run_sync`)."""
+    """True while a function of the caller's runs in SQLAlchemy's greenlet (`run_sync`)."""
     cancelled: asyncio.CancelledError | None = None
-    """The cancellation that waits for its statement's end."""
+    """Cancellation deferred until its statement ends."""
     spared: asyncio.CancelledError | None = None
-    """The latest cancellation that left the connection in order."""
+    """Latest cancellation that left the connection usable."""
     failure: BaseException | None = None
-    """The latest error from the database, or of a flush."""
+    """Latest error from the database or of a flush."""
     commit_sent: bool = False
-    """Whether SQLAlchemy has handed its COMMIT to the driver."""
+    """True once SQLAlchemy has passed its COMMIT to the driver."""
     commit_answered: bool = False
-    """Whether that has succeeded."""
+    """True once the driver has confirmed its COMMIT."""
     commit_error: BaseException | None = None
-    """What the driver has raised for its COMMIT, which SQLAlchemy has yet to hear of."""
+    """Driver's error for its COMMIT, still to be raised through SQLAlchemy."""
     lost: bool = False
-    """Its connection broke, or was dropped under a cancelled statement."""
+    """True if its connection broke, or was dropped under a cancelled statement."""
     root: Frame = field(default_factory=Frame)
     outcome: Outcome | None = None
     ending: bool = False
     ended: bool = False
     connected: bool = False
     deadline: float | None = None
-    """By the event loop's clock."""
+    """Deadline by the event loop's clock."""
     since: float = 0.0
     read_only_blocks: int = 0
     read_only_engaged: bool = False
     read_only_connection: Connection | None = None
-    """The connection that was asked to refuse writes."""
+    """Connection that was switched to read-only."""
     read_only_frame: "Frame | None" = None
-    """The frame in which it was asked, where that ends with the frame (PostgreSQL)."""
+    """Frame in which the connection was switched to read-only, if that setting ends with the frame (PostgreSQL)."""
     statements: int = 0
     frames: list[Frame] = field(init=False)
-    """The transaction, and the savepoints in it, outermost first."""
+    """The transaction and its open savepoints, outermost first."""
 
     def __post_init__(self) -> None:
         self.frames = [self.root]
 
     def enter(self, call_site: str, *, parent: "Unit | None") -> None:
-        """From here on it is the running task's."""
+        """Make the running task its owner."""
         self.call_site = call_site
         self.parent = parent
         self.task = asyncio.current_task()
@@ -194,22 +203,22 @@ class Unit:
         return self.read_only or self.read_only_blocks > 0
 
     def mine(self) -> bool:
-        """Whether the running task may use it."""
+        """True if the running task may use it."""
         task = running_task()
         return task is not None and (task is self.task or task is self.helper)
 
     @property
     def over(self) -> bool:
-        """True when nothing may join it: it has ended, or nobody will leave its block in its task."""
+        """True when nothing may join it: it has ended, or its block can no longer be left in its own task."""
         if not (self.ended or self.abandoned):
             self.abandoned = any(generator() is None for generator in self.generators)
         return self.ended or self.abandoned
 
     def check_use(self) -> None:
-        """Raises `SessionBelongsToAnotherTask`, or `SessionEnded` for the owner itself."""
+        """Raise `SessionBelongsToAnotherTask` unless the running task owns it, and `SessionEnded` if it is over."""
         try:
             if asyncio.current_task() is self.task and not (self.ended or self.abandoned or self.generators):
-                return  # as nearly always
+                return  # the usual case
         except RuntimeError:
             raise self.belongs_to_another() from None  # a thread without an event loop
         if not self.mine():
@@ -219,7 +228,7 @@ class Unit:
             raise self.given_up()
 
     def given_up(self) -> SessionEnded:
-        """For its owner, who comes too late."""
+        """Return the error for an owner that uses it after its end."""
         return SessionEnded(self.call_site, abandoned=self.abandoned)
 
     def belongs_to_another(self) -> SessionBelongsToAnotherTask:
@@ -233,7 +242,7 @@ class Unit:
         )
 
     def before_statement(self) -> None:
-        """For the session, before anything reaches the database."""
+        """Check that the session may send a statement, and count it. Call before anything reaches the database."""
         self.check_use()
         self.statements += 1
         if self.autocommit and self.statements > 1:
@@ -242,7 +251,7 @@ class Unit:
             self.holders.before_connection(self)
 
     def begun(self, connection: HeldConnection) -> None:
-        """The connection is there, and its transaction has begun."""
+        """Record that it has a connection and its transaction has begun."""
         self.connection = connection
         self.connected = True
         connection.connection.info[OPENED_BY] = self
@@ -253,7 +262,7 @@ class Unit:
         self.frames.append(Frame(savepoint))
 
     def pop_rolled_back(self, savepoint: str) -> None:
-        """The savepoint, and those inside it, were rolled back to."""
+        """Remove a savepoint and those inside it after ROLLBACK TO it."""
         while len(self.frames) > 1:
             frame = self.frames.pop()
             frame.gone = True
@@ -262,7 +271,7 @@ class Unit:
                 return
 
     def pop_released(self) -> None:
-        """The savepoint's work, and its hooks, are now its surroundings'."""
+        """Remove a released savepoint; its work and hooks now belong to the enclosing frame."""
         frame = self.frames.pop()
         self._forget_read_only(frame)
         self.top.after_commit += frame.after_commit
@@ -270,12 +279,14 @@ class Unit:
         frame.released_into = self.top
 
     def _forget_read_only(self, frame: Frame) -> None:
-        """A savepoint's end takes along what was asked of the database in it; what is still in force is asked anew."""
+        """Forget the read-only setting made in a frame that ended: the database drops it too. It is set again if still
+        needed.
+        """
         if self.read_only_frame is frame:
             self.read_only_engaged, self.read_only_frame = False, None
 
     def failed(self, cause: BaseException, *, connection_lost: bool) -> None:
-        """An error came from the database: what it happened in can't be committed, caught or not."""
+        """Record an error from the database: the frame it happened in can't be committed, even if the error is caught."""
         self.failure = cause
         self.lost = self.lost or connection_lost
         frame = self.root if connection_lost else self.top
@@ -283,8 +294,9 @@ class Unit:
         frame.doom(cause)
 
     def interrupted(self, cause: asyncio.CancelledError, *, torn: bool) -> None:
-        """A statement was cancelled: its caller doesn't know what it did, so what it happened in can't be committed.
-        Unless `torn`, the driver had done with it.
+        """Record a cancelled statement. The caller doesn't learn its effect, so the frame it ran in can't be committed.
+
+        `torn` is False if the driver had finished with it.
         """
         self.cancelled = None
         self.spared = None if torn else cause
@@ -294,12 +306,14 @@ class Unit:
             self.top.doom(cause)
 
     def flush_failed(self, frame: Frame, cause: BaseException) -> None:
-        """A flush failed, or was refused; SQLAlchemy has rolled `frame` back already, or what it holds is pending."""
+        """Record a flush that failed or was refused. SQLAlchemy has already rolled `frame` back, or its changes are
+        pending.
+        """
         self.failure = cause
         frame.doom(cause)
 
     def end(self) -> None:
-        """The connection is given back; the session stays refused for good."""
+        """Mark it as ended: its connection was returned, and its session refuses every further use."""
         self.ended = True
         self.connection, self.watch, self.generators = None, None, ()
         if self.holders is not None:

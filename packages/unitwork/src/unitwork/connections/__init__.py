@@ -1,1 +1,1 @@
-"""Connections: opened, pooled, interrupted, closed."""
+"""Connections: opening, pooling, interrupting and closing them."""

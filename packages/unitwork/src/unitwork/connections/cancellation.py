@@ -1,8 +1,8 @@
-"""shield: awaiting the driver so that a cancellation waits for the driver, and not for long.
+"""shield: defer cancellation of a driver call until the call ends or the grace period expires.
 
-A driver whose statement is cancelled half-way has lost its connection. So the cancellation is held back, by waiting on
-a stand-in for the driver's future, until the statement's own end, or for the grace; after that the statement is broken
-off. COMMIT, ROLLBACK and what gives a connection back are held to their end, and broken off likewise.
+A driver whose statement is cancelled half-way loses its connection. So the task waits on a proxy of the driver's
+future, and the cancellation is held until the statement ends or the grace period expires; then the statement is
+interrupted. COMMIT, ROLLBACK and the return of a connection are shielded to their end, and interrupted likewise.
 """
 
 import asyncio
@@ -26,14 +26,14 @@ T = TypeVar("T")
 def shield(
     work: Coroutine[Any, Any, T], unit: Unit, *, to_its_end: bool = False, within: float | None = None
 ) -> Generator[Any, Any, T]:
-    """The result of `work`, which runs in the caller's own task.
+    """Return the result of `work`, run in the caller's own task with cancellation deferred while the driver is busy.
 
-    A cancellation (`Task.cancel`, a timeout, an AnyIO scope) goes into `work` at once while nothing is in flight, as in
-    the queue for a connection. While the driver works for the unit, or for the pool on its way, or at any moment when
-    `to_its_end`, it is raised after that; what `work` gave is dropped then. After the unit's grace, or `within`
-    seconds, the driver is broken off.
+    A cancellation (`Task.cancel`, a timeout, an AnyIO scope) is passed to `work` at once while nothing is in flight, as
+    in the queue for a connection. While the driver works for the unit or for the pool, or always with `to_its_end`, it
+    is raised after the driver call ends, and the result of `work` is dropped. After the unit's grace, or `within`
+    seconds, the driver call is interrupted.
     """
-    held: _Held | None = None
+    held: _DeferredCancellation | None = None
     outermost, unit.carried = not unit.carried, True
     bound = None
     if within is not None:
@@ -42,9 +42,10 @@ def shield(
     try:
         future = work.send(None)
         while True:
-            # Once a cancellation is held nothing more is begun, and what still comes puts things in order.
+            # While a cancellation is held no statement starts, and whatever still runs is cleanup.
             shielded = to_its_end or unit.executing or held is not None or isinstance(future, ShieldedTask)
-            # Without a future the driver lets others run, half-way through many rows, and is as busy.
+            # A bare `yield` without a future is the driver letting others run, half-way through many rows: it is busy
+            # too.
             in_flight = shielded and future is not None
             arrived: BaseException | None = None
             if held is not None and in_flight:
@@ -54,20 +55,20 @@ def shield(
                     yield proxy.of(future) if in_flight else future
                 except GeneratorExit:
                     raise
-                except BaseException as error:  # noqa: BLE001 - for `work` to see, whatever it is
+                except BaseException as error:  # noqa: BLE001 - passed on to `work`, whatever it is
                     arrived = error
                 if isinstance(arrived, asyncio.CancelledError) and shielded:
-                    held = held or _Held(unit, arrived, ending=to_its_end)
+                    held = held or _DeferredCancellation(unit, arrived, ending=to_its_end)
                     arrived = None
                     if in_flight:
                         yield from held.waits_for(future)
-            # What arrived in flight is the future's own error: `work` asks it itself.
+            # An exception that arrived in flight is the future's own; `work` gets it from the future.
             future = work.send(None) if arrived is None or in_flight else work.throw(arrived)
     except StopIteration as done:
         if held is not None:
             raise held.cause from None
         answer: T = done.value
-        return answer if unit.teardown is None else _unless_taken(answer, unit, ending=to_its_end)
+        return answer if unit.teardown is None else _unless_torn_down(answer, unit, ending=to_its_end)
     except BaseException as error:
         if held is None:
             raise
@@ -84,22 +85,25 @@ def shield(
             unit.carried = False
 
 
-def _unless_taken(answer: T, unit: Unit, *, ending: bool) -> T:
-    """For the owner; raises `SessionEnded` when the unit was taken from it meanwhile, as what it did is rolled back."""
+def _unless_torn_down(answer: T, unit: Unit, *, ending: bool) -> T:
+    """Return the answer to the owner. Raise `SessionEnded` if the unit was torn down meanwhile: its work is rolled
+    back.
+    """
     if not ending:
         raise unit.given_up() from None
     return answer
 
 
 class _FutureProxy:
-    """What the task waits for in the place of a driver's future: done when that is, but a cancellation only wakes the
-    task. (asyncio takes any object with this attribute and these methods for a future.)
+    """Future that the task awaits instead of a driver's: done when that one is, but a cancellation only wakes the task.
+
+    asyncio accepts any object with this attribute and these methods as a future.
     """
 
     __slots__ = ("_asyncio_future_blocking", "_future", "_wake")
 
     def of(self, future: "asyncio.Future[Any]") -> "_FutureProxy":
-        future._asyncio_future_blocking = False  # noqa: SLF001 - it is handed to no task
+        future._asyncio_future_blocking = False  # noqa: SLF001 - no task awaits it directly
         self._asyncio_future_blocking = True
         self._future = future
         return self
@@ -112,7 +116,7 @@ class _FutureProxy:
         self._future.add_done_callback(wake, context=context)
 
     def cancel(self, msg: Any = None) -> bool:
-        """False has the task raise its CancelledError when it wakes."""
+        """Wake the task. Return False, which makes the task raise CancelledError when it wakes."""
         wake, context = self._wake
         if self._future.remove_done_callback(wake):
             done = self._future.get_loop().create_future()
@@ -121,32 +125,32 @@ class _FutureProxy:
         return False
 
 
-class _Held:
-    """A cancellation that waits, and what is done when it has waited long enough."""
+class _DeferredCancellation:
+    """A deferred cancellation, and the timers that interrupt the driver and then abandon it."""
 
     def __init__(self, unit: Unit, cause: asyncio.CancelledError, *, ending: bool) -> None:
         self.cause = cause
         self.broken_off = False
         self.torn = False
-        """Whether the driver was left in the middle of something."""
+        """True if the driver was left in the middle of an operation."""
         self._unit = unit
         self._ending = ending
         self._future: asyncio.Future[Any] | None = None
         if not ending:
             unit.cancelled = cause
-        # The scope keeps AnyIO from delivering its cancellation again and again.
+        # The scope stops AnyIO from delivering its cancellation again and again.
         self._scope = anyio.CancelScope(shield=True)
         self._scope.__enter__()
         self._timer = asyncio.get_running_loop().call_later(unit.grace, self._break_off)
 
     def waits_for(self, future: "asyncio.Future[Any]") -> Generator[Any, Any, None]:
-        """Until the future is done, whatever cancellations come."""
+        """Wait until the future is done, whatever cancellations arrive."""
         self._future = future
-        future._asyncio_future_blocking = False  # noqa: SLF001 - it is handed to no task
+        future._asyncio_future_blocking = False  # noqa: SLF001 - no task awaits it directly
         while not future.done():
             proxy = future.get_loop().create_future()
             future.add_done_callback(partial(_wake, proxy))
-            with suppress(asyncio.CancelledError):  # a later one must not take the first one's place
+            with suppress(asyncio.CancelledError):  # the first cancellation is the one to raise
                 yield from proxy
 
     def _break_off(self) -> None:
@@ -158,7 +162,7 @@ class _Held:
             interruption.break_off_statement(self._unit, self._future)
 
     def _abandon(self) -> None:
-        """The driver doesn't react: leave it to the pool, which drops the connection."""
+        """Cancel the driver's future: it didn't react to the interruption, and the pool drops the connection."""
         self._timer = asyncio.get_running_loop().call_later(self._unit.grace, self._abandon)
         if self._future is not None:
             self._future.cancel()
@@ -176,23 +180,23 @@ def _wake(proxy: "asyncio.Future[None]", _future: "asyncio.Future[Any]") -> None
 
 
 async def shield_in_task(work: Coroutine[Any, Any, T], started: Callable[["asyncio.Task[T]"], None]) -> T:
-    """The result of `work`, somebody else's code, run in a task of its own that `started` is told of.
+    """Return the result of `work`, foreign code run in its own task, which is passed to `started`.
 
-    A cancellation that arrives meanwhile is raised once the work has ended, whatever it gave.
+    A cancellation that arrives meanwhile is raised once the work has ended, whatever its result.
     """
     task = asyncio.get_running_loop().create_task(work)
     started(task)
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError as cancelled:
-        await _to_its_end(task)
+        await _wait_until_done(task)
         if not task.cancelled():
             task.exception()
-        raise cancelled  # noqa: TRY201 - a later one must not take its place
+        raise cancelled  # noqa: TRY201 - the first cancellation is the one to raise
 
 
-async def _to_its_end(task: "asyncio.Task[Any]") -> None:
-    # The scope keeps AnyIO from delivering again and again; the loop passes over further native ones.
+async def _wait_until_done(task: "asyncio.Task[Any]") -> None:
+    # The scope stops AnyIO from delivering again and again; the loop ignores further native cancellations.
     with anyio.CancelScope(shield=True):
         while not task.done():
             try:

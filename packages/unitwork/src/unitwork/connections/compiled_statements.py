@@ -1,9 +1,9 @@
-"""Direct statements: what SQLAlchemy has compiled and sent once, sent again by asyncpg itself.
+"""Compiled statements: send a statement that SQLAlchemy has compiled and sent once again directly through asyncpg.
 
-To execute a statement SQLAlchemy takes longer than asyncpg and PostgreSQL together for a read by primary key. So the
-first time an autocommit statement goes its way, a plan is kept of what it made of it: the text, where each parameter
-comes from, what is done with each value. An error is raised by SQLAlchemy all the same, from the driver's answer, so
-that it has its usual name and does what it does to connection and pool.
+For a read by primary key, SQLAlchemy's share of the time is longer than asyncpg's and PostgreSQL's together. So when an
+autocommit statement goes through SQLAlchemy for the first time, a plan is kept: the text, the source of each parameter,
+the processing of each value. Errors of the driver are still raised through SQLAlchemy, so that they get their usual
+type and their effect on connection and pool.
 """
 
 import logging
@@ -25,19 +25,19 @@ from unitwork.connections.labels import NONE, Labels, labels_of
 from unitwork.connections.pool import Pool
 
 SENT_OPTION: Final = "unitwork_sent"
-"""The execution option under which a statement carries its `Sent`."""
+"""Execution option that holds a statement's `Sent`."""
 _Process = Callable[[Any], Any] | None
 
 
 class Answer(NamedTuple):
-    """What a statement gave: its rows, and how many it matched."""
+    """Rows of a statement, and the number of rows it matched."""
 
     rows: Sequence[Sequence[Any]]
     matched: int
 
 
 class _Parameter(NamedTuple):
-    """One parameter of the driver's: what is given under the name, or else what `default` makes."""
+    """One parameter for the driver: the value given under `name`, or the result of `default`."""
 
     name: str
     default: Callable[[None], Any] | None
@@ -46,19 +46,19 @@ class _Parameter(NamedTuple):
 
 @dataclass(frozen=True)
 class CompiledStatement:
-    """How a statement is sent, and its answer read."""
+    """Plan of a statement: its text, its parameters and the conversion of its answer."""
 
     text: str
     parameters: tuple[_Parameter, ...]
     returns: bool
     dialect: Dialect
     processors: tuple[_Process, ...] | None
-    """Of each column; None where all values are as the driver gives them."""
+    """Result processor of each column; None if all values are used as the driver returns them."""
     labels: Labels
-    """Of the enums among the columns."""
+    """Labels of the enum columns."""
 
     def values(self, given: Mapping[str, Any]) -> Sequence[Any] | None:
-        """For the driver; None for values that SQLAlchemy refuses, which then says so."""
+        """Return the driver's parameter values; None if SQLAlchemy would refuse one, which then raises the error."""
         values = []
         try:
             for name, default, process in self.parameters:
@@ -69,7 +69,7 @@ class CompiledStatement:
         return values
 
     async def send(self, pooled: PoolProxiedConnection, values: Sequence[Any]) -> Answer:
-        """The answer, to be `read`. Raises what the driver does."""
+        """Send the statement; return the answer in the driver's values, for `read`. Raises the driver's errors."""
         if outdated.is_behind(self.dialect, pooled.dbapi_connection):
             await outdated.catch_up(self.dialect, pooled.dbapi_connection)
         driver: Any = pooled.driver_connection
@@ -80,7 +80,7 @@ class CompiledStatement:
         return Answer(rows, len(rows))
 
     def read(self, answer: Answer) -> Answer:
-        """With the values that Python has in the place of the driver's. Raises `UnknownLabel`."""
+        """Return the answer converted to Python's values. Raises `UnknownLabel`."""
         processors = self.processors
         if processors is None or not answer.rows:
             return answer
@@ -96,7 +96,7 @@ class CompiledStatement:
 
 
 class CheckedOutConnection:
-    """A connection out of the pool, as a unit holds it."""
+    """A connection checked out of the pool, in the form that a unit holds."""
 
     closed: Final = False
 
@@ -111,8 +111,10 @@ class CheckedOutConnection:
 
 
 class CompiledStatements:
-    """Of one engine, for as long as their statements are kept. There are none where another driver is at work, and none
-    behind a transaction pooler: a statement that is prepared in one trip may be gone in the next.
+    """Per-engine cache of compiled statements, kept as long as the statements themselves.
+
+    Always empty with another driver than asyncpg, and behind a transaction pooler, where a statement prepared in one
+    trip may be gone in the next.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -123,12 +125,14 @@ class CompiledStatements:
 
     @property
     def possible(self) -> bool:
-        """Whether there can be any."""
+        """True if the engine can have any."""
         return self._pool is not None
 
     def of(self, statement: Executable) -> CompiledStatement | None:
-        """None for what goes SQLAlchemy's way: a statement that hasn't gone it yet, or can go no other, and any while
-        somebody listens to what SQLAlchemy sends, or has it logged.
+        """Return the plan; None for a statement that must go through SQLAlchemy.
+
+        That is one that hasn't been sent yet or can't be planned, and any statement while SQLAlchemy's events are
+        listened to or its log is on.
         """
         if self._known != self._outdated():
             self._plans.clear()
@@ -137,40 +141,40 @@ class CompiledStatements:
         return None if plan is None or self.followed() else plan
 
     def learn(self, statement: Executable, given: Mapping[str, Any], result: CursorResult[Any]) -> None:
-        """From what SQLAlchemy has just sent with these parameters; its rows are still to be fetched."""
+        """Keep a plan of a statement that SQLAlchemy has just sent with these parameters, before its rows are fetched."""
         if self._pool is not None and statement not in self._plans and self._known == self._outdated():
             driver = result.connection.connection.driver_connection
             self._plans[statement] = _plan(given, result) if has_session(driver) else None
 
     def _outdated(self) -> float:
-        """When a statement was last found outdated; 0 where none was."""
+        """Return when a statement was last found outdated; 0 if none was."""
         since: float = getattr(self._engine.dialect, "_invalidate_schema_cache_asof", 0)
         return since
 
     def ready(self) -> bool:
-        """Whether a connection can be taken at once, with nothing to wait for."""
+        """True if a connection can be taken without waiting."""
         return self._pool is not None and self._pool.ready()
 
     def keeps(self) -> bool:
-        """Whether a connection that is in order is given back at once, with nothing to wait for."""
+        """True if a connection in order can be returned without waiting."""
         return self._pool is not None and self._pool.keeps()
 
     def followed(self) -> bool:
-        """Whether somebody listens to what SQLAlchemy sends, or has it logged."""
+        """True if SQLAlchemy's events are listened to, or its log is on."""
         engine: Any = self._engine
-        # What SQLAlchemy itself asks before it tells anybody; on PostgreSQL we listen to no event of an engine (0060).
+        # SQLAlchemy's own test before it calls a listener; on PostgreSQL we listen to no event of an engine (0060).
         return bool(engine._has_events or engine.logger.isEnabledFor(logging.INFO))  # noqa: SLF001 - SQLAlchemy's own processors; test_same_reads pins them
 
 
 def _plan(given: Mapping[str, Any], result: CursorResult[Any]) -> CompiledStatement | None:
-    """None where SQLAlchemy does more than a plan can."""
+    """Return the plan; None if SQLAlchemy does more than a plan can express."""
     context: Any = result.context
     compiled = context.compiled
     if (
         not isinstance(compiled, SQLCompiler)
         or context.executemany
         or compiled.insert_prefetch
-        or context.statement != compiled.string  # parameters were written into it
+        or context.statement != compiled.string  # parameters were rendered into it
         or compiled.positiontup is None
     ):
         return None
@@ -179,7 +183,7 @@ def _plan(given: Mapping[str, Any], result: CursorResult[Any]) -> CompiledStatem
     if len(known) < len(parameters):
         return None
     described: Any = result.cursor.description if result.returns_rows else ()
-    metadata: Any = result._metadata  # noqa: SLF001 - what SQLAlchemy itself does with each column, which is its expression's type's
+    metadata: Any = result._metadata  # noqa: SLF001 - SQLAlchemy's conversion of each column, given by its expression's type
     processors = tuple(metadata._processors) if described else ()  # noqa: SLF001 - SQLAlchemy's own processors; test_same_reads pins them
     if len(processors) != len(described) or metadata._tuplefilter is not None:  # noqa: SLF001 - SQLAlchemy's own processors; test_same_reads pins them
         return None
@@ -200,25 +204,25 @@ def _parameter(name: str, context: Any, given: Mapping[str, Any]) -> _Parameter 
     stamp = next((column.onupdate for column in compiled.update_prefetch if column.key == name), None)
     if stamp is not None:
         make = getattr(stamp, "arg", None)
-        # SQLAlchemy's own wrapper, of a function without arguments; others want to know what is being executed.
+        # SQLAlchemy's own wrapper of a function without arguments; other functions use the execution context.
         wrapped = isinstance(make, FunctionType) and make.__code__.co_filename == schema.__file__
         return _Parameter(name, make, process) if wrapped else None
     if bind.callable is not None:
         return None
     if name in given:
         return _Parameter(name, None, process)
-    constant = context.compiled_parameters[0][name]  # not the bind's: statements that differ in it alone share that
+    constant = context.compiled_parameters[0][name]  # not the bind's value: statements that differ in it share the bind
     return _Parameter(name, lambda _: constant, process)
 
 
 @dataclass(frozen=True, eq=False)
 class Sent:
-    """A statement that the driver has failed at, for SQLAlchemy to raise."""
+    """Statement that failed in the driver, whose error SQLAlchemy is to raise."""
 
     error: BaseException
     at: float
 
     def fail(self, context: Any) -> NoReturn:
-        """In the place of the dialect's `do_execute`."""
+        """Raise the driver's error instead of the dialect's `do_execute`."""
         context.unitwork_sent = self.at
         raise_sent(context.root_connection, self.error)

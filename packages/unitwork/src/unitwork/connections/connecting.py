@@ -1,4 +1,4 @@
-"""Opening connections: what can't be reached gets its name here."""
+"""Opening connections: turns failures to connect into `DatabaseUnavailable`."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -17,33 +17,35 @@ from unitwork.backends.registry import backend_of
 from unitwork.backends.unreachable import cause
 from unitwork.errors import DatabaseUnavailable, DriverError
 
-GRACE: Final = 0.1
-"""Seconds that opening a connection may go on when nobody wants it any more."""
+CANCELLED_CONNECT_GRACE_SECONDS: Final = 0.1
+"""Seconds that a cancelled task waits for the connection it was opening."""
 
 
 def name_connect_failures(engine: AsyncEngine) -> None:
-    """Have a connection that can't be made raise `DatabaseUnavailable`, whatever the driver raises."""
+    """Make a connection that can't be opened raise `DatabaseUnavailable`, whatever the driver raises."""
     listening = engine.sync_engine
     unwanted: set[asyncio.Task[Any]] = set()
 
-    # Last of the listeners, as it makes the connection; drivers raise OSError and errors of their own here,
-    # most of which SQLAlchemy passes on untranslated.
+    # Must be the last listener, as it makes the connection. Drivers raise OSError and errors of their own here, most of
+    # which SQLAlchemy passes on untranslated.
     @event.listens_for(listening, "do_connect")
     def connect(dialect: Any, _record: Any, arguments: list[Any], options: dict[str, Any]) -> Any:
         options = backend_of(dialect).before_connecting(arguments, options)
         connecting = greenlet_spawn(dialect.loaded_dbapi.connect, *arguments, **options)
         try:
-            return await_only(_or_not_at_all(connecting, unwanted))
+            return await_only(_connect_cancellably(connecting, unwanted))
         except (OSError, TimeoutError, dialect.loaded_dbapi.Error) as error:
             target = in_force(listening)
             mode = options.get("ssl", "dsn" in options or None)
             raise unavailable(error, target, tls_demanded=mode not in {None, "disable", "allow", "prefer"}) from None
 
 
-async def _or_not_at_all(connecting: Coroutine[Any, Any, Any], unwanted: "set[asyncio.Task[Any]]") -> Any:
-    """The connection. A cancellation waits `GRACE` for it; after that it goes on, bounded by the driver's own timeout,
-    among the `unwanted`, and is closed when it stands: drivers that are cancelled half-way leave futures or threads
-    behind.
+async def _connect_cancellably(connecting: Coroutine[Any, Any, Any], unwanted: "set[asyncio.Task[Any]]") -> Any:
+    """Return the connection, opened in a task of its own.
+
+    A cancellation waits `CANCELLED_CONNECT_GRACE_SECONDS` for it. After that the task continues among the `unwanted`,
+    bounded by the driver's own timeout, and its connection is closed when ready: cancelling a driver half-way would
+    leak futures or threads.
     """
     task = asyncio.get_running_loop().create_task(connecting)
     try:
@@ -51,9 +53,9 @@ async def _or_not_at_all(connecting: Coroutine[Any, Any, Any], unwanted: "set[as
     except asyncio.CancelledError as cancelled:
         unwanted.add(task)
         with anyio.CancelScope(shield=True), suppress(asyncio.CancelledError):
-            await asyncio.wait((task,), timeout=GRACE)
+            await asyncio.wait((task,), timeout=CANCELLED_CONNECT_GRACE_SECONDS)
         task.add_done_callback(partial(_close_unwanted, unwanted))
-        raise cancelled  # noqa: TRY201 - a later one must not take its place
+        raise cancelled  # noqa: TRY201 - the first cancellation is the one to raise
 
 
 def _close_unwanted(unwanted: "set[asyncio.Task[Any]]", task: "asyncio.Task[Any]") -> None:
@@ -63,8 +65,10 @@ def _close_unwanted(unwanted: "set[asyncio.Task[Any]]", task: "asyncio.Task[Any]
 
 
 def set_up_errors(dbapi: Any) -> tuple[type[BaseException], ...]:
-    """What comes when a connection breaks while it is being set up: our own errors, SQLAlchemy's, its driver module's,
-    and asyncpg's as they are. InvalidRequestError: the new connection was dead at once, twice.
+    """Return the error types a connection may raise while it is being set up: our own, SQLAlchemy's, the DBAPI
+    module's, and asyncpg's untranslated ones.
+
+    InvalidRequestError: the new connection was dead at once, twice.
     """
     errors: tuple[type[BaseException], ...] = (DriverError, OSError, dbapi.Error, DBAPIError, InvalidRequestError)
     driver = getattr(dbapi, "asyncpg", None)
@@ -74,6 +78,6 @@ def set_up_errors(dbapi: Any) -> tuple[type[BaseException], ...]:
 
 
 def unavailable(error: BaseException, target: str, *, tls_demanded: bool = True) -> DatabaseUnavailable:
-    """What a connection that was not to be had is called."""
+    """Return the error for a connection that couldn't be opened."""
     reason, fix = cause(error, tls_demanded=tls_demanded)
     return DatabaseUnavailable(reason, target, fix)

@@ -1,4 +1,4 @@
-"""Disposal: closing everything an engine has opened, in bounded time, with a server that doesn't answer too."""
+"""Disposal: close every connection an engine has opened, in bounded time even if the server doesn't answer."""
 
 import asyncio
 import logging
@@ -14,15 +14,15 @@ from sqlalchemy.util import greenlet_spawn
 
 from unitwork.backends.registry import backend_of
 
-CLOSE_WITHIN: Final = 0.4
-"""Seconds that the goodbyes of all connections have together."""
+CLOSE_TIMEOUT_SECONDS: Final = 0.4
+"""Seconds that closing all connections in order may take together."""
 
 log = logging.getLogger("unitwork.database")
 
 
 class Disposal:
-    """Of one engine, from its opening. SQLAlchemy's own closes one idle connection after the other, each as slowly as
-    its server, and leaves alone what is in use.
+    """Disposal of one engine. SQLAlchemy's own closes the idle connections one after the other, each as slowly as its
+    server answers, and doesn't touch those in use.
     """
 
     def __init__(self, engine: AsyncEngine) -> None:
@@ -32,40 +32,40 @@ class Disposal:
         event.listen(engine.sync_engine, "connect", self._opened)
 
     async def dispose(self) -> None:
-        """Say goodbye on every idle connection at once, and drop those in use, or late."""
+        """Close all idle connections in order at once; drop those in use, and those that don't close in time."""
         if os.getpid() != self._opened_by:
-            # A forked child that leaves its parent's block must not say goodbye on its parent's sockets.
+            # A forked child that leaves its parent's block must not write to its parent's sockets.
             self._engine.sync_engine.dispose(close=False)
             return
         entries = [entry for entry in self._entries if entry.dbapi_connection is not None]
         for entry in entries:
             if entry.in_use:
                 self._drop(entry)
-        goodbyes = {
-            asyncio.create_task(greenlet_spawn(self._say_goodbye, entry)): entry
-            for entry in entries
-            if not entry.in_use
+        pending = {
+            asyncio.create_task(greenlet_spawn(self._close, entry)): entry for entry in entries if not entry.in_use
         }
         try:
-            if goodbyes:
-                await asyncio.wait(goodbyes, timeout=CLOSE_WITHIN)
+            if pending:
+                await asyncio.wait(pending, timeout=CLOSE_TIMEOUT_SECONDS)
         finally:
-            for goodbye, entry in goodbyes.items():
-                if not goodbye.done():
-                    goodbye.cancel()
+            for task, entry in pending.items():
+                if not task.done():
+                    task.cancel()
                     self._drop(entry)
-            # Nothing is left to be closed.
+            # Everything is closed already.
             self._engine.sync_engine.dispose(close=False)
 
-    def _say_goodbye(self, entry: ConnectionPoolEntry) -> None:
-        """Not by the entry's own `close`, which logs a traceback for one that comes too late and is dropped."""
+    def _close(self, entry: ConnectionPoolEntry) -> None:
+        """Close one connection in order. The entry's own `close` would log a traceback for one that was dropped
+        meanwhile.
+        """
         dialect, connection = self._engine.sync_engine.dialect, entry.dbapi_connection
         if connection is None:
             return
-        told = self._engine.pool.dispatch.close
+        on_close = self._engine.pool.dispatch.close
         try:
-            if told:
-                told(connection, entry)
+            if on_close:
+                on_close(connection, entry)
             dialect.do_close(connection)
         except Exception as error:  # noqa: BLE001 - whatever it is, the connection is of no more use
             log.debug("a connection could not be closed in order, it is dropped: %s", type(error).__name__)
@@ -75,7 +75,7 @@ class Disposal:
         self._entries.add(entry)
 
     def _drop(self, entry: ConnectionPoolEntry) -> None:
-        """Close the connection without a word to the server; whoever waits for an answer is told."""
+        """Close the connection without a message to the server, and wake whoever waits for an answer on it."""
         dialect: Any = self._engine.sync_engine.dialect
         connection = entry.dbapi_connection
         if connection is None or not dialect.has_terminate:

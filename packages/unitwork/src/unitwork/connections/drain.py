@@ -1,4 +1,4 @@
-"""Drain: when a container ends, its open units get time to end too; then they are cancelled."""
+"""Drain: give a container's open units time to end when it closes; then cancel them."""
 
 import asyncio
 import logging
@@ -10,87 +10,90 @@ from unitwork.connections.holders import description
 from unitwork.errors import ContainerClosed
 from unitwork.unit import Unit
 
-TIMEOUT: Final = 10.0
-"""Seconds, where the settings say nothing else."""
-CANCELLED_WITHIN: Final = 1.0
-"""Seconds that a cancelled unit has: a few times the grace. What takes longer loses its connection."""
-LOOK: Final = 0.01
-"""Seconds between two looks at what is still open."""
+DEFAULT_TIMEOUT_SECONDS: Final = 10.0
+"""Drain timeout in seconds, where no settings give one."""
+CANCEL_TIMEOUT_SECONDS: Final = 1.0
+"""Seconds that cancelled units get to end: a few times the cancel grace. Then their connections are dropped."""
+POLL_INTERVAL_SECONDS: Final = 0.01
+"""Seconds between two checks of what is still open."""
 
 log = logging.getLogger("unitwork.database")
 
 
 class Drain:
-    """Of one container. Knows its units from their block's beginning until their hooks have run."""
+    """Drain of one container. Tracks its units from the beginning of their block until their hooks have run."""
 
     def __init__(self, timeout: Callable[[], float] | None = None) -> None:
         self._timeout_in_force = timeout
-        self._timeout = TIMEOUT
+        self._timeout = DEFAULT_TIMEOUT_SECONDS
         self._open: set[Unit] = set()
         self._since: float | None = None
         self._closing = False
         self._hurried = False
         self.announced = asyncio.Event()
-        """Set from then on: what would go on without end ends by itself."""
+        """Set once shutdown was announced; loops without an end of their own stop then."""
 
     def read_timeout(self) -> None:
-        """Ask for the timeout in force. Raises `SettingsError` where there is none."""
+        """Read the timeout in force. Raises `SettingsError` if the settings can't be read."""
         if self._timeout_in_force is not None:
             self._timeout = self._timeout_in_force()
 
     def admit(self, unit: Unit) -> None:
-        """The unit begins. Raises `ContainerClosed` once the drain has begun, unless the running task has a unit open
-        already: what that needs for its end may begin.
+        """Register a unit that begins. Raises `ContainerClosed` once the drain has begun, unless the running task
+        already has an open unit: whatever that needs to end is still admitted.
         """
         if self._closing and not any(other.mine() for other in self._open):
             raise ContainerClosed(closing=True)
         self._open.add(unit)
 
     def left(self, unit: Unit) -> None:
-        """The unit has ended, and so have its hooks."""
+        """Unregister a unit whose hooks have run."""
         self._open.discard(unit)
 
     def announce(self) -> None:
-        """The end is near: the drain's time runs from here. Units may begin until it starts."""
+        """Announce shutdown and start the drain timer; units are still admitted."""
         self.announced.set()
         if self._since is None:
             self._since = asyncio.get_running_loop().time()
 
     def hurry(self) -> None:
-        """Somebody can't wait any longer: cancel now."""
+        """Stop waiting and cancel what is still open."""
         self._hurried = True
 
     async def run(self, leaving: "asyncio.Task[object] | None") -> None:
-        """Let nothing begin, and wait until the units of all tasks but the leaving one have ended, for the timeout;
-        then cancel their tasks and wait `CANCELLED_WITHIN` more. What had to be cancelled and what is left is logged.
+        """Admit no more units and wait, for at most the timeout, until the units of all tasks but the leaving one have
+        ended.
+
+        Then cancel their tasks and wait at most `CANCEL_TIMEOUT_SECONDS` more. Log what had to be cancelled and what is
+        still open.
         """
-        with suppress(Exception):  # a container closes whatever its settings have become
+        with suppress(Exception):  # unreadable settings must not keep a container from closing
             self.read_timeout()
         self.announce()
         self._closing = True
         clock = asyncio.get_running_loop().time
         until = (self._since or 0) + self._timeout
         while self._running(leaving) and not self._hurried and clock() < until:
-            await self._look_again()
+            await self._sleep()
         late = self._running(leaving)
         for task in {unit.task for unit in late}:
-            # One that was cancelled by others cleans up already.
+            # A task that others have cancelled is cleaning up already.
             if task is not None and not task.cancelling():
                 task.cancel("the container is being closed")
-        until = clock() + CANCELLED_WITHIN
+        until = clock() + CANCEL_TIMEOUT_SECONDS
         while self._running(leaving) and clock() < until:
-            await self._look_again()
+            await self._sleep()
         self._report(late)
 
-    async def _look_again(self) -> None:
+    async def _sleep(self) -> None:
         try:
-            await asyncio.sleep(LOOK)
+            await asyncio.sleep(POLL_INTERVAL_SECONDS)
         except asyncio.CancelledError:
-            # The event loop is being closed. What follows is bounded, and must not be left out.
+            # The event loop is being closed. The rest is bounded in time and must still run.
             self.hurry()
 
     def _running(self, leaving: "asyncio.Task[object] | None") -> list[Unit]:
-        """The open units that can still end: whoever leaves can't, nor can a task that is done."""
+        """Return the open units that can still end: not those of the leaving task, nor of a finished task."""
         return [
             unit for unit in self._open if unit.task is not None and unit.task is not leaving and not unit.task.done()
         ]

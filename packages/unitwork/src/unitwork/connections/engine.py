@@ -20,7 +20,7 @@ from unitwork.options import Options
 
 
 def open_engine(settings: Options, lifetime: Lifetime) -> AsyncEngine:
-    """An engine that the lifetime disposes of. Connects to nothing yet.
+    """Create an engine that the lifetime disposes of. Opens no connection yet.
 
     Raises `EngineNotStarted` outside `running()`, `DriverNotInstalled` naming the extra to install,
     `DatabaseUnavailable` for a certificate of MariaDB that can't be read.
@@ -32,7 +32,7 @@ def open_engine(settings: Options, lifetime: Lifetime) -> AsyncEngine:
 
 
 def build_engine(settings: Options, **instead: Any) -> AsyncEngine:
-    """An engine that is the caller's to dispose of. `instead` are arguments of SQLAlchemy's that replace our own;
+    """Create an engine that the caller disposes of. `instead` are arguments of `create_async_engine` that replace ours;
     execution options are added to ours.
     """
     backend = backend_named(settings.url.get_backend_name())
@@ -40,7 +40,7 @@ def build_engine(settings: Options, **instead: Any) -> AsyncEngine:
         arguments = backend.connect_args(settings)
     except ModuleNotFoundError as error:
         raise DriverNotInstalled(settings.url.get_driver_name(), backend.extra) from error
-    except OSError as error:  # a certificate's file
+    except OSError as error:  # an unreadable certificate file
         raise unavailable(error, address(settings.url)) from None
     ours: dict[str, Any] = {
         "connect_args": arguments,
@@ -61,7 +61,7 @@ def build_engine(settings: Options, **instead: Any) -> AsyncEngine:
     }
     options = ours["execution_options"] | instead.pop("execution_options", {})
     try:
-        # Parameters of a server's URL are the driver's arguments by now; SQLAlchemy would hand them on as they are.
+        # The parameters of a server's URL are in `connect_args`; SQLAlchemy would also pass them on unconverted.
         url = settings.url if backend.in_file or not arguments else settings.url.set(query={})
         engine = create_async_engine(url, **ours | instead | {"execution_options": options})
     except (ModuleNotFoundError, NoSuchModuleError) as error:

@@ -1,4 +1,4 @@
-"""DatabaseServer: what a set-up has to know of the server on the other side."""
+"""DatabaseServer: facts about the server, for set-up checks."""
 
 import time
 from dataclasses import dataclass
@@ -13,30 +13,30 @@ from unitwork.connections.lifetime import Lifetime
 
 @dataclass(frozen=True, slots=True)
 class ServerFacts:
-    """What the server says of itself; None where it doesn't."""
+    """Facts that the server reports; None for those it doesn't."""
 
     product: str
     version: str
     round_trip: float
-    """Seconds of one statement on an open connection."""
+    """Seconds that one statement takes on an open connection."""
     clock_ahead: float | None
-    """Seconds by which the server's clock is ahead of ours; negative when it is behind."""
+    """Seconds by which the server's clock is ahead of ours; negative if it is behind."""
     connections: int | None
-    """How many connections it takes, without those reserved for its administrators."""
+    """Maximum number of connections, without those reserved for administrators."""
     superuser: bool | None
-    """Whether our role may do everything."""
+    """True if our role is a superuser."""
     encrypted: bool | None
 
 
 class DatabaseServer:
-    """The server of one engine, asked over a connection of its pool."""
+    """The server of one engine, queried over a connection of its pool."""
 
     def __init__(self, engine: AsyncEngine, lifetime: Lifetime) -> None:
         lifetime.check_home()
         self._engine = engine
 
     async def facts(self) -> ServerFacts:
-        """Ask the server. Raises `DatabaseError` leaves."""
+        """Query the server. Raises subclasses of `DatabaseError`."""
         async with self._engine.connect() as connection:
             dialect, backend = connection.dialect, backend_of(connection.dialect)
             await connection.execute(text(backend.probe))
@@ -50,13 +50,13 @@ class DatabaseServer:
                 answers = tuple(rest)
                 clock = None if clock is None else float(clock) - (sent + time.time()) / 2
             took = time.perf_counter() - begun
-        most, superuser, encrypted = answers
+        max_connections, superuser, encrypted = answers
         return ServerFacts(
             product=dialect.name,
             version=version,
             round_trip=took,
             clock_ahead=clock,
-            connections=None if most is None else int(most),
+            connections=None if max_connections is None else int(max_connections),
             superuser=None if superuser is None else bool(superuser),
             encrypted=None if encrypted is None else bool(int(encrypted)),
         )

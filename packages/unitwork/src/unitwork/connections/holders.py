@@ -1,4 +1,4 @@
-"""Holders: which units have a connection of the pool, and which of them wait for a second one."""
+"""Holders: the units that hold a connection of the pool, and those of them that wait for a second one."""
 
 import asyncio
 import time
@@ -15,12 +15,14 @@ from unitwork.connections.writer_turn import WriterTurn
 from unitwork.errors import PoolDeadlock
 from unitwork.unit import Unit
 
-WATCH: Final = 1.0
-"""Seconds between two looks at the statements under way."""
+WATCH_INTERVAL_SECONDS: Final = 1.0
+"""Seconds between two checks of the running statements."""
 
 
 class Holders:
-    """Of one engine. Tells a deadlock of units that wait for each other before the pool timeout does."""
+    """Registry of the units that hold one engine's connections. Detects units that deadlock waiting for each other's
+    connections before the pool timeout does.
+    """
 
     def __init__(self, pool: AnyPool, writer_turn: WriterTurn | None, statement_timeout: float | None) -> None:
         self._pool = pool
@@ -33,8 +35,8 @@ class Holders:
             pool.describe_holders = self.describe
 
     def before_connection(self, unit: Unit) -> None:
-        """Wait for the writer's turn, where there is one. Raises `PoolDeadlock` when no connection can become free
-        before this unit has got one.
+        """Wait for SQLite's writer turn, if there is one. Raises `PoolDeadlock` when no connection can become free
+        before this unit gets one.
         """
         if self._writer_turn is not None and unit.transactional and not unit.read_only:
             await_only(self._writer_turn.take(unit))
@@ -51,7 +53,7 @@ class Holders:
         self._holding.add(unit)
         if not self._watching and self._statement_timeout is not None:
             self._watching = True
-            asyncio.get_running_loop().call_later(WATCH, self._watch)
+            asyncio.get_running_loop().call_later(WATCH_INTERVAL_SECONDS, self._watch)
         self._waiting -= _ancestors(unit)
 
     def released(self, unit: Unit) -> None:
@@ -61,7 +63,7 @@ class Holders:
         self._waiting -= _ancestors(unit)
 
     def _capacity(self) -> int | None:
-        """How many connections there can be, if the pool is full of connections in use; None while one is to be had."""
+        """Return the pool's capacity if every connection is in use; None if one is available or the pool is unbounded."""
         pool = self._pool
         if not isinstance(pool, QueuePool) or pool._max_overflow < 0:  # noqa: SLF001 - it has no public name
             return None
@@ -69,32 +71,33 @@ class Holders:
         return capacity if pool.checkedout() >= capacity else None
 
     def _watch(self) -> None:
-        """Break off what the server should have ended by itself: it doesn't answer any more. One timer for all units,
-        as one for each statement would cost more than all other guards.
+        """Interrupt statements that the server should have ended by `statement_timeout`: it no longer answers.
+
+        One timer serves all units: one per statement would cost more than all other guards.
         """
         if not self._holding or self._statement_timeout is None:
             self._watching = False
             return
-        begun_before = time.monotonic() - self._statement_timeout - WATCH
+        begun_before = time.monotonic() - self._statement_timeout - WATCH_INTERVAL_SECONDS
         for unit in self._holding:
             if 0 < unit.executing < begun_before:
                 break_off_ending(unit)
-        asyncio.get_running_loop().call_later(WATCH, self._watch)
+        asyncio.get_running_loop().call_later(WATCH_INTERVAL_SECONDS, self._watch)
 
     def describe(self) -> tuple[str, ...]:
-        """Each holder, longest first: its name, since when, the line that opened it."""
+        """Return one text per holder, longest first: its name, for how long, the line that opened it."""
         return description(self._holding)
 
 
 def description(units: Iterable[Unit]) -> tuple[str, ...]:
-    """Each unit, longest first: its name, since when, the line that opened it."""
+    """Return one text per unit, longest first: its name, for how long, the line that opened it."""
     now = time.monotonic()
     oldest = sorted(units, key=lambda unit: unit.since)
     return tuple(f"{unit.name or 'a unit'} for {now - unit.since:.1f} s, {unit.call_site}" for unit in oldest)
 
 
 def _ancestors(unit: Unit) -> set[Unit]:
-    """The units around it in its task: while it waits, so do they."""
+    """Return the enclosing units in its task: they wait while it waits."""
     found = set()
     around = unit.parent
     while around is not None:

@@ -1,7 +1,7 @@
-"""Labels of enums, as they come from the database: one that this version doesn't know is told with the row it is in.
+"""Enum labels in answers: report a label that this version of the program doesn't have, with the key of its row.
 
-SQLAlchemy finds it when a row is made, where nobody knows any more which one; so the rows are looked at as the driver
-gives them. It costs a look-up in a set for each row and enum column, and nothing where a statement reads none.
+SQLAlchemy finds such a label when it builds a value, without the row it belongs to; so the driver's rows are checked
+instead. It costs one set look-up per row and enum column, and nothing for statements that read no enum.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -16,11 +16,11 @@ from sqlalchemy.sql.visitors import iterate
 from unitwork.errors import UnknownLabel
 
 _KEPT: Final = "_unitwork_labels"
-"""Of a compiled statement, as it is kept with it."""
+"""Attribute of a compiled statement in which its labels are cached."""
 
 
 class _OfArray:
-    """The labels that an array may hold, however many dimensions it has."""
+    """Set of the labels that an array may hold, in any number of dimensions."""
 
     def __init__(self, labels: frozenset[Any]) -> None:
         self._labels = labels
@@ -29,42 +29,42 @@ class _OfArray:
         return self.unknown(value) is None
 
     def unknown(self, value: Any) -> Any:
-        """The first that isn't one of them."""
+        """Return the first value that isn't a known label; None if all are known."""
         if not isinstance(value, list | tuple):
             return None if value in self._labels else value
         return next((one for one in map(self.unknown, value) if one is not None), None)
 
 
 class _Labelled(NamedTuple):
-    """A column of an answer that holds labels, and where the answer has the primary key of its row."""
+    """Enum column of an answer, and the positions of its row's primary key in the answer."""
 
     position: int
     known: frozenset[Any] | _OfArray
     read: Callable[[Any], Any] | None
-    """What its type makes of a value. Raises LookupError; a type of one's own may know what to do."""
+    """The type's result processor. Raises LookupError for an unknown label; a custom type may accept one."""
     table: str
     column: str
     key: tuple[tuple[str, int], ...]
 
 
 class Labels(tuple[_Labelled, ...]):
-    """Of one statement's answers."""
+    """Enum columns of one statement's answers."""
 
     __slots__ = ()
 
     def check(self, rows: Iterable[Sequence[Any]]) -> None:
-        """Raises `UnknownLabel` for the first row that has one."""
+        """Raise `UnknownLabel` for the first row with an unknown label."""
         for row in rows:
             for labelled in self:
                 label = row[labelled[0]]
-                if label is not None and label not in labelled[1] and not _is_read(label, labelled.read):
+                if label is not None and label not in labelled[1] and not _accepts(label, labelled.read):
                     known, key = labelled.known, {name: row[where] for name, where in labelled.key}
                     one = known.unknown(label) if isinstance(known, _OfArray) else label
                     raise UnknownLabel(labelled.table, labelled.column, one, key)
 
 
-def _is_read(value: Any, read: Callable[[Any], Any] | None) -> bool:
-    """Whether the type takes a value that isn't one of its labels."""
+def _accepts(value: Any, read: Callable[[Any], Any] | None) -> bool:
+    """True if the type accepts a value that isn't one of its labels."""
     if read is None:
         return True
     try:
@@ -78,7 +78,7 @@ NONE: Final = Labels()
 
 
 def labels_of(context: Any) -> Labels:
-    """Of what was executed; none for a text, whose columns have no types."""
+    """Return the enum columns of an executed statement; none for a textual one, whose columns have no types."""
     compiled = context.compiled
     if not isinstance(compiled, SQLCompiler):
         return NONE
@@ -89,7 +89,7 @@ def labels_of(context: Any) -> Labels:
 
 
 def check_labels(labels: Labels, context: Any, cursor: Any) -> None:
-    """Raises `UnknownLabel` for an answer that the driver has given whole; for the fetches of a stream see
+    """Raise `UnknownLabel` for an unknown label in an answer that was read whole; streams are checked in
     `unitwork.sessions.fetches`.
     """
     if labels and cursor.description:
@@ -100,7 +100,9 @@ def check_labels(labels: Labels, context: Any, cursor: Any) -> None:
 
 
 def _of_refreshed(error: UnknownLabel, context: Any) -> UnknownLabel:
-    """The error with its row, where that is a model's which is read again: such a statement doesn't read the key."""
+    """Return the error with its row's key, if the statement refreshes an instance: such a statement doesn't select the
+    key.
+    """
     options = context.execution_options.get("_sa_orm_load_options")
     state = getattr(options, "_refresh_state", None)
     if state is None or state.key is None:
@@ -138,41 +140,39 @@ def _labelled(position: int, entry: Any, columns: Sequence[Any], dialect: Dialec
     labels: Any = frozenset(enum.enums)
     known = _OfArray(labels) if _array(type_, dialect) else labels
     read = type_.dialect_impl(dialect).result_processor(dialect, None)
-    column = columns[position] if columns[position] is not None else _inside(entry, dialect)
+    column = columns[position] if columns[position] is not None else _enum_column_in(entry, dialect)
     if column is None:
         return _Labelled(position, known, read, "the answer", entry[1], ())
     return _Labelled(position, known, read, _table(column), column.name, _key(column.table, columns))
 
 
 def _column_of(entry: Any) -> Any:
-    """The column of a table, or of what stands for one, that an entry of the answer is, under a name of its own too;
-    None for anything else.
-    """
+    """Return the column of a table or alias that an answer's entry is, labelled or not; None for an expression."""
     plain = (getattr(one, "element", one) for one in entry[2])
     return next((one for one in plain if getattr(one, "table", None) is not None and hasattr(one, "type")), None)
 
 
-def _inside(entry: Any, dialect: Dialect) -> Any:
-    """The column that an expression takes its labels from."""
+def _enum_column_in(entry: Any, dialect: Dialect) -> Any:
+    """Return the enum column inside an expression; None if there is none."""
     parts: Iterator[Any] = (part for one in entry[2] if isinstance(one, ColumnElement) for part in iterate(one))
     columns = [one for one in parts if getattr(one, "table", None) is not None and hasattr(one, "type")]
     return next((one for one in columns if _enum(one.type, dialect)), None)
 
 
 def _enum(type_: Any, dialect: Dialect) -> Enum | None:
-    """What a type, or that of an array's elements, is on this database."""
-    type_ = _resolved(type_, dialect)
+    """Return the Enum that a type, or an array's element type, is on this database; None for others."""
+    type_ = _dialect_type(type_, dialect)
     if isinstance(type_, ARRAY):
         return _enum(type_.item_type, dialect)
     return type_ if isinstance(type_, Enum) else None
 
 
 def _array(type_: Any, dialect: Dialect) -> bool:
-    return isinstance(_resolved(type_, dialect), ARRAY)
+    return isinstance(_dialect_type(type_, dialect), ARRAY)
 
 
-def _resolved(type_: Any, dialect: Dialect) -> Any:
-    """The dialect's own type, of a variant and inside what decorates it."""
+def _dialect_type(type_: Any, dialect: Dialect) -> Any:
+    """Return the dialect's own type, with variants and decorators resolved."""
     type_ = type_.dialect_impl(dialect)
     while isinstance(type_, TypeDecorator):
         type_ = type_.impl_instance
@@ -180,7 +180,7 @@ def _resolved(type_: Any, dialect: Dialect) -> Any:
 
 
 def _table(column: Any) -> str:
-    """The table's own name, of an alias too."""
+    """Return the table's own name, also for an alias of it."""
     table = column.table
     while hasattr(table, "element"):
         table = table.element
@@ -188,7 +188,7 @@ def _table(column: Any) -> str:
 
 
 def _key(table: Any, columns: Sequence[Any]) -> tuple[tuple[str, int], ...]:
-    """Where the answer has the table's primary key; empty where it was not read."""
+    """Return name and position of the table's primary-key columns in the answer; empty if they weren't selected."""
     return tuple(
         (column.name, position)
         for position, column in enumerate(columns)
@@ -197,5 +197,5 @@ def _key(table: Any, columns: Sequence[Any]) -> tuple[tuple[str, int], ...]:
 
 
 def _same(one: Any, other: Any) -> bool:
-    """An ORM construct's tables are annotated copies, equal and not the same."""
+    """Compare tables: those of an ORM construct are annotated copies, equal but not identical."""
     return one is other or bool(one == other)

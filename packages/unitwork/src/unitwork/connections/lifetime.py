@@ -1,4 +1,4 @@
-"""Lifetime: from the moment `running()` enters a container until it leaves. Once, and not again."""
+"""Lifetime: the time from `running()` entering a container until it leaves, once per container."""
 
 import asyncio
 import os
@@ -13,7 +13,7 @@ from unitwork.errors import ContainerClosed, EngineBelongsToAnotherLoop, EngineB
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:
-    """None in a thread that has none."""
+    """Return the running event loop; None in a thread that has none."""
     try:
         return asyncio.get_running_loop()
     except RuntimeError:
@@ -21,10 +21,10 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
 
 
 class Lifetime:
-    """What a container has open, and how to close it, last opened first. Belongs to the process and the event loop
-    it was entered in.
+    """Everything a container has open, closed in reverse order of opening. Belongs to the process and the event loop it
+    was entered in.
 
-    Entering is counted: only the outermost `leave` closes. Before that, units that are open get time to end.
+    Entering is counted: only the outermost `leave` closes. Before it closes, open units get time to end.
     """
 
     def __init__(self, drain_timeout: Callable[[], float] | None = None) -> None:
@@ -37,7 +37,7 @@ class Lifetime:
         self._closing = AsyncExitStack()
 
     def enter(self) -> None:
-        """Open the gate. Raises `ContainerClosed` from the outermost `leave` on, and `SettingsError`."""
+        """Enter once more. Raises `ContainerClosed` once the outermost `leave` has begun, and `SettingsError`."""
         if self._leaving:
             raise ContainerClosed(closing=not self._closed)
         if not self._entered:
@@ -46,7 +46,9 @@ class Lifetime:
         self._entered += 1
 
     def check_home(self) -> None:
-        """Raises `EngineBelongsToAnotherProcess` or `EngineBelongsToAnotherLoop` away from where it was entered."""
+        """Raise `EngineBelongsToAnotherProcess` or `EngineBelongsToAnotherLoop` in another process or event loop than
+        it was entered in.
+        """
         process, home = os.getpid(), self._process
         if home != process and home is not None:
             raise EngineBelongsToAnotherProcess(home, process)
@@ -54,8 +56,10 @@ class Lifetime:
             raise EngineBelongsToAnotherLoop
 
     async def leave(self, forget: Callable[[], Any]) -> None:
-        """The outermost call drains; then it has the container forget what was opened, and closes it, last opened
-        first, each even if another fails. A cancellation meanwhile ends the drain's patience, and is raised at the end.
+        """Leave once. The outermost call drains, calls `forget` so that the container drops what was opened, and closes
+        it in reverse order, each even if another fails.
+
+        A cancellation meanwhile ends the drain's waiting early, and is raised at the end.
         """
         self._entered -= 1
         if self._entered:
@@ -63,7 +67,7 @@ class Lifetime:
         self._leaving = True
         closing = asyncio.get_running_loop().create_task(self._close(forget, asyncio.current_task()))
         cancelled: asyncio.CancelledError | None = None
-        # The scope keeps AnyIO from cancelling again and again; the loop takes native cancellations.
+        # The scope stops AnyIO from cancelling again and again; the loop catches native cancellations.
         with anyio.CancelScope(shield=True):
             while not closing.done():
                 try:
@@ -83,12 +87,12 @@ class Lifetime:
         await self._closing.aclose()
 
     def require_open(self) -> None:
-        """Raises `EngineNotStarted` before `enter`, `ContainerClosed` after the outermost `leave`."""
+        """Raise `EngineNotStarted` before `enter`, `ContainerClosed` after the outermost `leave`."""
         if self._closed:
             raise ContainerClosed
         if not self._entered:
             raise EngineNotStarted
 
     def on_close(self, close: Callable[[], Awaitable[Any]]) -> None:
-        """Have `close` awaited when the lifetime ends."""
+        """Register `close` to be awaited when the lifetime ends."""
         self._closing.push_async_callback(close)

@@ -1,7 +1,7 @@
-"""What every engine tells its units: transactions that begin and end, savepoints, errors.
+"""Engine listeners: report transactions, savepoints, statements and errors to the unit they belong to.
 
-Listeners are functions without state, registered once for each engine; which unit a connection works for stands in
-its execution options.
+Listeners are stateless functions, registered once per engine; a connection's execution options hold the unit it works
+for.
 """
 
 import asyncio
@@ -43,15 +43,17 @@ from unitwork.held_connection import OWN_OPTION
 from unitwork.unit import UNIT, Follower, Unit
 
 _SAVEPOINTS: Final = (SavepointClause, RollbackToSavepointClause, ReleaseSavepointClause)
-"""What SQLAlchemy sends for `begin_nested`."""
+"""Clauses that SQLAlchemy sends for `begin_nested`."""
 _followers: Final[WeakKeyDictionary[Dialect, list[Follower]]] = WeakKeyDictionary()
 
 WRITE_REFUSED: Final = frozenset({"25006", "SQLITE_READONLY"})
-"""What databases answer to a write where only reading is allowed."""
+"""SQLSTATEs and SQLite codes with which a database refuses a write in a read-only transaction."""
 
 
 def install(engine: AsyncEngine) -> None:
-    """Register what every engine needs, one of the caller's too. Safe to call again for the same engine."""
+    """Register the listeners that every engine needs, one that the caller built too. Safe to call again for the same
+    engine.
+    """
     target = engine.sync_engine
     if event.contains(target, "handle_error", _error):
         return
@@ -66,17 +68,17 @@ def install(engine: AsyncEngine) -> None:
 
 
 def follow(engine: AsyncEngine, follower: Follower) -> None:
-    """Have a function told of each statement that the driver has executed. It must not raise."""
+    """Register a callback for each statement that the driver has executed. It must not raise."""
     followers(engine).append(follower)
 
 
 def followers(engine: AsyncEngine) -> list[Follower]:
-    """Those of now and later."""
+    """Return the engine's list of callbacks; later ones are added to the same list."""
     return _followers.setdefault(engine.sync_engine.dialect, [])
 
 
 def unfollow(engine: AsyncEngine, follower: Follower) -> None:
-    """Tell it no more."""
+    """Unregister a callback."""
     followers(engine).remove(follower)
 
 
@@ -87,13 +89,13 @@ def _unit(connection: Connection | None) -> Unit | None:
 def _error(context: ExceptionContext) -> BaseException | None:
     statement = context.execution_context
     if statement is not None and statement.execution_options.get("skip_user_error_events"):
-        return None  # SQLAlchemy's own, which asks MariaDB by an error whether a table exists
+        return None  # SQLAlchemy's own check, which relies on an error of MariaDB to learn if a table exists
     error = translate(context)
     connection = context.connection
     unit = _unit(connection)
     cancelled = isinstance(context.original_exception, asyncio.CancelledError)
     if cancelled and unit is not None and context.original_exception in {unit.cancelled, unit.spared}:
-        context.is_disconnect = cancelled = False  # nothing is in flight
+        context.is_disconnect = cancelled = False  # the driver was idle, so the connection is intact
     if cancelled and connection is not None:
         backend_of(context.dialect).abandon(connection)
     if unit is not None and isinstance(error, DriverError) and error.sqlstate in WRITE_REFUSED:
@@ -105,7 +107,7 @@ def _error(context: ExceptionContext) -> BaseException | None:
         outdated.forget(context)
     if unit is not None and not unit.transactional and _answer_lost(context, error):
         error = CommitOutcomeUnknown()
-    # Exceptions of listeners and of bind processing pass here too; only the database's own doom.
+    # Exceptions of listeners and of bind processing pass here too; only the database's own rule out a commit.
     if unit is not None and (
         context.is_disconnect or isinstance(error, DriverError) or isinstance(context.sqlalchemy_exception, DBAPIError)
     ):
@@ -114,7 +116,7 @@ def _error(context: ExceptionContext) -> BaseException | None:
 
 
 def _answer_lost(context: ExceptionContext, error: BaseException | None) -> bool:
-    """Whether a write that commits by itself was sent, and its answer lost."""
+    """True if a write outside a transaction was sent and its answer was lost."""
     lost = isinstance(error, ConnectionLost) and error.sqlstate in {LOST, mariadb_errors.LOST}
     return (lost or outdated.had_run(error)) and not (context.statement or "").startswith("SELECT")
 
@@ -125,16 +127,17 @@ def _execute(cursor: Any, statement: str, parameters: Any, context: Any) -> bool
         sent.fail(context)
     copy = context.execution_options.get(COPY_OPTION)
     execute = context.dialect.do_execute if copy is None else copy.send
-    return _carried(execute, cursor, statement, parameters, context)
+    return _execute_guarded(execute, cursor, statement, parameters, context)
 
 
 def _execute_many(cursor: Any, statement: str, parameters: Any, context: Any) -> bool:
-    return _carried(context.dialect.do_executemany, cursor, statement, parameters, context)
+    return _execute_guarded(context.dialect.do_executemany, cursor, statement, parameters, context)
 
 
-def _carried(execute: Callable[..., None], cursor: Any, statement: str, parameters: Any, context: Any) -> bool:
-    """Whatever way a statement took, it is its owner's, and ends no transaction; and a cancellation waits for it. False
-    leaves to SQLAlchemy what it sends to get to know the database.
+def _execute_guarded(execute: Callable[..., None], cursor: Any, statement: str, parameters: Any, context: Any) -> bool:
+    """Execute a statement with all guards: it belongs to the running task, ends no transaction, and is shielded.
+
+    Return False to leave the statement to SQLAlchemy, as those it sends to inspect a new connection.
     """
     connection = context.root_connection
     unit = _unit(connection)
@@ -153,7 +156,7 @@ def _carried(execute: Callable[..., None], cursor: Any, statement: str, paramete
     unit.check_use()
     effect = effect_of(statement, context.dialect.name)
     if effect is not Effect.NONE and unit.connected and not context.execution_options.get(OWN_OPTION):
-        # Before it is connected, the BEGIN is ours.
+        # Before the unit is connected, the BEGIN is ours.
         _guard_effect(effect, connection, statement, context)
     if unit.cancelled is not None and not unit.ending:
         raise unit.cancelled
@@ -170,8 +173,8 @@ def _carried(execute: Callable[..., None], cursor: Any, statement: str, paramete
 
 
 def _guard_effect(effect: Effect, connection: Connection, statement: str, context: Any) -> None:
-    """Raises `TransactionIsOurs` for what belongs to the block, and `NotSupported` for what would stay with a session
-    that a pooler hands on; notes what has to be undone before the next unit.
+    """Raise `TransactionIsOurs` for a statement that only the block may send, and `NotSupported` for one that sets
+    session state behind a transaction pooler. Note on the connection what has to be undone before the next unit.
     """
     if effect is Effect.TRANSACTION:
         if not isinstance(getattr(context.compiled, "statement", None), _SAVEPOINTS):
@@ -214,7 +217,7 @@ def _commit(connection: Connection) -> None:
         return
     refusal = TransactionIsOurs("commit")
     unit.root.doom(refusal)
-    # Raising here would give the connection back with its transaction open.
+    # Raising without this rollback would return the connection with its transaction open.
     dbapi_connection: Any = connection.connection.dbapi_connection
     dbapi_connection.rollback()
     raise refusal
@@ -243,7 +246,7 @@ def _release_savepoint(connection: Connection, _name: str) -> None:
     if unit is None or len(unit.frames) < 2:
         return
     if unit.top.doomed:
-        # PostgreSQL refuses to release it, and SQLite would keep its half: both end the same way.
+        # PostgreSQL refuses to release it, and SQLite would keep part of its work: make both end the same way.
         cause = unit.frames.pop().cause
         unit.top.doom(cause)
         raise TransactionRolledBack from cause

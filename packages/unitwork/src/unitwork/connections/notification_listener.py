@@ -1,4 +1,4 @@
-"""NotificationListener: learn by LISTEN and NOTIFY that something was committed, instead of polling all the time."""
+"""NotificationListener: wake up by LISTEN and NOTIFY when something was committed, instead of polling constantly."""
 
 import asyncio
 import logging
@@ -15,11 +15,11 @@ from unitwork.errors import DatabaseError
 log = logging.getLogger("unitwork.database")
 
 RECONNECT_AFTER_SECONDS: Final = 1.0
-"""Seconds after which a connection that was lost is opened anew."""
+"""Seconds between the loss of the connection and the next attempt to connect."""
 
 
 class Notification:
-    """A flag that a NOTIFY sets. One that arrives between `clear` and `wait` isn't missed."""
+    """Flag that a NOTIFY sets. One that arrives between `clear` and `wait` isn't missed."""
 
     def __init__(self) -> None:
         self._arrived = asyncio.Event()
@@ -39,8 +39,8 @@ class Notification:
 
 
 class NotificationListener:
-    """LISTEN on PostgreSQL, over a connection beside the pool. Elsewhere, behind a transaction pooler, and while that
-    connection is lost, nothing is notified: callers poll at intervals too.
+    """LISTEN on PostgreSQL, over a connection outside the pool. Callers must also poll at intervals: there are no
+    notifications on other databases, behind a transaction pooler, or while that connection is lost.
     """
 
     def __init__(self, engine: Callable[[], AsyncEngine]) -> None:
@@ -68,7 +68,7 @@ async def _listen(engine: AsyncEngine, channel: str, notification: Notification)
                 if engine.dialect.driver != "asyncpg":
                     return
                 driver = (await connection.get_raw_connection()).driver_connection
-                # Its place in the pool is free again; it is closed, not given back, at the end of the block.
+                # Detaching frees its slot in the pool; the block's end closes the connection instead of returning it.
                 await connection.run_sync(lambda sync: sync.detach())
                 await _until_lost(driver, channel, notification)
         except (DatabaseError, SQLAlchemyError, OSError) as error:
@@ -80,5 +80,5 @@ async def _until_lost(driver: Any, channel: str, notification: Notification) -> 
     lost = asyncio.Event()
     driver.add_termination_listener(lambda *_: lost.set())
     await driver.add_listener(channel, lambda *_: notification.set())
-    notification.set()  # what was committed before we listened
+    notification.set()  # for commits before LISTEN took effect
     await lost.wait()

@@ -1,4 +1,4 @@
-"""Pool: SQLAlchemy's queue pool, with its timeout as a typed error and a ping only after idling."""
+"""Pool: SQLAlchemy's queue pool, with a typed timeout error and a ping only after idling."""
 
 import asyncio
 import logging
@@ -20,24 +20,24 @@ from unitwork.backends.shielded_task import ShieldedTask
 from unitwork.connections.connecting import set_up_errors, unavailable
 from unitwork.errors import PoolTimeout
 
-PING_TIMEOUT: Final = 1.0
-"""Seconds after which a connection that doesn't answer is taken for dead."""
-OWN_CHECKIN: Final = 1
-"""Listeners to a connection's return that we have ourselves: that of `unitwork.connections.returned_connections`."""
-LOOK_HOLDS: Final = 0.01
-"""Seconds that `ready` is trusted by the checkout which follows it in the same turn of the loop."""
+PING_TIMEOUT_SECONDS: Final = 1.0
+"""Seconds after which a connection that doesn't answer a ping is dropped."""
+OWN_CHECKIN_LISTENERS: Final = 1
+"""Number of "checkin" listeners that the library itself registers (`unitwork.connections.returned_connections`)."""
+READY_VALID_SECONDS: Final = 0.01
+"""Seconds for which a checkout relies on the preceding `ready`, both being in the same turn of the event loop."""
 IDLE_SINCE: Final = "unitwork_idle_since"
-"""Under which a pool's entry knows when it was given back, by `time.monotonic()`."""
+"""Key in a pool entry's `info` that holds when it was returned, by `time.monotonic()`."""
 
 log = logging.getLogger("unitwork.database")
 
 
 @dataclass
 class Waits:
-    """Of those who found every connection in use. Durations are seconds."""
+    """Counts of checkouts that found every connection in use. Durations are seconds."""
 
     waiting: int = 0
-    """How many do now."""
+    """Number waiting now."""
     waits: int = 0
     seconds: float = 0.0
     longest: float = 0.0
@@ -52,25 +52,25 @@ class Waits:
 
 
 class Pool(AsyncAdaptedQueuePool):
-    """Raises `PoolTimeout`, naming the holders, where SQLAlchemy's own pool raises its TimeoutError; and
+    """Queue pool that raises `PoolTimeout`, naming the holders, instead of SQLAlchemy's TimeoutError, and
     `DatabaseUnavailable` for a connection that breaks between its opening and its first use.
     """
 
     target: str = "the database"
-    """Where it is, for errors."""
+    """Database address, for error messages."""
     describe_holders: Callable[[], tuple[str, ...]] = staticmethod(lambda: ())
-    """Who holds the connections: set by whoever knows."""
+    """Return a description of each holder of a connection; replaced by `unitwork.connections.holders`."""
 
     inside_transaction: bool = False
-    """Its connections are in a transaction all along, as an isolated test's is."""
+    """True if its connections are always in a transaction, as an isolated test's are."""
     is_open: Callable[[Any], bool] = staticmethod(lambda _driver: False)
-    """Whether something is open on a driver's connection: set by whoever knows."""
+    """Return True if a transaction or statement is open on a driver's connection; replaced by `guard_pool`."""
     looked_at: ConnectionPoolEntry | None = None
-    """What `ready` has found in order."""
+    """Entry that `ready` found in order."""
     looked: float = 0.0
-    """When, by `time.monotonic()`: should it not be taken then, the next taker looks again."""
+    """`time.monotonic()` of that check. The next checkout checks again unless it follows at once."""
     checks_after_idle: float = 0.0
-    """Seconds after which a connection is checked when it is taken."""
+    """Idle seconds after which a connection is checked at checkout."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -78,7 +78,7 @@ class Pool(AsyncAdaptedQueuePool):
 
     @property
     def capacity(self) -> int:
-        """How many connections there can be."""
+        """Maximum number of connections."""
         return self.size() + max(self._max_overflow, 0)
 
     def connect(self) -> PoolProxiedConnection:
@@ -99,9 +99,11 @@ class Pool(AsyncAdaptedQueuePool):
                 self.waits.ended(begun)
 
     def ready(self) -> bool:
-        """Whether the next connection is there, in order, and used a moment ago: it is taken without a wait, outside
-        SQLAlchemy's greenlet too. Not where others listen: they may have something to wait for. To be asked right
-        before it is taken, which then looks no second time.
+        """Return True if the next connection is open, in order and recently used, so that it can be taken without
+        waiting, outside SQLAlchemy's greenlet too.
+
+        Always False if others listen to checkouts, since a listener may need to wait. Call it right before the
+        checkout, which then skips its own check.
         """
         if len(self.dispatch.checkout) > 1:
             return False
@@ -109,7 +111,7 @@ class Pool(AsyncAdaptedQueuePool):
         entries = queue._queue._queue  # noqa: SLF001 - asyncio's inside SQLAlchemy's: no queue has a public way to look
         if not entries:
             return False
-        entry: Any = entries[-1]  # the last to come is the first to go
+        entry: Any = entries[-1]  # the pool is LIFO: the next one taken
         driver = entry.driver_connection
         if (
             self._pool.use_lifo
@@ -125,27 +127,28 @@ class Pool(AsyncAdaptedQueuePool):
         return False
 
     def keeps(self) -> bool:
-        """Whether there is a place for a connection that comes back, and only ours listen: it is given back without a
-        wait, outside SQLAlchemy's greenlet too.
+        """Return True if a returned connection will be kept and only our own listener runs, so that it can be returned
+        without waiting, outside SQLAlchemy's greenlet too.
         """
-        return self.overflow() <= 0 and len(self.dispatch.checkin) <= OWN_CHECKIN and not self.dispatch.reset
+        return self.overflow() <= 0 and len(self.dispatch.checkin) <= OWN_CHECKIN_LISTENERS and not self.dispatch.reset
 
     def recreate(self) -> QueuePool:
         pool = super().recreate()
-        again: Any = pool  # SQLAlchemy makes another of this class
+        again: Any = pool  # SQLAlchemy creates an instance of this class
         again.target, again.checks_after_idle, again.is_open = self.target, self.checks_after_idle, self.is_open
         return pool
 
 
 def has_ended(driver: Any) -> bool:
-    """Whether a driver's connection has heard that it is closed."""
-    told = getattr(driver, "is_closed", None)  # asyncpg's; asyncmy has no public word for it
-    return bool(getattr(driver, "_stream_broken", False)) if told is None else bool(told())
+    """Return True if the driver has noticed that its connection is closed."""
+    is_closed = getattr(driver, "is_closed", None)  # asyncpg's; asyncmy has no public equivalent
+    return bool(getattr(driver, "_stream_broken", False)) if is_closed is None else bool(is_closed())
 
 
 def ping_after_idle(engine: AsyncEngine, idle: float) -> None:
-    """Check a connection when it is taken after `idle` seconds or more unused, at one round trip, and replace a
-    dead one. A connection in steady use is never checked; one whose end the driver has heard of is replaced.
+    """Check a connection at checkout after `idle` seconds or more unused, at one round trip, and replace a dead one.
+
+    A connection in steady use is never pinged; one that the driver has noticed to be closed is replaced.
     """
     dialect, pool = engine.sync_engine.dialect, engine.pool
 
@@ -154,18 +157,18 @@ def ping_after_idle(engine: AsyncEngine, idle: float) -> None:
         driver = record.driver_connection
         if isinstance(pool, Pool):
             found, pool.looked_at = pool.looked_at, None
-            if found is record and time.monotonic() - pool.looked < LOOK_HOLDS:
+            if found is record and time.monotonic() - pool.looked < READY_VALID_SECONDS:
                 return
         if has_ended(driver):
-            raise DisconnectionError  # the server ended it while it idled, and the driver has heard
+            raise DisconnectionError  # the server closed it while it idled, and the driver noticed
         if isinstance(pool, Pool) and pool.is_open(driver):
             log.warning("a connection was found in the pool with a transaction or a statement open, and is dropped")
             raise DisconnectionError
         if since is None or time.monotonic() - since < idle:
             return
-        # Its connection is closed under a ping that takes too long: which then fails. A timeout around it would have to
-        # cancel the task from inside the pool.
-        bound = asyncio.get_running_loop().call_later(PING_TIMEOUT, backend_of(dialect).abort, driver)
+        # A ping that takes too long fails because its connection is closed. A timeout around it would have to cancel
+        # the task from inside the pool.
+        bound = asyncio.get_running_loop().call_later(PING_TIMEOUT_SECONDS, backend_of(dialect).abort, driver)
         try:
             alive = await_only(ShieldedTask(greenlet_spawn(dialect.do_ping, connection)))
         except (dialect.loaded_dbapi.Error, OSError):

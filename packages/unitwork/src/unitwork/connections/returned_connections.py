@@ -1,8 +1,9 @@
-"""Returned connections: none goes from one unit to the next with something open on it, or set for its session.
+"""Returned connections: no transaction, statement or session setting passes from one unit to the next.
 
-What is open is asked of the driver, and not of SQLAlchemy's adapter: by the protocol's own word, without a trip. What
-was set is told by the statements that were sent (`unitwork.backends.statement_effects`), and undone in one trip, or by
-a new connection; a connection on which nothing was set pays for neither.
+An open transaction or statement is detected through the driver, not SQLAlchemy's adapter, from the protocol's own state
+and without a trip. Session settings are detected from the statements that were sent
+(`unitwork.backends.statement_effects`) and undone in one trip, or by a new connection. A connection without such
+settings costs neither.
 """
 
 import logging
@@ -27,27 +28,28 @@ from unitwork.unit import OPENED_BY, Unit
 log = logging.getLogger("unitwork.database")
 
 ALTERED: Final = "unitwork_altered"
-"""Under which a pooled connection knows the `Effect` of what was sent over it."""
+"""Key in a pooled connection's `info` that holds the `Effect` of the statements sent over it."""
 RESET: Final = (
     "RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL; CLOSE ALL; UNLISTEN *; SELECT pg_advisory_unlock_all(); "
     "DISCARD SEQUENCES; DISCARD TEMP;"
 )
-"""PostgreSQL's DISCARD ALL, but for the statements that the driver has prepared."""
+"""PostgreSQL's DISCARD ALL, without dropping the driver's prepared statements."""
 RESET_TIMEOUT: Final = 1.0
-"""Seconds."""
+"""Seconds after which a connection that wasn't reset is dropped."""
 
 Look = Callable[[Any], bool]
 
 
 def look_of(dialect: Any) -> Look:
-    """Tells of a driver's connection whether something is open on it."""
+    """Return the driver's function that is True if a transaction or statement is open on its connection."""
     return _LOOKS.get(dialect.driver, _nothing)
 
 
 def guard_pool(engine: AsyncEngine) -> None:
-    """Undo what was set on a connection that comes back. Drop one that comes back, or is about to be handed out, with a
-    transaction or a statement open, and log the line of the unit that had it; but for an isolated test's, which is in a
-    transaction all along.
+    """Undo session settings on a returned connection, and drop one with a transaction or a statement open.
+
+    Checks at checkin and, where needed, at checkout; logs the line of the unit that had it. An isolated test's
+    connections are exempt: they are always in a transaction.
     """
     target = engine.sync_engine
     inside = getattr(engine.pool, "inside_transaction", False)
@@ -55,7 +57,7 @@ def guard_pool(engine: AsyncEngine) -> None:
     if isinstance(engine.pool, Pool):
         engine.pool.is_open = is_open
 
-    # The only listener to a return: one for each purpose would cost a third of what the driver needs to end a unit.
+    # The only checkin listener: one for each purpose would add a third of the driver's own time to end a unit.
     def check_in(connection: Any, record: ConnectionPoolEntry) -> None:
         info = record.info
         info.pop(HELD, None)
@@ -76,19 +78,19 @@ def guard_pool(engine: AsyncEngine) -> None:
             raise DisconnectionError
 
     event.listen(target, "checkin", check_in)
-    if not isinstance(engine.pool, Pool):  # ours looks where it looks whether a connection is alive
+    if not isinstance(engine.pool, Pool):  # our pool checks it together with its ping
         event.listen(target, "checkout", check_out)
 
 
 def note_effect(info: MutableMapping[str, Any], effect: Effect) -> None:
-    """Remember at a pooled connection that a statement sets something for its session."""
+    """Note on a pooled connection that a statement sets session state."""
     if info.get(ALTERED) is not Effect.LASTING:
         info[ALTERED] = effect
 
 
 def was_ended(pooled: Any) -> bool:
-    """True when the transaction that was begun on a connection is not open any more. Not known of MariaDB, where every
-    statement that makes a table commits.
+    """True when the transaction begun on a connection is no longer open. Always False on MariaDB, where every DDL
+    statement commits.
     """
     driver, adapter = pooled.driver_connection, pooled.dbapi_connection
     if hasattr(adapter, "_prepared_statement_cache"):  # asyncpg's, which begins with the first statement
@@ -97,7 +99,7 @@ def was_ended(pooled: Any) -> bool:
 
 
 def _reset(effect: Effect, record: ConnectionPoolEntry) -> bool:
-    """True when nothing is left of what was set."""
+    """Reset the connection; return True if no session setting is left."""
     driver: Any = record.driver_connection
     if effect is not Effect.RESETTABLE or not in_greenlet() or driver.is_closed():
         return False
@@ -117,7 +119,7 @@ def _drop(unit: Unit | None, how: str) -> None:
 
 
 def _asyncpg(driver: Any) -> bool:
-    # An operation under way has no public word; asyncpg refuses a second one by the same mark.
+    # asyncpg has no public test for an operation under way; it refuses a second one by the same mark.
     return (
         driver.is_in_transaction() or driver._stmt_exclusive_section._acquired > 0  # noqa: SLF001 - asyncpg's mark of an operation has no public name
     ) and not driver.is_closed()
@@ -126,7 +128,7 @@ def _asyncpg(driver: Any) -> bool:
 def _aiosqlite(driver: Any) -> bool:
     try:
         return bool(driver.in_transaction)
-    except ValueError:  # it is closed
+    except ValueError:  # the connection is closed
         return False
 
 

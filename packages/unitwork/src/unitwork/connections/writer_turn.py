@@ -1,7 +1,7 @@
-"""WriterTurn: SQLite's one writer, given out in the order it was asked for.
+"""WriterTurn: a fair queue for SQLite's single writer.
 
-SQLite itself lets the waiting poll: some starve, and all hold a connection meanwhile. Units of one container queue
-here instead, before they take a connection; against other processes the busy timeout still counts.
+SQLite itself makes waiting writers poll: some starve, and all hold a connection meanwhile. Units of one container queue
+here instead, before they take a connection; between processes the busy timeout still applies.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ from unitwork.unit import Unit
 
 
 class WriterTurn:
-    """Fair, and the owner's until its unit ends. `timeout` is seconds."""
+    """Fair lock that a unit holds from its first write until it ends. `timeout` is seconds."""
 
     def __init__(self, timeout: float) -> None:
         self._timeout = timeout
@@ -19,7 +19,7 @@ class WriterTurn:
         self._owner: Unit | None = None
 
     async def take(self, unit: Unit) -> None:
-        """Wait for the turn, if the unit hasn't got it. Raises `LockNotAvailable` when it does not come in time."""
+        """Acquire the turn unless the unit already has it. Raises `LockNotAvailable` after the timeout."""
         if self._owner is unit:
             return
         try:
@@ -32,7 +32,7 @@ class WriterTurn:
         self._owner = unit
 
     def give_back(self, unit: Unit) -> None:
-        """End the unit's turn, if it has it."""
+        """Release the turn if the unit has it."""
         if self._owner is unit:
             self._owner = None
             self._lock.release()
