@@ -46,7 +46,7 @@ MAX_SKIPPED_FRAMES: Final = 20
 
 
 def know_dao(dao: type) -> None:
-    """Register a host's class as a DAO: its statements are attributed to its caller, with the DAO's own line as `via`."""
+    """Register a host's class as a DAO: its statements are attributed to its caller, the DAO's own line being `via`."""
     file = getattr(sys.modules.get(dao.__module__), "__file__", None)
     if file is not None and not file.startswith(_HERE):
         _dao_classes[file] = (*_dao_classes.get(file, ()), f"{dao.__qualname__}.")

@@ -45,7 +45,7 @@ class Schema:
 
     @property
     def head(self) -> str | None:
-        """Return the newest revision in the folder. Reads files, and imports Alembic on first use: a tenth of a second."""
+        """Return the newest revision in the folder. Reads files; the first use imports Alembic, a tenth of a second."""
         head: str | None = self._steps.head()
         return head
 

@@ -286,7 +286,7 @@ class Unit:
             self.read_only_engaged, self.read_only_frame = False, None
 
     def failed(self, cause: BaseException, *, connection_lost: bool) -> None:
-        """Record an error from the database: the frame it happened in can't be committed, even if the error is caught."""
+        """Record an error from the database: the frame it happened in can't be committed, even if it is caught."""
         self.failure = cause
         self.lost = self.lost or connection_lost
         frame = self.root if connection_lost else self.top

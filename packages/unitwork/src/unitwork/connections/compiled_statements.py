@@ -141,7 +141,9 @@ class CompiledStatements:
         return None if plan is None or self.followed() else plan
 
     def learn(self, statement: Executable, given: Mapping[str, Any], result: CursorResult[Any]) -> None:
-        """Keep a plan of a statement that SQLAlchemy has just sent with these parameters, before its rows are fetched."""
+        """Keep a plan of a statement that SQLAlchemy has just sent with these parameters. Call before fetching its
+        rows.
+        """
         if self._pool is not None and statement not in self._plans and self._known == self._outdated():
             driver = result.connection.connection.driver_connection
             self._plans[statement] = _plan(given, result) if has_session(driver) else None

@@ -63,7 +63,7 @@ class Holders:
         self._waiting -= _ancestors(unit)
 
     def _capacity(self) -> int | None:
-        """Return the pool's capacity if every connection is in use; None if one is available or the pool is unbounded."""
+        """Return the pool's capacity if every connection is in use; None if one is free or the pool is unbounded."""
         pool = self._pool
         if not isinstance(pool, QueuePool) or pool._max_overflow < 0:  # noqa: SLF001 - it has no public name
             return None

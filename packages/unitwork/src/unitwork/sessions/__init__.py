@@ -1,1 +1,1 @@
-"""Sessions: what is asked of one, and what it refuses."""
+"""Sessions: the guarded sessions that blocks provide, and how their statements are sent."""

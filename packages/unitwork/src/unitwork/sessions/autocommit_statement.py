@@ -1,7 +1,7 @@
 """Autocommit statements: a unit that is one statement, sent without a session.
 
-A session's own state, and the crossings to begin and to end it, would cost more than a read by primary key itself.
-Guards, cancellation, drain and errors are those of every other unit.
+A session's state and the greenlet switches to begin and end it would cost more than a read by primary key itself.
+Guards, cancellation, drain and errors are the same as for every other unit.
 """
 
 import time
@@ -18,16 +18,16 @@ from unitwork.call_site import calling_site
 from unitwork.connections.cancellation import shield
 from unitwork.connections.compiled_statements import SENT_OPTION, Answer, CheckedOutConnection, CompiledStatement, Sent
 from unitwork.sessions.direct_sending import send_directly
-from unitwork.sessions.resending import NOTHING_DONE, SentAgain
+from unitwork.sessions.resending import NOTHING_DONE, Resending
 from unitwork.sessions.session_factory import SessionFactory
 from unitwork.unit import Unit
 
 
 async def send_autocommit(factory: SessionFactory, statement: Executable, parameters: Mapping[str, Any]) -> Answer:
-    """The statement's answer. For a caller with no unit around it.
+    """Return the statement's answer. Only for a caller outside any block.
 
-    The statement commits by itself. One that is outdated is sent again, and a read that meets a connection which died
-    in the pool once. Raises what a session would raise for it.
+    The statement commits by itself. It is sent again if the server's plan was outdated; a read also once after a
+    connection that died in the pool. Raises what a session would raise for it.
     """
     unit = Unit(transactional=False, autocommit=True, statements=1)
     engine = factory.engine()
@@ -41,7 +41,7 @@ async def send_autocommit(factory: SessionFactory, statement: Executable, parame
 
 
 class _Sending:
-    """One statement on its way: SQLAlchemy's, or the driver's own where there is a plan."""
+    """One statement's sending: through SQLAlchemy, or directly by the driver if there is a plan."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class _Sending:
         statement: Executable,
         parameters: Mapping[str, Any],
     ) -> None:
-        bind, self._options = factory.admit(engine, unit)  # without ids: a builder's stores no new rows
+        bind, self._options = factory.admit(engine, unit)  # without ids: a builder's statements store no new rows
         self._bind = bind.sync_engine
         self._engine = engine.sync_engine
         self._plans = factory.plans(engine)
@@ -61,14 +61,16 @@ class _Sending:
         self._parameters = parameters
 
     async def run(self) -> Answer:
-        """Raises what the statement does, and `CommitOutcomeUnknown` for a write whose answer was lost."""
-        again, begun = None, self._unit.since
+        """Return the answer. Raises the statement's error, and `CommitOutcomeUnknown` for a write whose answer was
+        lost.
+        """
+        resending, begun = None, self._unit.since
         while True:
             try:
                 return await self._once()
             except NOTHING_DONE as error:
-                again = again or SentAgain(lambda: isinstance(self._statement, Select))
-                if not again.after(error, begun):
+                resending = resending or Resending(lambda: isinstance(self._statement, Select))
+                if not resending.after(error, begun):
                     raise
             self._unit.lost, begun = False, time.monotonic()
 
@@ -97,7 +99,7 @@ class _Sending:
             await greenlet_spawn(self._fail, taken, plan.text, Sent(unit.cancelled, 0.0))
         try:
             answer = await send_directly(unit, taken, plan, values, self._monitor, partial(self._fail, taken))
-        except GeneratorExit:  # the event loop has ended: there is nothing to wait with
+        except GeneratorExit:  # the event loop has ended: nothing can be awaited
             taken.invalidate()
             raise
         if self._plans.keeps():
@@ -108,7 +110,7 @@ class _Sending:
         return plan.read(answer)
 
     def _fail(self, taken: PoolProxiedConnection, statement: str, sent: Sent) -> None:
-        """Raises the driver's error by its name."""
+        """Raise the driver's error through SQLAlchemy, as its typed error."""
         connection = Connection(self._engine, taken)
         self._unit.connection = connection
         try:
@@ -119,7 +121,7 @@ class _Sending:
     def _give_back(self, connection: Connection | PoolProxiedConnection) -> None:
         unit = self._unit
         unit.ending = True
-        unit.executing = time.monotonic()  # a cancellation waits for this too
+        unit.executing = time.monotonic()  # shields this too
         try:
             connection.close()
         finally:

@@ -1,4 +1,4 @@
-"""Autoflush: for the length of a block inside another's."""
+"""Autoflush: switch it off for a block inside another."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 @contextmanager
 def flushing(session: AsyncSession, *, autoflush: bool) -> Iterator[None]:
-    """`autoflush=False` holds for the block; True leaves the session as it is."""
+    """Switch autoflush off inside the block; with True the session stays as it is."""
     before = session.sync_session.autoflush
     session.sync_session.autoflush = before and autoflush
     try:

@@ -1,4 +1,4 @@
-"""Direct sending: a statement with a plan, sent by the driver over a connection that a unit holds."""
+"""Direct sending: send a statement with a plan through the driver, over a connection that a unit holds."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -20,10 +20,10 @@ async def send_directly(
     monitor: SqlMonitor,
     fail: Callable[[str, Sent], None],
 ) -> Answer:
-    """Return the answer, to be read by the plan; in a transaction's first statement, BEGIN goes before it.
+    """Return the answer, for `plan.read`. Sends BEGIN before a transaction's first statement.
 
-    Of an error `fail` is told, in a greenlet, who raises it by its name. The unit is `executing` until its caller says
-    otherwise.
+    On an error, `fail` is called in a greenlet and must raise it as its typed error. The unit stays `executing` until
+    the caller resets it.
     """
     unit.statement = plan.text
     sent = unit.executing = time.monotonic()
@@ -32,10 +32,10 @@ async def send_directly(
             driver: Any = pooled.driver_connection
             if not driver.is_in_transaction():
                 adapter: Any = pooled.dbapi_connection
-                await adapter._start_transaction()  # noqa: SLF001 - it begins with a statement of its own only
+                await adapter._start_transaction()  # noqa: SLF001 - otherwise BEGIN is sent by SQLAlchemy's adapter only
                 sent = time.monotonic()
         answer = await plan.send(pooled, values)
-    except GeneratorExit:  # the event loop has ended: there is nothing to wait with
+    except GeneratorExit:  # the event loop has ended: nothing can be awaited
         raise
     except BaseException as error:
         unit.executing = 0.0

@@ -1,4 +1,4 @@
-"""Rows of a stream: fetched like statements are sent, for the session's owner alone, and carried."""
+"""Fetches: the rows of a stream are fetched like statements are sent, by the session's owner only and shielded."""
 
 import time
 from collections.abc import Callable
@@ -15,17 +15,21 @@ T = TypeVar("T")
 
 
 def guard_fetches(result: AsyncResult[Any], unit: Unit) -> None:
-    """Rows of a stream come past the session; SQLAlchemy has no public place to stand in their way, so its own
-    fetch methods are wrapped on this one result (`test_a_stream_iterated_by_another_task_is_refused` pins them).
+    """Guard the fetches of a stream.
+
+    They bypass the session, and SQLAlchemy has no public hook, so the fetch methods of this one result are wrapped
+    (`test_a_stream_iterated_by_another_task_is_refused` pins them).
     """
     fetches = result._real_result  # noqa: SLF001 - see the docstring
-    _look_at_labels(getattr(fetches, "raw", fetches))
+    _check_labels(getattr(fetches, "raw", fetches))
     for name in ("_fetchiter_impl", "_fetchone_impl", "_fetchmany_impl", "_fetchall_impl"):
         setattr(fetches, name, _checked(getattr(fetches, name), unit))
 
 
-def _look_at_labels(rows: Any) -> None:
-    """Of the rows as they come from the driver, before models are made of them. Raises `UnknownLabel` there."""
+def _check_labels(rows: Any) -> None:
+    """Check enum labels in the driver's rows, before models are built from them. The fetches then raise
+    `UnknownLabel`.
+    """
     labels = labels_of(rows.context) if getattr(rows, "context", None) is not None else None
     if not labels:
         return
@@ -36,7 +40,7 @@ def _look_at_labels(rows: Any) -> None:
         labels.check(() if row is None else (row,))
         return row
 
-    def looked_at(fetch: Callable[..., Any]) -> Callable[..., Any]:
+    def checking(fetch: Callable[..., Any]) -> Callable[..., Any]:
         def fetched(*arguments: Any, **options: Any) -> Any:
             found = fetch(*arguments, **options)
             labels.check(found)
@@ -45,7 +49,7 @@ def _look_at_labels(rows: Any) -> None:
         return fetched
 
     rows._fetchone_impl = fetch_one  # noqa: SLF001 - a stream's rows have no public hook; test_a_stream_iterated_by_another_task_is_refused pins it
-    rows._fetchmany_impl, rows._fetchall_impl = looked_at(many), looked_at(everything)  # noqa: SLF001 - a stream's rows have no public hook; test_a_stream_iterated_by_another_task_is_refused pins it
+    rows._fetchmany_impl, rows._fetchall_impl = checking(many), checking(everything)  # noqa: SLF001 - a stream's rows have no public hook; test_a_stream_iterated_by_another_task_is_refused pins it
 
 
 def _checked(fetch: Callable[..., T], unit: Unit) -> Callable[..., T]:

@@ -1,4 +1,4 @@
-"""GuardedSession: the synchronous session inside a provided one, which asks its unit before it acts."""
+"""GuardedSession: the synchronous session inside a provided one, which checks its unit before each operation."""
 
 from collections.abc import Callable
 from functools import partial
@@ -24,8 +24,8 @@ from unitwork.unit import Frame, Unit
 
 
 class GuardedSession(RestoringSession):
-    """The synchronous session inside. Every way to the database passes its `get_bind`, and every way to what will be
-    flushed passes the other methods here.
+    """The synchronous session inside. Every access to the database passes through its `get_bind`, and every change to
+    be flushed through the other methods here.
     """
 
     recorder: WriteRecorder | None = None
@@ -34,7 +34,7 @@ class GuardedSession(RestoringSession):
         unit = self.unit
         unit.before_statement()
         if unit.lost or unit.frames[-1].broken or not self.is_active:
-            self._go_on_or_refuse(unit)
+            self._recover_or_refuse(unit)
         if clause is not None and (unit.read_only or unit.read_only_blocks or unit.blocked_by):
             if read_only.writes(clause):
                 raise _refusal(unit)
@@ -47,13 +47,13 @@ class GuardedSession(RestoringSession):
             return self._read(super().execute, statement, params, **options)
         dml, around = dml_in(statement)
         if self.recorder is None or not self.recorder.concerns(dml.table):
-            # Several may go in batches, each stored by itself.
+            # A list of parameters may be sent in batches, each committed by itself.
             if self.unit.transactional or isinstance(params, list):
                 return super().execute(statement, params, **options)
             return send_again(self.unit, partial(super().execute, statement, params, **options), reads=lambda: False)
         if self.unit.refuses_writes or self.unit.blocked_by:
             self.unit.check_use()
-            raise _refusal(self.unit)  # before the recorder asks what is there
+            raise _refusal(self.unit)  # before the recorder queries the current rows
         execute: Callable[[Any], Any] = partial(super().execute, params=params, **options)
         return self.recorder.executed(self, dml, params, lambda written: execute(around(written)))
 
@@ -66,7 +66,7 @@ class GuardedSession(RestoringSession):
         return self._read(super().scalar, statement, *arguments, **options)
 
     def _read(self, send: Callable[..., Any], statement: Any, *arguments: Any, **options: Any) -> Any:
-        """Without soft-deleted rows."""
+        """Send a SELECT without soft-deleted rows, and again where that is safe."""
         statement = without_deleted(statement, options.get("execution_options") or {}, self.execution_options)
         if self.unit.transactional:
             return send(statement, *arguments, **options)
@@ -78,10 +78,10 @@ class GuardedSession(RestoringSession):
         frame = unit.frames[-1]
         in_order = not (unit.lost or frame.broken) and self.is_active
         if in_order and self._is_clean():
-            return  # as before nearly every statement, which asks whose it is
+            return  # the usual case: nothing to flush before a statement, which checks the owner itself
         unit.check_use()
         if (unit.refuses_writes or unit.blocked_by) and self.pending():
-            # What was to be flushed is still pending: the end of a block that may write would store it.
+            # The changes are still pending: without this, the end of a block that may write would store them.
             refusal = _refusal(unit)
             unit.flush_failed(frame, refusal)
             raise refusal
@@ -94,17 +94,17 @@ class GuardedSession(RestoringSession):
             self._flush_failed(frame, stale)
             raise stale from error
         except BaseException as error:
-            # `handle_error` sees only what came from the database.
+            # `handle_error` sees only the database's errors.
             self._flush_failed(frame, error)
             raise
 
     def _flush_failed(self, frame: Frame, error: BaseException) -> None:
         self.unit.flush_failed(frame, error)
         if not self.unit.transactional:
-            super().rollback()  # at once: later it would take along what is added meanwhile
+            super().rollback()  # at once: a later rollback would discard what is added meanwhile
 
     def pending(self) -> bool:
-        """Whether a flush would write."""
+        """True if a flush would write."""
         return bool(self.new or self.deleted) or any(self.is_modified(row) for row in self.dirty)
 
     def add(self, instance: object, **options: Any) -> None:
@@ -128,7 +128,7 @@ class GuardedSession(RestoringSession):
         return super().get(entity, ident, **options)
 
     def _bulk_save_mappings(self, *arguments: Any, **options: Any) -> None:
-        # The one way of the legacy bulk methods; they ask neither `flush` nor for a clause.
+        # All legacy bulk methods end here; they call neither `flush` nor `get_bind` with a clause.
         self.unit.check_use()
         if self.unit.refuses_writes or self.unit.blocked_by:
             raise _refusal(self.unit)
@@ -166,8 +166,8 @@ class GuardedSession(RestoringSession):
         if not self.unit.ending:
             raise TransactionIsOurs(method)
 
-    def _go_on_or_refuse(self, unit: Unit) -> None:
-        """After a failed flush or a lost connection: without a transaction there is nothing to lose."""
+    def _recover_or_refuse(self, unit: Unit) -> None:
+        """After a failed flush or a lost connection: refuse in a transaction, and start afresh outside one."""
         if unit.transactional:
             raise TransactionRolledBack from unit.failure
         if unit.lost or not self.is_active:

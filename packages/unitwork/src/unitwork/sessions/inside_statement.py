@@ -1,4 +1,6 @@
-"""Inside statements: one statement of a block's own transaction, sent by the driver where there is a plan for it."""
+"""Statements inside a transaction: one statement of a block's transaction, sent directly by the driver if it has a
+plan.
+"""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -17,7 +19,7 @@ from unitwork.unit import UNIT, Unit
 
 
 class InsideStatements:
-    """Of one session, which has nothing to flush."""
+    """Sender for one session with nothing to flush."""
 
     def __init__(self, factory: SessionFactory, engine: AsyncEngine, session: ProvidedSession, unit: Unit) -> None:
         self._plans = factory.plans(engine)
@@ -26,7 +28,7 @@ class InsideStatements:
         self._unit = unit
 
     async def send(self, statement: Executable, parameters: Mapping[str, Any]) -> Answer:
-        """The answer. Raises what the session would raise for it."""
+        """Send one statement; return its answer. Raises what the session would raise for it."""
         plan = self._plans.of(statement)
         values = None if plan is None else plan.values(parameters)
         if plan is not None and values is not None:
@@ -41,8 +43,10 @@ class InsideStatements:
         return Answer(result.all() if result.returns_rows else (), result.rowcount)
 
     async def _connect(self) -> None:
-        """BEGIN goes with the first statement: where the pool has a connection at hand there is nothing to wait for,
-        unless the server is to be told of the deadline, or somebody listens.
+        """Take a connection; BEGIN is sent with the first statement.
+
+        With a connection at hand nothing is awaited, unless a deadline must be sent to the server, or somebody listens
+        to `after_begin`.
         """
         session: Any = self._session.sync_session
         if self._unit.deadline is None and not session.dispatch.after_begin and self._plans.ready():
@@ -58,8 +62,10 @@ class InsideStatements:
 
 
 def inside(factory: SessionFactory, engine: AsyncEngine, session: AsyncSession) -> InsideStatements | None:
-    """None for a session that is no transaction of this factory's, is of a driver that gets no plans, would refuse a
-    write, or has something to flush, which must be stored first.
+    """Return the sender for a session; None if its statements must go through SQLAlchemy.
+
+    That is a session that isn't in a transaction of this factory, has a driver without plans, would refuse a write, or
+    has something to flush first.
     """
     unit: Unit | None = session.sync_session.execution_options.get(UNIT)
     if not isinstance(session, ProvidedSession) or unit is None or not unit.transactional:
@@ -70,5 +76,5 @@ def inside(factory: SessionFactory, engine: AsyncEngine, session: AsyncSession) 
 
 
 def _fail(connection: Connection, statement: str, sent: Sent) -> None:
-    """Raises the driver's error by its name."""
+    """Raise the driver's error through SQLAlchemy, as its typed error."""
     connection.exec_driver_sql(statement, execution_options={SENT_OPTION: sent})

@@ -1,7 +1,7 @@
-"""LoadedValues: what the models of a session had before it changed them, for when that is undone.
+"""LoadedValues: the values of a session's models from before it changed them, restored when the change is undone.
 
-SQLAlchemy expires every model at a rollback, for its session to read it again. Ours ends with the rollback, and a
-model outlives it: one that was only read keeps what it has, and a changed one has again what was loaded.
+At a rollback SQLAlchemy expires every model, for its session to read again. Ours ends with the rollback, and models
+outlive it: one that was only read keeps its values, and a changed one gets its loaded values back.
 """
 
 from collections.abc import Iterable
@@ -14,20 +14,20 @@ from sqlalchemy.orm.base import NO_VALUE
 from sqlalchemy.orm.collections import collection_adapter
 
 UNKNOWN: Final = NO_VALUE
-"""In place of a value that was not loaded, or that was changed in place."""
+"""Marks a value that was not loaded, or that was changed in place."""
 
 Values = dict[str, Any]
 
 
 class LoadedValues:
-    """Of the models that a transaction, or a savepoint, may have changed: the values they had when it began."""
+    """Values, at the beginning of a transaction or savepoint, of the models it may have changed."""
 
     def __init__(self) -> None:
         self._before: WeakKeyDictionary[InstanceState[Any], Values] = WeakKeyDictionary()
 
     def note(self, states: Iterable[InstanceState[Any]], *, skipped: Any = ()) -> None:
-        """These are about to be changed, or were and are not flushed yet; and with them those which the change of a
-        relationship changes. `skipped` were not there before.
+        """Keep the values of models that are about to change or have unflushed changes, and of the models that their
+        changed relationships refer to. `skipped` are models that the transaction itself added.
         """
         for state in states:
             if state not in skipped:
@@ -49,7 +49,7 @@ class LoadedValues:
                 before[key] = value
 
     def join(self, outer: "LoadedValues") -> None:
-        """What was changed here is now a change of the surroundings."""
+        """Merge these values into those of the enclosing transaction, at a savepoint's release."""
         for state, before in self._before.items():
             there = outer._before.setdefault(state, before)  # noqa: SLF001 - another instance of this class
             if there is not before:
@@ -58,12 +58,12 @@ class LoadedValues:
                         there.setdefault(key, value)
 
     def clear(self) -> None:
-        """What was changed is there to stay."""
+        """Drop the values: the changes are stored."""
         self._before.clear()
 
     def put_back(self, *, skipped: Any = (), certain: bool = True) -> list[InstanceState[Any]]:
-        """Have the models show these values, and nothing pending; which models. Where it isn't `certain` that the
-        changes are undone, what was changed is left unloaded.
+        """Restore these values in the models, with nothing pending; return the models' states. If it isn't `certain`
+        that the changes are undone, changed values are left unloaded.
         """
         states = [state for state in self._before if state not in skipped and state.obj() is not None]
         for state in states:
@@ -73,7 +73,7 @@ class LoadedValues:
 
 
 def keep_identity(state: InstanceState[Any]) -> None:
-    """Let an expired model tell its primary key."""
+    """Keep the primary key of an expired model readable."""
     if state.key is not None and state.obj() is not None:
         for column, value in zip(state.mapper.primary_key, state.key[1], strict=True):
             key = state.mapper.get_property_by_column(column).key
@@ -83,8 +83,8 @@ def keep_identity(state: InstanceState[Any]) -> None:
 
 
 def _related(state: InstanceState[Any]) -> Iterable[InstanceState[Any]]:
-    """Those that a flush gives other foreign keys, as they are in a relationship that has changed, or would lose its
-    other end.
+    """Return the models whose foreign keys a flush sets: old and new members of each changed relationship, and members
+    of all loaded relationships of a model to be deleted.
     """
     relationships, deleted = state.mapper.relationships, _to_be_deleted(state)
     changed = [key for key in (state.dict if deleted else state.committed_state) if key in relationships]
@@ -95,7 +95,7 @@ def _related(state: InstanceState[Any]) -> Iterable[InstanceState[Any]]:
 
 def _to_be_deleted(state: InstanceState[Any]) -> bool:
     session = state.session
-    return session is not None and state in session._deleted  # noqa: SLF001 - `deleted` makes a set of all
+    return session is not None and state in session._deleted  # noqa: SLF001 - `deleted` would build a set of them all
 
 
 def _models(value: Any) -> Iterable[Any]:
@@ -119,7 +119,7 @@ def _put_back(state: InstanceState[Any], before: Values) -> None:
     for key, value in before.items():
         if value is UNKNOWN or (key not in columns and manager[key].impl.collection and value is None):
             unknown.add(key)
-    state._expire_attributes(known, unknown)  # noqa: SLF001 - what `Session.expire` does with names
+    state._expire_attributes(known, unknown)  # noqa: SLF001 - does what `Session.expire` does with names
     for key, value in before.items():
         if key in unknown:
             continue

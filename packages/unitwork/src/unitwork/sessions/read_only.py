@@ -1,7 +1,7 @@
-"""Blocks that read only inside one that may write.
+"""Read-only blocks inside a block that may write.
 
-Flushes and DML constructs are refused before anything is sent. Textual SQL is only known to the database, so it is
-asked, once, when the first textual statement comes: at most two trips, and none where there is no text.
+Flushes and DML constructs are refused before anything is sent. The effect of textual SQL is known only to the database,
+so the first textual statement switches the connection to read-only: at most two trips, and none without textual SQL.
 """
 
 from typing import Any
@@ -15,7 +15,7 @@ from unitwork.unit import Unit
 
 
 def writes(clause: Any) -> bool:
-    """Whether a construct writes, itself or in a common table expression."""
+    """True if a construct writes, itself or in a common table expression."""
     if getattr(clause, "is_dml", False):
         return True
     return isinstance(clause, Select | CompoundSelect | CTE) and any(
@@ -24,12 +24,14 @@ def writes(clause: Any) -> bool:
 
 
 def opaque(clause: Any) -> bool:
-    """Whether only the database knows what it does: text."""
+    """True if only the database can tell if it writes, as for textual SQL."""
     return not isinstance(clause, Select | CompoundSelect)
 
 
 def engage(session: Session, unit: Unit) -> None:
-    """Have the database refuse writes until `disengage`. Where it can't be asked, only constructs are refused."""
+    """Make the database refuse writes until `disengage`. On a database without such a setting only constructs are
+    refused.
+    """
     if unit.read_only_engaged:
         return
     unit.read_only_engaged = True
@@ -38,7 +40,7 @@ def engage(session: Session, unit: Unit) -> None:
 
 
 def disengage(_session: Session, unit: Unit) -> None:
-    """Let the unit write again."""
+    """Allow the unit to write again."""
     connection = unit.read_only_connection
     unit.read_only_engaged, unit.read_only_connection = False, None
     if connection is not None and not connection.closed and not connection.invalidated:

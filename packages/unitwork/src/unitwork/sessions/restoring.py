@@ -1,8 +1,8 @@
-"""RestoringSession: SQLAlchemy's session, but a rollback leaves models readable.
+"""RestoringSession: SQLAlchemy's session, but models stay readable after a rollback.
 
-Its transaction keeps, and each savepoint in it, what models had before a flush or an UPDATE construct changed them
-(`unitwork.sessions.loaded_values`). SQLAlchemy has no public place for that: a snapshot it can restore is as near as it
-comes.
+Its transaction, and each savepoint in it, keeps the values that models had before a flush or an UPDATE construct
+changed them (`unitwork.sessions.loaded_values`). SQLAlchemy has no public hook for that; overriding the transaction's
+snapshot methods comes nearest.
 """
 
 from functools import cached_property
@@ -25,13 +25,13 @@ class RestoringTransaction(SessionTransaction):
 
     @cached_property
     def loaded(self) -> LoadedValues:
-        """Made when something is to be kept: most transactions change no model that they have read."""
+        """Loaded values, created on first use: most transactions change no model that they have read."""
         return LoadedValues()
 
     def _begin(self, nested: bool = False) -> SessionTransaction:
         if nested and self.is_active:
             return RestoringTransaction(self.session, SessionTransactionOrigin.BEGIN_NESTED, self)
-        self._note_pending()  # a flush begins
+        self._note_pending()  # before a flush
         return super()._begin(nested)
 
     def _note_pending(self) -> None:
@@ -43,7 +43,7 @@ class RestoringTransaction(SessionTransaction):
             self.note([*modified, *deleted])
 
     def note(self, states: list[InstanceState[Any]]) -> None:
-        """Keep what these have, which are about to be changed."""
+        """Keep the current values of models that are about to change."""
         self.loaded.note(states, skipped=self._new)
 
     def _restore_snapshot(self, dirty_only: bool = False) -> None:
@@ -52,7 +52,7 @@ class RestoringTransaction(SessionTransaction):
             session.undecided = self
             return
         self._note_pending()
-        # Without a transaction, some of what a failed flush has sent is stored.
+        # Without a transaction, part of what a failed flush sent may be stored.
         certain = session.unit.transactional or not session._flushing  # noqa: SLF001 - no public name
         for state in self.loaded.put_back(skipped={*self._new, *session._new}, certain=certain):  # noqa: SLF001 - private to SQLAlchemy's session; listed in 0063, test_rolled_back_models pins it
             self._dirty.pop(state, None)
@@ -67,7 +67,7 @@ class RestoringTransaction(SessionTransaction):
             self._join_outer()
 
     def close(self, invalidate: bool = False) -> None:
-        if self.nested and self.is_active:  # what it is in is rolled back, and it with that
+        if self.nested and self.is_active:  # closed by the rollback of the enclosing transaction
             super()._remove_snapshot()
             self._join_outer()
         super().close(invalidate)
@@ -77,14 +77,16 @@ class RestoringTransaction(SessionTransaction):
         if isinstance(outer, RestoringTransaction):
             self.loaded.join(outer.loaded)
 
-    def stays(self) -> None:
-        """What was sent without a transaction is stored, whatever fails later."""
+    def keep_changes(self) -> None:
+        """Drop the kept values: without a transaction, what was sent is stored whatever fails later."""
         self.loaded.clear()
         for states in (self._new, self._dirty, self._deleted, self._key_switches):
             states.clear()
 
     def decide(self, outcome: Outcome | None) -> None:
-        """The answer to COMMIT was lost, and the session has let its models go: now it is known, or never will be."""
+        """Restore the models after a lost COMMIT answer, once the outcome is known or can no longer be determined. The
+        session has already released its models.
+        """
         if outcome is not Outcome.COMMITTED:
             for state in self._new:
                 vars(state).pop("key", None)
@@ -92,11 +94,11 @@ class RestoringTransaction(SessionTransaction):
 
 
 class RestoringSession(Session):
-    """Of a unit."""
+    """Session of a unit."""
 
     unit: Unit
     undecided: RestoringTransaction | None = None
-    """What ended in a COMMIT without an answer."""
+    """Transaction whose COMMIT got no answer."""
 
     def _autobegin_t(self, begin: bool = False) -> SessionTransaction:
         if self._transaction is None and (begin or self.autobegin):
@@ -105,11 +107,13 @@ class RestoringSession(Session):
         return super()._autobegin_t(begin)
 
     def execute(self, statement: Any, params: Any = None, **options: Any) -> Any:
-        """An UPDATE construct changes the models that the session holds, too."""
+        """Execute a statement. An UPDATE construct also changes the models that the session holds, so their values are
+        kept first.
+        """
         if not getattr(statement, "is_dml", False):
             mapper = _subject(statement)
             if mapper is not None:
-                refuse_unseen_loads_of(mapper)  # of whatever base
+                refuse_unseen_loads_of(mapper)  # for models of any base class
             return super().execute(statement, params, **options)
         if len(self.identity_map):
             mapper = _subject(dml_in(statement)[0])
@@ -126,7 +130,9 @@ class RestoringSession(Session):
             self._keep_what_was_sent()
 
     def note_held(self, model: type[Any]) -> None:
-        """Rows of this model are about to be changed past the session's models, which will show it."""
+        """Keep the values of the session's instances of this model, whose rows are about to be changed by a
+        statement.
+        """
         boundary = self._boundary() if len(self.identity_map) else None
         if boundary is not None:
             boundary.note([state for state in self.identity_map.all_states() if issubclass(state.class_, model)])
@@ -134,30 +140,32 @@ class RestoringSession(Session):
     def _keep_what_was_sent(self) -> None:
         boundary = self._boundary()
         if boundary is not None:
-            boundary.stays()
+            boundary.keep_changes()
 
     def _boundary(self) -> RestoringTransaction | None:
-        """The innermost savepoint, or the transaction itself."""
+        """Return the innermost savepoint, or the transaction itself."""
         within = self._transaction
         boundary = None if within is None else within._connections_boundary  # noqa: SLF001 - no public name
         return boundary if isinstance(boundary, RestoringTransaction) else None
 
 
 def decide(session: Session) -> None:
-    """The session's end, whose answer may have been lost, is known as far as it will be."""
+    """Settle the models of a session whose COMMIT got no answer, by its unit's outcome."""
     if isinstance(session, RestoringSession) and session.undecided is not None:
         session.undecided.decide(session.unit.outcome)
         session.undecided = None
 
 
 def remember(session: AsyncSession, model: type[Any]) -> None:
-    """Models of rows that were written past the session are about to be read again: keep what they had."""
+    """Keep the values of the session's instances of this model before they are read again, their rows having been
+    written by a statement.
+    """
     inside = session.sync_session
     if isinstance(inside, RestoringSession):
         inside.note_held(model)
 
 
 def _subject(statement: Any) -> Mapper[Any] | None:
-    """The mapper of the model that a statement is about."""
+    """Return the mapper of the model that a statement selects or changes; None for others."""
     mapper = getattr(statement, "_propagate_attrs", {}).get("plugin_subject")
     return mapper if isinstance(mapper, Mapper) else None

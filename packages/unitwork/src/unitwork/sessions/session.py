@@ -1,7 +1,7 @@
-"""Session providers: callables that give a session for the length of a block.
+"""Session providers: callables that return a block with a session.
 
-The session is SQLAlchemy's own; what differs is who may use it and who ends its transaction. A block that ends
-normally commits, one left by any exception rolls back, and nothing inside it can do either.
+The session is SQLAlchemy's own; only its ownership differs. A block that ends normally commits, one left by any
+exception rolls back, and nothing inside it can do either.
 """
 
 from contextlib import AbstractAsyncContextManager
@@ -19,7 +19,7 @@ from unitwork.unit import Unit
 
 
 class SessionProvider(Protocol):
-    """Any callable of this signature is a session provider; tests put their own in its place."""
+    """Any callable with this signature is a session provider; tests substitute their own."""
 
     def __call__(
         self, *, autoflush: bool = True, read_only: bool = False
@@ -27,7 +27,7 @@ class SessionProvider(Protocol):
 
 
 class ProvidedSession(AsyncSession):
-    """An AsyncSession whose end belongs to the block that provides it."""
+    """An AsyncSession that only the block that provides it can commit, roll back or close."""
 
     sync_session_class = GuardedSession
 
@@ -42,7 +42,7 @@ class ProvidedSession(AsyncSession):
         unit.check_use()
         await shield(super().flush(objects), unit)
 
-    # Each of the following is one call of the unit's, from its wait for a connection on.
+    # Each of the following is shielded as one call, including its wait for a connection.
 
     async def get(self, *arguments: Any, **options: Any) -> Any:
         return await shield(super().get(*arguments, **options), self._unit)
@@ -67,7 +67,9 @@ class ProvidedSession(AsyncSession):
 
     async def run_sync(self, *arguments: Any, **options: Any) -> Any:
         unit = self._unit
-        unit.in_function = True  # not carried: its statements are, one by one, and are asked for by its caller's lines
+        unit.in_function = (
+            True  # not shielded as a whole: each of its statements is, and is attributed to the function's own lines
+        )
         try:
             result = await super().run_sync(*arguments, **options)
         finally:
@@ -114,8 +116,8 @@ class ProvidedSession(AsyncSession):
 
     @property
     def clean(self) -> bool:
-        """Whether nothing was added, changed or deleted since the last flush."""
-        return self.sync_session._is_clean()  # noqa: SLF001 - what a flush asks first; it has no public name
+        """True if nothing was added, changed or deleted since the last flush."""
+        return self.sync_session._is_clean()  # noqa: SLF001 - the first test of a flush; it has no public name
 
     def _only_the_block(self, method: str) -> None:
         if not self._unit.ending:
@@ -123,7 +125,7 @@ class ProvidedSession(AsyncSession):
 
 
 class _Savepoint(AsyncSessionTransaction):
-    """As a context manager it tells, at a normal end, that a caught error has undone its work."""
+    """Savepoint that raises `TransactionRolledBack` at a normal end if a caught error has undone its work."""
 
     async def start(self, is_ctxmanager: bool = False) -> "_Savepoint":
         await super().start(is_ctxmanager)
@@ -147,7 +149,7 @@ def guarded_session(
     autoflush: bool,
     recorder: WriteRecorder | None = None,
 ) -> ProvidedSession:
-    """A session for a unit; it has not connected yet."""
+    """Return a session for a unit, not yet connected."""
     session = ProvidedSession(bind, autoflush=autoflush, expire_on_commit=False, execution_options=execution_options)
     guarded: GuardedSession = session.sync_session  # type: ignore[assignment]  # `sync_session_class` says so
     guarded.unit, guarded.recorder = unit, recorder

@@ -1,4 +1,4 @@
-"""SessionFactory: makes sessions on the container's engine, whichever that is at the moment."""
+"""SessionFactory: creates sessions on the engine that the container provides at the moment."""
 
 from collections.abc import Callable
 from typing import Any, Final
@@ -25,10 +25,10 @@ from unitwork.unit import UNIT, Unit
 
 
 class SessionFactory:
-    """What it is given are providers, asked at every call, so an override takes effect with the next unit; a unit ends
-    with what it began with. What an engine needs is registered when it is first seen.
+    """Creates sessions. Its arguments are providers, called for every unit, so an override takes effect with the next
+    unit; a unit ends with the parts it began with. An engine's listeners are registered when it is first seen.
 
-    `ids` gives an `IdGenerator`; one of another kind makes ids, and leases no node.
+    `ids` returns an `IdGenerator`, or another generator, for which no node is leased.
     """
 
     def __init__(
@@ -45,23 +45,23 @@ class SessionFactory:
         self._monitor = monitor
         self._recorder = recorder
         self._monitors: list[SqlMonitor] = []
-        """Those that have been in force; the last one is."""
+        """Monitors used so far; the last one is in force."""
         self._in_force: SqlMonitor | None = None
         self._seen: dict[int, _Seen] = {}
-        """By the id of SQLAlchemy's own engine, as an AsyncEngine's hash takes a while."""
+        """By the id of SQLAlchemy's own engine, as an AsyncEngine's hash is slow."""
         self._inherited: list[Pool] = []
         self.watchers: list[Callable[[Unit], object]] = []
-        """Called with each unit that is opened."""
+        """Callbacks for each unit that is opened."""
 
     def engine(self) -> AsyncEngine:
-        """The engine in force. Raises `EngineNotStarted` outside `running()`, and `EngineBelongsToAnotherLoop` or
-        `EngineBelongsToAnotherProcess` away from home.
+        """Return the engine in force. Raises `EngineNotStarted` outside `running()`, and `EngineBelongsToAnotherLoop`
+        or `EngineBelongsToAnotherProcess` in another event loop or process than the lifetime's.
         """
         engine = self._engine()
         try:
             self._lifetime().check_home()
         except EngineBelongsToAnotherProcess:
-            # Kept, not closed: not even the child's copies of the parent's sockets.
+            # Kept, not closed: closing even the child's copies of the parent's sockets would disturb the parent.
             self._inherited.append(engine.pool)
             engine.sync_engine.dispose(close=False)
             raise
@@ -72,12 +72,12 @@ class SessionFactory:
         return engine
 
     def dialect(self) -> Dialect:
-        """The dialect of the engine in force, wherever it is asked for."""
+        """Return the dialect of the engine in force; callable in any thread and process."""
         return self._engine().sync_engine.dialect
 
     @property
     def monitor(self) -> SqlMonitor:
-        """The monitor in force. One that isn't any more listens until its last unit has ended."""
+        """Return the monitor in force. A replaced one keeps listening until its last unit has ended."""
         monitor = self._monitor()
         if monitor is not self._in_force:
             self._change_to(monitor)
@@ -95,25 +95,25 @@ class SessionFactory:
 
     @property
     def id_generator(self) -> Any:
-        """The generator in force, for whichever engine is in force when an id is made."""
+        """Return the generator in force; it makes ids for the engine in force at each call."""
         return self._ids()
 
     def ids(self, engine: AsyncEngine) -> Any:
-        """The generator in force, for what is stored through this engine."""
+        """Return the generator in force, bound to this engine."""
         ids = self._ids()
         return ids.of(engine) if isinstance(ids, IdGenerator) else ids
 
     def __call__(self, engine: AsyncEngine, unit: Unit, ids: Any, *, autoflush: bool) -> ProvidedSession:
-        """A session for the unit on this engine, not connected yet, whose new rows get their ids of `ids`; `left` must
-        follow. Raises `ContainerClosed`.
+        """Return an unconnected session for the unit on this engine; `ids` makes the ids of its new rows. The caller
+        must call `left` afterwards. Raises `ContainerClosed`.
         """
         bind, options = self.admit(engine, unit)
         options[ID_GENERATOR] = ids
         return guarded_session(unit, bind, options, autoflush=autoflush, recorder=self._recorder())
 
     def admit(self, engine: AsyncEngine, unit: Unit) -> tuple[AsyncEngine, dict[str, Any]]:
-        """The unit begins: what it connects through, and the execution options it is known by. `left` must follow.
-        Raises `ContainerClosed`.
+        """Register a unit that begins; return the engine it connects through and its execution options. The caller must
+        call `left` afterwards. Raises `ContainerClosed`.
         """
         monitor = self._monitor()
         if monitor is not self._in_force:
@@ -132,11 +132,11 @@ class SessionFactory:
         return seen.bind(engine, unit), {UNIT: unit}
 
     def plans(self, engine: AsyncEngine) -> CompiledStatements:
-        """Of an engine that has been in force."""
+        """Return the compiled statements of an engine that `engine()` has returned."""
         return self._seen[id(engine.sync_engine)].plans
 
     def left(self, unit: Unit) -> None:
-        """The unit has ended, and so have its hooks."""
+        """Unregister a unit whose hooks have run."""
         if unit.admitted_by is not None:
             drain, monitor = unit.admitted_by
             drain.left(unit)
@@ -144,7 +144,7 @@ class SessionFactory:
 
 
 class _Seen:
-    """What is kept for an engine as long as its container."""
+    """State kept per engine for the lifetime of its container."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self.engine: Final = engine
@@ -156,7 +156,7 @@ class _Seen:
         self._binds: dict[tuple[bool, str | None, bool], AsyncEngine] = {}
 
     def bind(self, engine: AsyncEngine, unit: Unit) -> AsyncEngine:
-        """The engine with what its driver puts into BEGIN, without a trip of its own."""
+        """Return the engine with the driver options that put the unit's settings into BEGIN, without an extra trip."""
         key = (unit.read_only, unit.isolation, unit.transactional)
         bind = self._binds.get(key)
         if bind is None:

@@ -1,4 +1,6 @@
-"""Leaves soft-deleted rows out of what sessions select, unless asked not to (`unitwork.models.soft_delete`)."""
+"""Soft-delete filter: leave soft-deleted rows out of the sessions' SELECTs by default
+(`unitwork.models.soft_delete`).
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,9 +13,9 @@ Options = Mapping[str, Any]
 
 
 def without_deleted(statement: Any, given: Options, session_wide: Options) -> Any:
-    """The statement as a session of ours sends it, executed with these execution options.
+    """Return the statement as our sessions send it when executed with these execution options.
 
-    No `do_orm_execute` listener: having one costs every statement several times as much.
+    Not a `do_orm_execute` listener: one would make every statement several times slower.
     """
     if not isinstance(statement, Select) or not _selects_models(statement):
         return statement
@@ -24,8 +26,8 @@ def without_deleted(statement: Any, given: Options, session_wide: Options) -> An
 
 
 def _selects_models(statement: Any) -> bool:
-    """Whether it is somebody's question, and about models. The load of a relationship has its parent's options, and
-    reading a row anew must find it.
+    """True if it is a SELECT of models by the caller. Loads of relationships take their parent's options, and a refresh
+    of a row must find it even if deleted.
     """
     if statement._propagate_attrs.get("compile_state_plugin") != "orm":  # noqa: SLF001 - as ORMExecuteState asks it
         return False

@@ -1,4 +1,4 @@
-"""WriteRecorder: who is told what sessions write, in the transaction that writes it."""
+"""WriteRecorder: the interface that receives what sessions write, within the writing transaction."""
 
 from collections.abc import Callable, Iterable, Mapping
 from copy import copy
@@ -9,48 +9,52 @@ from sqlalchemy.orm import FromStatement, Session
 
 
 class WriteRecorder(Protocol):
-    """The container's; its sessions tell it. What it raises fails the write."""
+    """Receiver of every write of a container's sessions. An exception it raises fails the write."""
 
     def flushed(self, session: Session) -> None:
-        """A flush has sent its statements; the models still know what was changed."""
+        """Called after a flush has sent its statements, while the models still hold their change history."""
 
     def stored_in_bulk(self, session: Session, model: type[Any], rows: int, *, changed: Iterable[str] | None) -> None:
-        """So many rows of a model were stored past the ORM: new ones, or (`changed` names the columns) ones that may
-        have been there.
+        """Called after `rows` rows of a model were stored without the ORM: new rows, or an upsert of the columns
+        `changed`.
         """
 
     def entry(self, row: Any) -> tuple[type[Any], Mapping[str, Any]] | None:
-        """What is to be stored, a model and its values, after a new row was stored past the ORM."""
+        """Return what to store, a model and its values, after a new row was stored without the ORM; None for
+        nothing.
+        """
 
     def concerns(self, table: Any) -> bool:
-        """Whether it wants to be told what is written to the table."""
+        """True if it records writes to the table."""
 
     def executed(self, session: Session, statement: Any, parameters: Any, send: Callable[[Any], Any]) -> Any:
-        """An INSERT, UPDATE or DELETE construct is to be executed, by `send`, whose result is returned."""
+        """Called for an INSERT, UPDATE or DELETE construct; executes it by `send` and returns its result."""
 
 
 def after_flush(session: Session, _context: Any) -> None:
-    """Registered for the class of all provided sessions."""
+    """Pass a flush to the session's recorder; listener of all guarded sessions."""
     recorder: WriteRecorder | None = session.recorder  # type: ignore[attr-defined]  # a GuardedSession
     if recorder is not None:
         recorder.flushed(session)
 
 
 async def recorded(session: AsyncSession, model: type[Any], rows: int, *, changed: Iterable[str] | None = None) -> None:
-    """Tell the session's recorder, where it has one, of rows that were stored past the ORM."""
+    """Report rows that were stored without the ORM to the session's recorder, if it has one."""
     recorder: WriteRecorder | None = getattr(session.sync_session, "recorder", None)
     if recorder is not None:
         await session.run_sync(recorder.stored_in_bulk, model, rows, changed=changed)
 
 
 def entry_of(session: AsyncSession, row: Any) -> tuple[type[Any], Mapping[str, Any]] | None:
-    """What the session's recorder, where it has one, wants stored after a new row that was stored past the ORM."""
+    """Return what the session's recorder wants stored after a new row that was stored without the ORM; None for
+    nothing.
+    """
     recorder: WriteRecorder | None = getattr(session.sync_session, "recorder", None)
     return None if recorder is None else recorder.entry(row)
 
 
 def dml_in(statement: Any) -> tuple[Any, Callable[[Any], Any]]:
-    """The INSERT, UPDATE or DELETE that a recorder is told of, and what makes the statement of one to be sent: in
+    """Return the INSERT, UPDATE or DELETE of a statement, and a function that puts such a construct back into it: in
     `select(User).from_statement(update(User)…)` it is wrapped.
     """
     if not isinstance(statement, FromStatement):

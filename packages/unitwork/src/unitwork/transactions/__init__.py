@@ -1,1 +1,1 @@
-"""Transactions: where they begin, who joins, how they end."""
+"""Transactions: blocks that begin, join and end them."""

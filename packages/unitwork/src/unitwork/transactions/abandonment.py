@@ -1,7 +1,7 @@
-"""Abandonment: noticing that a block was let go of and will not be left in the task that entered it.
+"""Abandonment: detect a block that was dropped and will not be left in the task that entered it.
 
-A context manager that is dropped is never left. An async generator that is dropped is left by another task, some turns
-of the event loop later. In between its transaction must not be joined by what comes next in the first task.
+A dropped context manager is never left. A dropped async generator is left by another task, some turns of the event loop
+later. Until then the first task's next work must not join its transaction.
 """
 
 import asyncio
@@ -16,15 +16,17 @@ _CONTEXTLIB: Final = contextlib.__file__
 
 
 def generators_of(frames: Iterable[FrameType]) -> "Sequence[ref[AsyncGenerator[Any, Any]]]":
-    """The async generators whose frames these are. One that can't be found is left out: its end is noticed when another
-    task comes to leave the block.
+    """Return weak references to the async generators of these frames. A generator that can't be found is omitted: its
+    end is noticed when another task leaves the block.
     """
     return [ref(generator) for frame in frames if (generator := _generator_of(frame)) is not None]
 
 
 def _generator_of(frame: FrameType) -> AsyncGenerator[Any, Any] | None:
-    """A frame doesn't know its generator before Python 3.14. `contextlib` does, and so does the event loop, which keeps
-    those that have begun in order to close them at its own end.
+    """Return a frame's generator; None if it can't be found.
+
+    A frame has no reference to its generator before Python 3.14. `contextlib` has one, and so does the event loop,
+    which tracks running generators to close them at its own end.
     """
     generator: AsyncGenerator[Any, Any] | None = getattr(frame, "f_generator", None)
     driver = frame.f_back

@@ -1,25 +1,25 @@
-"""BlockOptions: what a block is asked for, from the call that opens it to the unit it becomes."""
+"""BlockOptions: the options of a block, from the call that opens it to its unit."""
 
 from typing import NamedTuple
 
 
 class BlockOptions(NamedTuple):
-    """Immutable. A block that joins another heeds `read_only`, `autoflush` and `timeout` alone."""
+    """Options of a block; immutable. A block that joins another uses only `read_only`, `autoflush` and `timeout`."""
 
     read_only: bool = False
     autoflush: bool = True
     isolation: str | None = None
-    """A level as `isolation_level` writes it; None is the engine's."""
+    """Isolation level as returned by `isolation_level`; None for the engine's."""
     timeout: float | None = None
-    """Seconds for the whole block."""
+    """Seconds that the whole block may take."""
     name: str | None = None
-    """What logs call it."""
+    """Name for logs."""
     transactional: bool = True
     """False lets each statement commit by itself."""
     autocommit: bool = False
-    """One statement only."""
+    """True for a unit that may send one statement only."""
     ambiently: bool = True
-    """False lets nothing join it: for a block whose end its caller doesn't decide, as a generator's."""
+    """False keeps other blocks from joining: for a block whose end its caller doesn't control, as a generator's."""
 
 
 DEFAULT = BlockOptions()

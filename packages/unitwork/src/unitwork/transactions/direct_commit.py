@@ -1,8 +1,7 @@
-"""Direct commits: COMMIT sent by asyncpg itself.
+"""Direct commits: COMMIT sent directly through asyncpg.
 
-SQLAlchemy would cross into a greenlet for it, and walk through its session's states, though after COMMIT it has nothing
-to do but to forget. It is told once the driver has the answer, when it has nothing to send; an error it raises itself,
-as ever.
+SQLAlchemy would switch to a greenlet and walk through its session's states, though after COMMIT it only has to forget
+them. Its own commit runs after the driver's answer, with nothing to send; errors are still raised through it.
 """
 
 from typing import Any
@@ -16,29 +15,29 @@ from unitwork.unit import Unit
 
 
 def ready(session: Session, unit: Unit, plans: CompiledStatements) -> Connection | None:
-    """The unit's connection, where nothing is left to do but COMMIT on it, and nobody but the driver to do it; None
-    where SQLAlchemy has to see to it.
+    """Return the unit's connection if only COMMIT remains to be sent on it and nobody listens; None if SQLAlchemy has
+    to commit.
     """
     connection, transaction = unit.connection, session.get_transaction()
     if not unit.transactional or not isinstance(connection, Connection) or transaction is None or not plans.possible:
         return None
     if connection.closed or connection.invalidated or len(unit.frames) > 1 or plans.followed():
         return None
-    if connection._has_events:  # noqa: SLF001 - as `CompiledStatements.followed` asks of the engine: somebody listens to this one
+    if connection._has_events:  # noqa: SLF001 - as in `CompiledStatements.followed`, but for listeners of this connection
         return None
-    told: Any = session.dispatch
-    if told.before_commit or told.after_commit or told.after_transaction_end or session.expire_on_commit:
+    listeners: Any = session.dispatch
+    if listeners.before_commit or listeners.after_commit or listeners.after_transaction_end or session.expire_on_commit:
         return None
-    # Each connection stands there by itself and by its engine.
+    # `_connections` holds each connection twice: under itself and under its engine.
     if len(transaction._connections) > 2:  # noqa: SLF001 - it has no public name
         return None
     adapter: Any = connection.connection.dbapi_connection
     driver = adapter.driver_connection
-    begun = adapter._transaction is not None  # noqa: SLF001 - SQLAlchemy's adapter has no public word for it
+    begun = adapter._transaction is not None  # noqa: SLF001 - SQLAlchemy's adapter has no public name for it
     return connection if begun and not has_ended(driver) and driver.is_in_transaction() else None
 
 
 async def send(connection: Connection) -> None:
-    """Raises what the driver does. Either way SQLAlchemy's adapter takes its transaction for ended."""
+    """Send COMMIT. Raises the driver's errors; in either case SQLAlchemy's adapter counts its transaction as ended."""
     adapter: Any = connection.connection.dbapi_connection
     await adapter._call_and_discard(adapter._transaction.commit)  # noqa: SLF001 - what its `commit` does in a greenlet

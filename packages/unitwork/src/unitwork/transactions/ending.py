@@ -1,6 +1,6 @@
-"""How a unit ends: COMMIT with a known outcome, or ROLLBACK; then the connection is given back.
+"""Ending: COMMIT with a known outcome, or ROLLBACK; then the connection is returned.
 
-Carried to its end (`unitwork.connections.cancellation`), so that no cancellation leaves it half done.
+Shielded to its end (`unitwork.connections.cancellation`), so that no cancellation interrupts it half-way.
 """
 
 import asyncio
@@ -38,7 +38,7 @@ from unitwork.unit import Frame, Hook, Unit
 CLOSED: Final = "08003"
 """SQLSTATE connection_does_not_exist."""
 COMMIT_TIMEOUT: Final = 30.0
-"""Seconds that a COMMIT may take where nobody set a shorter time; then its outcome is unknown."""
+"""Seconds that a COMMIT may take without a shorter limit; then its outcome is unknown."""
 ROLLBACK_TIMEOUT: Final = 3.0
 """Seconds that a ROLLBACK may take; then the connection is closed, and the server rolls back by itself."""
 
@@ -48,15 +48,15 @@ log = logging.getLogger("unitwork.database")
 async def commit(session: ProvidedSession, unit: Unit, plans: CompiledStatements) -> None:
     """End a unit whose block ended normally; `plans` are its engine's.
 
-    Raises `TransactionRolledBack` for a doomed one, the database's error when it refuses the COMMIT (rolled back),
-    `CommitOutcomeUnknown` when its answer was lost; where the unit can find out (`unitwork.transactions.lost_commit`),
-    it returns instead, or raises `ConnectionLost`.
+    Raises `TransactionRolledBack` for a doomed unit, the database's error when it refuses the COMMIT (rolled back), and
+    `CommitOutcomeUnknown` when its answer was lost. If the outcome can be looked up
+    (`unitwork.transactions.lost_commit`), it returns, or raises `ConnectionLost`.
     """
     if unit.joined or (len(unit.frames) > 1 and any(frame.of_block for frame in unit.frames)):
         unit.root.doom(BlockNeverLeft())
     try:
         if not session.clean and not (unit.transactional and unit.root.doomed):
-            # A step of its own: a connection lost in here is no unknown outcome.
+            # Flushed separately: a connection lost in a flush leaves no unknown outcome.
             await session.flush()
         if unit.transactional and unit.root.doomed:
             raise TransactionRolledBack from unit.root.cause
@@ -64,9 +64,9 @@ async def commit(session: ProvidedSession, unit: Unit, plans: CompiledStatements
         await roll_back(session, unit, error)
         raise
     unit.ending = True
-    if not unit.connected and unit.holders is not None:  # None: a fake, whose end is its own
+    if not unit.connected and unit.holders is not None:  # holders is None for a fake session, which ends itself
         unit.outcome = Outcome.COMMITTED if unit.transactional else None
-        session.sync_session.close()  # asks no driver
+        session.sync_session.close()  # sends nothing
         unit.end()
         return
     within = _time_left(unit, COMMIT_TIMEOUT)
@@ -78,7 +78,7 @@ async def commit(session: ProvidedSession, unit: Unit, plans: CompiledStatements
         work = _commit_directly(inside, unit, connection, plans)
     try:
         await shield(work, unit, to_its_end=True, within=within)
-    except CommitOutcomeUnknown as lost:  # a cancelled unit doesn't wait for more
+    except CommitOutcomeUnknown as lost:  # a cancelled unit doesn't wait for the lookup
         unit.outcome = await lost_commit.outcome(session.bind, unit)
         if unit.outcome is Outcome.UNKNOWN:
             raise
@@ -89,8 +89,8 @@ async def commit(session: ProvidedSession, unit: Unit, plans: CompiledStatements
 
 
 async def roll_back(session: ProvidedSession, unit: Unit, error: BaseException) -> None:
-    """End a unit whose block was left by `error`. One that leaves in a hurry, cancelled or out of time, doesn't wait
-    long for a server that doesn't answer.
+    """End a unit whose block was left by `error`. A cancelled or timed-out unit waits only for its grace for the
+    server.
     """
     unit.ending = True
     hurried = isinstance(error, asyncio.CancelledError | TimeoutError | TransactionTimeout)
@@ -99,14 +99,14 @@ async def roll_back(session: ProvidedSession, unit: Unit, error: BaseException) 
 
 
 def _time_left(unit: Unit, longest: float) -> float:
-    """Seconds to the unit's deadline, and its grace."""
+    """Return the seconds to the unit's deadline plus its grace, at most `longest`."""
     if unit.deadline is None:
         return longest
     return min(max(unit.deadline - asyncio.get_running_loop().time(), 0) + unit.grace, longest)
 
 
 async def run_hooks(unit: Unit) -> None:
-    """The hooks of the outcome, outside the transaction; none where the outcome is unknown."""
+    """Run the hooks for the unit's outcome, outside the transaction; none if the outcome is unknown."""
     hooks: Sequence[Hook] = ()
     if unit.outcome is Outcome.COMMITTED:
         hooks = unit.root.after_commit
@@ -115,20 +115,22 @@ async def run_hooks(unit: Unit) -> None:
     if hooks:
 
         def started(helper: "asyncio.Task[None]") -> None:
-            unit.helper = helper  # to the drain, what hooks do is the unit's
+            unit.helper = helper  # the drain counts the hooks as the unit's work
             _act_for_owner(helper)
 
         await shield_in_task(call_hooks(hooks), started)
 
 
 async def run_rollback_hooks(frame: Frame) -> None:
-    """The after-rollback hooks of a savepoint, inside what it was in."""
+    """Run a savepoint's after-rollback hooks, inside the enclosing transaction."""
     if frame.after_rollback:
         await shield_in_task(call_hooks(frame.after_rollback), _act_for_owner)
 
 
 def _act_for_owner(helper: "asyncio.Task[None]") -> None:
-    """Around an independent transaction others of this task may be open: its hooks are this task's too."""
+    """Allow the hooks' task to use the enclosing transactions of the owner's task, which are open if this one is
+    independent.
+    """
     owner = asyncio.current_task()
     block = ambient.get()
     while block is not None:
@@ -138,7 +140,7 @@ def _act_for_owner(helper: "asyncio.Task[None]") -> None:
 
 
 async def call_hooks(hooks: Sequence[Hook]) -> None:
-    """Call each in order; one that fails is logged and stops nothing."""
+    """Call each hook in order; a failing one is logged, and the next ones still run."""
     for hook in hooks:
         try:
             answer = hook()
@@ -152,7 +154,7 @@ async def call_hooks(hooks: Sequence[Hook]) -> None:
 
 
 async def roll_back_to(savepoint: AsyncSessionTransaction, unit: Unit, frame: Frame) -> None:
-    """Undo a savepoint's work."""
+    """Roll back to a savepoint."""
     await shield(
         _roll_back_to(savepoint, unit, frame), unit, to_its_end=True, within=_time_left(unit, ROLLBACK_TIMEOUT)
     )
@@ -162,7 +164,7 @@ async def _roll_back_to(savepoint: AsyncSessionTransaction, unit: Unit, frame: F
     try:
         await savepoint.rollback()
     except ResourceClosedError:
-        pass  # the block has rolled it back itself
+        pass  # the block has already rolled it back
     except Exception as error:  # noqa: BLE001 - whatever it is, the transaction can't go on
         unit.root.doom(error)
     if frame in unit.frames:
@@ -171,10 +173,12 @@ async def _roll_back_to(savepoint: AsyncSessionTransaction, unit: Unit, frame: F
 
 
 async def _commit_directly(session: Session, unit: Unit, connection: Connection, plans: CompiledStatements) -> None:
-    """COMMIT by the driver, and the connection back to the pool; by SQLAlchemy what can't be done at once."""
+    """Send COMMIT through the driver and return the connection; fall back on SQLAlchemy for an error or a connection
+    that can't be returned at once.
+    """
     try:
         await direct_commit.send(connection)
-    except GeneratorExit:  # the event loop has ended: there is nothing to wait with
+    except GeneratorExit:  # the event loop has ended: nothing can be awaited
         raise
     except BaseException as error:
         unit.commit_error = error
@@ -188,7 +192,7 @@ async def _commit_directly(session: Session, unit: Unit, connection: Connection,
 
 
 def _close_committed(session: Session, unit: Unit, connection: Connection) -> None:
-    """There is nothing to send any more."""
+    """Let SQLAlchemy end its transaction after a direct COMMIT; nothing is sent."""
     try:
         transaction = connection.get_transaction()
         if transaction is not None:
@@ -198,8 +202,8 @@ def _close_committed(session: Session, unit: Unit, connection: Connection) -> No
 
 
 def _commit_and_close(session: Session, unit: Unit) -> None:
-    """In one crossing to the driver: COMMIT, and the connection back to the pool. What listeners raise before COMMIT is
-    sent rolls back; what they raise after it is raised, too, and undoes nothing.
+    """Commit and return the connection, in one greenlet switch. An exception of a listener before COMMIT is sent rolls
+    back; one after it is raised too, but undoes nothing.
     """
     try:
         _take_writes_again(session, unit)
@@ -223,14 +227,14 @@ def _commit_and_close(session: Session, unit: Unit) -> None:
 
 
 def _take_writes_again(session: Session, unit: Unit) -> None:
-    """Without a transaction nothing else ends what the connection was asked for."""
+    """Make the connection writable again; outside a transaction no COMMIT or ROLLBACK does so."""
     if unit.read_only_engaged and not unit.transactional and not unit.lost:
         read_only.disengage(session, unit)
 
 
 def _check_alive(unit: Unit) -> None:
-    """Raises `ConnectionLost` for a connection that is known to be closed: its COMMIT would never be sent; and
-    `CommitOutcomeUnknown` where somebody has ended the transaction by the driver itself.
+    """Raise `ConnectionLost` for a connection known to be closed, whose COMMIT would never be sent, and
+    `CommitOutcomeUnknown` if the transaction was ended directly through the driver.
     """
     connection = unit.connection
     driver = None if connection is None or connection.closed else connection.connection.driver_connection
@@ -243,24 +247,24 @@ def _check_alive(unit: Unit) -> None:
 
 
 def _answered(error: BaseException) -> bool:
-    """Whether COMMIT was refused, by the database or by SQLAlchemy; else its answer was lost."""
+    """True if COMMIT was refused, by the database or by SQLAlchemy; False if its answer was lost."""
     if isinstance(error, DriverError):
         return error.sqlstate is not None and not isinstance(error, ConnectionLost)
     return isinstance(error, SQLAlchemyError)
 
 
 def _give_back(session: Session, unit: Unit) -> None:
-    """Roll back what is open and return the connection; what fails here changes no outcome."""
+    """Roll back what is open and return the connection; a failure here doesn't change the outcome."""
     if unit.outcome is None and unit.transactional:
         unit.outcome = Outcome.ROLLED_BACK
     try:
         _take_writes_again(session, unit)
         if unit.outcome is not Outcome.COMMITTED:
-            session.rollback()  # closing alone would trust SQLAlchemy's word that a refused COMMIT has ended it all
+            session.rollback()  # `close` alone relies on SQLAlchemy's state, which counts a refused COMMIT as ended
         session.close()
     except BaseException as error:  # the outcome stands; the pool replaces a broken connection
         session.invalidate()
-        if not isinstance(error, Exception):  # it was broken off
+        if not isinstance(error, Exception):  # it was interrupted
             raise
         log.warning("giving a connection back failed, it is dropped: %s", error)
     finally:

@@ -1,4 +1,4 @@
-"""execute_transaction: a callback run in one transaction, and once more where nothing of it was stored."""
+"""execute_transaction: run a callback in one transaction, and again if nothing of it was stored."""
 
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
@@ -14,8 +14,8 @@ from unitwork.transactions.transaction import ambient
 from unitwork.unit import Unit
 
 T = TypeVar("T")
-BEGINS: Final = frozenset({Propagation.REQUIRED, Propagation.REQUIRES_NEW, Propagation.NESTED})
-"""Modes that may begin a transaction, which is all that can be begun anew."""
+BEGINNING_MODES: Final = frozenset({Propagation.REQUIRED, Propagation.REQUIRES_NEW, Propagation.NESTED})
+"""Modes that may begin a transaction, which is required for a retry."""
 
 
 async def execute_transaction(
@@ -30,12 +30,13 @@ async def execute_transaction(
     name: str | None = None,
     retry: int | Retry | None = None,
 ) -> T:
-    """What `callback` returns, once its transaction has committed (or, joining one, once it has run).
+    """Return what `callback` returns, once its transaction has committed (or, joining one, once it has run).
 
     The options are those of `transaction()`. Any exception of the callback rolls back and is re-raised unchanged.
-    `retry`, a number of attempts in all or a `Retry`, has the whole callback run again in a new transaction after a
-    serialisation failure, a deadlock, a busy SQLite, or a connection that was lost before COMMIT or could not be made;
-    never where it joins: an error then leaves to whoever began. Raises ValueError for it with a mode that begins none.
+    `retry`, a total number of attempts or a `Retry`, runs the whole callback again in a new transaction after a
+    serialisation failure, a deadlock, a busy SQLite, or a connection that was lost before COMMIT or couldn't be opened.
+    A callback that joins a transaction is not retried: the error goes to whoever began it. Raises ValueError for
+    `retry` with a mode that begins none.
     """
     transaction = session_provider_or_transaction
     if not isinstance(transaction, TransactionProvider):
@@ -63,7 +64,7 @@ async def execute_transaction(
 
     if retry is None:
         return await run()
-    if propagation not in BEGINS:
+    if propagation not in BEGINNING_MODES:
         msg = f"retry has a transaction begun anew, and {propagation.name} begins none: leave one of them out"
         raise ValueError(msg)
     plan = retry if isinstance(retry, Retry) else Retry(attempts=retry)

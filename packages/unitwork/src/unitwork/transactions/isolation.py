@@ -6,7 +6,7 @@ LEVELS: Final = ("READ UNCOMMITTED", "READ COMMITTED", "REPEATABLE READ", "SERIA
 
 
 def isolation_level(text: str) -> str:
-    """The level as drivers write it. Raises ValueError for one that the standard doesn't know."""
+    """Return the level in the drivers' spelling. Raises ValueError for one that isn't in the SQL standard."""
     level = text.strip().upper().replace("_", " ")
     if level not in LEVELS:
         msg = f"unknown isolation level '{text}'; use one of: {', '.join(LEVELS)}"

@@ -1,7 +1,7 @@
-"""Lost commits: what became of a transaction when the answer to its COMMIT never came.
+"""Lost commits: look up a transaction's outcome when the answer to its COMMIT was lost.
 
-PostgreSQL remembers the end of every recent transaction, by its id. The id comes with the BEGIN
-(`unitwork.backends.asyncpg_connections`), so asking costs a trip only when an answer was lost.
+PostgreSQL keeps the outcome of recent transactions by id. The id comes with the BEGIN
+(`unitwork.backends.asyncpg_connections`), so the lookup costs a trip only when an answer was lost.
 """
 
 import asyncio
@@ -15,31 +15,32 @@ from unitwork.errors import DatabaseUnavailable
 from unitwork.outcome import Outcome
 from unitwork.unit import Unit
 
-SETTLE_TIMEOUT: Final = 2.0
-"""Seconds to find out, connecting included; then the outcome stays unknown."""
-PAUSE: Final = 0.03
-"""Seconds between two questions."""
+LOOKUP_TIMEOUT_SECONDS: Final = 2.0
+"""Seconds that the lookup may take, connecting included; then the outcome stays unknown."""
+POLL_INTERVAL_SECONDS: Final = 0.03
+"""Seconds between two attempts to connect, and between two queries."""
 UNDONE: Final = "the connection was lost at COMMIT, and the database says that nothing was stored"
 FAILED: Final = "08006"
 """SQLSTATE connection_failure."""
 _STATUS: Final = "SELECT CASE WHEN pg_is_in_recovery() THEN NULL ELSE pg_xact_status($1::text::xid8) END"
-"""A replica may not have seen the COMMIT yet."""
-_ENDS: Final = {"committed": Outcome.COMMITTED, "aborted": Outcome.ROLLED_BACK}
+"""Status query. NULL on a replica, which may not have received the COMMIT yet."""
+_OUTCOMES: Final = {"committed": Outcome.COMMITTED, "aborted": Outcome.ROLLED_BACK}
 
 log = logging.getLogger("unitwork.database")
 
 
 async def outcome(bind: object, unit: Unit) -> Outcome:
-    """The unit's, asked for on a connection of its own like those of `bind`, its engine; UNKNOWN where it can't be
-    found out in time.
+    """Return the unit's outcome, queried over a new connection like those of `bind`, its engine; UNKNOWN if it can't be
+    determined in time.
 
-    Takes no longer than the unit itself was given. A unit that couldn't write has stored nothing, whatever was lost.
+    Takes no longer than the unit's own deadline allows. A read-only unit has stored nothing, so it counts as rolled
+    back.
     """
     if not unit.resolves_outcome or not isinstance(bind, AsyncEngine):
         return Outcome.UNKNOWN
     if unit.read_only:
         return Outcome.ROLLED_BACK
-    seconds = SETTLE_TIMEOUT
+    seconds = LOOKUP_TIMEOUT_SECONDS
     if unit.deadline is not None:
         seconds = min(seconds, unit.deadline + unit.grace - asyncio.get_running_loop().time())
     if unit.xid is None or seconds <= 0:
@@ -47,7 +48,7 @@ async def outcome(bind: object, unit: Unit) -> Outcome:
     found = Outcome.UNKNOWN
     try:
         async with asyncio.timeout(seconds):
-            found = await greenlet_spawn(_ask, bind, unit.xid)
+            found = await greenlet_spawn(_query_outcome, bind, unit.xid)
     except Exception as error:  # noqa: BLE001 - whatever it is, the outcome is as unknown as before
         log.warning("the outcome of a lost COMMIT could not be found out: %s", type(error).__name__)
     else:
@@ -55,14 +56,14 @@ async def outcome(bind: object, unit: Unit) -> Outcome:
     return found
 
 
-def _ask(engine: AsyncEngine, xid: int) -> Outcome:
-    # An empty pool like the engine's: the engine's own connections may be as dead as the one that was lost.
+def _query_outcome(engine: AsyncEngine, xid: int) -> Outcome:
+    # A new pool like the engine's, as the engine's own connections may be dead too.
     pool = engine.sync_engine.pool.recreate()
     while True:
         try:
             connection = pool.connect()
         except DatabaseUnavailable:
-            await_only(asyncio.sleep(PAUSE))
+            await_only(asyncio.sleep(POLL_INTERVAL_SECONDS))
             continue
         driver: Any = connection.driver_connection
         try:
@@ -73,7 +74,7 @@ def _ask(engine: AsyncEngine, xid: int) -> Outcome:
 
 
 def _status(driver: Any, xid: int) -> Outcome:
-    """Waits while the server, which may not have noticed yet, still has the transaction open."""
+    """Return the outcome. Wait while the transaction is still open on a server that hasn't noticed the loss yet."""
     while (status := await_only(driver.fetchval(_STATUS, str(xid)))) == "in progress":
-        await_only(asyncio.sleep(PAUSE))
-    return _ENDS.get(status, Outcome.UNKNOWN)
+        await_only(asyncio.sleep(POLL_INTERVAL_SECONDS))
+    return _OUTCOMES.get(status, Outcome.UNKNOWN)

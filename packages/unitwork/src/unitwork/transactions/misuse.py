@@ -1,28 +1,28 @@
-"""What people type instead of `async with transaction() as tx:`, each answered by a TypeError that says what to write.
+"""Misuse: common mistakes for `async with transaction() as tx:`, each raising a TypeError that says what to write.
 
-Python looks these methods up in the class, and would say of an object without them only what protocol it lacks.
+Python looks these methods up on the class; without them its error would only name the missing protocol.
 """
 
 from typing import ClassVar, NoReturn
 
 
 class CalledFirst:
-    """Of providers: what is entered is what a call of it gives."""
+    """Mixin for providers, which must be called first: only the result can be entered."""
 
     called: ClassVar[str] = "provider"
-    """What its variables are usually called."""
+    """Usual name of its variables."""
 
     async def __aenter__(self) -> NoReturn:
         raise TypeError(self._instead())
 
     async def __aexit__(self, *_: object) -> None:
-        """Never reached; Python asks for it before it enters."""
+        """Never runs; Python looks it up before it calls `__aenter__`."""
 
     def __enter__(self) -> NoReturn:
         raise TypeError(self._instead())
 
     def __exit__(self, *_: object) -> None:
-        """As above."""
+        """Never runs, as `__enter__` raises."""
 
     def __await__(self) -> NoReturn:
         raise TypeError(self._instead())
@@ -35,13 +35,13 @@ class CalledFirst:
 
 
 class EnteredByAsyncWith:
-    """Of blocks: nothing else enters or ends them."""
+    """Mixin for blocks, which only `async with` enters and ends."""
 
     def __enter__(self) -> NoReturn:
         raise TypeError(_ASYNC_WITH)
 
     def __exit__(self, *_: object) -> None:
-        """As above."""
+        """Never runs, as `__enter__` raises."""
 
     def __await__(self) -> NoReturn:
         raise TypeError(_ASYNC_WITH)
@@ -54,15 +54,15 @@ _ASYNC_WITH = (
 
 
 class EndedByItsBlock:
-    """Of transactions: their end is their block's, and statements are their session's."""
+    """Mixin for transactions: they are ended by their block, and statements are sent by their session."""
 
     def commit(self) -> NoReturn:
-        """Raises TypeError: leaving the block commits."""
+        """Raise TypeError: leaving the block commits."""
         msg = "a block commits when it is left normally, and not before; leave out `commit()`, and end the block."
         raise TypeError(msg)
 
     def rollback(self) -> NoReturn:
-        """Raises TypeError: an exception that leaves the block rolls back, and so does `set_rollback_only()`."""
+        """Raise TypeError: an exception that leaves the block rolls back, and so does `set_rollback_only()`."""
         msg = (
             "a block rolls back when an exception leaves it; raise one, or call `tx.set_rollback_only()` instead of "
             "`rollback()`."
@@ -70,6 +70,6 @@ class EndedByItsBlock:
         raise TypeError(msg)
 
     def close(self) -> NoReturn:
-        """Raises TypeError: leaving the block closes."""
+        """Raise TypeError: leaving the block closes."""
         msg = "a block closes what it has opened when it is left; leave out `close()`, and end the block."
         raise TypeError(msg)

@@ -1,4 +1,4 @@
-"""Propagation: what entering a transaction means, with and without an ambient one."""
+"""Propagation: the effect of entering a transaction block, inside and outside an ambient transaction."""
 
 from enum import StrEnum
 
@@ -9,7 +9,7 @@ class Propagation(StrEnum):
     REQUIRES_NEW = "requires_new"
     """Begins one on its own connection, independent of the ambient one."""
     NESTED = "nested"
-    """A savepoint in the ambient transaction, or begins one."""
+    """Sets a savepoint in the ambient transaction, or begins one."""
     MANDATORY = "mandatory"
     """Joins the ambient transaction, or raises `NoActiveTransaction`."""
     SUPPORTS = "supports"

@@ -1,4 +1,4 @@
-"""TransactionProvider: the container's `transaction`. Called, it gives the block whose work is committed together."""
+"""TransactionProvider: the container's `transaction`. Calling it returns a block whose work is committed together."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -23,13 +23,15 @@ from unitwork.transactions.third_party_source import source_of
 from unitwork.transactions.transaction import Transaction, ambient, innermost, leave, own_block, own_transaction
 from unitwork.transactions.unit_block import bounded
 
-WITHOUT = frozenset({Propagation.SUPPORTS, Propagation.NOT_SUPPORTED, Propagation.NEVER})
-"""Modes that, outside a transaction, run without one."""
+MODES_WITHOUT_TRANSACTION = frozenset({Propagation.SUPPORTS, Propagation.NOT_SUPPORTED, Propagation.NEVER})
+"""Modes that run without a transaction when there is none to join."""
 
 
 class TransactionProvider(CalledFirst):
-    """Over a session provider that isn't ours it enters that provider once and makes its session ambient; commit and
-    rollback are that provider's exit, and isolation and timeout are ignored.
+    """Creates transaction blocks of a session provider.
+
+    A third-party provider is entered once and its session becomes ambient; commit and rollback are that provider's
+    exit, and isolation and timeout are ignored.
     """
 
     called = "transaction"
@@ -47,21 +49,22 @@ class TransactionProvider(CalledFirst):
         autoflush: bool = True,
         name: str | None = None,
     ) -> AbstractAsyncContextManager[Transaction]:
-        """See `Propagation` for the modes. `isolation` is a level's standard name, `timeout` seconds.
+        """Return a transaction block; see `Propagation` for the modes. `isolation` is a level's standard name,
+        `timeout` seconds.
 
-        Raises on entry `NoActiveTransaction`, `TransactionNotAllowed`, `IncompatibleTransaction`,
-        `SessionBelongsToAnotherTask`, `SecondWriterImpossible`; at its end `TransactionRolledBack`,
-        `CommitOutcomeUnknown`, `TransactionTimeout`, or the database's own refusal.
+        Entering raises `NoActiveTransaction`, `TransactionNotAllowed`, `IncompatibleTransaction`,
+        `SessionBelongsToAnotherTask` or `SecondWriterImpossible`. Leaving raises `TransactionRolledBack`,
+        `CommitOutcomeUnknown`, `TransactionTimeout`, or the database's refusal.
         """
         level = None if isolation is None else isolation_level(isolation)
         return _Block(partial(self._choose, propagation, BlockOptions(read_only, autoflush, level, timeout, name)))
 
     def retried(self) -> None:
-        """Count that what was begun here is begun anew, after an error that left nothing of it."""
+        """Count a retry, after an error that left nothing stored."""
         self._source.retried()
 
     def _choose(self, propagation: Propagation, options: BlockOptions) -> AbstractAsyncContextManager[Transaction]:
-        """Return what the mode means where the block is entered."""
+        """Return the block that the mode stands for in the current context."""
         block = self._to_join(propagation, self._source.owner)
         if block is not None and block.unit.third_party:
             options = options._replace(timeout=None)
@@ -73,7 +76,7 @@ class TransactionProvider(CalledFirst):
         return _savepoint(block, options) if propagation is Propagation.NESTED else _join(block, options)
 
     def _to_join(self, propagation: Propagation, owner: Callable[[], object]) -> Transaction | None:
-        """The block that this one becomes part of; None when it has a unit of its own."""
+        """Return the block that this one joins; None if it gets a unit of its own."""
         match propagation:
             case Propagation.REQUIRES_NEW:
                 return None
@@ -91,7 +94,7 @@ class TransactionProvider(CalledFirst):
         return block
 
     def _own(self, propagation: Propagation, options: BlockOptions) -> AbstractAsyncContextManager[Transaction]:
-        if propagation in WITHOUT:
+        if propagation in MODES_WITHOUT_TRANSACTION:
             return self._source.unit(options._replace(transactional=False, isolation=None))
         if not options.read_only:
             self._source.refuse_second_writer(own_task_only=propagation is not Propagation.REQUIRES_NEW)
@@ -106,7 +109,7 @@ class TransactionProvider(CalledFirst):
 
 
 class _Block(EnteredByAsyncWith, AbstractAsyncContextManager[Transaction]):
-    """Decides on entry what it is."""
+    """Block that chooses its kind when entered."""
 
     def __init__(self, choose: Callable[[], AbstractAsyncContextManager[Transaction]]) -> None:
         self._choose = choose
@@ -123,14 +126,16 @@ class _Block(EnteredByAsyncWith, AbstractAsyncContextManager[Transaction]):
 
 @asynccontextmanager
 async def _passed_through(block: Transaction, options: BlockOptions) -> AsyncIterator[Transaction]:
-    """A block without a transaction inside another such block."""
+    """Yield the enclosing block: neither runs in a transaction."""
     async with bounded(options.timeout, block.unit), joined(block, options):
         yield block
 
 
 @asynccontextmanager
 async def _join(block: Transaction, options: BlockOptions) -> AsyncIterator[Transaction]:
-    """An exception that leaves it dooms the transaction; so does never to be left, or by another task."""
+    """Join a transaction. An exception that leaves the block dooms it; so does a block that is never left, or left by
+    another task.
+    """
     unit = block.unit
     unit.joined += 1
     try:
@@ -148,10 +153,12 @@ async def _join(block: Transaction, options: BlockOptions) -> AsyncIterator[Tran
 
 @asynccontextmanager
 async def _savepoint(block: Transaction, options: BlockOptions) -> AsyncIterator[Transaction]:
-    """An exception that leaves it, or an error from the database that was caught in it, undoes its work alone."""
+    """Run the block in a savepoint. An exception that leaves it, or a database error caught in it, undoes only its own
+    work.
+    """
     session, unit = block.session, block.unit
     begin_nested = getattr(session, "begin_nested", None)
-    if begin_nested is None:  # a fake that knows no savepoints
+    if begin_nested is None:  # a fake without savepoints
         async with _join(block, options) as transaction:
             yield transaction
         return
@@ -162,7 +169,7 @@ async def _savepoint(block: Transaction, options: BlockOptions) -> AsyncIterator
     frame = unit.top
     frame.of_block = True
     nested = Transaction(unit, frame, session, owner=block.owner, outer=ambient.get())
-    surroundings = ambient.get()
+    around = ambient.get()
     token: Token[Transaction | None] | None = ambient.set(nested)
     try:
         async with bounded(options.timeout, unit), joined(nested, options):
@@ -177,12 +184,14 @@ async def _savepoint(block: Transaction, options: BlockOptions) -> AsyncIterator
         if unit.third_party:
             unit.pop_released()
     except BaseException:
-        if not unit.mine():  # its owner may be at work; the transaction finds it open at its end, and rolls back
+        if (
+            not unit.mine()
+        ):  # its owner may be at work; the transaction finds the savepoint open at its end, and rolls back
             raise
         await ending.roll_back_to(savepoint, unit, frame)
-        leave(token, surroundings)
+        leave(token, around)
         token = None
         await ending.run_rollback_hooks(frame)
         raise
     finally:
-        leave(token, surroundings)
+        leave(token, around)

@@ -1,4 +1,4 @@
-"""Retry: how often, and how long, a unit that was undone through no fault of its own is tried again."""
+"""Retry: try a unit again that was undone through no fault of its own, a limited number of times."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -11,24 +11,25 @@ import stamina
 from unitwork.errors.undone import undone
 
 T = TypeVar("T")
+
 log = logging.getLogger("unitwork.database")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retry:
-    """After attempt n there is a pause of `wait_initial` * 2 ** (n - 1) seconds and a random part of `jitter`, but of
-    `wait_max` at most. Raises ValueError for bounds that are none.
+    """Limits of the attempts. After attempt n there is a pause of `wait_initial` * 2 ** (n - 1) seconds plus a random
+    part of `jitter`, at most `wait_max` in all. Raises ValueError for values out of range.
     """
 
     attempts: int = 3
-    """In all, the first one counted."""
+    """Total number of attempts, the first one included."""
     wait_initial: float = 0.02
     wait_max: float = 1.0
     jitter: float = 0.1
-    """Seconds; keeps those that collided from colliding again."""
+    """Maximum random seconds, which keep units that collided from colliding again."""
     timeout: float | None = 30.0
-    """Seconds over all attempts: one that fails later is the last. It cuts none off; a transaction's own `timeout`
-    does, each attempt by itself.
+    """Seconds for all attempts: one that fails later is the last. A running attempt isn't cut off; a transaction's own
+    `timeout` limits each attempt.
     """
 
     def __post_init__(self) -> None:
@@ -46,12 +47,12 @@ class Retry:
 async def repeat(
     run: Callable[[], Awaitable[T]], retry: Retry, *, worth: Callable[[BaseException], bool], name: str
 ) -> T:
-    """What `run` returns, called again after an error that is `worth` it. Any other error, and the last one, leaves
-    unchanged; a cancellation ends the pauses too.
+    """Return what `run` returns, called again after an error that is `worth` it. Any other error, and the last one, is
+    raised unchanged; a cancellation also ends the pauses.
     """
     attempts = aiter(
         stamina.retry_context(
-            on=Exception,  # what isn't worth it never gets there
+            on=Exception,  # errors that aren't worth a retry never reach stamina
             attempts=retry.attempts,
             timeout=retry.timeout,
             wait_initial=retry.wait_initial,
@@ -59,9 +60,9 @@ async def repeat(
             wait_jitter=retry.jitter,
         )
     )
-    # stamina's hooks are the whole process's, and by default log the error's text: this run has one of its own instead.
+    # stamina's hooks are global to the process, and by default log the error's text: replace them for this run.
     retrying: Any = attempts._t_a_retrying  # type: ignore[attr-defined]  # noqa: SLF001 - it has no public name
-    retrying.before_sleep = partial(_tell, retry=retry, name=name)
+    retrying.before_sleep = partial(_log_retry, retry=retry, name=name)
     while True:
         attempt = await anext(attempts)
         final: BaseException | None = None
@@ -71,17 +72,17 @@ async def repeat(
             except BaseException as error:
                 if worth(error):
                     raise
-                # Not through stamina: a StopAsyncIteration would look like the end of the attempts.
+                # Bypass stamina: it would take a StopAsyncIteration for the end of the attempts.
                 final = error
         if final is not None:
             try:
                 raise final
             finally:
-                final = None  # it refers to this frame
+                final = None  # breaks the reference cycle with this frame
 
 
-def _tell(state: Any, *, retry: Retry, name: str) -> None:
-    """Types alone: a text may quote what the caller has put into it."""
+def _log_retry(state: Any, *, retry: Retry, name: str) -> None:
+    """Log the retry with the error's type only: its text may quote the caller's values."""
     reason = undone(state.outcome.exception())
     log.info(
         "%s failed with %s in attempt %d of %d, trying again in %.3f s",

@@ -23,9 +23,11 @@ from unitwork.transactions.unit_block import UnitBlock, by_another_task, one_wri
 
 
 class EngineSessionProvider(CalledFirst, SessionSource):
-    """Inside a transaction of the same container it gives the ambient session, and leaves it open. Outside, the block
-    is a unit of its own: BEGIN with the first statement, COMMIT at its normal end, ROLLBACK and the exception unchanged
-    otherwise.
+    """Session provider of an engine.
+
+    Inside a transaction of the same container it yields the ambient session, and leaves it open. Outside, the block is
+    a unit of its own: BEGIN with the first statement, COMMIT at its normal end; otherwise ROLLBACK, and the exception
+    is re-raised unchanged.
     """
 
     called = "session_provider"
@@ -49,7 +51,8 @@ class EngineSessionProvider(CalledFirst, SessionSource):
         return one_writer(self.owner())
 
     def unit(self, options: BlockOptions) -> AbstractAsyncContextManager[Transaction]:
-        """Return a transaction on a connection of its own; or, not `transactional`, statements that commit one by one.
+        """Return a block with a transaction on its own connection or, if not `transactional`, with statements that
+        commit one by one.
 
         Raises `TransactionTimeout`, and what `unitwork.transactions.ending.commit` raises.
         """
@@ -60,10 +63,10 @@ class EngineSessionProvider(CalledFirst, SessionSource):
         return _SessionOf(self.unit(options._replace(read_only=False) if options.autocommit else options))
 
     def sends_autocommit(self) -> bool:
-        return ambient.get() is None  # nor is a block around that has ended
+        return ambient.get() is None  # an enclosing block that has ended counts too
 
     def send_autocommit(self, statement: Executable, parameters: Mapping[str, Any]) -> Awaitable[Answer]:
-        """Send one statement that commits by itself; see `unitwork.sessions.autocommit_statement`."""
+        """Send one autocommit statement; see `unitwork.sessions.autocommit_statement`."""
         return send_autocommit(self.factory, statement, parameters)
 
     def inside(self, session: AsyncSession) -> InsideStatements | None:
@@ -98,7 +101,7 @@ class _SessionOf(AbstractAsyncContextManager[AsyncSession]):
 
 
 class _SessionBlock(EnteredByAsyncWith, AbstractAsyncContextManager[AsyncSession]):
-    """Decides on entry whether it joins. A class for the same reason as `UnitBlock`."""
+    """Block that chooses on entry between joining and a unit of its own. A class for the same reason as `UnitBlock`."""
 
     def __init__(self, provider: EngineSessionProvider, options: BlockOptions) -> None:
         self._provider = provider
@@ -122,20 +125,20 @@ class _SessionBlock(EnteredByAsyncWith, AbstractAsyncContextManager[AsyncSession
 
 @asynccontextmanager
 async def joined(block: Transaction, options: BlockOptions) -> AsyncIterator[None]:
-    """For the length of a block inside another: no autoflush, no writes, where that was asked for."""
+    """Apply the options of a block inside another: no autoflush, no writes."""
     unit, session = block.unit, block.session
     if unit.third_party:
         yield
         return
     reads_only = options.read_only and not unit.read_only
     if reads_only:
-        await session.flush()  # what was written before it may be written
+        await session.flush()  # flush what was written before the read-only block
         unit.read_only_blocks += 1
     try:
         with flushing(session, autoflush=options.autoflush):
             yield
         if reads_only:
-            await session.flush()  # what was changed in it is refused here, not stored by the outer block
+            await session.flush()  # refuse what was changed in it here, rather than let the outer block store it
     finally:
         if reads_only and not by_another_task(unit):
             unit.read_only_blocks -= 1

@@ -1,6 +1,6 @@
-"""SessionSource: where blocks, DAOs and builders get sessions and send statements, whoever provides the sessions.
+"""SessionSource: the interface through which blocks, DAOs and builders get sessions and send statements.
 
-An engine's provider is one (`session_provider`), and so is a fake; `third_party_source` makes one of any other
+An engine's provider implements it (`session_provider`), and so does a fake; `third_party_source` adapts any other
 provider.
 """
 
@@ -19,21 +19,21 @@ from unitwork.transactions.transaction import Transaction, own_block
 
 
 class SessionSource(ABC):
-    """One door to the database: nobody who goes through it asks what is behind it."""
+    """Access to one database, independent of the kind of provider behind it."""
 
     @abstractmethod
     def owner(self) -> object:
-        """Return what its transactions belong to; those of one owner join."""
+        """Return the owner of its transactions; blocks of one owner join each other."""
 
     @property
     @abstractmethod
     def dialect(self) -> Dialect | None:
-        """The dialect of the engine in force; None where only a session can tell."""
+        """Return the dialect of the engine in force; None if only a session has it."""
 
     @property
     @abstractmethod
     def one_writer(self) -> bool:
-        """True for a database with one writer at a time, which has no isolation levels to tell apart."""
+        """True for a database with one writer at a time, where isolation levels need no comparison."""
 
     @abstractmethod
     def unit(self, options: BlockOptions) -> AbstractAsyncContextManager[Transaction]:
@@ -45,30 +45,30 @@ class SessionSource(ABC):
 
     @abstractmethod
     def sends_autocommit(self) -> bool:
-        """Return True where one statement can be sent without a session at this moment: nothing is around it."""
+        """Return True if one statement can be sent without a session now: no block is open in this context."""
 
     @abstractmethod
     def send_autocommit(self, statement: Executable, parameters: Mapping[str, Any]) -> Awaitable[Answer]:
-        """Send one statement that commits by itself, where `sends_autocommit`; return its answer."""
+        """Send one autocommit statement and return its answer; only if `sends_autocommit`."""
 
     @abstractmethod
     def inside(self, session: AsyncSession) -> InsideStatements | None:
-        """Return what sends statements of the session's transaction by the driver; None where it takes the session."""
+        """Return a sender for the session's transaction that bypasses SQLAlchemy; None if the session must be used."""
 
     @abstractmethod
     def refuse_second_writer(self, *, own_task_only: bool) -> None:
-        """Raise `SecondWriterImpossible` where the database has one writer, and the chain of this task is it; that of
-        the task it was started from counts too, unless `own_task_only`.
+        """Raise `SecondWriterImpossible` if the database has one writer and an open block of this context holds it.
+        Blocks inherited from the parent task count too, unless `own_task_only`.
         """
 
     @abstractmethod
     def retried(self) -> None:
-        """Count that a unit is begun anew, after an error that left nothing of it."""
+        """Count a retry of a unit, after an error that left nothing stored."""
 
 
 @asynccontextmanager
 async def session_of(source: SessionSource, options: BlockOptions) -> AsyncIterator[AsyncSession]:
-    """Give the ambient session of the source's owner, else one of its own with these options."""
+    """Yield the ambient session of the source's owner, else a session of its own with these options."""
     block = own_block(source.owner)
     if block is not None:
         yield block.session

@@ -1,6 +1,6 @@
-"""ThirdPartySource: sessions of a provider that isn't ours, in blocks as ours.
+"""ThirdPartySource: sessions of a third-party provider in blocks like ours.
 
-It is entered once for a unit, and its session is ambient; commit and rollback are its own exit.
+The provider is entered once per unit, and its session is ambient; commit and rollback are the provider's exit.
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -25,11 +25,13 @@ from unitwork.unit import Unit
 
 
 class ThirdPartySource(SessionSource):
-    """Heeds `autoflush` and `read_only` alone: isolation and timeout are the provider's."""
+    """Source of a third-party provider. Only `autoflush` and `read_only` take effect: isolation and timeout are up to
+    the provider.
+    """
 
     dialect: Final = None
     one_writer: Final = True
-    """As far as is known: no isolation is compared."""
+    """True because its database is unknown, so isolation levels are not compared."""
 
     def __init__(self, provider: SessionProvider) -> None:
         self._provider = provider
@@ -66,7 +68,7 @@ class ThirdPartySource(SessionSource):
                     normally = True
                 finally:
                     leave(token, outer)
-            if normally:  # else the provider's exit has swallowed what left the block
+            if normally:  # False if the provider's exit swallowed the exception that left the block
                 outcome = Outcome.COMMITTED
         finally:
             unit.outcome = outcome if options.transactional else None
@@ -80,18 +82,18 @@ class ThirdPartySource(SessionSource):
         return False
 
     async def send_autocommit(self, statement: Executable, parameters: Mapping[str, Any]) -> Answer:
-        raise NotImplementedError  # it never `sends_autocommit`
+        raise NotImplementedError  # `sends_autocommit` is always False
 
     def inside(self, session: AsyncSession) -> None:
         return None
 
     def refuse_second_writer(self, *, own_task_only: bool) -> None:
-        """Nothing is known of its database."""
+        """Do nothing: its database is unknown."""
 
     def retried(self) -> None:
-        """Nobody counts."""
+        """Do nothing: it has no monitor."""
 
 
 def source_of(provider: SessionProvider) -> SessionSource:
-    """Return the provider itself, where it is a source, or one made of it."""
+    """Return the provider itself if it is a source, else an adapter for it."""
     return provider if isinstance(provider, SessionSource) else ThirdPartySource(provider)

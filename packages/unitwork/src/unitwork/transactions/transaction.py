@@ -1,7 +1,7 @@
-"""Transaction: what a block gets, and which one is ambient.
+"""Transaction: the object a block yields, and the ambient transactions of a context.
 
-The ambient ones of a task are a chain, innermost first, in one context variable. A child task inherits its parent's
-chain and must not use what is open in it; once a block has ended it counts as none.
+A task's ambient transactions are a chain, innermost first, in one context variable. A child task inherits its parent's
+chain and must not use the open ones; blocks that have ended are skipped.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,8 @@ from unitwork.unit import Frame, Hook, Unit
 
 
 class Transaction(EndedByItsBlock):
-    """A transaction, or a savepoint in one, inside its block. `session.info["transaction"]` is the transaction's.
+    """A transaction, or a savepoint in one, inside its block. `session.info["transaction"]` is the transaction, never a
+    savepoint.
 
     In a block that runs without a transaction `active` is False, and hooks and `set_rollback_only` raise
     `NoActiveTransaction`.
@@ -27,44 +28,44 @@ class Transaction(EndedByItsBlock):
         self, unit: Unit, frame: Frame, session: AsyncSession, *, owner: object, outer: "Transaction | None"
     ) -> None:
         self.session: Final = session
-        """The session of the block; its end belongs to the block."""
+        """Session of the block, which alone can end it."""
         self.unit: Final = unit
         self.frame: Final = frame
         self.owner: Final = owner
-        """What it belongs to: an engine, or a session provider that isn't ours."""
+        """Owner: an engine, or a third-party session provider."""
         self.outer: Final = outer
 
     @property
     def name(self) -> str | None:
-        """What logs call it."""
+        """Name for logs."""
         return self.unit.name
 
     @property
     def active(self) -> bool:
-        """Whether work done now is part of a transaction."""
+        """True if work done now is part of a transaction."""
         return self.unit.transactional and not self.unit.over and self.outcome is None
 
     @property
     def outcome(self) -> Outcome | None:
-        """How it ended; None while it is open, and for a block without a transaction."""
+        """Its outcome; None while it is open, and for a block without a transaction."""
         return Outcome.ROLLED_BACK if self.frame.gone else self.unit.outcome
 
     def after_commit(self, hook: Hook) -> None:
-        """Call `hook` (no argument, sync or async) once the outermost transaction has committed, outside it. What it
-        raises is logged. Dropped when this savepoint, or the transaction, rolls back.
+        """Call `hook` (no argument, sync or async) once the outermost transaction has committed, outside it. Its
+        exceptions are logged. Dropped when this savepoint or the transaction rolls back.
         """
         self._frame().after_commit.append(hook)
 
     def after_rollback(self, hook: Hook) -> None:
-        """Call `hook` once this savepoint, or the transaction, has rolled back. What it raises is logged."""
+        """Call `hook` once this savepoint or the transaction has rolled back. Its exceptions are logged."""
         self._frame().after_rollback.append(hook)
 
     def set_rollback_only(self) -> None:
-        """Whatever follows, roll back at the end; a block that ends normally then raises `TransactionRolledBack`."""
+        """Make the block roll back at its end; if it ends normally it then raises `TransactionRolledBack`."""
         self._frame().doom(None)
 
     def _frame(self) -> Frame:
-        """Where work done now would be undone: a released savepoint's work is its surroundings'."""
+        """Return the frame whose rollback would undo work done now: for a released savepoint the enclosing frame."""
         if not self.unit.mine():
             raise self.unit.belongs_to_another()
         if not self.active:
@@ -76,23 +77,25 @@ class Transaction(EndedByItsBlock):
 
 
 ambient: Final[ContextVar[Transaction | None]] = ContextVar("ambient_transaction", default=None)
-"""The innermost block of this context, open or not. Set to None in a task's own context it leaves the parent's."""
+"""Innermost block of this context, open or not. Setting it to None in a task's own context detaches the task from the
+parent's blocks.
+"""
 
 
 def leave(token: "Token[Transaction | None] | None", outer: Transaction | None) -> None:
-    """Make the surroundings ambient again."""
+    """Restore the enclosing block as the ambient one."""
     if token is None:
         return
     try:
         ambient.reset(token)
     except ValueError:
-        # Left in another context than it was entered in, as set-up and teardown of a fixture are.
+        # Left in another context than it was entered in, as in set-up and teardown of a fixture.
         ambient.set(outer)
 
 
 def innermost(owner: Callable[[], object]) -> Transaction | None:
-    """The innermost open block of this owner, perhaps another task's. The owner is asked for only when some block is
-    open.
+    """Return the innermost open block of this owner, possibly another task's; None without one. `owner` is called only
+    when some block is open.
     """
     block = ambient.get()
     while block is not None and block.unit.over:
@@ -106,7 +109,7 @@ def innermost(owner: Callable[[], object]) -> Transaction | None:
 
 
 def own_block(owner: Callable[[], object]) -> Transaction | None:
-    """The innermost open block that this task opened, with a transaction or without; None without one.
+    """Return the innermost open block that this task opened, with or without a transaction; None without one.
 
     Raises `SessionBelongsToAnotherTask` when the nearest transaction is another task's.
     """
@@ -119,13 +122,13 @@ def own_block(owner: Callable[[], object]) -> Transaction | None:
 
 
 def own_transaction(owner: Callable[[], object]) -> Transaction | None:
-    """The ambient transaction of this task; None without one, or in a block that runs without one."""
+    """Return this task's ambient transaction; None outside one, or in a block that runs without one."""
     block = innermost(owner)
     return block if block is not None and block.unit.mine() and block.unit.transactional else None
 
 
 def current_transaction() -> Transaction | None:
-    """The innermost transaction this task has open, of whichever container; None outside."""
+    """Return the innermost open transaction of this task, of any container; None outside one."""
     block = ambient.get()
     while block is not None and block.unit.over:
         block = block.outer
@@ -133,8 +136,8 @@ def current_transaction() -> Transaction | None:
 
 
 def ambient_name() -> str | None:
-    """What the innermost named block calls itself, that of the task this one was started from too: for logs. Callable
-    from any thread.
+    """Return the name of the innermost named block, for logs, including blocks of the parent task. Callable from any
+    thread.
     """
     block = ambient.get()
     while block is not None and (block.unit.over or block.name is None):

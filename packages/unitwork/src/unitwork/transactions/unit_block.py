@@ -1,4 +1,4 @@
-"""UnitBlock: a unit's block, from the moment it is entered until the unit has ended, by whoever ends it."""
+"""UnitBlock: the block of a unit, from its entry until the unit has ended, whichever task ends it."""
 
 import asyncio
 import math
@@ -26,9 +26,9 @@ from unitwork.unit import Unit
 
 
 class UnitBlock(AbstractAsyncContextManager[Transaction]):
-    """From the moment a unit is entered until it has ended and its hooks have run. Entered once.
+    """Block of one unit, until it has ended and its hooks have run. Entered once.
 
-    A class, as three generators in its place were a third of what the safety costs.
+    A class, because three nested generators cost a third of the unit's whole overhead.
     """
 
     def __init__(self, factory: SessionFactory, options: BlockOptions, *, with_ids: bool = True) -> None:
@@ -75,11 +75,13 @@ class UnitBlock(AbstractAsyncContextManager[Transaction]):
         session.info["transaction"] = transaction = Transaction(unit, unit.root, session, owner=engine, outer=outer)
         if self._options.ambiently:
             self._token = ambient.set(transaction)
-        unit.watch = ref(self, partial(_dropped, session, self._factory))
+        unit.watch = ref(self, partial(_collected, session, self._factory))
         return transaction
 
     def _lease_block(self) -> "UnitBlock":
-        """For a node lease: before this unit, never in it, as it must have committed when the first id is made."""
+        """Return a block for a node lease. It precedes the unit, because the lease must be committed before the first
+        id is made.
+        """
         options = BlockOptions(name="node lease", timeout=self._options.timeout, autoflush=False, ambiently=False)
         return UnitBlock(self._factory, options, with_ids=False)
 
@@ -113,32 +115,34 @@ class UnitBlock(AbstractAsyncContextManager[Transaction]):
             raise failure
 
     async def _end_from_outside(self, error: BaseException | None) -> None:
-        """By another task than the owner, or by an owner who comes too late: the unit is rolled back. Raises
-        `SessionBelongsToAnotherTask`, or `SessionEnded` for the owner, at what would be a normal end of any work.
+        """Roll the unit back when another task leaves the block, or its owner does so too late.
+
+        Raises `SessionBelongsToAnotherTask`, or `SessionEnded` for the owner, if the block ended normally and had sent
+        or changed anything.
         """
         unit, session = self._unit, self._session
         worked = unit.statements > 0 or not session.clean
         if self._bound is not None:
             with suppress(TransactionTimeout):
-                await self._bound.__aexit__(None, None, None)  # or it would cancel the owner's later work
+                await self._bound.__aexit__(None, None, None)  # else the timeout would cancel the owner's later work
         leave(self._token, self._outer)
-        told = unit.belongs_to_another() if unit.opener is not asyncio.current_task() else unit.given_up()
+        refusal = unit.belongs_to_another() if unit.opener is not asyncio.current_task() else unit.given_up()
         if not unit.ended:
             await torn_down(tear_down(session, unit, self._factory.left))
         if error is None and worked:
-            raise told
+            raise refusal
 
 
 def by_another_task(unit: Unit) -> bool:
     try:
         task = asyncio.current_task()
-    except RuntimeError:  # the event loop has ended: nobody else is at work
+    except RuntimeError:  # the event loop has ended: no other task is running
         return False
     return task is None or (task is not unit.task and task is not unit.helper)
 
 
-def _dropped(session: ProvidedSession, factory: SessionFactory, _block: object) -> None:
-    """The garbage collector has found a block that was not left. In any thread."""
+def _collected(session: ProvidedSession, factory: SessionFactory, _block: object) -> None:
+    """Tear down the unit of a block that was garbage-collected without being left. May run in any thread."""
     unit: Unit = session.sync_session.unit  # type: ignore[attr-defined]  # a GuardedSession
     if unit.ended or unit.teardown is not None or unit.task is None:
         return
@@ -149,7 +153,7 @@ def _dropped(session: ProvidedSession, factory: SessionFactory, _block: object) 
 
 @asynccontextmanager
 async def bounded(timeout: float | None, unit: Unit) -> AsyncIterator[None]:  # noqa: ASYNC109 - bounds the block
-    """Raises `TransactionTimeout` when the block takes longer."""
+    """Raise `TransactionTimeout` when the block takes longer."""
     if timeout is None or math.isinf(timeout):
         yield
         return
@@ -162,12 +166,12 @@ async def bounded(timeout: float | None, unit: Unit) -> AsyncIterator[None]:  # 
             raise TransactionTimeout(timeout, unit.call_site) from error
         raise
     if clock.expired():
-        # Somebody swallowed the cancellation; the time is over all the same.
+        # The block swallowed the cancellation; its time is over all the same.
         raise TransactionTimeout(timeout, unit.call_site)
 
 
 def open_writer(engine: AsyncEngine, *, own_task_only: bool) -> Unit | None:
-    """The innermost open read-write transaction of the chain."""
+    """Return the innermost open read-write transaction of this context; None without one."""
     block = ambient.get()
     while block is not None:
         unit = block.unit
@@ -192,5 +196,5 @@ def _holder(block: Transaction | None, engine: AsyncEngine) -> Unit | None:
 
 
 def one_writer(engine: AsyncEngine) -> bool:
-    """Whether the database has one writer at a time (SQLite)."""
+    """True if the database has one writer at a time (SQLite)."""
     return backend_of(engine.sync_engine.dialect).one_writer
