@@ -277,12 +277,12 @@ async def test_at_repeatable_read_the_snapshot_is_left_to_the_first_statement(
 
 
 @pytest.mark.parametrize(
-    "question", [" SELECT no_such_function();", " SELECT 1/0;", asyncpg_connections.TELL_XID.replace("{nonce}", "0")]
+    "question", [" SELECT no_such_function();", " SELECT 1/0;", asyncpg_connections.REPORT_XID.replace("{nonce}", "0")]
 )
 async def test_a_question_that_is_not_answered_harms_no_unit(
     with_tables: Container, monkeypatch: pytest.MonkeyPatch, question: str
 ) -> None:
-    monkeypatch.setattr(asyncpg_connections, "TELL_XID", question)
+    monkeypatch.setattr(asyncpg_connections, "REPORT_XID", question)
     for note in ("one", "two"):
         work = Work(note)
         await execute_transaction(with_tables.transaction(), work, retry=SOON)

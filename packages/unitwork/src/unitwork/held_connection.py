@@ -1,4 +1,4 @@
-"""HeldConnection: what a unit knows of its connection, and how a block's own statements are sent over it."""
+"""HeldConnection: a unit's view of its connection, and the sending of the library's own statements over it."""
 
 from typing import Final, Protocol
 
@@ -6,16 +6,16 @@ from sqlalchemy import Connection, Dialect, Engine
 from sqlalchemy.pool import PoolProxiedConnection
 
 OWN_OPTION: Final = "unitwork_own"
-"""The execution option of what the blocks themselves set for a session, and see to themselves."""
+"""Execution option that marks the library's own statements, whose effects it undoes itself."""
 
 
 def send_own(connection: Connection, statement: str) -> None:
-    """Have a block's own statement sent."""
+    """Send one of the library's own statements."""
     connection.exec_driver_sql(statement, execution_options={OWN_OPTION: True})
 
 
 class HeldConnection(Protocol):
-    """What is asked of a connection that a unit holds: SQLAlchemy's, or one that a statement took without it."""
+    """Interface of a connection that a unit holds: SQLAlchemy's, or one checked out without it."""
 
     @property
     def closed(self) -> bool: ...

@@ -1,1 +1,1 @@
-"""What each database does its own way: PostgreSQL, MariaDB, SQLite."""
+"""Backends: the differences between databases (PostgreSQL, MariaDB, SQLite)."""

@@ -1,6 +1,6 @@
-"""Backend: what a database does its own way, in one object for each kind. It has no state of its own.
+"""Backend: the differences of one kind of database, in one stateless object.
 
-`unitwork.backends.registry` finds the one of an engine. A new kind is a subclass, and an entry there.
+`unitwork.backends.registry` returns an engine's backend. A new kind is a subclass, and an entry there.
 """
 
 from collections.abc import Callable
@@ -18,72 +18,74 @@ Listener = Callable[[Connection], None]
 
 
 class Backend:
-    """A database of which nothing else is known: what SQLAlchemy and the driver do by themselves."""
+    """Defaults for any database: the behaviour of SQLAlchemy and the driver."""
 
     names: ClassVar[frozenset[str]] = frozenset()
-    """What SQLAlchemy calls it."""
+    """SQLAlchemy's names of its dialects."""
     extra: ClassVar[str | None] = None
-    """The extra that installs its driver."""
+    """Extra of the package that installs its driver."""
     one_writer: ClassVar[bool] = False
-    """One transaction may write at a time; there are no locked rows, and no isolation levels to tell apart."""
+    """True if one transaction may write at a time; then there are no row locks and isolation levels aren't compared."""
     in_file: ClassVar[bool] = False
-    """The database is a file of this machine's."""
+    """True if the database is a local file."""
     notifies: ClassVar[bool] = False
-    """Connections can wait for each other's notices (LISTEN)."""
+    """True if connections can wait for notifications of others (LISTEN)."""
     copies: ClassVar[bool] = False
-    """Takes rows by COPY."""
+    """True if it supports COPY."""
     plans_anew: ClassVar[bool] = False
-    """Keeps plans of prepared statements, and can be told not to."""
+    """True if it caches plans of prepared statements, and has a setting against it."""
     lock_timeout_is_set: ClassVar[bool] = False
-    """How long a lock is waited for is a setting, not a word of the statement."""
+    """True if the lock timeout is a setting rather than a part of the statement."""
     says_wait: ClassVar[bool] = False
-    """How long a lock is waited for is a word of the statement: WAIT, in whole seconds."""
+    """True if the lock timeout is a part of the statement: WAIT, in whole seconds."""
     upserts_by_key: ClassVar[bool] = True
-    """False where a conflict is met on any unique key (ON DUPLICATE KEY)."""
+    """False if an upsert reacts to a conflict on any unique key (ON DUPLICATE KEY)."""
     probe: ClassVar[str] = "SELECT 1"
-    questions: ClassVar[str | None] = None
-    """Asks the server's clock, its connections, whether our role may do everything, and whether TLS is on."""
+    server_facts_query: ClassVar[str | None] = None
+    """SQL text that selects the server's clock, its connection limit, if our role is a superuser, and if TLS is on."""
 
     def connect_args(self, settings: Options) -> dict[str, Any]:
-        """Return what the driver is given to open a connection, besides the URL."""
+        """Return the driver's arguments to open a connection, besides the URL."""
         return {}
 
     def before_connecting(self, arguments: list[Any], options: dict[str, Any]) -> dict[str, Any]:
-        """Make way for a connection; return the driver's options."""
+        """Prepare for opening a connection; return the driver's options."""
         return options
 
     def driver_options(self, *, read_only: bool, isolation: str | None, transactional: bool) -> dict[str, Any]:
-        """Return the execution options by which the driver begins a unit's transaction without a trip."""
+        """Return the execution options that make the driver begin a unit's transaction without an extra trip."""
         if not transactional:
             return {"isolation_level": "AUTOCOMMIT"}
         return {} if isolation is None else {"isolation_level": isolation}
 
     def install(self, engine: AsyncEngine, *, begin: Listener, commit: Listener, rollback: Listener) -> None:
-        """Have each told before it happens on a unit's connection, and connections that are given up closed in order.
-        Once for each engine.
+        """Call each listener before the operation on a unit's connection, and close discarded connections in order.
+        Call once per engine.
         """
         hook_transactions(engine, begin=begin, commit=commit, rollback=rollback)
         close_shielded(engine)
 
     def begin(self, connection: Connection, unit: Unit | None) -> None:
-        """Send what goes before a unit's first statement; None is a connection that works for no unit."""
+        """Send the statements that precede a unit's first; `unit` is None for a connection that works for no unit."""
 
     def refuse_writes(self, connection: Connection, unit: Unit) -> None:
-        """Have the database refuse writes of the unit, until `take_writes`. Where it can't, only constructs are
+        """Make the database refuse writes of the unit until `take_writes`. Where it can't, only constructs are
         refused.
         """
 
     def take_writes(self, connection: Connection, unit: Unit) -> None:
-        """Have the database take writes of the unit again."""
+        """Make the database accept writes of the unit again."""
 
     def interrupt(self, driver: Any) -> bool:
-        """Have the statement that a driver's connection is at fail; False where only its caller's future can be
+        """Make the running statement of a driver's connection fail; return False if only its caller's future can be
         cancelled.
         """
         return False
 
     def abort(self, driver: Any) -> None:
-        """End whatever a driver's connection is at, without a word to the server; whoever waits for it is told."""
+        """Abort the running operation of a driver's connection without a message to the server, and wake whoever awaits
+        it.
+        """
 
     def abandon(self, connection: Connection) -> None:
-        """End what the connection is at, and its transaction, for a caller who waits no longer."""
+        """End the running statement of a connection and its transaction, for a caller that no longer waits."""

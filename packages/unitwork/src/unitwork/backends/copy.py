@@ -1,7 +1,7 @@
-"""copy_records: PostgreSQL's COPY as one statement of a session, in its transaction.
+"""copy_records: PostgreSQL's COPY as a statement of a session, in its transaction.
 
-The driver's own COPY comes past SQLAlchemy: nothing begins a transaction for it, its errors have no names, and a
-cancellation tears it. Here it takes a statement's way: begun, carried, doomed and named like any other.
+The driver's own COPY bypasses SQLAlchemy: nothing begins a transaction for it, its errors aren't translated, and a
+cancellation breaks the connection. Here it is sent like any other statement, with all of that.
 """
 
 from collections.abc import AsyncIterable, Iterable, Sequence
@@ -15,7 +15,7 @@ from unitwork.backends.driver_errors import raise_sent
 from unitwork.backends.postgresql import has_session
 
 COPY_OPTION: Final = "unitwork_copy"
-"""The execution option under which a statement carries its `Copy`."""
+"""Execution option that holds a statement's `Copy`."""
 
 
 UNFIT: Final = "a value is not of its column's type"
@@ -23,33 +23,33 @@ UNFIT: Final = "a value is not of its column's type"
 
 @dataclass(frozen=True, eq=False)
 class Copy:
-    """Records for the named columns of a table, as the driver takes them; it may take them while it sends."""
+    """Records for the named columns of a table, in the driver's values; they may be generated while they are sent."""
 
     table: Table
     columns: Sequence[str]
     records: Iterable[Sequence[Any]] | AsyncIterable[Sequence[Any]]
 
     def send(self, cursor: Any, _statement: str, _parameters: Any, context: Any) -> None:
-        """In the place of the dialect's `do_execute`."""
+        """Send the records instead of the dialect's `do_execute`."""
         adapter = context.root_connection.connection.dbapi_connection
         try:
             adapter.run_async(self._copy)
-        except (TypeError, OverflowError):  # of the driver's encoders, with the value in it
+        except (TypeError, OverflowError):  # from the driver's encoders, with the value in the message
             raise context.dialect.loaded_dbapi.Error(UNFIT) from None
-        except Exception as error:  # noqa: BLE001 - the adapter knows which are the driver's
+        except Exception as error:  # noqa: BLE001 - the adapter recognises the driver's errors
             raise_sent(context.root_connection, error)
 
     async def _copy(self, driver: Any) -> None:
         if not has_session(driver):
-            await driver.reload_schema_state()  # a caller's may remember types that its columns had
+            await driver.reload_schema_state()  # a caller's connection may have cached former types of the columns
         await driver.copy_records_to_table(
             self.table.name, schema_name=self.table.schema, columns=self.columns, records=self.records
         )
 
 
 async def copy_records(session: AsyncSession, copy: Copy) -> None:
-    """Store the records, all or none. A statement must have been sent in this transaction before: the driver's adapter
-    begins it with the first. Raises the `ConstraintViolation` they break.
+    """Store the records, all or none. A statement must have been sent in this transaction before, because the adapter
+    sends BEGIN with the first one. Raises the `ConstraintViolation` they cause.
     """
     connection = await session.connection()
     prepare = connection.dialect.identifier_preparer

@@ -1,6 +1,6 @@
-"""Driver errors → the typed tree of `unitwork.errors`, in this one place.
+"""Driver errors: translated to the typed tree of `unitwork.errors`, in this one place.
 
-Registered on the engine (`handle_error`), so it holds for ORM, Core and textual SQL alike. Sources: PostgreSQL
+Registered on the engine (`handle_error`), so it applies to ORM, Core and textual SQL alike. Sources: PostgreSQL
 appendix A (SQLSTATE), sqlite.org/rescode.html; MariaDB's numbers are in `unitwork.backends.mariadb_errors`.
 """
 
@@ -64,15 +64,15 @@ _BY_SQLITE_NAME: Final[dict[str, type[DriverError]]] = {
     "SQLITE_SCHEMA": StatementOutdated,
 }
 LOST: Final = "08003"
-"""SQLSTATE connection_does_not_exist: what asyncpg calls a connection that broke with a statement under way."""
+"""SQLSTATE connection_does_not_exist: asyncpg's code for a connection that broke during a statement."""
 _QUOTES_NO_VALUE: Final = ("08", "25", "26", "40", "42", "53", "54", "55", "57")
-"""SQLSTATE classes whose messages name objects and states. The others may quote what was sent."""
+"""SQLSTATE classes whose messages name only objects and states. Messages of others may quote values that were sent."""
 
 
 def translate(context: ExceptionContext) -> BaseException | None:
-    """The engine's `handle_error` listener: the typed error to raise instead, or None to leave it as it is."""
+    """Return the typed error to raise instead, or None to keep the original; the engine's `handle_error` listener."""
     if isinstance(context.original_exception, DatabaseError):
-        # One of ours, from a listener, or from a column default, which SQLAlchemy would wrap.
+        # One of our own errors, from a listener or a column default, which SQLAlchemy would wrap.
         return context.original_exception if context.sqlalchemy_exception is not None else None
     if isinstance(context.sqlalchemy_exception, DBAPIError):
         error = _typed(context)
@@ -83,8 +83,8 @@ def translate(context: ExceptionContext) -> BaseException | None:
             _forget_values(link, error)
         return error
     if isinstance(context.sqlalchemy_exception, StatementError):
-        # Raised on our side while the statement was prepared (a column default, a bind value): SQLAlchemy
-        # would wrap it, and the caller would miss a `NoActingUser`.
+        # Raised on the client while the statement was prepared (a column default, a bind value): SQLAlchemy would wrap
+        # it, and the caller could not catch a `NoActingUser`.
         if isinstance(context.original_exception, LookupError):
             context.original_exception.args = ("a value is none of its column's choices",)
         return context.original_exception
@@ -97,17 +97,19 @@ def translate(context: ExceptionContext) -> BaseException | None:
 
 
 def raise_sent(connection: Connection, error: BaseException) -> NoReturn:
-    """Raise what a driver has raised for what was sent past SQLAlchemy, as SQLAlchemy's adapter of the driver raises it
-    for its own cursors.
+    """Raise the driver's error of a statement sent without SQLAlchemy, as SQLAlchemy's adapter raises it for its own
+    cursors.
     """
     if isinstance(error, Exception):
         adapter: Any = connection.connection.dbapi_connection
-        adapter._handle_exception(error)  # noqa: SLF001 - only the adapter knows which are the driver's, and it has no public name for it
+        adapter._handle_exception(error)  # noqa: SLF001 - only the adapter can recognise the driver's errors, and it has no public name for it
     raise error
 
 
 def _of_fetch(context: ExceptionContext) -> bool:
-    """Whether the driver's error is one of fetching a stream's rows, which its adapter lets through as it is."""
+    """True if the error is one of the driver's from fetching a stream's rows, which the adapter passes on
+    untranslated.
+    """
     driver = getattr(context.dialect.loaded_dbapi, "asyncpg", None)
     if driver is None or context.sqlalchemy_exception is not None or context.is_disconnect:
         return False
@@ -115,8 +117,8 @@ def _of_fetch(context: ExceptionContext) -> bool:
 
 
 def _broken_io(context: ExceptionContext) -> bool:
-    """Whether the driver lets through, as it is, that its socket or its protocol broke under a statement. SQLAlchemy
-    takes neither for a lost connection.
+    """True if the driver passes on, untranslated, that its socket or protocol broke under a statement. SQLAlchemy takes
+    neither for a lost connection.
     """
     driver = getattr(context.dialect.loaded_dbapi, "asyncpg", None)
     broken = (OSError,) if driver is None else (OSError, driver.InternalClientError)
@@ -146,7 +148,7 @@ def _typed(context: ExceptionContext) -> DriverError:
 
 
 def _table(context: ExceptionContext) -> Table | None:
-    """What the statement writes to; None for text."""
+    """Return the table that the statement writes to; None for textual SQL."""
     compiled = getattr(getattr(context, "execution_context", None), "compiled", None)
     table = getattr(getattr(compiled, "statement", None), "table", None)
     return table if isinstance(table, Table) else None
@@ -164,7 +166,9 @@ def _instance(kind: type[DriverError], links: list[BaseException], code: str | N
 
 
 def _columns(links: list[BaseException]) -> tuple[str, ...]:
-    """From PostgreSQL's `Key (a, b)=(…)` or `column_name`, or SQLite's `… failed: table.a, table.b`."""
+    """Return the columns of a violated constraint, from PostgreSQL's `Key (a, b)=(…)` or `column_name`, or SQLite's `…
+    failed: table.a, table.b`.
+    """
     for link in links:
         if isinstance(link, sqlite3.Error):
             kind, found, names = str(link).partition(" constraint failed: ")
@@ -179,7 +183,7 @@ def _columns(links: list[BaseException]) -> tuple[str, ...]:
 
 
 def _sqlite_check(links: list[BaseException]) -> str | None:
-    """SQLite names a CHECK, or quotes the expression of one without a name."""
+    """Return the name of a violated CHECK on SQLite; None for an unnamed one, of which it quotes the expression."""
     named = re.fullmatch(r"CHECK constraint failed: (\w+)", str(links[-1]))
     return named[1] if named else None
 
@@ -193,7 +197,7 @@ def _words(links: list[BaseException], code: str | None) -> str:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """The driver's error and those it was raised from, outermost first."""
+    """Yield the driver's error and its causes, outermost first."""
     link: BaseException | None = error
     seen: set[int] = set()
     while link is not None and id(link) not in seen:
@@ -203,7 +207,9 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _forget_values(link: BaseException, error: DriverError) -> None:
-    """Drivers quote rows in message and DETAIL; a logged traceback would print them."""
+    """Remove values from a driver's error: it quotes rows in message and DETAIL, and a logged traceback would print
+    them.
+    """
     if isinstance(link, sqlite3.Error):
         return
     link.args = (str(error),)

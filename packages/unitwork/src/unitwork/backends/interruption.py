@@ -1,4 +1,4 @@
-"""Interruption: making a driver give up what it does for a unit, when the grace is over."""
+"""Interruption: make a driver stop its work for a unit when the grace period is over."""
 
 import asyncio
 from typing import Any, Final
@@ -7,16 +7,17 @@ from unitwork.backends.registry import backend_of
 from unitwork.held_connection import HeldConnection
 from unitwork.unit import Unit
 
-GRACE: Final = 0.25
-"""Seconds, where the engine says nothing else."""
+DEFAULT_GRACE_SECONDS: Final = 0.25
+"""Grace period in seconds, if the engine sets none."""
 GRACE_OPTION: Final = "unitwork_cancel_grace"
-"""The execution option under which an engine says what grace its units have."""
+"""Execution option of an engine: the grace period of its units in seconds."""
 
 
-def break_off_statement(unit: Unit, future: "asyncio.Future[Any]") -> None:
-    """End the unit's statement. On SQLite it fails as interrupted; elsewhere the driver, waiting for `future`, sees the
-    cancellation, and the connection is dropped; the server is asked to end the statement (by asyncpg, and
-    `unitwork.backends.mariadb`).
+def interrupt_statement(unit: Unit, future: "asyncio.Future[Any]") -> None:
+    """Interrupt the unit's statement.
+
+    On SQLite it fails as interrupted. Elsewhere the driver, waiting for `future`, gets the cancellation and the
+    connection is dropped; asyncpg or `unitwork.backends.mariadb` asks the server to end the statement.
     """
     connection = _usable(unit)
     driver = None if connection is None else connection.connection.driver_connection
@@ -24,8 +25,8 @@ def break_off_statement(unit: Unit, future: "asyncio.Future[Any]") -> None:
         future.cancel()
 
 
-def break_off_ending(unit: Unit) -> None:
-    """End the unit's COMMIT or ROLLBACK, or whatever it waits for, by closing its connection under it."""
+def interrupt_ending(unit: Unit) -> None:
+    """Interrupt the unit's COMMIT or ROLLBACK, or whatever else it waits for, by closing its connection."""
     connection = _usable(unit)
     driver = None if connection is None else connection.connection.driver_connection
     if connection is not None and driver is not None:

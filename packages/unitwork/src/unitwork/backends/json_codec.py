@@ -1,9 +1,9 @@
-"""JSON that comes back as it went in.
+"""JSON codec: values are loaded with the types they were stored with.
 
-What JSON has is stored as plain JSON, readable by every other program. What it lacks is stored as an object of
-one key: `{"$decimal": "1.10"}`, `$datetime`, `$date`, `$time`, `$uuid`, `$float` (NaN and the infinities), and
-`$number` for a number that is the whole document. An object of the caller's that looks like one of these is kept apart
-by `{"$object": …}`. Tuples come back as lists.
+JSON's own types are stored as plain JSON, readable by every other program. Other types are stored as an object with one
+key: `{"$decimal": "1.10"}`, `$datetime`, `$date`, `$time`, `$uuid`, `$float` (NaN and the infinities), and `$number`
+for a number that is the whole document. A caller's object that looks like one of these is wrapped in `{"$object": …}`.
+Tuples are loaded as lists.
 """
 
 import json
@@ -28,9 +28,9 @@ _READERS: Final[dict[str, Callable[[Any], Any]]] = {
 
 
 def dumps(value: Any) -> str:
-    """The value as JSON. Raises TypeError, naming the type, for what can't come back."""
+    """Return the value as JSON. Raises TypeError, naming the type, for a value that couldn't be loaded unchanged."""
     if isinstance(value, int | float) and not isinstance(value, bool | Enum) and math.isfinite(value):
-        # SQLite takes a JSON column for a numeric one, and text that is a number for that number: 0.0 came back as 0.
+        # SQLite gives a JSON column numeric affinity and converts text that is a number: 0.0 would be loaded as 0.
         plain: Any = {"$number": value}
     else:
         plain = _plain(value)
@@ -38,7 +38,7 @@ def dumps(value: Any) -> str:
 
 
 def loads(text: str | bytes) -> Any:
-    """The value that `dumps` was given."""
+    """Return the value that `dumps` was given."""
     return _rich(json.loads(text))
 
 

@@ -1,8 +1,7 @@
-"""MariaDB, and MySQL, through asyncmy: what a connection is opened with, how its transactions begin and end, and how a
-statement is ended whose caller waits no longer.
+"""MariaDB and MySQL through asyncmy: connection settings, transactions, and the end of abandoned statements.
 
-The driver's own way is a transaction that begins by itself with any statement and a COMMIT sent for none. Here its
-autocommit is on and START TRANSACTION is ours, as on SQLite; so statements outside a transaction cost one trip.
+By default the driver begins a transaction with any statement, and COMMIT is sent even without one. Here its autocommit
+is on and START TRANSACTION is ours, as on SQLite; so statements outside a transaction cost one trip.
 """
 
 import asyncio
@@ -30,32 +29,34 @@ from unitwork.unit import Unit
 from unitwork.urls import mysql_arguments as mysql_url
 
 NAMES: Final = frozenset({"mysql", "mariadb"})
-"""What SQLAlchemy calls the two."""
-CLOSE_TIMEOUT: Final = 0.25
-"""Seconds that a connection which is given up may keep its caller, its server being told to end the statement."""
+"""SQLAlchemy's names of the two dialects."""
+CLOSE_TIMEOUT_SECONDS: Final = 0.25
+"""Seconds that closing a discarded connection may delay its caller, while the server is asked to end the statement."""
 _LIMIT: Final = "unitwork_max_statement_time"
-"""Under this key a pooled connection remembers its bound, so that it is sent only when it changes."""
+"""Key in a pooled connection's `info` that holds its statement timeout, which is sent only when it changes."""
 CONNECT_ARGUMENTS: Final = "unitwork_connect_args"
-"""Under this name an engine's dialect knows what its connections are opened with besides the URL."""
+"""Attribute of an engine's dialect that holds the connection arguments besides the URL."""
 _STRICT: Final = "STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION"
 _SESSION: Final = (
     "SET SESSION time_zone = '+00:00'",
     f"SET SESSION sql_mode = '{_STRICT}'",
     "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
 )
-"""Values that don't fit are errors, moments are UTC, and a statement sees what is committed, as on PostgreSQL."""
+"""Session settings: values that don't fit are errors, times are UTC, and a statement sees what is committed, as on
+PostgreSQL.
+"""
 
 
 def is_ours(dialect: Any) -> bool:
-    """Whether the dialect is one of the two."""
+    """True if the dialect is MariaDB's or MySQL's."""
     return dialect.name in NAMES
 
 
 def prepare(engine: AsyncEngine) -> None:
-    """Have the engine's dialect end only transactions that are open, make tables that compare text as the other
-    databases do, and end on the server what is given up here.
+    """Set up an engine's dialect: end only open transactions, create tables that compare text as the other databases
+    do, and end on the server the statements that are abandoned here.
     """
-    # It logs every warning of the server's, and those quote values.
+    # asyncmy logs every warning of the server's, and those quote values.
     logging.getLogger("asyncmy").setLevel(logging.ERROR)
     dialect: Any = engine.sync_engine.dialect
     dialect.do_commit = _commit
@@ -63,11 +64,11 @@ def prepare(engine: AsyncEngine) -> None:
     dialect.ddl_compiler = TableCompiler
     dialect.type_compiler_cls = TypeCompiler
     dialect.type_compiler_instance = dialect.type_compiler = TypeCompiler(dialect)
-    _end_what_is_given_up(engine)
+    _kill_abandoned_statements(engine)
 
 
 def configure(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
-    """For every new connection, on an engine of the caller's too."""
+    """Configure a new connection, also of an engine that the caller built."""
     driver: Any = connection
     driver.autocommit(True)
     cursor = driver.cursor()
@@ -77,8 +78,8 @@ def configure(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None
 
 
 def _bound(connection: Connection, unit: Unit) -> None:
-    """Have the server end a statement by itself: after the engine's statement timeout, or a second after the unit's
-    deadline, should our own clock not reach it any more. One trip when it changes.
+    """Set the server-side statement timeout: the engine's, or a second after the unit's deadline, in case our own timer
+    can't run. One trip when it changes.
     """
     bounds = [connection.get_execution_options().get(STATEMENT_TIMEOUT_OPTION) or 0.0]
     if unit.deadline is not None:
@@ -94,7 +95,7 @@ def _bound(connection: Connection, unit: Unit) -> None:
 
 
 def _in_transaction(connection: Any) -> bool:
-    """By the server's own word, which comes with every answer."""
+    """True if a transaction is open, by the server's status flag in its latest answer."""
     return bool(connection.driver_connection.get_transaction_status())
 
 
@@ -108,9 +109,9 @@ def _roll_back(connection: Any) -> None:
         connection.rollback()
 
 
-def _end_what_is_given_up(engine: AsyncEngine) -> None:
-    """A server goes on with a statement whose connection was closed, and keeps its locks: have it told, on a connection
-    of its own, whoever gave it up waiting `CLOSE_TIMEOUT` at most.
+def _kill_abandoned_statements(engine: AsyncEngine) -> None:
+    """Kill a discarded connection's thread on the server over a new connection, delaying the caller by at most
+    `CLOSE_TIMEOUT_SECONDS`: otherwise the server would finish the statement and keep its locks.
     """
     dialect: Any = engine.sync_engine.dialect
     ending: set[asyncio.Task[None]] = set()
@@ -133,14 +134,14 @@ def _end_what_is_given_up(engine: AsyncEngine) -> None:
             task = asyncio.get_running_loop().create_task(kill(driver.thread_id()))
             ending.add(task)
             task.add_done_callback(ending.discard)
-            await asyncio.wait((task,), timeout=CLOSE_TIMEOUT)
+            await asyncio.wait((task,), timeout=CLOSE_TIMEOUT_SECONDS)
 
     close_shielded(engine, end)
 
 
 class TableCompiler(MySQLDDLCompiler):
-    """Text is compared by code point and to its last blank, as on SQLite and PostgreSQL: two e-mail keys are equal only
-    when they are the same.
+    """Creates tables that compare text by code point including trailing blanks, as on SQLite and PostgreSQL: two e-mail
+    keys are equal only when they are the same.
     """
 
     def post_create_table(self, table: Table) -> str:
@@ -151,12 +152,14 @@ class TableCompiler(MySQLDDLCompiler):
         return f"{options} DEFAULT CHARSET=utf8mb4 COLLATE={collation}"
 
     def define_constraint_deferrability(self, constraint: Any) -> str:
-        """Nothing: InnoDB checks every foreign key with its statement, which refuses more than a deferred one does."""
+        """Return nothing: InnoDB checks every foreign key with its statement, which is stricter than a deferred
+        check.
+        """
         return ""
 
 
 class TypeCompiler(MySQLTypeCompiler):
-    """Text and bytes without a length hold as much as elsewhere, not 64 KiB."""
+    """Gives text and bytes without a length the same capacity as elsewhere, not 64 KiB."""
 
     def visit_TEXT(self, type_: Any, **options: Any) -> str:  # noqa: N802 - SQLAlchemy's name
         if type(type_) is TextType and type_.length is None:
@@ -171,7 +174,7 @@ class TypeCompiler(MySQLTypeCompiler):
 
 
 class MariaDB(Backend):
-    """MySQL too."""
+    """Backend of MariaDB and MySQL."""
 
     names = NAMES
     extra = "mysql"
@@ -180,8 +183,10 @@ class MariaDB(Backend):
     questions = "SELECT unix_timestamp(now(6)), @@max_connections, NULL, NULL"
 
     def connect_args(self, settings: Options) -> dict[str, Any]:
-        """Whole seconds are what the driver takes for connecting. Bytes are marked as such, or they would be read as
-        text. What the URL asks for counts before our own.
+        """Return the driver's arguments; the URL's settings override ours.
+
+        The driver takes whole seconds for connecting. Bytes are marked with a prefix, or the server would read them as
+        text.
         """
         return {
             "connect_timeout": math.ceil(settings.connect_timeout),
@@ -200,8 +205,8 @@ class MariaDB(Backend):
         prepare(engine)
 
     def begin(self, connection: Connection, unit: Unit | None) -> None:
-        """START TRANSACTION for a unit, or for a connection that works for none; for a unit that runs without a
-        transaction its bound alone.
+        """Send START TRANSACTION for a unit, or for a connection without one; for a unit without a transaction only set
+        the statement timeout.
         """
         if unit is not None:
             _bound(connection, unit)

@@ -1,7 +1,7 @@
-"""MariaDB's and MySQL's refusals, by number: their SQLSTATEs tell too little (23000 is every constraint).
+"""MariaDB and MySQL errors by number, as their SQLSTATEs are too coarse (23000 is every constraint).
 
-Source: MariaDB's error code list. The driver puts values into the statement itself, and a syntax error quotes the
-statement: only messages of the numbers listed here are passed on, and of constraints only the names in them.
+Source: MariaDB's error code list. The driver renders values into the statement, and a syntax error quotes the
+statement: so only messages of the numbers listed here are passed on, and only the names in messages about constraints.
 """
 
 import re
@@ -26,7 +26,7 @@ from unitwork.errors import (
 )
 
 _KEY: Final = r"for key '(?:[^'.]*\.)?([^']+)'$"
-"""At the end, as the value before it may say anything."""
+"""Anchored at the end, as the value quoted before it may contain anything."""
 _KINDS: Final[dict[int, tuple[type[ConstraintViolation], str]]] = {
     1062: (UniqueViolation, _KEY),
     1169: (UniqueViolation, _KEY),
@@ -39,7 +39,7 @@ _KINDS: Final[dict[int, tuple[type[ConstraintViolation], str]]] = {
     3819: (CheckViolation, r"constraint '([^']+)' is violated"),
     4025: (CheckViolation, r"CONSTRAINT `([^`]+)`"),
 }
-"""The error, and where its message has the constraint's name."""
+"""Error class of a number, and the pattern of the constraint's name in its message."""
 _COLUMNS: Final[dict[int, str]] = {
     1048: r"Column '([^']+)'",
     1364: r"Field '([^']+)'",
@@ -59,9 +59,9 @@ _STATES: Final[dict[int, tuple[type[DriverError], str]]] = {
     1969: (StatementTimeout, "the statement ran too long"),
     3024: (StatementTimeout, "the statement ran too long"),
 }
-"""The error and its words; none where the server's own name an object of the schema."""
+"""Error class and text of a number; an empty text means that the server's own, which names a schema object, is used."""
 LOST: Final = "2013"
-"""What asyncmy calls a connection that broke with a statement under way."""
+"""asyncmy's number for a connection that broke during a statement."""
 _LOST: Final = {
     2006: "the connection was closed before the statement was sent",
     2013: "the connection was closed in the middle of a statement",
@@ -70,9 +70,9 @@ _NAMES_OBJECTS: Final = frozenset({1044, 1049, 1054, 1146, 1305})
 
 
 def refusal(links: list[BaseException], table: Table | None) -> DriverError | None:
-    """The typed error of a driver's error and those it was raised from; None for another database's.
+    """Return the typed error of a driver's error and its causes; None for another database's.
 
-    A key's columns are told by no message: they are those of `table`, the statement's own, where there is one.
+    No message has a key's columns: they are looked up in `table`, the one the statement writes to, if there is one.
     """
     error = _numbered(links)
     if error is None:
@@ -93,7 +93,9 @@ def refusal(links: list[BaseException], table: Table | None) -> DriverError | No
 
 
 def lost(links: list[BaseException]) -> ConnectionLost | None:
-    """The same for a connection that broke; its code is the driver's own number."""
+    """Return the typed error of a broken connection, with the driver's own number as its code; None for another
+    database's.
+    """
     error = _numbered(links)
     return (
         None
@@ -107,7 +109,9 @@ def _numbered(links: list[BaseException]) -> BaseException | None:
 
 
 def _number(link: BaseException) -> int | None:
-    """An operating system's error has a number too, and isn't meant."""
+    """Return the error number; None without one, and for an operating system error, whose number has another
+    meaning.
+    """
     if isinstance(link, OSError) or not link.args or not isinstance(link.args[0], int):
         return None
     return link.args[0]
@@ -119,7 +123,7 @@ def _columns(number: int, words: str) -> tuple[str, ...]:
 
 
 def _key(table: Table, name: str | None) -> tuple[str | None, tuple[str, ...]]:
-    """The primary key is called PRIMARY, whatever name it was given."""
+    """Return the name and columns of a violated key. MariaDB calls the primary key PRIMARY, whatever its name."""
     if name == "PRIMARY":
         given = table.primary_key.name
         return None if given is None else str(given), tuple(column.name for column in table.primary_key.columns)

@@ -1,4 +1,4 @@
-"""Oracle through oracledb: as far as it differs from what SQLAlchemy does by itself."""
+"""Oracle through oracledb: its differences from SQLAlchemy's defaults."""
 
 from unitwork.backends.backend import Backend
 

@@ -1,7 +1,7 @@
-"""Outdated statements: what was prepared before the schema changed, or before the session was told to forget it.
+"""Outdated statements: prepared before the schema changed, or before the session dropped its prepared statements.
 
-PostgreSQL refuses such a statement before it runs it, or asyncpg finds the answer unreadable. Either is named here, and
-what is kept of statements is forgotten, so that the next try prepares them anew.
+PostgreSQL refuses such a statement before it runs, or asyncpg can't decode the answer. Both become `StatementOutdated`,
+and the caches of prepared statements are cleared, so that the next attempt prepares them again.
 """
 
 import sys
@@ -14,14 +14,16 @@ from sqlalchemy.util import await_only
 from unitwork.errors import StatementOutdated
 
 _BY_DRIVER: Final = "__asyncpg_"
-"""How asyncpg begins the name of each statement it prepares; the message quotes the name, in every language."""
+"""Prefix of the names of asyncpg's prepared statements, quoted in PostgreSQL's messages in every language."""
 _GONE: Final = ("cache lookup failed for ", "could not open relation with OID ")
-"""What PostgreSQL calls an object that was replaced under a plan. It has no SQLSTATE of its own, nor a translation."""
+"""Messages of PostgreSQL about an object that was replaced under a plan. They have no SQLSTATE of their own and aren't
+translated.
+"""
 
 
 def named(links: Sequence[BaseException]) -> StatementOutdated | None:
-    """The error of a driver's error and those it was raised from; None for any other error."""
-    exceptions: Any = sys.modules.get("asyncpg.exceptions")  # a driver that isn't imported has raised nothing
+    """Return the `StatementOutdated` for a driver's error and its causes; None for any other error."""
+    exceptions: Any = sys.modules.get("asyncpg.exceptions")  # a driver that isn't imported raised nothing
     if exceptions is None:
         return None
     for link in links:
@@ -37,34 +39,34 @@ def named(links: Sequence[BaseException]) -> StatementOutdated | None:
 
 
 def had_run(error: BaseException | None) -> bool:
-    """Whether the server had run the statement before the driver found its answer outdated."""
+    """True if the server had run the statement before the driver found its answer outdated."""
     return isinstance(error, StatementOutdated) and error.sqlstate is None
 
 
 def forget(context: ExceptionContext) -> None:
-    """Have every statement of the engine prepared anew. No round trip."""
+    """Clear all caches of compiled and prepared statements of the engine. No round trip."""
     if context.engine is not None:
-        context.engine.clear_compiled_cache()  # it keeps how the values of a type that has changed are read
+        context.engine.clear_compiled_cache()  # it caches the result processors of the changed type
     dialect: Any = context.dialect
     if dialect.driver != "asyncpg":
         return
-    dialect._invalidate_schema_cache()  # noqa: SLF001 - the adapter's own way to tell all connections
+    dialect._invalidate_schema_cache()  # noqa: SLF001 - the adapter's own way to reach all connections
     connection = context.connection
     if connection is None or connection.closed or connection.invalidated:
         return
     adapter: Any = connection.connection.dbapi_connection
     if adapter is not None:
         if adapter._prepared_statement_cache is not None:  # noqa: SLF001 - it has no public name
-            adapter._prepared_statement_cache.clear()  # noqa: SLF001 - SQLAlchemy's adapter has no public word for it
+            adapter._prepared_statement_cache.clear()  # noqa: SLF001 - SQLAlchemy's adapter has no public name for it
         await_only(adapter.driver_connection.reload_schema_state())
 
 
 def is_behind(dialect: Any, adapter: Any) -> bool:
-    """True when another connection has found something outdated that this one hasn't heard of."""
-    told: float = dialect._invalidate_schema_cache_asof  # noqa: SLF001 - as the adapter's cursors ask for it
-    return told > adapter._invalidate_schema_cache_asof  # type: ignore[no-any-return]  # noqa: SLF001 - the adapter's cache stamp has no public name; test_outdated_statements pins it
+    """True if another connection has found a statement outdated since this one last cleared its cache."""
+    invalidated: float = dialect._invalidate_schema_cache_asof  # noqa: SLF001 - as in the adapter's cursors
+    return invalidated > adapter._invalidate_schema_cache_asof  # type: ignore[no-any-return]  # noqa: SLF001 - the adapter's cache stamp has no public name; test_outdated_statements pins it
 
 
 async def catch_up(dialect: Any, adapter: Any) -> None:
-    """Have a connection that is behind forget what is outdated, before a statement that is sent past SQLAlchemy."""
+    """Clear the caches of a connection that is behind, before a statement is sent without SQLAlchemy."""
     await adapter._check_type_cache_invalidation(dialect._invalidate_schema_cache_asof)  # noqa: SLF001 - the adapter's cache stamp has no public name; test_outdated_statements pins it

@@ -1,4 +1,4 @@
-"""PostgreSQL through asyncpg: what a connection is opened with, and where its failures get their names."""
+"""PostgreSQL through asyncpg: connection settings, transaction options and timeouts."""
 
 import asyncio
 from typing import Any, Final
@@ -11,52 +11,56 @@ from unitwork.options import Options
 from unitwork.unit import Unit
 from unitwork.urls import postgresql_arguments as postgresql_url
 
-LONGEST: Final = 2_147_483.0
-"""Seconds: PostgreSQL counts milliseconds in 32 bits."""
+MAX_TIMEOUT_SECONDS: Final = 2_147_483.0
+"""Longest timeout in seconds: PostgreSQL counts milliseconds in 32 bits."""
 STATEMENT_TIMEOUT_OPTION: Final = "unitwork_statement_timeout"
-"""The execution option under which an engine says what its connections are opened with."""
+"""Execution option of an engine: its connections' statement timeout in seconds."""
 BOUND_OPTION: Final = "unitwork_bound"
-"""The execution option by which an engine says, with False, that its sessions outlive the deadlines of their units."""
+"""Execution option of an engine: False if its sessions outlive the deadlines of their units."""
 
 
 READ_ONLY: Final = "unitwork_read_only"
-"""The savepoint in which a block reads only."""
+"""Savepoint around a read-only block."""
 
 
 def has_session(driver: object) -> bool:
-    """Whether a driver's connection is one of ours with a session of its own: not a caller's, and not a transaction
-    pooler's. Told by an attribute, as its class needs the driver.
+    """True if a driver's connection is one of ours with a session of its own: not a caller's, and not behind a
+    transaction pooler.
+
+    Checks an attribute, because importing the class would need the driver.
     """
     return getattr(type(driver), "session_is_own", None) is True
 
 
 def behind_pooler(driver: object) -> bool:
-    """True for one of our connections that a transaction pooler gives other sessions."""
+    """True if a driver's connection is one of ours behind a transaction pooler, which may change its session after each
+    transaction.
+    """
     return getattr(type(driver), "session_is_own", None) is False
 
 
-def learn_xid(connection: Connection, unit: Unit) -> None:
-    """Have the id of the unit's transaction told with its BEGIN, which is about to be sent.
+def request_xid(connection: Connection, unit: Unit) -> None:
+    """Request the id of the unit's transaction with its BEGIN, which is about to be sent.
 
-    Not on PostgreSQL before 13, nor behind a transaction pooler; nor at REPEATABLE READ, as asking takes a snapshot,
-    and there a LOCK TABLE must come before it.
+    Not on PostgreSQL before 13, nor behind a transaction pooler; nor at REPEATABLE READ, because the query takes a
+    snapshot, and a LOCK TABLE must come before that.
     """
     driver: Any = connection.connection.driver_connection
     version = connection.dialect.server_version_info or (0,)
     if has_session(driver) and version >= (13,) and unit.isolation != "REPEATABLE READ":
-        driver.asked_by = unit
+        driver.xid_requested_by = unit
 
 
 def bound(connection: Connection, deadline: float) -> None:
-    """Have the server end the transaction by itself, should our own clock not reach it any more. One trip."""
+    """Set a server-side timeout just after the deadline, in case our own timer can't run. One trip."""
     if not connection.get_execution_options().get(BOUND_OPTION, True):
         return
     version = connection.dialect.server_version_info or (0,)
-    bounds = [max(deadline - asyncio.get_running_loop().time(), 0) + 1, LONGEST]
+    bounds = [max(deadline - asyncio.get_running_loop().time(), 0) + 1, MAX_TIMEOUT_SECONDS]
     setting = "transaction_timeout"
     if version < (17,):
         setting = "statement_timeout"
-        bounds.append(connection.get_execution_options().get(STATEMENT_TIMEOUT_OPTION) or LONGEST)
+        bounds.append(connection.get_execution_options().get(STATEMENT_TIMEOUT_OPTION) or MAX_TIMEOUT_SECONDS)
     send_own(connection, f"SET LOCAL {setting} = {int(min(bounds) * 1000)}")
 
 
@@ -75,8 +79,10 @@ SELECT extract(epoch FROM clock_timestamp())::float8,
 """
 
     def connect_args(self, settings: Options) -> dict[str, Any]:
-        """What the URL asks for counts before our own. A transaction pooler accepts no session settings and mixes up
-        named statements: it gets neither, but for settings that the URL asks for.
+        """Return the driver's arguments; the URL's settings override ours.
+
+        A transaction pooler accepts no session settings and mixes up named statements: behind one, only the URL's own
+        session settings are sent, and statements are unnamed.
         """
         from unitwork.backends import asyncpg_connections as ours  # noqa: PLC0415 - its driver is an extra
 
@@ -98,11 +104,11 @@ SELECT extract(epoch FROM clock_timestamp())::float8,
         return options | {"postgresql_readonly": True} if read_only else options
 
     def begin(self, connection: Connection, unit: Unit | None) -> None:
-        """Ask for the transaction's id, and bound it, where the unit wants that; BEGIN is the driver's."""
+        """Request the transaction's id and set its timeout, if the unit needs them. The driver sends BEGIN."""
         if unit is None or not unit.transactional:
             return
         if unit.resolves_outcome and not unit.read_only:
-            learn_xid(connection, unit)
+            request_xid(connection, unit)
         if unit.deadline:
             bound(connection, unit.deadline)
 
@@ -115,12 +121,12 @@ SELECT extract(epoch FROM clock_timestamp())::float8,
             send_own(connection, "SET default_transaction_read_only = on")
 
     def take_writes(self, connection: Connection, unit: Unit) -> None:
-        """A savepoint that is to be rolled back, or was, restores it by itself."""
+        """Release the read-only savepoint. One that is or will be rolled back restores the setting by itself."""
         frame = unit.read_only_frame
         if not unit.transactional:
             send_own(connection, "SET default_transaction_read_only = off")
         elif frame is unit.top and not frame.broken and not unit.root.broken:
-            send_own(connection, f"RELEASE SAVEPOINT {READ_ONLY}")  # which restores what its transaction could do
+            send_own(connection, f"RELEASE SAVEPOINT {READ_ONLY}")  # restores the transaction's read-write state
 
     def abort(self, driver: Any) -> None:
         driver.terminate()

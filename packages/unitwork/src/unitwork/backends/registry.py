@@ -1,4 +1,4 @@
-"""The backends there are, by the names that SQLAlchemy has for them."""
+"""Registry: all backends by SQLAlchemy's dialect names."""
 
 from typing import Final, Protocol
 
@@ -13,17 +13,17 @@ _KNOWN: Final = {name: backend for backend in (PostgreSQL(), SQLite(), MariaDB()
 
 
 class Named(Protocol):
-    """A dialect, as far as its kind is concerned."""
+    """A dialect, of which only the name matters."""
 
     @property
     def name(self) -> str: ...
 
 
 def backend_of(dialect: Named) -> Backend:
-    """Return the backend of a dialect; one that does nothing of its own for a database that isn't known."""
+    """Return the backend of a dialect; the default one for an unknown database."""
     return _KNOWN.get(dialect.name, _OTHER)
 
 
 def backend_named(name: str) -> Backend:
-    """Return the backend of that name, likewise."""
+    """Return the backend of a dialect's name; the default one for an unknown database."""
     return _KNOWN.get(name, _OTHER)

@@ -1,7 +1,8 @@
-"""ShieldedTask: what the pool does behind a unit's back, a ping or a closing, is never left half done.
+"""ShieldedTask: run the pool's own work, a ping or a close, to its end.
 
-Nobody knows there whose call it is, and a cancellation in the middle of it costs the pool the connection's place. So it
-runs in a task of its own, and a cancellation waits for its end; `unitwork.connections.cancellation` bounds that wait.
+The pool's code doesn't have the unit it works for, and a cancellation in the middle would leak the connection's slot.
+So the work runs in a task of its own, and a cancellation waits for its end; `unitwork.connections.cancellation` bounds
+that wait.
 """
 
 import asyncio
@@ -17,7 +18,7 @@ T = TypeVar("T")
 
 
 class ShieldedTask(asyncio.Future[T]):
-    """The end of the work's task. To cancel it cancels that task, and is done when the task has ended."""
+    """Future of work that runs in its own task. Cancelling it cancels that task; it is done when the task has ended."""
 
     def __init__(self, work: Coroutine[Any, Any, T]) -> None:
         loop = asyncio.get_running_loop()
@@ -38,21 +39,22 @@ class ShieldedTask(asyncio.Future[T]):
 
 
 def close_shielded(engine: AsyncEngine, close: Callable[[Any], Coroutine[Any, Any, object]] | None = None) -> None:
-    """Have a connection that is given up closed by `close`, else by its driver, whatever cancellations come.
+    """Make the pool close a discarded connection by `close`, else by its driver, whatever cancellations arrive.
 
-    SQLAlchemy passes a cancellation on that arrives meanwhile, and then the pool never hears of the connection's end.
+    SQLAlchemy would pass on a cancellation that arrives meanwhile, and the pool would not register the connection's
+    end.
     """
     dialect: Any = engine.sync_engine.dialect
 
     async def closed(connection: Any) -> None:
-        with suppress(asyncio.CancelledError):  # broken off: the driver has dropped it
+        with suppress(asyncio.CancelledError):  # interrupted: the driver has dropped it
             await (greenlet_spawn(connection.terminate) if close is None else close(connection))
 
     def terminate(connection: Any) -> None:
         if in_greenlet():
             await_only(ShieldedTask(closed(connection)))
-        else:  # the garbage collector's doing, or a disposal's
+        else:  # called by the garbage collector or a disposal
             connection.terminate()
 
     if dialect.has_terminate:
-        dialect.do_terminate = terminate  # it has no event
+        dialect.do_terminate = terminate  # there is no event for it

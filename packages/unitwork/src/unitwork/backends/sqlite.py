@@ -1,7 +1,7 @@
-"""SQLite as a database for services: one file, many readers, one writer that waits its turn.
+"""SQLite for services: one file, many readers, one writer at a time.
 
-The driver's own BEGIN comes too late for savepoints and lets two readers turn into writers and fail, so it
-is off, and BEGIN is ours: IMMEDIATE for a unit that may write.
+The driver's own BEGIN comes too late for savepoints, and lets two readers that turn into writers fail. So it is off,
+and BEGIN is ours: IMMEDIATE for a unit that may write.
 """
 
 import asyncio
@@ -22,29 +22,31 @@ from unitwork.held_connection import send_own
 from unitwork.options import Options
 from unitwork.unit import Unit
 
-CLOSE_TIMEOUT: Final = 0.25
-"""Seconds that a connection which is given up may keep its caller."""
+CLOSE_TIMEOUT_SECONDS: Final = 0.25
+"""Seconds that closing a discarded connection may delay its caller."""
 _QUERY_ONLY: Final = "unitwork_query_only"
-"""Under this key a pooled connection remembers how it was left, so that the pragma is sent only when it changes."""
+"""Key in a pooled connection's `info` that holds its read-only state, so that the pragma is sent only when it
+changes.
+"""
 
 WRITER_TIMEOUT: Final = 30.0
-"""Seconds that a unit waits for the one writer, where the settings say nothing else."""
+"""Seconds that a unit waits for the writer, if the settings give no other timeout."""
 
 WRITER_TIMEOUT_OPTION: Final = "unitwork_writer_timeout"
-"""The execution option under which an engine says how long that is."""
+"""Execution option of an engine: that timeout."""
 
 
 def make_folder(arguments: list[Any]) -> None:
-    """SQLite makes the file, and not the folder it is in."""
+    """Create the folder of the database file; SQLite creates only the file."""
     if arguments and not str(arguments[0]).startswith("file:"):
         Path(arguments[0]).parent.mkdir(parents=True, exist_ok=True)
 
 
 def configure(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
-    """For every new connection: readers don't wait for the writer, and foreign keys count."""
+    """Configure a new connection: readers don't wait for the writer, and foreign keys are checked."""
     driver: Any = connection
     if driver.isolation_level is not None:
-        driver.isolation_level = None  # BEGIN is ours, on an engine of the caller's too
+        driver.isolation_level = None  # BEGIN is ours, also on an engine that the caller built
     cursor = connection.cursor()
     for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
         cursor.execute(f"PRAGMA {pragma}")
@@ -52,18 +54,19 @@ def configure(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None
 
 
 def interrupt(driver: Any) -> None:
-    """Have the statement that runs in the driver's thread fail as interrupted. One that waits for a lock may not
-    notice. A connection that is closed, or about to hear that it is, has none.
+    """Make the statement in the driver's thread fail as interrupted.
+
+    A statement that waits for a lock may not react. Does nothing for a connection that is closed or being closed.
     """
     with suppress(StopIteration, ValueError, sqlite3.ProgrammingError):
         driver.interrupt().send(None)  # awaits nothing
 
 
 def abandon(connection: Connection) -> None:
-    """End the statement that runs in the driver's thread, and its transaction: its caller waits for it no longer.
+    """End the statement in the driver's thread and its transaction, for a caller that no longer waits.
 
-    Without the interrupt the connection could not be closed before the statement's own end. Without the rollback
-    SQLite keeps a closed connection, and its write lock, for as long as anything refers to a cursor of it.
+    Without the interrupt, the connection could be closed only after the statement's own end. Without the rollback,
+    SQLite keeps a closed connection and its write lock as long as a cursor of it is referenced.
     """
     driver = connection.connection.driver_connection
     if driver is None:
@@ -71,13 +74,13 @@ def abandon(connection: Connection) -> None:
     interrupt(driver)
     rollback = driver.rollback()
     with suppress(StopIteration, ValueError):
-        rollback.send(None)  # puts itself into the thread's queue, before the close that follows; nobody waits
+        rollback.send(None)  # queued in the driver's thread, before the close that follows; not awaited
     rollback.close()
 
 
 def close_in_time(engine: AsyncEngine) -> None:
-    """Have a connection that is given up closed by its own thread, however long that takes, and its caller wait for
-    `CLOSE_TIMEOUT` only: a statement that waits for another process's lock can't be interrupted.
+    """Close discarded connections in their own thread, however long it takes, and delay their caller by at most
+    `CLOSE_TIMEOUT_SECONDS`: a statement that waits for another process's lock can't be interrupted.
     """
     closing: set[asyncio.Task[None]] = set()
 
@@ -85,14 +88,14 @@ def close_in_time(engine: AsyncEngine) -> None:
         task = asyncio.get_running_loop().create_task(connection.driver_connection.close())
         closing.add(task)
         task.add_done_callback(closing.discard)
-        await asyncio.wait((task,), timeout=CLOSE_TIMEOUT)
+        await asyncio.wait((task,), timeout=CLOSE_TIMEOUT_SECONDS)
 
     close_shielded(engine, close)
 
 
 def refuse_writes(connection: Connection, *, refuse: bool) -> None:
-    """Have the connection refuse writes, or take them again. Remembered with the pooled connection, so that one that
-    was given back in the other state is put right by its next unit.
+    """Make the connection refuse writes, or accept them again. The state is kept with the pooled connection, so that
+    the next unit can correct it.
     """
     if connection.info.get(_QUERY_ONLY, False) is not refuse:
         send_own(connection, f"PRAGMA query_only = {'ON' if refuse else 'OFF'}")
@@ -107,7 +110,9 @@ class SQLite(Backend):
     questions = "SELECT NULL, NULL, NULL, NULL"
 
     def connect_args(self, settings: Options) -> dict[str, Any]:
-        """`isolation_level=None` keeps the driver from issuing BEGIN; `timeout` is how long to wait for the writer."""
+        """Return the driver's arguments: `isolation_level=None` keeps the driver from sending BEGIN, `timeout` is the
+        wait for the writer.
+        """
         return {"isolation_level": None, "timeout": settings.statement_timeout or WRITER_TIMEOUT}
 
     def before_connecting(self, arguments: list[Any], options: dict[str, Any]) -> dict[str, Any]:
@@ -125,7 +130,7 @@ class SQLite(Backend):
         close_in_time(engine)
 
     def begin(self, connection: Connection, unit: Unit | None) -> None:
-        """BEGIN for a unit, IMMEDIATE when it may write; nothing for one that runs without a transaction."""
+        """Send BEGIN for a unit, IMMEDIATE if it may write; nothing for one without a transaction."""
         read_only = unit is not None and (unit.read_only or unit.blocked_by is not None)
         refuse_writes(connection, refuse=read_only)
         if unit is None or unit.transactional:

@@ -1,8 +1,8 @@
-"""The thread of a SQLite connection: it works off what the driver's calls queue, whether or not their loop still runs.
+"""Thread of a SQLite connection: executes the driver's queued calls, even after their event loop has ended.
 
-A disk can hold a call up for longer than its caller waits, and than that caller's event loop lives. The driver's thread
-then ends by raising "Event loop is closed", which Python prints with a traceback and pytest takes for a failure of
-whichever test runs by then; and the connection's file is closed by the garbage collector, whenever that comes.
+A slow disk can delay a call beyond its caller and that caller's event loop. The driver's own thread then dies with
+"Event loop is closed", which Python prints with a traceback and pytest counts as a failure of whichever test is
+running; and the connection's file stays open until garbage collection.
 """
 
 from threading import Thread
@@ -12,7 +12,7 @@ from aiosqlite import Connection, core
 
 
 def connect(*arguments: Any, **options: Any) -> Connection:
-    """What `aiosqlite.connect` returns, with a thread that ends in silence; for SQLAlchemy's `async_creator_fn`."""
+    """Return what `aiosqlite.connect` does, with a thread that ends silently; for SQLAlchemy's `async_creator_fn`."""
     connection = core.connect(*arguments, **options)
     connection._thread = Thread(target=_work, args=(connection._tx,), daemon=True)  # noqa: SLF001 - no public way to it
     return connection
@@ -21,8 +21,8 @@ def connect(*arguments: Any, **options: Any) -> Connection:
 def _work(calls: Any) -> None:
     while True:
         try:
-            core._connection_worker_thread(calls)  # noqa: SLF001 - what aiosqlite's own thread runs, not a copy of it
-        except RuntimeError:  # nobody hears of this call; those behind it close the connection
+            core._connection_worker_thread(calls)  # noqa: SLF001 - aiosqlite's own thread function
+        except RuntimeError:  # the caller is gone; the calls queued behind close the connection
             if not calls.empty():
                 continue
         return

@@ -1,8 +1,7 @@
-"""Statement effects: what a statement's text does beyond its own transaction.
+"""Statement effects: detect, from a statement's text, effects beyond its own transaction.
 
-A text that begins or ends a transaction would do it behind the block's back. One that sets something for the session
-would leave it to whoever gets the connection next. Both are told by their text; what a function of the database's does
-inside is not seen.
+A statement that begins or ends a transaction would do so without its block. One that changes session state would pass
+it on to the connection's next user. Effects inside database functions are not detected.
 """
 
 import re
@@ -11,19 +10,19 @@ from functools import lru_cache
 from typing import Final
 
 KEPT: Final = 1024
-"""How many texts are remembered."""
+"""Number of statement texts whose effect is cached."""
 
 
 class Effect(Enum):
-    """What is left of a statement besides its rows."""
+    """Effect of a statement besides its rows."""
 
     NONE = auto()
     TRANSACTION = auto()
-    """It begins a transaction or a savepoint, or ends one."""
+    """Begins or ends a transaction or a savepoint."""
     RESETTABLE = auto()
-    """It sets something that the database can be told to reset."""
+    """Sets session state that the database can reset."""
     LASTING = auto()
-    """It sets something that only ends with the connection."""
+    """Sets session state that lasts until the connection is closed."""
 
 
 _NAMES: Final = frozenset({"mysql", "mariadb"})
@@ -74,7 +73,7 @@ _LASTS_SQLITE: Final = re.compile(
 
 @lru_cache(maxsize=KEPT)
 def effect_of(statement: str, dialect: str) -> Effect:
-    """The greatest effect that the text shows. Comments before it don't hide it."""
+    """Return the strongest effect detected in the text. Comments before the statement are skipped."""
     words = _without_comments(statement)
     if _TRANSACTION.match(words):
         return Effect.TRANSACTION
@@ -91,13 +90,15 @@ def effect_of(statement: str, dialect: str) -> Effect:
 
 
 def belongs_to_block(statement: str) -> str:
-    """Which of the block's own works a text of `Effect.TRANSACTION` does: commit, rollback, begin or savepoint."""
+    """Return the operation of a text of `Effect.TRANSACTION`: commit, rollback, begin or savepoint."""
     found = _TRANSACTION.match(_without_comments(statement))
     return "begin" if found is None else _METHODS[found[1].upper()]
 
 
 def _without_comments(statement: str) -> str:
-    """From its first word on. Comments may be nested, as on PostgreSQL; what MariaDB executes of one is none."""
+    """Return the statement from its first word on, without leading comments. Comments may be nested, as on PostgreSQL;
+    a comment that MariaDB executes (`/*!`) isn't skipped.
+    """
     at = 0
     while True:
         blank = _BLANK.match(statement, at)

@@ -1,7 +1,7 @@
-"""Hooks in a dialect's own methods, in the place of an engine's events.
+"""Transaction events: hooks in a dialect's own methods, instead of an engine's events.
 
-An engine with one listener to a connection's events has each of a dozen of them dispatched, for every connection anew,
-which is a good part of what a short transaction costs. Without one it skips them all.
+With a single listener to an engine's connection events, SQLAlchemy dispatches a dozen of them for every connection, a
+considerable part of a short transaction's cost. Without listeners it skips them all.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,15 +13,17 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from unitwork.unit import OPENED_BY, UNIT, Unit
 
 HELD: Final = "unitwork_held"
-"""Under which a pool's entry knows the connection that a unit has over it, until it is given back."""
+"""Key in a pool entry's `info` that holds the connection that a unit has over it, until its return."""
 
 
 Listener = Callable[[Connection], None]
-OfSavepoint = Callable[[Connection, str], None]
+SavepointListener = Callable[[Connection, str], None]
 
 
-def hook_savepoints(engine: AsyncEngine, *, begin: OfSavepoint, rollback: OfSavepoint, release: OfSavepoint) -> None:
-    """Have each told before it happens. Once for each engine. (The event of a savepoint doesn't know its name.)"""
+def hook_savepoints(
+    engine: AsyncEngine, *, begin: SavepointListener, rollback: SavepointListener, release: SavepointListener
+) -> None:
+    """Call each listener before the operation. Call once per engine. (SQLAlchemy's savepoint events lack the name.)"""
     dialect: Any = engine.sync_engine.dialect
     dialect.do_savepoint = _named(dialect.do_savepoint, begin)
     dialect.do_rollback_to_savepoint = _named(dialect.do_rollback_to_savepoint, rollback)
@@ -29,7 +31,7 @@ def hook_savepoints(engine: AsyncEngine, *, begin: OfSavepoint, rollback: OfSave
 
 
 def hook_transactions(engine: AsyncEngine, *, begin: Listener, commit: Listener, rollback: Listener) -> None:
-    """Have each told, before it happens on a connection that works for a unit. Once for each engine."""
+    """Call each listener before the operation on a connection that works for a unit. Call once per engine."""
     dialect: Any = engine.sync_engine.dialect
     set_options = dialect.set_connection_execution_options
 
@@ -45,8 +47,8 @@ def hook_transactions(engine: AsyncEngine, *, begin: Listener, commit: Listener,
 
 
 def mark_commits(engine: AsyncEngine) -> None:
-    """Have a unit know whether its COMMIT is sent, and answered: a listener may raise before that, or after. Once for
-    each engine.
+    """Record on the unit when its COMMIT was sent, and when it was answered: a listener may raise before or after that.
+    Call once per engine.
     """
     dialect: Any = engine.sync_engine.dialect
     dialect.do_commit = _marked(dialect.do_commit)
@@ -67,35 +69,39 @@ def _marked(method: Callable[[Any], None]) -> Callable[[Any], None]:
 
 
 def listen(engine: AsyncEngine, *, begin: Listener, commit: Listener, rollback: Listener) -> None:
-    """Have each told by SQLAlchemy's events: where a connection without a unit has to hear of its transactions too."""
+    """Register the listeners for SQLAlchemy's events: for databases where a connection without a unit needs them
+    too.
+    """
     target = engine.sync_engine
     event.listen(target, "begin", begin)
     event.listen(target, "commit", commit)
     event.listen(target, "rollback", rollback)
 
 
-def _over_pool(method: Callable[[Any], None], tell: Listener) -> Callable[[Any], None]:
-    def told(pooled: Any) -> None:
+def _over_pool(method: Callable[[Any], None], listener: Listener) -> Callable[[Any], None]:
+    def notifying(pooled: Any) -> None:
         notes = notes_at(pooled)
         if notes is not None and HELD in notes:
-            tell(notes[HELD])
+            listener(notes[HELD])
         method(pooled)
 
-    return told
+    return notifying
 
 
-def _named(method: OfSavepoint, tell: OfSavepoint) -> OfSavepoint:
-    def told(connection: Connection, name: str) -> None:
-        tell(connection, name)
+def _named(method: SavepointListener, listener: SavepointListener) -> SavepointListener:
+    def notifying(connection: Connection, name: str) -> None:
+        listener(connection, name)
         method(connection, name)
 
-    return told
+    return notifying
 
 
 def notes_at(pooled: Any) -> Mapping[str, Any] | None:
-    """What is noted at a connection of the pool; None while SQLAlchemy gets to know the database over it."""
+    """Return the `info` of a pooled connection; None while SQLAlchemy inspects the database over it at first
+    connect.
+    """
     try:
         notes: Mapping[str, Any] = pooled.info
-    except NotImplementedError:  # what SQLAlchemy stands in for a pool's connection then has no place for notes
+    except NotImplementedError:  # SQLAlchemy's stand-in for a pooled connection has no `info`
         return None
     return notes

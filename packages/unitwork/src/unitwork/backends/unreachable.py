@@ -1,7 +1,7 @@
-"""Why a connection can't be had, in words, and what to do about it: drivers tell it by numbers, and each its own way.
+"""Connection failures: reason and fix in words for each driver's error numbers.
 
-Sources: PostgreSQL's appendix A, MariaDB's error code list, OpenSSL's X509_V_ERR codes. No text of a server's or a
-driver's is passed on where one is known here; none holds a password.
+Sources: PostgreSQL's appendix A, MariaDB's error code list, OpenSSL's X509_V_ERR codes. A server's or driver's text is
+passed on only for errors not known here; none contains a password.
 """
 
 import os
@@ -17,7 +17,7 @@ from unitwork.errors import DriverError
 
 
 class Cause(NamedTuple):
-    """What is so, and how to mend it."""
+    """Reason of a failure, and its fix."""
 
     reason: str
     fix: str
@@ -143,8 +143,10 @@ _BY_SQLITE_NAME: Final = {
 
 
 def cause(error: BaseException, *, tls_demanded: bool = True) -> Cause:
-    """Of what a driver has raised as it connected. Where nothing is known of it, its kind, and where a server has said
-    it the server's own words. Who demands no TLS is refused none: what answers then isn't the database.
+    """Return the cause of a driver's error while connecting.
+
+    For an unknown error it is the server's own message, or the error's type. With `tls_demanded` False, a refused TLS
+    handshake means that something other than the database answered.
     """
     links = list(_chain(error))
     for link in reversed(links):
@@ -153,14 +155,14 @@ def cause(error: BaseException, *, tls_demanded: bool = True) -> Cause:
     if isinstance(error, DriverError):
         return Cause(error.message, "")
     for link in links:
-        told = isinstance(getattr(link, "sqlstate", None), str) or isinstance(link, sqlite3.Error)
-        if told and not isinstance(link.args[0] if link.args else None, int):
+        from_server = isinstance(getattr(link, "sqlstate", None), str) or isinstance(link, sqlite3.Error)
+        if from_server and not isinstance(link.args[0] if link.args else None, int):
             return Cause(str(link.args[0]) if link.args else type(link).__name__, "")
     return Cause(type(links[0]).__name__, "")
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """The error and those it was raised from; the innermost knows most, and comes last."""
+    """Yield the error and its causes; the innermost, most specific one comes last."""
     link: BaseException | None = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
     seen: set[int] = set()
     while link is not None and id(link) not in seen:
@@ -177,7 +179,7 @@ def _known(error: BaseException) -> Cause | None:
     if isinstance(error, OSError):
         return _of_system(error)
     number: Any = error.args[0] if error.args else None
-    if isinstance(number, int):  # MariaDB's, whose SQLSTATEs tell too little
+    if isinstance(number, int):  # MariaDB's, whose SQLSTATEs are too coarse
         return _BY_NUMBER.get(number)
     if isinstance(state := getattr(error, "sqlstate", None), str):
         return _of_postgresql(state, error)
@@ -194,7 +196,7 @@ def _known(error: BaseException) -> Cause | None:
 def _of_tls(error: ssl.SSLError) -> Cause:
     if isinstance(error, ssl.SSLCertVerificationError):
         return _BY_VERIFY_CODE.get(error.verify_code, BAD_CERTIFICATE)
-    # A server without TLS goes on in plain words.
+    # A server without TLS answers in plain text.
     return NO_TLS if error.reason in {"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"} else BROKEN_TLS
 
 

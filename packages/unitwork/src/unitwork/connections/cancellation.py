@@ -37,7 +37,7 @@ def shield(
     outermost, unit.carried = not unit.carried, True
     bound = None
     if within is not None:
-        bound = asyncio.get_running_loop().call_later(within, interruption.break_off_ending, unit)
+        bound = asyncio.get_running_loop().call_later(within, interruption.interrupt_ending, unit)
     proxy = _FutureProxy()
     try:
         future = work.send(None)
@@ -72,7 +72,7 @@ def shield(
     except BaseException as error:
         if held is None:
             raise
-        held.torn = held.broken_off and isinstance(error, asyncio.CancelledError)
+        held.torn = held.interrupted and isinstance(error, asyncio.CancelledError)
         if error is held.cause:
             raise
         raise held.cause from error
@@ -130,7 +130,7 @@ class _DeferredCancellation:
 
     def __init__(self, unit: Unit, cause: asyncio.CancelledError, *, ending: bool) -> None:
         self.cause = cause
-        self.broken_off = False
+        self.interrupted = False
         self.torn = False
         """True if the driver was left in the middle of an operation."""
         self._unit = unit
@@ -141,7 +141,7 @@ class _DeferredCancellation:
         # The scope stops AnyIO from delivering its cancellation again and again.
         self._scope = anyio.CancelScope(shield=True)
         self._scope.__enter__()
-        self._timer = asyncio.get_running_loop().call_later(unit.grace, self._break_off)
+        self._timer = asyncio.get_running_loop().call_later(unit.grace, self._interrupt)
 
     def waits_for(self, future: "asyncio.Future[Any]") -> Generator[Any, Any, None]:
         """Wait until the future is done, whatever cancellations arrive."""
@@ -153,13 +153,13 @@ class _DeferredCancellation:
             with suppress(asyncio.CancelledError):  # the first cancellation is the one to raise
                 yield from proxy
 
-    def _break_off(self) -> None:
-        self.broken_off = True
+    def _interrupt(self) -> None:
+        self.interrupted = True
         self._timer = asyncio.get_running_loop().call_later(self._unit.grace, self._abandon)
         if self._ending:
-            interruption.break_off_ending(self._unit)
+            interruption.interrupt_ending(self._unit)
         elif self._future is not None:
-            interruption.break_off_statement(self._unit, self._future)
+            interruption.interrupt_statement(self._unit, self._future)
 
     def _abandon(self) -> None:
         """Cancel the driver's future: it didn't react to the interruption, and the pool drops the connection."""

@@ -44,9 +44,9 @@ class DatabaseServer:
             clock: Any = None
             answers: tuple[Any, ...] = (None, None, None)
             begun = time.perf_counter()
-            if backend.questions is not None:
+            if backend.server_facts_query is not None:
                 sent = time.time()
-                clock, *rest = (await connection.execute(text(backend.questions))).one()
+                clock, *rest = (await connection.execute(text(backend.server_facts_query))).one()
                 answers = tuple(rest)
                 clock = None if clock is None else float(clock) - (sent + time.time()) / 2
             took = time.perf_counter() - begun

@@ -9,7 +9,7 @@ from sqlalchemy.pool import Pool as AnyPool
 from sqlalchemy.pool import QueuePool
 from sqlalchemy.util import await_only
 
-from unitwork.backends.interruption import break_off_ending
+from unitwork.backends.interruption import interrupt_ending
 from unitwork.connections.pool import Pool
 from unitwork.connections.writer_turn import WriterTurn
 from unitwork.errors import PoolDeadlock
@@ -81,7 +81,7 @@ class Holders:
         begun_before = time.monotonic() - self._statement_timeout - WATCH_INTERVAL_SECONDS
         for unit in self._holding:
             if 0 < unit.executing < begun_before:
-                break_off_ending(unit)
+                interrupt_ending(unit)
         asyncio.get_running_loop().call_later(WATCH_INTERVAL_SECONDS, self._watch)
 
     def describe(self) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Every error that the library raises.
+"""Errors: every error that the library raises.
 
     UnitworkError
     ├── DatabaseError               sessions, transactions, engines and drivers
@@ -12,26 +12,26 @@
     │   ├── TransactionError                the transaction is not in the state the call needs
     │   │   ├── TransactionIsOurs           commit and rollback belong to the block
     │   │   ├── TransactionRolledBack       the block ended normally and nothing was stored
-    │   │   ├── CommitOutcomeUnknown        the connection was lost while COMMIT was on its way
+    │   │   ├── CommitOutcomeUnknown        the answer to COMMIT was lost: stored whole, or not at all
     │   │   ├── TransactionTimeout          the block took longer than its `timeout`; rolled back
-    │   │   ├── NoActiveTransaction         MANDATORY without one; a hook where there is none
+    │   │   ├── NoActiveTransaction         MANDATORY without one; a hook outside one
     │   │   ├── TransactionNotAllowed       NEVER inside one
-    │   │   ├── IncompatibleTransaction     the ambient one can't give what the block asks for
-    │   │   ├── ReadOnlyTransaction         a write in a block that reads only
+    │   │   ├── IncompatibleTransaction     the ambient one lacks what the block requires
+    │   │   ├── ReadOnlyTransaction         a write in a read-only block
     │   │   ├── SessionBelongsToAnotherTask
-    │   │   ├── SessionEnded                the session outlived its block
+    │   │   ├── SessionEnded                the session was used after its block
     │   │   ├── BlockNeverLeft              a block inside was not left: the cause of a TransactionRolledBack
-    │   │   ├── SecondStatement             one statement was promised, and a second came
-    │   │   └── SecondWriterImpossible      SQLite has one writer, and this task is it already
-    │   ├── UnknownLabel                    a row holds an enum's label that this version doesn't know
-    │   ├── StaleVersion                    somebody else changed the row first
+    │   │   ├── SecondStatement             a second statement in a session opened for one
+    │   │   └── SecondWriterImpossible      SQLite has one writer, and this task already is it
+    │   ├── UnknownLabel                    a row holds an enum label that this version doesn't have
+    │   ├── StaleVersion                    the row was changed after it was read
     │   ├── NotSupported                    this database can't do it; .what names it
     │   ├── Unavailable                     try again later; nothing of this unit was stored
-    │   │   ├── DatabaseUnavailable         no connection can be made
-    │   │   ├── NodeLeaseLost               no id can be made, as another process may make the same
-    │   │   ├── NodesExhausted              as many processes as there are nodes make ids
+    │   │   ├── DatabaseUnavailable         no connection can be opened
+    │   │   ├── NodeLeaseLost               no id can be made without a node of its own
+    │   │   ├── NodesExhausted              every node is leased by a process
     │   │   ├── PoolTimeout                 every connection is in use
-    │   │   └── PoolDeadlock                every connection's holder waits for another one
+    │   │   └── PoolDeadlock                every holder of a connection waits for another one
     │   └── DriverError                     the database refused a statement; .sqlstate, .message
     │       ├── ConstraintViolation         .constraint, .columns
     │       │   ├── UniqueViolation
@@ -46,11 +46,11 @@
     │       ├── StatementOutdated       the schema changed under a prepared statement; try again
     │       └── SchemaOutdated          a table or column is missing: migrations have not run
     ├── ModelError                      models
-    │   ├── NoActingUser                nobody is named as the author of a write
-    │   ├── NoIdGenerator               a row needs an id and the session knows no generator
-    │   ├── RelationshipNotLoaded       a relationship is looked at that its query didn't load
-    │   ├── ColumnNotLoaded             a column is looked at whose value only the database knows
-    │   ├── KeyNeedsText                a text is not known here, and another column is made of it
+    │   ├── NoActingUser                a write has no author
+    │   ├── NoIdGenerator               a row needs an id and the session has no generator
+    │   ├── RelationshipNotLoaded       a relationship is read that its query didn't load
+    │   ├── ColumnNotLoaded             a column is read that isn't loaded
+    │   ├── KeyNeedsText                a key is computed from a text that isn't available
     │   └── ClockWentBack               ids can't be made until the clock has caught up
     └── RepositoryError                 DAOs and builders
         ├── NotFound                    no such row, or it is soft-deleted
@@ -61,12 +61,13 @@
         │   ├── UnconditionalUpdate
         │   └── UnconditionalDelete
         ├── VersionIsCounted            an update sets the version, which counts the changes
-        ├── OutsideSubquery             a condition asks the table that the query's subquery stands for
+        ├── OutsideSubquery             a condition refers to the table that a subquery replaces
         ├── NoSuchKey                   an upsert names columns that no key is over
         ├── TooManyRows                 one() found more than one row
         └── InvalidCursor               not a cursor of this list
 
-Driver errors are made in one place, `unitwork.backends.driver_errors`, by SQLSTATE or its like. None holds a value.
+Driver errors are created in one place, `unitwork.backends.driver_errors`, by SQLSTATE or its equivalent. None quotes a
+value.
 """
 
 from unitwork.errors.connection import (

@@ -1,4 +1,4 @@
-"""No engine, or no connection."""
+"""Connection errors: there is no engine, or no connection."""
 
 from unitwork.errors.root import DatabaseError
 
@@ -8,7 +8,7 @@ class LifetimeError(DatabaseError):
 
 
 class EngineNotStarted(LifetimeError):
-    """The engine is opened by the block of a `Database`, or of a container's `running()`, and nothing else."""
+    """The engine is used outside the block that opens it: that of a `Database`, or of a container's `running()`."""
 
     def __str__(self) -> str:
         return (
@@ -18,7 +18,9 @@ class EngineNotStarted(LifetimeError):
 
 
 class ContainerClosed(LifetimeError):
-    """The container was closed, and one container is one lifetime. `closing`: its end has begun, nothing new may."""
+    """The container was closed; one container is one lifetime. `closing` is True while it is still being closed, when
+    nothing new may begin.
+    """
 
     def __init__(self, *, closing: bool = False) -> None:
         self.closing = closing
@@ -72,12 +74,12 @@ class Unavailable(DatabaseError):
     """Nothing of this unit was stored; the same call may succeed later."""
 
     retry_after = 1.0
-    """Seconds after which a new try makes sense."""
+    """Seconds after which a new attempt makes sense."""
 
 
 class DatabaseUnavailable(Unavailable):
-    """No connection can be made: refused, starting up, shutting down, unreachable, or credentials refused. `fix` says
-    what to do, and is empty where nobody knows.
+    """No connection can be opened: refused, starting up, shutting down, unreachable, or credentials refused. `fix` is
+    the remedy; empty if it isn't known.
     """
 
     def __init__(self, reason: str, target: str, fix: str = "") -> None:
@@ -96,7 +98,9 @@ class DatabaseUnavailable(Unavailable):
 
 
 class PoolTimeout(Unavailable):
-    """Every connection of the pool stayed in use for the whole pool timeout; `holders` says by whom."""
+    """Every connection of the pool stayed in use for the whole pool timeout; `holders` describes the units that hold
+    them.
+    """
 
     def __init__(self, *, size: int, timeout: float, holders: tuple[str, ...] = ()) -> None:
         self.size = size
@@ -130,7 +134,7 @@ class PoolDeadlock(Unavailable):
 
 
 class UnknownRevision(DatabaseError):
-    """There is no migration of this name, or no way to it."""
+    """There is no migration of this name, or no path to it."""
 
     def __init__(self, reason: str) -> None:
         self.reason = reason
@@ -141,7 +145,7 @@ class UnknownRevision(DatabaseError):
 
 
 class NodeLeaseLost(Unavailable):
-    """No new id can be made: the process's node isn't its own (any more). `reason` says why."""
+    """No new id can be made: the process holds no valid lease of a node. `reason` is the cause."""
 
     def __init__(self, reason: str) -> None:
         self.reason = reason

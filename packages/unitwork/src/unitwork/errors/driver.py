@@ -1,4 +1,4 @@
-"""What the database itself refused."""
+"""Driver errors: refusals by the database itself."""
 
 from unitwork.errors.root import DatabaseError
 
@@ -6,8 +6,8 @@ from unitwork.errors.root import DatabaseError
 class DriverError(DatabaseError):
     """The database refused a statement.
 
-    `sqlstate` is the five-character code (SQLite: the name of its result code; None where there is none),
-    `message` the database's own words, unless they could repeat a value.
+    `sqlstate` is the five-character code (SQLite: the name of its result code; None if there is none), `message` the
+    database's own text, unless it could repeat a value.
     """
 
     def __init__(self, message: str, *, sqlstate: str | None = None) -> None:
@@ -21,8 +21,8 @@ class DriverError(DatabaseError):
 
 
 class ConstraintViolation(DriverError):
-    """A row breaks a constraint. `constraint` is its name (None where the database tells none), `columns` the
-    columns it is over (empty where the database tells none).
+    """A row violates a constraint. `constraint` is its name and `columns` are its columns: None and empty if the
+    database doesn't report them.
     """
 
     def __init__(
@@ -35,19 +35,19 @@ class ConstraintViolation(DriverError):
 
 
 class UniqueViolation(ConstraintViolation):
-    """Another row has the value."""
+    """Another row already has the value."""
 
 
 class ForeignKeyViolation(ConstraintViolation):
-    """The row refers to one that isn't there, or is referred to."""
+    """The row refers to one that doesn't exist, or other rows refer to it."""
 
 
 class NotNullViolation(ConstraintViolation):
-    """A column that needs a value got none."""
+    """A required column got no value."""
 
 
 class CheckViolation(ConstraintViolation):
-    """A value breaks the table's own rule."""
+    """A value violates a rule of the table."""
 
 
 class SerializationFailure(DriverError):
@@ -55,11 +55,11 @@ class SerializationFailure(DriverError):
 
 
 class DeadlockDetected(DriverError):
-    """Transactions waited for each other; this one was chosen to end. It may be tried again."""
+    """Transactions waited for each other, and this one was chosen to end; it may be tried again."""
 
 
 class LockNotAvailable(DriverError):
-    """A lock was not free, or not free in time (SQLite: its one writer)."""
+    """A lock was not free, or not free in time (SQLite: the one writer's)."""
 
 
 class StatementTimeout(DriverError):
@@ -71,10 +71,10 @@ class ConnectionLost(DriverError):
 
 
 class StatementOutdated(DriverError):
-    """A statement was prepared before the schema changed, or its session had dropped it. Nothing of it was stored, nor
-    of its transaction; the next try prepares it anew.
+    """A statement was prepared before the schema changed, or its session had dropped it. Nothing was stored of it, nor
+    of its transaction; the next attempt prepares it again.
 
-    `sqlstate` is None where the driver found that out by the answer.
+    `sqlstate` is None if the driver detected it in the answer.
     """
 
     def __str__(self) -> str:
@@ -82,8 +82,8 @@ class StatementOutdated(DriverError):
 
 
 class SchemaOutdated(DriverError):
-    """A statement names a table or column that the database doesn't have. `target` is that database, without
-    credentials; None where it isn't known.
+    """A statement names a table or column that the database doesn't have. `target` is that database without
+    credentials; None if it isn't known.
     """
 
     target: str | None = None

@@ -1,10 +1,10 @@
-"""What a model refuses; the tree is drawn in `unitwork.errors`."""
+"""Model errors; the tree is drawn in `unitwork.errors`."""
 
 from unitwork.errors.root import UnitworkError
 
 
 class ModelError(UnitworkError):
-    """Root of what a model refuses."""
+    """Root of the errors that models raise."""
 
 
 class NoActingUser(ModelError):
@@ -18,7 +18,7 @@ class NoActingUser(ModelError):
 
 
 class NoIdGenerator(ModelError):
-    """The session that writes the row carries no id generator."""
+    """The session that writes the row has no id generator."""
 
     def __str__(self) -> str:
         return (
@@ -28,8 +28,8 @@ class NoIdGenerator(ModelError):
 
 
 class KeyNeedsText(ModelError):
-    """A column's text isn't known here (SQL, or many rows' parameters), and a key is made of it: `source` is the
-    column.
+    """A searchable key is computed from the text of column `source`, whose text isn't available: it is set to SQL or to
+    the parameters of many rows.
     """
 
     def __init__(self, source: str) -> None:
@@ -44,7 +44,7 @@ class KeyNeedsText(ModelError):
 
 
 class RelationshipNotLoaded(ModelError):
-    """A relationship was looked at that wasn't loaded with its row: `option` is the loader option that loads it."""
+    """A relationship was read that wasn't loaded with its row: `option` is the loader option that loads it."""
 
     def __init__(self, model: str, relationship: str, option: str) -> None:
         self.model = model
@@ -60,8 +60,8 @@ class RelationshipNotLoaded(ModelError):
 
 
 class ColumnNotLoaded(ModelError):
-    """A column was looked at that isn't loaded, where no statement can load it. `deferred` tells that its query, or
-    its mapping, left it out; else it was expired, or the database has yet to tell its value.
+    """A column was read that isn't loaded, where no statement can load it. `deferred` is True if its query or its
+    mapping left it out; else it was expired, or the database has yet to return its value.
     """
 
     def __init__(self, model: str, column: str, *, deferred: bool = False) -> None:
@@ -84,7 +84,7 @@ class ColumnNotLoaded(ModelError):
 
 
 class ClockWentBack(ModelError):
-    """The clock stands further behind the last id than waiting can make up for."""
+    """The clock is further behind the last id than a short wait can make up for."""
 
     def __init__(self, behind: float) -> None:
         self.behind = behind

@@ -1,4 +1,4 @@
-"""What a DAO or builder refuses; the tree is drawn in `unitwork.errors`."""
+"""DAO and builder errors; the tree is drawn in `unitwork.errors`."""
 
 import difflib
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ from unitwork.errors.root import UnitworkError
 
 
 class RepositoryError(UnitworkError):
-    """Root of what a DAO or builder refuses."""
+    """Root of the errors that DAOs and builders raise."""
 
 
 class NotFound(RepositoryError):
@@ -54,7 +54,7 @@ class NullComparison(RepositoryError):
 
 
 class OutOfRange(RepositoryError):
-    """A whole number that 64 bits don't hold."""
+    """A whole number exceeds 64 bits."""
 
     def __init__(self, column: str, operator: str) -> None:
         self.column = column
@@ -66,7 +66,7 @@ class OutOfRange(RepositoryError):
 
 
 class UnconditionalWrite(RepositoryError):
-    """A write without a condition would be one to every row."""
+    """A write without a condition would change every row."""
 
     verb: ClassVar[str]
 
@@ -79,19 +79,19 @@ class UnconditionalWrite(RepositoryError):
 
 
 class UnconditionalUpdate(UnconditionalWrite):
-    """An update without a condition."""
+    """An update has no condition."""
 
     verb = "changes"
 
 
 class UnconditionalDelete(UnconditionalWrite):
-    """A delete without a condition."""
+    """A delete has no condition."""
 
     verb = "deletes"
 
 
 class VersionIsCounted(RepositoryError):
-    """An update that sets the version itself."""
+    """An update sets the version column itself."""
 
     def __init__(self, model: str) -> None:
         self.model = model
@@ -105,7 +105,7 @@ class VersionIsCounted(RepositoryError):
 
 
 class OutsideSubquery(RepositoryError):
-    """An expression asks the table itself, in a query over a subquery that stands for it."""
+    """An expression refers to the table itself, in a query over a subquery that replaces it."""
 
     def __init__(self, model: str) -> None:
         self.model = model
@@ -119,7 +119,7 @@ class OutsideSubquery(RepositoryError):
 
 
 class NoSuchKey(RepositoryError):
-    """An upsert is on columns that no unique key of the table is over."""
+    """An upsert names columns that no unique key of the table is over."""
 
     def __init__(self, table: str, columns: tuple[str, ...], keys: tuple[tuple[str, ...], ...]) -> None:
         self.table = table
@@ -144,7 +144,7 @@ class TooManyRows(RepositoryError):
 
 
 class InvalidCursor(RepositoryError):
-    """Not a cursor that this list gave out with this order."""
+    """The text isn't a cursor that this list returned for this order."""
 
     def __str__(self) -> str:
         return "not a cursor of this list in this order. Begin again without a cursor."

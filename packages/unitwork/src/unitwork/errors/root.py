@@ -1,12 +1,12 @@
-"""UnitworkError, the root of the tree that is drawn in `unitwork.errors`, its family DatabaseError, and the leaves
-that no family has.
+"""Root errors: `UnitworkError`, its family `DatabaseError`, and the leaves without a family; the tree is drawn in
+`unitwork.errors`.
 """
 
 from collections.abc import Mapping
 from typing import Final
 
-LONGEST_LABEL: Final = 64
-"""Characters of a label that are shown."""
+MAX_LABEL_LENGTH: Final = 64
+"""Maximum number of characters of a label that are shown."""
 
 
 class UnitworkError(Exception):
@@ -14,13 +14,14 @@ class UnitworkError(Exception):
 
 
 class DatabaseError(UnitworkError):
-    """Root of what sessions, transactions, engines and drivers refuse."""
+    """Root of the errors of sessions, transactions, engines and drivers."""
 
 
 class UnknownLabel(DatabaseError):
-    """A row holds a label that this version's enum doesn't have: a newer version has written it. `key` is the row's
-    primary key by column, as the database has it; empty where the statement didn't read it. A write that commits by
-    itself and returns such a row was carried out.
+    """A row holds a label that this version's enum doesn't have: a newer version wrote it.
+
+    `key` is the row's primary key by column, in the database's values; empty if the statement didn't select it. An
+    autocommit write that returns such a row was carried out.
     """
 
     def __init__(self, table: str, column: str, label: object, key: Mapping[str, object]) -> None:
@@ -34,7 +35,7 @@ class UnknownLabel(DatabaseError):
         row = ", ".join(f"{name} {value}" for name, value in self.key.items())
         where = f"the row {row} of {self.table}" if row else f"a row of {self.table}"
         label = repr(self.label)
-        shown = label if len(label) <= LONGEST_LABEL else f"{label[:LONGEST_LABEL]}…"
+        shown = label if len(label) <= MAX_LABEL_LENGTH else f"{label[:MAX_LABEL_LENGTH]}…"
         return (
             f"{where} has {shown} in {self.column}, which this version doesn't know. Run the version that wrote it, or "
             "one that is newer; or change the row."
@@ -42,7 +43,9 @@ class UnknownLabel(DatabaseError):
 
 
 class NotSupported(DatabaseError):
-    """The database in use can't do it. `what` names it, `database` is the dialect's name, `instead` the way out."""
+    """The database in use doesn't support it. `what` names the feature, `database` is the dialect's name, `instead` the
+    alternative.
+    """
 
     def __init__(self, what: str, database: str, instead: str) -> None:
         self.what = what

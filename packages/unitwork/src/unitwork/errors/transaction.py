@@ -1,4 +1,4 @@
-"""What a session or a transaction refuses, and how one ended otherwise than was hoped."""
+"""Transaction errors: refusals by sessions and transactions, and unexpected ends."""
 
 from unitwork.errors.root import DatabaseError
 
@@ -8,8 +8,8 @@ class TransactionError(DatabaseError):
 
 
 class TransactionIsOurs(TransactionError):
-    """`commit`, `rollback`, `close` or `begin` was called on a session that a block provides, or sent as text; so was a
-    `savepoint`'s beginning or end.
+    """`commit`, `rollback`, `close` or `begin` was called on a session that a block provides, or sent as SQL text; or
+    SQL text began or ended a `savepoint`.
     """
 
     def __init__(self, method: str) -> None:
@@ -28,7 +28,7 @@ class TransactionIsOurs(TransactionError):
 
 
 class TransactionRolledBack(TransactionError):
-    """The block ended normally, but its transaction was rolled back; `__cause__` is the first cause."""
+    """The block ended normally, but its transaction was rolled back; `__cause__` is the first error."""
 
     def __str__(self) -> str:
         cause = self.__cause__
@@ -42,7 +42,7 @@ class TransactionRolledBack(TransactionError):
 
 
 class CommitOutcomeUnknown(TransactionError):
-    """COMMIT was sent and its answer was lost: everything is stored, or nothing."""
+    """COMMIT was sent and its answer was lost: either everything is stored or nothing."""
 
     def __str__(self) -> str:
         return (
@@ -52,7 +52,7 @@ class CommitOutcomeUnknown(TransactionError):
 
 
 class TransactionTimeout(TransactionError):
-    """The block took longer than its `timeout`; the transaction it was part of is rolled back."""
+    """The block exceeded its `timeout`; its transaction is rolled back."""
 
     def __init__(self, timeout: float, call_site: str) -> None:
         self.timeout = timeout
@@ -64,14 +64,14 @@ class TransactionTimeout(TransactionError):
 
 
 class NoActiveTransaction(TransactionError):
-    """There is no transaction where one is needed."""
+    """A transaction is required and none is open."""
 
     def __str__(self) -> str:
         return "there is no transaction here, and this needs one. Wrap the call in `async with transaction():`."
 
 
 class TransactionNotAllowed(TransactionError):
-    """NEVER was entered inside a transaction."""
+    """A NEVER block was entered inside a transaction."""
 
     def __init__(self, call_site: str) -> None:
         self.call_site = call_site
@@ -85,7 +85,7 @@ class TransactionNotAllowed(TransactionError):
 
 
 class IncompatibleTransaction(TransactionError):
-    """The ambient transaction can't give what the block asks for: `asked` names it."""
+    """The ambient transaction doesn't offer what the block requires, named by `asked`."""
 
     def __init__(self, asked: str, call_site: str) -> None:
         self.asked = asked
@@ -100,15 +100,15 @@ class IncompatibleTransaction(TransactionError):
 
 
 class ReadOnlyTransaction(TransactionError):
-    """A write in a block that was opened with `read_only=True`."""
+    """A write was attempted in a block opened with `read_only=True`."""
 
     def __str__(self) -> str:
         return "this block reads only. Open it without `read_only=True` to write."
 
 
 class SessionBelongsToAnotherTask(TransactionError):
-    """A session, or an open transaction, was used by a task that didn't open it. `owner` and `user` are task names;
-    `thread` is the name of the thread it was used in, where that isn't the owner's.
+    """A session or an open transaction was used by a task that didn't open it. `owner` and `user` are task names;
+    `thread` is the name of the thread that used it, if it isn't the owner's.
     """
 
     def __init__(self, *, owner: str, user: str, call_site: str, ended: bool, thread: str | None = None) -> None:
@@ -135,8 +135,8 @@ class SessionBelongsToAnotherTask(TransactionError):
 
 
 class SessionEnded(TransactionError):
-    """The session was used after its block. `abandoned` says that the block was not left in the task that entered it:
-    its work was rolled back.
+    """The session was used after its block ended. `abandoned` is True if the block was not left in the task that
+    entered it, and was rolled back.
     """
 
     def __init__(self, call_site: str, *, abandoned: bool = False) -> None:
@@ -159,8 +159,8 @@ class SessionEnded(TransactionError):
 
 
 class BlockNeverLeft(TransactionError):
-    """A `transaction()` block inside the transaction was entered and not left in its task before the transaction ended;
-    it is the cause of a `TransactionRolledBack`.
+    """A `transaction()` block inside the transaction was entered but not left in its task before the transaction ended.
+    The cause of a `TransactionRolledBack`.
     """
 
     def __str__(self) -> str:
@@ -172,7 +172,7 @@ class BlockNeverLeft(TransactionError):
 
 
 class SecondStatement(TransactionError):
-    """A session opened for one statement, which commits by itself, was given a second one."""
+    """A session for a single autocommit statement was given a second one."""
 
     def __str__(self) -> str:
         return (
@@ -182,7 +182,7 @@ class SecondStatement(TransactionError):
 
 
 class SecondWriterImpossible(TransactionError):
-    """SQLite has one writer; a second writing connection could only wait for this task itself."""
+    """SQLite has one writer; a second writing connection would wait for this task itself."""
 
     def __init__(self, call_site: str) -> None:
         self.call_site = call_site
@@ -196,7 +196,7 @@ class SecondWriterImpossible(TransactionError):
 
 
 class StaleVersion(DatabaseError):
-    """The row changed, or went away, after it was read: nothing was written."""
+    """The row was changed or deleted after it was read: nothing was written."""
 
     def __str__(self) -> str:
         return "somebody else changed the row after it was read. Read it again and repeat the change."

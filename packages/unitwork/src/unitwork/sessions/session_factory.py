@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import Pool
 
 from unitwork.backends import postgresql, sqlite
-from unitwork.backends.interruption import GRACE, GRACE_OPTION
+from unitwork.backends.interruption import DEFAULT_GRACE_SECONDS, GRACE_OPTION
 from unitwork.backends.registry import backend_of
 from unitwork.connections.compiled_statements import CompiledStatements
 from unitwork.connections.holders import Holders
@@ -151,7 +151,7 @@ class _Seen:
         self.followers: Final = followers(engine)
         options = engine.sync_engine.get_execution_options()
         self.holders = Holders(engine.pool, _writer_turn(engine), options.get(postgresql.STATEMENT_TIMEOUT_OPTION))
-        self.grace: float = options.get(GRACE_OPTION, GRACE)
+        self.grace: float = options.get(GRACE_OPTION, DEFAULT_GRACE_SECONDS)
         self.plans = CompiledStatements(engine.sync_engine)
         self._binds: dict[tuple[bool, str | None, bool], AsyncEngine] = {}
 

@@ -68,5 +68,5 @@ async def _wait_for_owners_call(unit: Unit) -> None:
     while unit.carried or unit.executing or unit.in_function:
         await asyncio.sleep(POLL_INTERVAL_SECONDS)
         if clock() > until:
-            interruption.break_off_ending(unit)
+            interruption.interrupt_ending(unit)
             until = clock() + unit.grace

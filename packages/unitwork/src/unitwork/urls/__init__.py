@@ -1,1 +1,1 @@
-"""Database URLs: as people write them, and as drivers take them."""
+"""Database URLs: parse every common spelling, and convert it to the drivers' arguments."""

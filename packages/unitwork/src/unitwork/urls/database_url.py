@@ -1,8 +1,8 @@
-"""Database URLs as people are given them, made into the URL of an async driver, and what of one may be shown.
+"""Database URLs: convert any common spelling to the URL of an async driver, and mask URLs for output.
 
-Source for the accepted spellings: libpq's connection URIs, MySQL's clients, SQLAlchemy, JDBC, and what hosting
-providers and env files hold. How a text is taken apart is in `unitwork.urls.url_text`, what each database takes after
-its `?` in `unitwork.urls.postgresql_parameters`, `unitwork.urls.mysql_parameters` and `unitwork.urls.sqlite_url`.
+Source for the accepted spellings: libpq's connection URIs, MySQL's clients, SQLAlchemy, JDBC, and the formats of
+hosting providers and env files. `unitwork.urls.url_text` parses a text; each database's parameters are in
+`unitwork.urls.postgresql_parameters`, `unitwork.urls.mysql_parameters` and `unitwork.urls.sqlite_url`.
 """
 
 from typing import Final
@@ -10,7 +10,7 @@ from typing import Final
 from sqlalchemy import URL
 
 from unitwork.urls import mysql_parameters, postgresql_parameters, sqlite_url, url_parameters
-from unitwork.urls.url_text import UrlText, cleaned, of_url, parameters_of, refuse, refuse_other_forms, taken_apart
+from unitwork.urls.url_text import UrlText, cleaned, of_url, parameters_of, parsed, refuse, refuse_other_forms
 
 DRIVERS: Final = {
     "postgresql": "asyncpg",
@@ -19,14 +19,14 @@ DRIVERS: Final = {
     "sqlite": "aiosqlite",
     "oracle": "oracledb_async",
 }
-"""The async driver taken for each database, whatever driver the URL names."""
+"""Async driver of each database, whichever driver the URL names."""
 
 SPELLINGS: Final = {
     **dict.fromkeys(("postgres", "pgsql", "psql", "postgis"), "postgresql"),
     **dict.fromkeys(("mysql2", "trilogy"), "mysql"),
     "sqlite3": "sqlite",
 }
-"""Clients' and frameworks' names of the same databases."""
+"""Other names of the same databases, used by clients and frameworks."""
 SHOWN: Final = frozenset(
     {
         *("host", "port", "ssl", "sslrootcert", "sslcert", "sslkey", "sslcrl", "sslnegotiation", "passfile"),
@@ -36,14 +36,14 @@ SHOWN: Final = frozenset(
         *("mode", "cache", "immutable", "nolock", "uri", "service_name"),
     }
 )
-"""The parameters whose values may be shown. Of another one the name may, as only known names are taken."""
+"""Parameters whose values may be shown. Of others only the name is shown, as only known names are accepted."""
 
 
 def async_url(text: str | URL) -> URL:
-    """The URL with its async driver, credentials where that reads them, and parameters that it can be given.
+    """Return the URL with its async driver, its decoded credentials, and the parameters that the driver supports.
 
-    Raises ValueError, which never repeats what may hold a password, when the text is no URL, the database is unknown,
-    a parameter can't be taken, or it names SQLite's `:memory:`.
+    Raises ValueError, which never repeats what may contain a password, when the text is no URL, the database is
+    unknown, a parameter isn't supported, or it names SQLite's `:memory:`.
     """
     if isinstance(text, str):
         refuse_other_forms(text)
@@ -53,7 +53,7 @@ def async_url(text: str | URL) -> URL:
             return sqlite_url.sqlite_url(
                 path, url_parameters.taken(parameters_of(query), sqlite_url.PARAMETERS, named=True)
             )
-        parts = taken_apart(text)
+        parts = parsed(text)
     elif isinstance(text, URL):
         parts = of_url(text)
     else:
@@ -70,13 +70,13 @@ def async_url(text: str | URL) -> URL:
 
 
 def masked(url: URL) -> str:
-    """The URL with what may be shown of it: no password, and of parameters that may hold anything only the names."""
+    """Return the URL for output: without the password, and with *** for values of parameters outside `SHOWN`."""
     query = {name: value if name in SHOWN else "***" for name, value in url.query.items()}
     return url.set(query=query).render_as_string(hide_password=True).replace("=%2A%2A%2A", "=***")
 
 
 def places(url: URL) -> list[tuple[str, int | None]]:
-    """The hosts of a URL, or folders of sockets, in their order, each with its port where it is given."""
+    """Return the hosts of a URL, or folders of sockets, in their order, each with its port if it is given."""
     hosts, ports = url.query.get("host"), url.query.get("port")
     if not isinstance(hosts, str):
         return [] if url.host is None else [(url.host, url.port)]
@@ -90,7 +90,7 @@ def _of_server(parts: UrlText, database: str) -> URL:
     places: tuple[tuple[str, int | None], ...] = parts.places
     if database == "postgresql":
         at = {one: parameters.pop(one) for one in ("host", "port") if one in parameters}
-        taken = postgresql_parameters.settled(
+        taken = postgresql_parameters.apply_rules(
             parts, url_parameters.taken(parameters, postgresql_parameters.PARAMETERS, named=parts.named) | at
         )
         if "host" in taken:
@@ -105,7 +105,7 @@ def _of_server(parts: UrlText, database: str) -> URL:
     elif database == "oracle":
         taken = parameters
     else:
-        taken = mysql_parameters.settled(
+        taken = mysql_parameters.apply_rules(
             url_parameters.taken(
                 {one.replace("-", "_"): value for one, value in parameters.items()},
                 mysql_parameters.PARAMETERS,

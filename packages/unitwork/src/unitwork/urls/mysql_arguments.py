@@ -1,4 +1,4 @@
-"""asyncmy's arguments for what a URL of MySQL or MariaDB asks for (`unitwork.urls.mysql_parameters`)."""
+"""asyncmy arguments: converted from a URL's parameters (`unitwork.urls.mysql_parameters`)."""
 
 import math
 import ssl
@@ -8,7 +8,7 @@ from sqlalchemy import URL
 
 
 def arguments(url: URL) -> dict[str, Any]:
-    """The driver's arguments. Raises OSError or `ssl.SSLError` for a certificate's file that can't be used."""
+    """Return the driver's arguments. Raises OSError or `ssl.SSLError` for a certificate file that can't be used."""
     asked = {name: value for name, value in url.query.items() if isinstance(value, str)}
     taken: dict[str, Any] = {
         name: asked[name] for name in ("unix_socket", "program_name", "init_command") if name in asked
@@ -16,7 +16,7 @@ def arguments(url: URL) -> dict[str, Any]:
     if "connect_timeout" in asked:
         taken["connect_timeout"] = max(1, math.ceil(float(asked["connect_timeout"])))
     if url.password is not None:
-        # Text the driver encodes as Latin-1, the server's own clients as what the session speaks.
+        # As bytes: the driver would encode text as Latin-1, but the server's own clients send the session's encoding.
         taken["password"] = str(url.password).encode()
     if asked.get("ssl_mode", "DISABLED") != "DISABLED":
         taken["ssl"] = _context(asked)

@@ -1,12 +1,12 @@
-"""What a URL of MySQL or MariaDB may say after its `?`: the clients' options, and whether the driver has their like.
+"""MySQL and MariaDB URL parameters: the clients' options, and the driver's support for them.
 
-Spelled with `-` or `_`, as the clients, SQLAlchemy, JDBC and Go have them. `unitwork.backends.mariadb` makes the
-driver's arguments of what is taken. Source: MySQL's manual, 6.2.5; asyncmy's `connect`.
+Spelled with `-` or `_`, as in the clients, SQLAlchemy, JDBC and Go. `unitwork.urls.mysql_arguments` converts the kept
+ones to the driver's arguments. Source: MySQL's manual, 6.2.5; asyncmy's `connect`.
 """
 
 from typing import Final
 
-from unitwork.urls.url_parameters import Check, kept, never, one_of, passed_over, refused, seconds
+from unitwork.urls.url_parameters import Check, ignored, kept, one_of, refused, reject, seconds
 
 SSL_MODES: Final = ("DISABLED", "PREFERRED", "REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY")
 _MODE: Final = {
@@ -51,29 +51,27 @@ PARAMETERS: Final[dict[str, Check]] = {
     **dict.fromkeys(("program_name", "application_name"), _renamed("program_name")),
     "init_command": kept,
     "ssl_check_hostname": one_of("true", "false"),
-    # What is so anyway.
+    # Parameters that change nothing.
     **dict.fromkeys(
         ("charset", "character_set", "characterencoding", "default_character_set"),
-        passed_over("utf8mb4", "utf8", "utf8mb3", "utf-8", why=_UTF8),
+        ignored("utf8mb4", "utf8", "utf8mb3", "utf-8", why=_UTF8),
     ),
-    "use_unicode": passed_over("1", "true", why=_UTF8),
-    "useunicode": passed_over("1", "true", why=_UTF8),
-    "binary_prefix": passed_over("1", "true", why="bytes are always marked as such here; leave it out"),
-    "autocommit": passed_over(
-        "1", "true", "0", "false", why="transactions are begun by the service itself; leave it out"
-    ),
-    "serverversion": passed_over(why=""),
-    "parsetime": passed_over("1", "true", why="moments are always read as such here; leave it out"),
-    **dict.fromkeys(_ZONES, passed_over("utc", "+00:00", why=_ZONE)),
-    # What can't be had, or is said elsewhere.
-    **dict.fromkeys(("collation", "connectioncollation"), never("the tables say how text is compared; leave it out")),
-    "connecttimeout": never("it is JDBC's, in milliseconds; write connect_timeout=SECONDS instead"),
+    "use_unicode": ignored("1", "true", why=_UTF8),
+    "useunicode": ignored("1", "true", why=_UTF8),
+    "binary_prefix": ignored("1", "true", why="bytes are always marked as such here; leave it out"),
+    "autocommit": ignored("1", "true", "0", "false", why="transactions are begun by the service itself; leave it out"),
+    "serverversion": ignored(why=""),
+    "parsetime": ignored("1", "true", why="moments are always read as such here; leave it out"),
+    **dict.fromkeys(_ZONES, ignored("utc", "+00:00", why=_ZONE)),
+    # Parameters that are not supported, or written elsewhere.
+    **dict.fromkeys(("collation", "connectioncollation"), reject("the tables say how text is compared; leave it out")),
+    "connecttimeout": reject("it is JDBC's, in milliseconds; write connect_timeout=SECONDS instead"),
     **dict.fromkeys(
         ("ssl_verify_cert", "verifyservercertificate", "ssl_verify_server_cert"),
-        never("write ssl-mode=VERIFY_CA, or VERIFY_IDENTITY to check the name too, with ssl-ca=FILE"),
+        reject("write ssl-mode=VERIFY_CA, or VERIFY_IDENTITY to check the name too, with ssl-ca=FILE"),
     ),
-    **dict.fromkeys(("ssl_verify_identity",), never("write ssl-mode=VERIFY_IDENTITY, with ssl-ca=FILE")),
-    "sslaccept": never("it is Prisma's; write ssl-mode=VERIFY_IDENTITY, with ssl-ca=FILE"),
+    **dict.fromkeys(("ssl_verify_identity",), reject("write ssl-mode=VERIFY_IDENTITY, with ssl-ca=FILE")),
+    "sslaccept": reject("it is Prisma's; write ssl-mode=VERIFY_IDENTITY, with ssl-ca=FILE"),
     **dict.fromkeys(
         (
             "ssl_crl",
@@ -87,24 +85,25 @@ PARAMETERS: Final[dict[str, Check]] = {
             "ssl_fips_mode",
             "tls_ciphersuites",
         ),
-        never("the driver (asyncmy) has nothing like it; leave it out"),
+        reject("the driver (asyncmy) has nothing like it; leave it out"),
     ),
     **dict.fromkeys(
         ("read_timeout", "write_timeout", "sockettimeout"),
-        never("statements have a bound of their own; set `statement_timeout` (seconds) instead"),
+        reject("statements have a bound of their own; set `statement_timeout` (seconds) instead"),
     ),
-    **dict.fromkeys(("sql_mode", "sessionvariables"), never("the service sets what a session needs; leave it out")),
-    **dict.fromkeys(("local_infile", "allowloadlocalinfile"), never("no file is loaded that way; leave it out")),
+    **dict.fromkeys(("sql_mode", "sessionvariables"), reject("the service sets what a session needs; leave it out")),
+    **dict.fromkeys(("local_infile", "allowloadlocalinfile"), reject("no file is loaded that way; leave it out")),
     **dict.fromkeys(
-        ("read_default_file", "read_default_group"), never("no option file is read; write its values into the URL")
+        ("read_default_file", "read_default_group"),
+        reject("no option file is read; write its values into the URL"),
     ),
-    **dict.fromkeys(("connection_limit", "pool_size", "max_overflow", "pool_timeout", "pool_recycle"), never(_POOL)),
+    **dict.fromkeys(("connection_limit", "pool_size", "max_overflow", "pool_timeout", "pool_recycle"), reject(_POOL)),
 }
-"""By name in lower case, with `_` for `-`."""
+"""Checks by parameter name in lower case, with `_` for `-`."""
 
 
-def settled(given: dict[str, str]) -> dict[str, str]:
-    """What rules over several parameters leave of those taken."""
+def apply_rules(given: dict[str, str]) -> dict[str, str]:
+    """Apply the rules between parameters; return the resulting ones."""
     taken = dict(given)
     if taken.pop("ssl_check_hostname", None) == "true":
         taken.setdefault("ssl_mode", "VERIFY_IDENTITY")

@@ -1,4 +1,4 @@
-"""asyncpg's arguments for what a PostgreSQL URL asks for in libpq's words (`unitwork.urls.postgresql_parameters`)."""
+"""asyncpg arguments: converted from a URL's parameters (`unitwork.urls.postgresql_parameters`)."""
 
 from collections.abc import Callable
 from typing import Any, Final
@@ -14,7 +14,7 @@ _TLS: Final = frozenset(
         *("ssl_min_protocol_version", "ssl_max_protocol_version"),
     }
 )
-"""What asyncpg takes in a DSN only, where it makes its TLS context of them as libpq would."""
+"""Parameters that asyncpg accepts only in a DSN, from which it builds a TLS context as libpq would."""
 _ARGUMENTS: Final[dict[str, tuple[str, Callable[[str], Any]]]] = {
     "connect_timeout": ("timeout", float),
     "target_session_attrs": ("target_session_attrs", str),
@@ -26,11 +26,11 @@ _ARGUMENTS: Final[dict[str, tuple[str, Callable[[str], Any]]]] = {
     "prepared_statement_cache_size": ("prepared_statement_cache_size", int),
 }
 _SETTINGS: Final = frozenset({"application_name", "options"})
-"""What the server itself is told as a session starts."""
+"""Settings sent to the server at the start of a session."""
 
 
 def arguments(url: URL) -> tuple[dict[str, Any], dict[str, str]]:
-    """The driver's arguments, and the settings that a session starts with."""
+    """Return the driver's arguments, and the server settings of a new session."""
     asked = {name: value for name, value in url.query.items() if isinstance(value, str)}
     taken = {name: convert(asked[one]) for one, (name, convert) in _ARGUMENTS.items() if one in asked}
     taken |= _tls(asked)
@@ -44,11 +44,11 @@ def _tls(asked: dict[str, str]) -> dict[str, Any]:
     mode = asked.get("ssl")
     files = {name: value for name, value in asked.items() if name in _TLS}
     if files.get("sslrootcert") == "system":
-        # asyncpg's `ssl=True`: the system's authorities, and the name is checked.
+        # asyncpg's `ssl=True` uses the system's authorities and checks the name.
         del files["sslrootcert"]
         direct = {"direct_tls": True} if files.get("sslnegotiation") == "direct" else {}
         return {"ssl": True, **direct}
     if not files:
         return {} if mode is None else {"ssl": mode}
-    told = files | ({} if mode is None else {"sslmode": mode})
-    return {"dsn": f"postgresql:?{urlencode(told, quote_via=quote)}"}
+    parameters = files | ({} if mode is None else {"sslmode": mode})
+    return {"dsn": f"postgresql:?{urlencode(parameters, quote_via=quote)}"}

@@ -1,15 +1,15 @@
-"""What a PostgreSQL URL may say after its `?`: libpq's parameters, and whether the driver has their like.
+"""PostgreSQL URL parameters: libpq's parameters, and the driver's support for them.
 
-Each is taken, passed over where it says what is so anyway, or refused by name with what to do instead. What is taken
-keeps libpq's name, but for `sslmode`, which SQLAlchemy and asyncpg call `ssl`; `unitwork.backends.postgresql` makes the
-driver's arguments of it. Source: PostgreSQL's manual, 32.1.2; asyncpg's `connect`.
+Each is kept, ignored if it changes nothing, or refused by name with the fix. A kept one has libpq's name, except
+`sslmode`, which SQLAlchemy and asyncpg call `ssl`; `unitwork.urls.postgresql_arguments` converts them to the driver's
+arguments. Source: PostgreSQL's manual, 32.1.2; asyncpg's `connect`.
 """
 
 import re
 from collections.abc import Mapping
 from typing import Final
 
-from unitwork.urls.url_parameters import Check, kept, never, number, one_of, passed_over, refused, seconds
+from unitwork.urls.url_parameters import Check, ignored, kept, number, one_of, refused, reject, seconds
 from unitwork.urls.url_text import UrlText
 
 SSL_MODES: Final = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
@@ -52,36 +52,36 @@ PARAMETERS: Final[dict[str, Check]] = {
     "ssl_min_protocol_version": one_of("TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"),
     "ssl_max_protocol_version": one_of("TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"),
     "channel_binding": one_of("disable", "prefer", "require"),
-    "gssencmode": passed_over(
+    "gssencmode": ignored(
         "disable", "prefer", why="the driver (asyncpg) has no GSSAPI encryption; use TLS: sslmode=verify-full"
     ),
     **dict.fromkeys(("connect_timeout", "timeout"), seconds),
     **dict.fromkeys(("application_name", "fallback_application_name"), kept),
     "options": _options,
     "target_session_attrs": one_of("any", "read-write", "read-only", "primary", "standby", "prefer-standby"),
-    "load_balance_hosts": passed_over("disable", why="the driver (asyncpg) tries hosts in their order; leave it out"),
+    "load_balance_hosts": ignored("disable", why="the driver (asyncpg) tries hosts in their order; leave it out"),
     **dict.fromkeys(("krbsrvname", "gsslib"), kept),
     **dict.fromkeys(("statement_cache_size", "prepared_statement_cache_size", "command_timeout"), number),
-    # What is so anyway.
-    "client_encoding": passed_over("utf8", "utf-8", "auto", why="text is always UTF-8 here; leave it out"),
-    "charset": passed_over("utf8", "utf-8", "utf8mb4", why="text is always UTF-8 here; leave it out"),
-    "serverversion": passed_over(why=""),
-    "sslcompression": passed_over("0", why="the driver (asyncpg) has no TLS compression; leave it out"),
-    "sslsni": passed_over("1", why="the driver (asyncpg) always tells the server's name; leave it out"),
-    "gssdelegation": passed_over("0", why="the driver (asyncpg) delegates no credentials; leave it out"),
-    # What can't be had, or is said elsewhere.
+    # Parameters that change nothing.
+    "client_encoding": ignored("utf8", "utf-8", "auto", why="text is always UTF-8 here; leave it out"),
+    "charset": ignored("utf8", "utf-8", "utf8mb4", why="text is always UTF-8 here; leave it out"),
+    "serverversion": ignored(why=""),
+    "sslcompression": ignored("0", why="the driver (asyncpg) has no TLS compression; leave it out"),
+    "sslsni": ignored("1", why="the driver (asyncpg) always tells the server's name; leave it out"),
+    "gssdelegation": ignored("0", why="the driver (asyncpg) delegates no credentials; leave it out"),
+    # Parameters that are not supported, or written elsewhere.
     **dict.fromkeys(
         ("keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout"),
-        never(_KEEPALIVES),
+        reject(_KEEPALIVES),
     ),
-    "pgbouncer": never(f"it is Prisma's; for a transaction pooler {_POOLER}"),
-    **dict.fromkeys(("schema", "currentschema", "search_path", "searchpath"), never(_SEARCH_PATH)),
-    "statement_timeout": never("it has a setting; set `statement_timeout` (seconds) instead"),
+    "pgbouncer": reject(f"it is Prisma's; for a transaction pooler {_POOLER}"),
+    **dict.fromkeys(("schema", "currentschema", "search_path", "searchpath"), reject(_SEARCH_PATH)),
+    "statement_timeout": reject("it has a setting; set `statement_timeout` (seconds) instead"),
     **dict.fromkeys(
         ("lock_timeout", "idle_in_transaction_session_timeout", "default_transaction_isolation", "datestyle"),
-        never(_INSIDE_OPTIONS),
+        reject(_INSIDE_OPTIONS),
     ),
-    "timezone": never("every session here is in UTC; leave it out"),
+    "timezone": reject("every session here is in UTC; leave it out"),
     **dict.fromkeys(
         (
             "connection_limit",
@@ -94,28 +94,29 @@ PARAMETERS: Final[dict[str, Check]] = {
             "poolsize",
             "conn_max_age",
         ),
-        never(_POOL),
+        reject(_POOL),
     ),
-    "hostaddr": never("the driver (asyncpg) takes one address; write it as the host, with sslmode=verify-ca"),
-    **dict.fromkeys(("service", "servicefile"), never(_NO_FILE)),
+    "hostaddr": reject("the driver (asyncpg) takes one address; write it as the host, with sslmode=verify-ca"),
+    **dict.fromkeys(("service", "servicefile"), reject(_NO_FILE)),
     **dict.fromkeys(
         ("requirepeer", "require_auth", "sslcertmode", "sslcrldir", "min_protocol_version", "max_protocol_version"),
-        never("the driver (asyncpg) has nothing like it; leave it out, or have the server demand it (pg_hba.conf)"),
+        reject("the driver (asyncpg) has nothing like it; leave it out, or have the server demand it (pg_hba.conf)"),
     ),
-    "requiressl": never("libpq has given it up; write sslmode=require instead"),
-    "sslaccept": never("it is Prisma's; write sslmode=verify-full, or sslmode=require to check no certificate"),
-    "sslfactory": never("it is JDBC's; write sslmode=verify-full, or sslmode=require to check no certificate"),
-    "replication": never("replication is no work for an application; leave it out"),
-    "prepare": never(f"it is another driver's; for a transaction pooler {_POOLER}"),
-    "prepared_statements": never(f"it is another driver's; for a transaction pooler {_POOLER}"),
-    "preparethreshold": never(f"it is JDBC's; for a transaction pooler {_POOLER}"),
+    "requiressl": reject("libpq has given it up; write sslmode=require instead"),
+    "sslaccept": reject("it is Prisma's; write sslmode=verify-full, or sslmode=require to check no certificate"),
+    "sslfactory": reject("it is JDBC's; write sslmode=verify-full, or sslmode=require to check no certificate"),
+    "replication": reject("replication is no work for an application; leave it out"),
+    "prepare": reject(f"it is another driver's; for a transaction pooler {_POOLER}"),
+    "prepared_statements": reject(f"it is another driver's; for a transaction pooler {_POOLER}"),
+    "preparethreshold": reject(f"it is JDBC's; for a transaction pooler {_POOLER}"),
 }
-"""By name in lower case."""
+"""Checks by parameter name in lower case."""
 
 
-def settled(text: UrlText, given: Mapping[str, str]) -> dict[str, str]:
-    """What rules over several parameters leave of those taken. `channel_binding` has no like in the driver: one that is
-    required demands TLS, which is what it can be had with.
+def apply_rules(text: UrlText, given: Mapping[str, str]) -> dict[str, str]:
+    """Apply the rules between parameters; return the resulting ones.
+
+    The driver lacks `channel_binding`: if it is required, TLS is demanded, its prerequisite.
     """
     taken = dict(given)
     if taken.pop("channel_binding", None) == "require":
@@ -138,7 +139,7 @@ def settled(text: UrlText, given: Mapping[str, str]) -> dict[str, str]:
 
 
 def _places(text: UrlText, taken: Mapping[str, str]) -> dict[str, str]:
-    """`host` and `port` where they are not one name and one number: sockets, and several hosts."""
+    """Return `host` and `port` if they are a socket or several hosts."""
     if "host" not in taken:
         if len(text.places) < 2:
             return {}
@@ -148,7 +149,7 @@ def _places(text: UrlText, taken: Mapping[str, str]) -> dict[str, str]:
         }
     hosts, ports = [], taken.get("port", "").split(",")
     for index, name in enumerate(taken["host"].split(",")):
-        # SQLAlchemy's spelling has the port at the host; an address of IPv6 has more colons.
+        # SQLAlchemy's spelling is host:port; an IPv6 address has more colons.
         found = re.fullmatch(r"([^:/]*):(\d+)", name)
         host, port = (found[1], found[2]) if found else (name, ports[index] if index < len(ports) else ports[-1])
         if not re.fullmatch(r"[\w.-]+|/[^\0]*|[0-9A-Fa-f:.]+", host) or not re.fullmatch(r"\d{0,5}", port):

@@ -1,4 +1,4 @@
-"""SQLite's file, in the spellings that people and other programs have for it."""
+"""SQLite URLs: the file's path in every common spelling."""
 
 import re
 from typing import Final
@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from sqlalchemy import URL
 
-from unitwork.urls.url_parameters import Check, kept, never, one_of, passed_over
+from unitwork.urls.url_parameters import Check, ignored, kept, one_of, reject
 from unitwork.urls.url_text import decoded
 
 DRIVER: Final = "sqlite+aiosqlite"
@@ -19,11 +19,11 @@ PARAMETERS: Final[dict[str, Check]] = {
     "mode": one_of("ro", "rw", "rwc", "memory"),
     "cache": one_of("shared", "private"),
     **dict.fromkeys(("immutable", "nolock", "psow", "modeof", "vfs"), kept),
-    "uri": passed_over(why=""),
-    "check_same_thread": passed_over(why=""),
-    "serverversion": passed_over(why=""),
-    "charset": passed_over(why=""),
-    **dict.fromkeys(("timeout", "busy_timeout", "_busy_timeout", "socket_timeout"), never(_TIMEOUT)),
+    "uri": ignored(why=""),
+    "check_same_thread": ignored(why=""),
+    "serverversion": ignored(why=""),
+    "charset": ignored(why=""),
+    **dict.fromkeys(("timeout", "busy_timeout", "_busy_timeout", "socket_timeout"), reject(_TIMEOUT)),
     **dict.fromkeys(
         (
             "isolation_level",
@@ -36,30 +36,30 @@ PARAMETERS: Final[dict[str, Check]] = {
             "_txlock",
             "connection_limit",
         ),
-        never(_OURS),
+        reject(_OURS),
     ),
 }
-"""By name in lower case. Those that are kept are SQLite's own, which it reads from a URI."""
-SLASHES: Final = "write sqlite:///relative/file.db, or sqlite:////absolute/file.db"
+"""Checks by parameter name in lower case. Those kept are SQLite's own, which it reads from a URI."""
+HOW_TO_WRITE_SQLITE: Final = "write sqlite:///relative/file.db, or sqlite:////absolute/file.db"
 
 
 def is_sqlite(text: str) -> bool:
-    """Whether a cleaned text names a file of SQLite's, rather than a server."""
+    """True if a cleaned text names a SQLite file rather than a server."""
     found = _SHAPE.fullmatch(text)
     return found is not None and found["scheme"].lower() in SCHEMES
 
 
 def parts_of(text: str) -> tuple[str, str]:
-    """The path and the query of a cleaned text. Raises ValueError for what names no file."""
+    """Return the path and the query of a cleaned text. Raises ValueError if it names no file."""
     found = _SHAPE.fullmatch(text)
     if found is None:
-        msg = f"not a database URL; {SLASHES}"
+        msg = f"not a database URL; {HOW_TO_WRITE_SQLITE}"
         raise ValueError(msg)
     path = found["path"]
     if path.startswith("//"):
         host, slash, after = path[2:].partition("/")
         if host not in {"", "localhost"} and host != ":memory:":
-            msg = f"a SQLite URL with a host, or with two slashes only, names no file; {SLASHES}"
+            msg = f"a SQLite URL with a host, or with two slashes only, names no file; {HOW_TO_WRITE_SQLITE}"
             raise ValueError(msg)
         path = host if host == ":memory:" else after
         if found["scheme"].lower() == "file" and slash:
@@ -68,7 +68,7 @@ def parts_of(text: str) -> tuple[str, str]:
 
 
 def sqlite_url(path: str, taken: dict[str, str]) -> URL:
-    """The URL of the file. Raises ValueError for a database in memory, and for what is no file."""
+    """Return the URL of the file. Raises ValueError for a database in memory, and for a path that is no file."""
     name = path.removeprefix("file:") if taken else path
     if name in {"", ":memory:"} or ":memory:" in path or taken.get("mode") == "memory":
         msg = (
@@ -77,7 +77,7 @@ def sqlite_url(path: str, taken: dict[str, str]) -> URL:
         )
         raise ValueError(msg)
     if name.endswith(("/", "/.", "/..")) or name in {".", ".."} or any(ord(character) < 32 for character in name):
-        msg = f"a SQLite URL names a file, not a folder; {SLASHES}"
+        msg = f"a SQLite URL names a file, not a folder; {HOW_TO_WRITE_SQLITE}"
         raise ValueError(msg)
     if path.startswith("file:") and not taken:
         path = path.removeprefix("file:")

@@ -1,16 +1,16 @@
-"""What may become of a parameter of a database URL: each check takes one, passes it over, or refuses it by name."""
+"""URL parameters: checks that keep, ignore or refuse a parameter of a database URL."""
 
 import difflib
 import re
 from collections.abc import Callable, Mapping
 
 Check = Callable[[str, str], dict[str, str]]
-"""Makes what is kept of a parameter's name and value. Raises ValueError, which never repeats the value."""
+"""Returns the parameters to keep for a name and value. Raises ValueError, which never repeats the value."""
 
 
 def taken(parameters: Mapping[str, str], known: Mapping[str, Check], *, named: bool) -> dict[str, str]:
-    """What is kept of each by its check. Raises ValueError for one that is unknown, with the one that may be meant; the
-    unknown name is repeated where `named` says so only.
+    """Return the parameters that their checks keep. Raises ValueError for an unknown one, suggesting the nearest; its
+    name is repeated only if `named`.
     """
     found: dict[str, str] = {}
     for position, (name, value) in enumerate(parameters.items(), 1):
@@ -26,17 +26,17 @@ def taken(parameters: Mapping[str, str], known: Mapping[str, Check], *, named: b
 
 
 def refused(name: str, why: str) -> ValueError:
-    """The error of a parameter that is known, and can't be taken."""
+    """Return the error for a known parameter that can't be used."""
     return ValueError(f"the parameter '{name}' of the URL can't be taken: {why}")
 
 
 def kept(name: str, value: str) -> dict[str, str]:
-    """As it is."""
+    """Check that keeps the parameter."""
     return {name: value}
 
 
 def one_of(*values: str) -> Check:
-    """As it is, where it is one of these."""
+    """Return a check that keeps the parameter if its value is one of these."""
 
     def check(name: str, value: str) -> dict[str, str]:
         if value not in values:
@@ -47,8 +47,10 @@ def one_of(*values: str) -> Check:
     return check
 
 
-def passed_over(*values: str, why: str) -> Check:
-    """Nothing, where it is one of these (of any, where none is named): it says what is so anyway."""
+def ignored(*values: str, why: str) -> Check:
+    """Return a check that drops the parameter if its value, which must be one of these if any are given, changes
+    nothing.
+    """
 
     def check(name: str, value: str) -> dict[str, str]:
         if values and value.lower() not in values:
@@ -58,8 +60,8 @@ def passed_over(*values: str, why: str) -> Check:
     return check
 
 
-def never(why: str) -> Check:
-    """Refused."""
+def reject(why: str) -> Check:
+    """Return a check that refuses the parameter."""
 
     def check(name: str, _value: str) -> dict[str, str]:
         raise refused(name, why)
@@ -68,7 +70,7 @@ def never(why: str) -> Check:
 
 
 def number(name: str, value: str) -> dict[str, str]:
-    """Digits: as they are."""
+    """Check that keeps a parameter whose value is a number."""
     if not re.fullmatch(r"\d{1,9}(?:\.\d{1,6})?", value):
         msg = f"the parameter '{name}' of the URL is no number; write one, such as {name}=5"
         raise ValueError(msg)
@@ -76,5 +78,5 @@ def number(name: str, value: str) -> dict[str, str]:
 
 
 def seconds(_name: str, value: str) -> dict[str, str]:
-    """libpq's connect_timeout, under that name; 0, which waits for ever there, leaves our own setting."""
+    """Check that keeps a number as `connect_timeout`. 0, for which libpq waits without limit, keeps our own setting."""
     return number("connect_timeout", value) if float(number("connect_timeout", value)["connect_timeout"]) else {}

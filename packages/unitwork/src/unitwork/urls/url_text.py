@@ -1,7 +1,7 @@
-"""UrlText: a database URL taken apart, as strictly as it takes to know which part is the password.
+"""UrlText: a database URL split into its parts, strictly enough to be certain which part is the password.
 
-A text is refused whole where a special character that isn't percent-encoded makes it ambiguous, and no message here
-repeats any of it: in a broken URL every part may be a part of the password.
+A text is refused if an unencoded special character makes it ambiguous. No message here repeats any part of it: in a
+malformed URL every part may be a part of the password.
 """
 
 import re
@@ -11,7 +11,7 @@ from urllib.parse import unquote_to_bytes
 
 from sqlalchemy import URL
 
-INSTEAD: Final = (
+HOW_TO_WRITE: Final = (
     "write scheme://user:password@host:port/name with every special character of user and password percent-encoded "
     "(@ is %40, / is %2F, # is %23, % is %25), or leave both out and set `username` and "
     "`password`, which are taken as they are"
@@ -19,14 +19,14 @@ INSTEAD: Final = (
 _AROUND: Final = " \t\r\n\v\f\N{NO-BREAK SPACE}\N{ZERO WIDTH SPACE}\N{WORD JOINER}\N{ZERO WIDTH NO-BREAK SPACE}"
 _QUOTES: Final = "'\"`\N{LEFT SINGLE QUOTATION MARK}\N{RIGHT SINGLE QUOTATION MARK}“”„«»"
 _ASSIGNMENT: Final = re.compile(r"(?:(?:export|set)\s+|\$env:)?[A-Za-z_]\w*\s*=\s*(?=\S)")
-"""What a line of a shell, or of an env file, has before the value."""
+"""Assignment in front of the value in a shell or env file."""
 _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z0-9+._]*")
 _PLACE: Final = r"(?:\[[0-9A-Fa-f:.]+(?:%\w+)?\]|[\w.%-]*)(?::\d{1,5})?"
 _PLACES: Final = re.compile(rf"{_PLACE}(?:,{_PLACE})*")
 _AFTER: Final = re.compile(r"""(?P<places>[^/?#]*)(?:/(?P<database>[^/?#@\s'"`]*))?(?:\?(?P<query>[^#]*))?""")
 _NO_COLON: Final = (re.compile(r"^([^/?#,:]+|\[[^/?#,\]]+\]):(?=[/?]|$)"), r"\1")
 _NO_SLASH: Final = (re.compile(r"^([^/?#]*/[^/?#]+)/(?=\?|$)"), r"\1")
-"""A colon without a port, and a slash behind the database: they say nothing."""
+"""Patterns that drop a colon without a port and a slash after the database, which mean nothing."""
 _NO_PORT: Final = "the port is no number from 1 to 65535"
 _PAIRS: Final = re.compile(
     r"(?:host(?:addr)?|server|addr(?:ess)?|data source|port|database|initial catalog|db(?:name)?|user(?:name| id)?|uid"
@@ -38,18 +38,18 @@ _UNFILLED: Final = re.compile(
     r"(?:^|(?<=[:/@,]))(?:\$\{[^}]*\}|\$\([^)]*\)|\{\{[^}]*\}\}|<[A-Za-z][\w -]*>|\[YOUR[-_ ][A-Z_ -]*\])(?=[:/@,?]|$)"
     r"|^(?:\$\w+|%\w+%)$"
 )
-"""What templates, shells and providers' pages have for a value. A password that looks so is percent-encoded."""
+"""Placeholders of templates, shells and providers' pages. A real password that looks like one is percent-encoded."""
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,60}")
 _LITERAL_PLUS: Final = frozenset({"user", "username", "password", "sslpassword"})
-"""Parameters in whose values + is no blank: passwords have it, and libpq and JDBC take it as it is."""
+"""Parameters in whose values + is no blank: passwords contain it, and libpq and JDBC keep it as it is."""
 CREDENTIALS: Final = {"user": "username", "username": "username", "password": "password"}
-"""Parameters that drivers accept for the parts that are masked."""
+"""Parameters that drivers accept in place of the user and password parts, which are masked."""
 
 
 @dataclass(frozen=True)
 class UrlText:
-    """Every part decoded. Of places there are several where the database is one of several hosts; a port that isn't
-    given is None. Of a parameter that is given twice the last counts, as with libpq.
+    """Parts of a URL, all decoded. Several `places` are the hosts of one database; a port that isn't given is None. Of
+    a parameter given twice the last one counts, as with libpq.
     """
 
     scheme: str
@@ -59,18 +59,20 @@ class UrlText:
     database: str | None
     parameters: dict[str, str]
     named: bool
-    """Whether the name of an unknown parameter may be repeated. Without a password in its usual place it may be the end
-    of one.
+    """True if the name of an unknown parameter may be repeated in a message. Without a password in its usual place it
+    may be the end of one.
     """
 
     @property
     def backend(self) -> str:
-        """The scheme without a driver, in lower case."""
+        """Return the scheme without a driver, in lower case."""
         return self.scheme.partition("+")[0].lower()
 
 
 def cleaned(text: str) -> str:
-    """The text without what is pasted around a URL: blanks, quotes, `export DATABASE_URL=`, `psql`, `jdbc:`."""
+    """Return the text without what is often pasted around a URL: blanks, quotes, `export DATABASE_URL=`, `psql`,
+    `jdbc:`.
+    """
     text = _unquoted(text)
     if found := _ASSIGNMENT.match(text):
         text = _unquoted(text[found.end() :])
@@ -78,7 +80,7 @@ def cleaned(text: str) -> str:
 
 
 def refuse_other_forms(text: str) -> None:
-    """Raise ValueError for what people have in the place of a URL, by name."""
+    """Raise ValueError, naming the form, for common texts that aren't a URL."""
     bare = _unquoted(text)
     if "://" not in bare and _PAIRS.match(bare):
         refuse("that is a connection string of names and values, as libpq and .NET have it")
@@ -89,8 +91,8 @@ def refuse_other_forms(text: str) -> None:
         refuse("a placeholder in it has nothing put in its place, such as ${NAME} or [YOUR-PASSWORD]")
 
 
-def taken_apart(text: str) -> UrlText:
-    """The parts of a cleaned text. Raises ValueError, which repeats nothing of it."""
+def parsed(text: str) -> UrlText:
+    """Return the parts of a cleaned text. Raises ValueError, which repeats nothing of it."""
     scheme, found, rest = text.partition("://")
     if not found or not _SCHEME.fullmatch(scheme) or any(ord(character) < 32 for character in rest):
         refuse()
@@ -100,8 +102,8 @@ def taken_apart(text: str) -> UrlText:
     elif "@" in after or _ends_before_its_at(before):
         refuse()
     else:
-        for idle, kept in (_NO_COLON, _NO_SLASH):
-            after = idle.sub(kept, after)
+        for pattern, replacement in (_NO_COLON, _NO_SLASH):
+            after = pattern.sub(replacement, after)
     parts = _AFTER.fullmatch(after)
     if parts is None or not _PLACES.fullmatch(parts["places"]):
         refuse(_wrong_place(after) if credentials else "")
@@ -120,7 +122,7 @@ def taken_apart(text: str) -> UrlText:
 
 
 def of_url(url: URL) -> UrlText:
-    """The same of a URL that somebody has built."""
+    """Return the parts of a `URL` object."""
     parameters = {name: value if isinstance(value, str) else ",".join(value) for name, value in url.query.items()}
     moved = {CREDENTIALS[name]: parameters.pop(name) for name in CREDENTIALS if name in parameters}
     places = () if url.host is None else ((url.host, url.port),)
@@ -136,8 +138,8 @@ def of_url(url: URL) -> UrlText:
 
 
 def decoded(text: str) -> str:
-    """Without percent-encoding. Refuses a % that encodes nothing, and bytes that are no UTF-8: what is half encoded was
-    meant otherwise.
+    """Return the text without percent-encoding. Raises ValueError for a % that encodes nothing and for bytes that
+    aren't UTF-8: a half-encoded text was meant otherwise.
     """
     written = unquote_to_bytes(text)
     plain = written.decode(errors="replace")
@@ -147,13 +149,13 @@ def decoded(text: str) -> str:
 
 
 def refuse(reason: str = "") -> NoReturn:
-    """Raise ValueError that says how a URL is written."""
-    msg = f"not a database URL{': ' * bool(reason)}{reason}; {INSTEAD}"
+    """Raise ValueError with the reason and the way to write a URL."""
+    msg = f"not a database URL{': ' * bool(reason)}{reason}; {HOW_TO_WRITE}"
     raise ValueError(msg)
 
 
 def _wrong_place(after: str) -> str:
-    """What is wrong with host and port, without repeating them."""
+    """Return the error in host and port, without repeating them."""
     place = re.split(r"[/?#]", after, maxsplit=1)[0]
     if "," not in place and place.count(":") > 1 and "[" not in place:
         return "an IPv6 address stands in brackets, as [::1]"
@@ -163,8 +165,8 @@ def _wrong_place(after: str) -> str:
 
 
 def _ends_before_its_at(before: str) -> bool:
-    """Whether what stands before the @ may itself be host, port and more, the @ being a later part's. A password that
-    holds / ? or # is taken where nothing else can be meant.
+    """True if the text before the @ may itself be host and path, with the @ in a later part. A password with / ? or #
+    is accepted only if no other reading is possible.
     """
     ends = [index for mark in "/?#" if (index := before.find(mark)) >= 0]
     return bool(ends) and _PLACES.fullmatch(before[: min(ends)]) is not None
@@ -185,7 +187,7 @@ def parameters_of(query: str) -> dict[str, str]:
         if not given or not _NAME.fullmatch(name):
             refuse()
         value = decoded(value if name in _LITERAL_PLUS else value.replace("+", " "))
-        # SQLAlchemy names several hosts by giving each a parameter.
+        # SQLAlchemy repeats the parameter for several hosts.
         found[name] = f"{found[name]},{value}" if name in {"host", "port"} and name in found else value
     return found
 
