@@ -126,7 +126,7 @@ async def test_while_the_server_still_commits_it_is_asked_again(with_tables: Con
 async def test_who_can_not_be_asked_in_time_leaves_it_unknown_and_nothing_is_replayed(
     with_tables: Container, relay: Relay, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(lost_commit, "SETTLE_TIMEOUT", 0.3)
+    monkeypatch.setattr(lost_commit, "LOOKUP_TIMEOUT_SECONDS", 0.3)
 
     class Isolated(Work):
         async def __call__(self, session: AsyncSession) -> str:

@@ -1,4 +1,4 @@
-"""The schema's revision: read the database's revision, and migrate it."""
+"""Schema: read the database's revision, and migrate it."""
 
 from collections.abc import Callable
 from functools import cached_property

@@ -110,7 +110,7 @@ class Unit:
     blocked_by: str | None = None
     """Call site of the open transaction that is SQLite's one writer, if this unit must not be a second writer."""
     parent: "Unit | None" = None
-    """The enclosing unit in the same task, idle while this one works."""
+    """Enclosing unit in the same task, idle while this one works."""
     holders: ConnectionHolders | None = None
     followers: Sequence[Follower] = ()
     """Callbacks for each statement that the driver has executed."""
@@ -124,7 +124,7 @@ class Unit:
     longer be left in its own task.
     """
     abandoned: bool = False
-    """True when its block can no longer be left in its own task: the unit is no ambient transaction any more, and is
+    """True when its block can no longer be left in its own task: the unit is no longer an ambient transaction, and is
     torn down.
     """
     opener: "asyncio.Task[object] | None" = None
@@ -140,7 +140,7 @@ class Unit:
     grace: float = 0.25
     """Seconds that a cancelled statement, COMMIT or ROLLBACK gets to finish."""
     connection: HeldConnection | None = None
-    """The connection it holds."""
+    """Connection that it holds, if any."""
     executing: float = 0.0
     """`time.monotonic()` at which the driver began to work on its statement; 0 while it has none."""
     statement: str = ""
@@ -181,7 +181,7 @@ class Unit:
     """Frame in which the connection was switched to read-only, if that setting ends with the frame (PostgreSQL)."""
     statements: int = 0
     frames: list[Frame] = field(init=False)
-    """The transaction and its open savepoints, outermost first."""
+    """Frames of the transaction and its open savepoints, outermost first."""
 
     def __post_init__(self) -> None:
         self.frames = [self.root]
@@ -195,7 +195,7 @@ class Unit:
 
     @property
     def top(self) -> Frame:
-        """The innermost savepoint, or the transaction itself."""
+        """Return the innermost savepoint, or the transaction itself."""
         return self.frames[-1]
 
     @property

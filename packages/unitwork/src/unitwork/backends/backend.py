@@ -83,8 +83,8 @@ class Backend:
         return False
 
     def abort(self, driver: Any) -> None:
-        """Abort the running operation of a driver's connection without a message to the server, and wake whoever awaits
-        it.
+        """Abort the running operation of a driver's connection without a message to the server; its caller gets an
+        error.
         """
 
     def abandon(self, connection: Connection) -> None:

@@ -150,7 +150,7 @@ class _DeferredCancellation:
         while not future.done():
             proxy = future.get_loop().create_future()
             future.add_done_callback(partial(_wake, proxy))
-            with suppress(asyncio.CancelledError):  # the first cancellation is the one to raise
+            with suppress(asyncio.CancelledError):  # a later cancellation is dropped: the first one is raised
                 yield from proxy
 
     def _interrupt(self) -> None:

@@ -75,7 +75,9 @@ class Disposal:
         self._entries.add(entry)
 
     def _drop(self, entry: ConnectionPoolEntry) -> None:
-        """Close the connection without a message to the server, and wake whoever waits for an answer on it."""
+        """Close the connection without a message to the server; a caller that waits for an answer on it gets an
+        error.
+        """
         dialect: Any = self._engine.sync_engine.dialect
         connection = entry.dbapi_connection
         if connection is None or not dialect.has_terminate:

@@ -1,4 +1,4 @@
-"""The engine: opened by the container's Resource inside `running()`, disposed when the lifetime ends."""
+"""Engine: created by `open_engine` or `build_engine`, and disposed of when the lifetime ends."""
 
 from typing import Any
 

@@ -93,9 +93,9 @@ def was_ended(pooled: Any) -> bool:
     statement commits.
     """
     driver, adapter = pooled.driver_connection, pooled.dbapi_connection
-    if hasattr(adapter, "_prepared_statement_cache"):  # asyncpg's, which begins with the first statement
+    if hasattr(adapter, "_prepared_statement_cache"):  # asyncpg's adapter, which sends BEGIN with the first statement
         return adapter._transaction is not None and not driver.is_in_transaction()  # noqa: SLF001 - it has no public name
-    return hasattr(type(driver), "in_transaction") and not driver.in_transaction  # aiosqlite's alone has it
+    return hasattr(type(driver), "in_transaction") and not driver.in_transaction  # only aiosqlite has this attribute
 
 
 def _reset(effect: Effect, record: ConnectionPoolEntry) -> bool:

@@ -24,10 +24,10 @@ from unitwork.unit import Unit
 
 
 async def send_autocommit(factory: SessionFactory, statement: Executable, parameters: Mapping[str, Any]) -> Answer:
-    """Return the statement's answer. Only for a caller outside any block.
+    """Send an autocommit statement outside any block; return its answer.
 
-    The statement commits by itself. It is sent again if the server's plan was outdated; a read also once after a
-    connection that died in the pool. Raises what a session would raise for it.
+    It is sent again if the server's plan was outdated; a read also once after a connection that died in the pool.
+    Raises what a session would raise for it.
     """
     unit = Unit(transactional=False, autocommit=True, statements=1)
     engine = factory.engine()
@@ -121,7 +121,7 @@ class _Sending:
     def _give_back(self, connection: Connection | PoolProxiedConnection) -> None:
         unit = self._unit
         unit.ending = True
-        unit.executing = time.monotonic()  # shields this too
+        unit.executing = time.monotonic()  # marks the driver as busy, so that `shield` defers a cancellation
         try:
             connection.close()
         finally:

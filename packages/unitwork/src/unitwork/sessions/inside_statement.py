@@ -45,8 +45,8 @@ class InsideStatements:
     async def _connect(self) -> None:
         """Take a connection; BEGIN is sent with the first statement.
 
-        With a connection at hand nothing is awaited, unless a deadline must be sent to the server, or somebody listens
-        to `after_begin`.
+        With a connection at hand nothing is awaited, unless a deadline must be sent to the server, or there are
+        `after_begin` listeners.
         """
         session: Any = self._session.sync_session
         if self._unit.deadline is None and not session.dispatch.after_begin and self._plans.ready():

@@ -48,7 +48,9 @@ class SessionFactory:
         """Monitors used so far; the last one is in force."""
         self._in_force: SqlMonitor | None = None
         self._seen: dict[int, _Seen] = {}
-        """By the id of SQLAlchemy's own engine, as an AsyncEngine's hash is slow."""
+        """State per engine seen so far, keyed by the `id` of SQLAlchemy's own engine, as an AsyncEngine's hash is
+        slow.
+        """
         self._inherited: list[Pool] = []
         self.watchers: list[Callable[[Unit], object]] = []
         """Callbacks for each unit that is opened."""

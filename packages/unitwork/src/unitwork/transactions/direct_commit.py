@@ -15,8 +15,8 @@ from unitwork.unit import Unit
 
 
 def ready(session: Session, unit: Unit, plans: CompiledStatements) -> Connection | None:
-    """Return the unit's connection if only COMMIT remains to be sent on it and nobody listens; None if SQLAlchemy has
-    to commit.
+    """Return the unit's connection if only COMMIT remains to be sent on it and there are no listeners; None if
+    SQLAlchemy has to commit.
     """
     connection, transaction = unit.connection, session.get_transaction()
     if not unit.transactional or not isinstance(connection, Connection) or transaction is None or not plans.possible:

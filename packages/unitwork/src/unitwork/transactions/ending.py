@@ -260,7 +260,7 @@ def _give_back(session: Session, unit: Unit) -> None:
     try:
         _take_writes_again(session, unit)
         if unit.outcome is not Outcome.COMMITTED:
-            session.rollback()  # `close` alone relies on SQLAlchemy's state, which counts a refused COMMIT as ended
+            session.rollback()  # `close` alone would trust SQLAlchemy, which counts a refused COMMIT as ended
         session.close()
     except BaseException as error:  # the outcome stands; the pool replaces a broken connection
         session.invalidate()

@@ -35,8 +35,8 @@ async def execute_transaction(
     The options are those of `transaction()`. Any exception of the callback rolls back and is re-raised unchanged.
     `retry`, a total number of attempts or a `Retry`, runs the whole callback again in a new transaction after a
     serialisation failure, a deadlock, a busy SQLite, or a connection that was lost before COMMIT or couldn't be opened.
-    A callback that joins a transaction is not retried: the error goes to whoever began it. Raises ValueError for
-    `retry` with a mode that begins none.
+    A callback that joins a transaction is not retried: the block that began the transaction gets the error. Raises
+    ValueError for `retry` with a mode that begins none.
     """
     transaction = session_provider_or_transaction
     if not isinstance(transaction, TransactionProvider):

@@ -64,7 +64,7 @@ class TransactionProvider(CalledFirst):
         self._source.retried()
 
     def _choose(self, propagation: Propagation, options: BlockOptions) -> AbstractAsyncContextManager[Transaction]:
-        """Return the block that the mode stands for in the current context."""
+        """Return the block for this mode in the current context."""
         block = self._to_join(propagation, self._source.owner)
         if block is not None and block.unit.third_party:
             options = options._replace(timeout=None)

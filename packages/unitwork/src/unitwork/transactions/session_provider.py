@@ -59,7 +59,7 @@ class EngineSessionProvider(CalledFirst, SessionSource):
         return UnitBlock(self.factory, options)
 
     def own_session(self, options: BlockOptions) -> AbstractAsyncContextManager[AsyncSession]:
-        # Of one statement its text says whether it reads; the database isn't asked for a read-only transaction.
+        # A single statement is judged by its text: no read-only transaction is needed for it.
         return _SessionOf(self.unit(options._replace(read_only=False) if options.autocommit else options))
 
     def sends_autocommit(self) -> bool:
@@ -86,7 +86,7 @@ class EngineSessionProvider(CalledFirst, SessionSource):
 
 
 class _SessionOf(AbstractAsyncContextManager[AsyncSession]):
-    """The session of a unit's block. A class for the same reason as `UnitBlock`."""
+    """Block that yields the session of a unit. A class for the same reason as `UnitBlock`."""
 
     def __init__(self, unit: AbstractAsyncContextManager[Transaction]) -> None:
         self._unit = unit

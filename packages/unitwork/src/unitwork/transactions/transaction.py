@@ -37,7 +37,7 @@ class Transaction(EndedByItsBlock):
 
     @property
     def name(self) -> str | None:
-        """Name for logs."""
+        """Return its name for logs."""
         return self.unit.name
 
     @property
@@ -47,7 +47,7 @@ class Transaction(EndedByItsBlock):
 
     @property
     def outcome(self) -> Outcome | None:
-        """Its outcome; None while it is open, and for a block without a transaction."""
+        """Return its outcome; None while it is open, and for a block without a transaction."""
         return Outcome.ROLLED_BACK if self.frame.gone else self.unit.outcome
 
     def after_commit(self, hook: Hook) -> None:
