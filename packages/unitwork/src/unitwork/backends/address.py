@@ -1,4 +1,4 @@
-"""Address: where a database is, as messages say it, without credentials."""
+"""Address: a database's address for messages, without credentials."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from unitwork.urls.database_url import places
 
 
 def address(url: URL) -> str:
-    """Where the database is, without credentials: `host:port/name`, or SQLite's file."""
+    """Return the database's address without credentials: `host:port/name`, or SQLite's file."""
     if backend_named(url.get_backend_name()).in_file:
         return (url.database or "").removeprefix("file:")
     hosts = [f"{host}{f':{port}' if port and not host.startswith('/') else ''}" for host, port in places(url)]
@@ -17,6 +17,6 @@ def address(url: URL) -> str:
 
 
 def in_force(engine: Engine) -> str:
-    """Return an engine's database for messages: its pool's target, or its URL's address; a file's whole path."""
+    """Return an engine's database for messages: its pool's target, or its URL's address; a file's absolute path."""
     where = getattr(engine.pool, "target", "") or address(engine.url)
     return str(Path(where).absolute()) if backend_of(engine.dialect).in_file else where

@@ -13,16 +13,16 @@ from unitwork.errors.driver import (
 from unitwork.errors.transaction import TransactionRolledBack
 
 UNDONE: Final = (SerializationFailure, DeadlockDetected, ConnectionLost, DatabaseUnavailable, StatementOutdated)
-"""What says that nothing of the unit was stored, and that the next attempt may fare better."""
+"""Errors after which nothing of the unit is stored and another attempt may succeed."""
 
 
 def undone(error: BaseException) -> BaseException | None:
-    """Why another attempt makes sense after this error, which may be the caller's word for it; None when it doesn't."""
+    """Return the error that makes another attempt worthwhile, possibly the caller's own; None if it doesn't."""
     cause: BaseException | None = error
     while isinstance(cause, TransactionRolledBack):
         cause = cause.__cause__
     if isinstance(cause, UNDONE):
         return cause
     if isinstance(cause, LockNotAvailable) and (cause.sqlstate is None or cause.sqlstate.startswith("SQLITE_")):
-        return cause  # elsewhere somebody has asked not to wait
+        return cause  # elsewhere the caller asked not to wait
     return None
