@@ -180,7 +180,7 @@ class MariaDB(Backend):
     extra = "mysql"
     says_wait = True
     upserts_by_key = False
-    questions = "SELECT unix_timestamp(now(6)), @@max_connections, NULL, NULL"
+    server_facts_query = "SELECT unix_timestamp(now(6)), @@max_connections, NULL, NULL"
 
     def connect_args(self, settings: Options) -> dict[str, Any]:
         """Return the driver's arguments; the URL's settings override ours.

@@ -71,7 +71,7 @@ class PostgreSQL(Backend):
     copies = True
     plans_anew = True
     lock_timeout_is_set = True
-    questions = """
+    server_facts_query = """
 SELECT extract(epoch FROM clock_timestamp())::float8,
        current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int,
        current_setting('is_superuser') = 'on',

@@ -107,7 +107,7 @@ class SQLite(Backend):
     extra = "sqlite"
     one_writer = True
     in_file = True
-    questions = "SELECT NULL, NULL, NULL, NULL"
+    server_facts_query = "SELECT NULL, NULL, NULL, NULL"
 
     def connect_args(self, settings: Options) -> dict[str, Any]:
         """Return the driver's arguments: `isolation_level=None` keeps the driver from sending BEGIN, `timeout` is the
