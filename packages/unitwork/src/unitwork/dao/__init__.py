@@ -1,7 +1,7 @@
-"""Data access objects: reads and writes of one model, and the builders that state them step by step.
+"""Data access objects: read and write one model, with builders that compose the statements step by step.
 
-Here: `BaseDao`, its builders, pages and cursors, advisory locks. Not here: when work is committed (`unitwork`), what
-models are made of (`unitwork.models`).
+Here: `BaseDao`, its builders, pages and cursors, advisory locks. Elsewhere: when work is committed (`unitwork`), and
+the mixins of mapped models (`unitwork.models`).
 """
 
 from unitwork.dao.advisory_locks import AdvisoryLocks

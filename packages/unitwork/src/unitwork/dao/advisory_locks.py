@@ -1,4 +1,4 @@
-"""AdvisoryLocks: names that one transaction holds at a time, in whatever process. PostgreSQL's own."""
+"""AdvisoryLocks: locks on names, each held by one transaction at a time across all processes. PostgreSQL only."""
 
 from hashlib import blake2b
 
@@ -12,8 +12,10 @@ from unitwork.sessions.session import SessionProvider
 
 
 class AdvisoryLocks:
-    """Every method needs a transaction, with whose end the lock is released; `NoActiveTransaction` without. On another
-    database they raise `NotSupported`. `shared` holders exclude only those that aren't.
+    """Locks on names that last until the transaction ends.
+
+    Every method needs a transaction and raises `NoActiveTransaction` without one. On a database other than PostgreSQL
+    they raise `NotSupported`. `shared` holders exclude exclusive ones, not each other.
     """
 
     def __init__(self, session_provider: SessionProvider) -> None:
@@ -26,7 +28,9 @@ class AdvisoryLocks:
         shared: bool = False,
         timeout: float | None = None,  # noqa: ASYNC109 - the database's
     ) -> None:
-        """Wait for the name; after `timeout` seconds raise `LockNotAvailable`. A holder gets it again at once."""
+        """Wait for the lock on `name`; raise `LockNotAvailable` after `timeout` seconds. Returns at once for its
+        holder.
+        """
         lock = func.pg_advisory_xact_lock_shared if shared else func.pg_advisory_xact_lock
         async with self._sessions.writing() as session:
             self._check(session)
@@ -34,7 +38,7 @@ class AdvisoryLocks:
                 await session.execute(select(lock(key_of(name))))
 
     async def try_acquire(self, name: str, *, shared: bool = False) -> bool:
-        """Take the name if it is free; whether it is held now."""
+        """Take the lock on `name` if it is free. True if this transaction holds it now."""
         lock = func.pg_try_advisory_xact_lock_shared if shared else func.pg_try_advisory_xact_lock
         async with self._sessions.writing() as session:
             self._check(session)
@@ -48,5 +52,5 @@ class AdvisoryLocks:
 
 
 def key_of(name: str) -> int:
-    """The 64 bits that PostgreSQL knows the name by."""
+    """Return the 64-bit key under which PostgreSQL holds the name."""
     return int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), signed=True)

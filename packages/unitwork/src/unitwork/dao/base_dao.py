@@ -1,4 +1,4 @@
-"""BaseDao: what every DAO can do. Joins the ambient transaction, else opens a short session of its own."""
+"""BaseDao: the reads and writes every DAO has. It joins the ambient transaction, else opens a short session."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -31,19 +31,19 @@ from unitwork.sessions.session import SessionProvider
 T = TypeVar("T", bound=DeclarativeBase)
 Q = TypeVar("Q", bound=Query[Any])
 KEYS_AT_ONCE: Final = 1000
-"""Keys of several columns that one SELECT asks for."""
+"""Maximum number of composite keys in one SELECT of `get_many`."""
 
 
 class BaseDao(Generic[T]):
-    """Reads and writes of one model. Never commits: that belongs to the block it is called in.
+    """Reads and writes of one model. Never commits: the enclosing block does.
 
-    The model is the one in `class UserDao(BaseDao[User])`, or the argument. `cursors` signs the pages' cursors;
-    without it they end with the process.
+    The model is the one in `class UserDao(BaseDao[User])`, or the argument. `cursors` signs the cursors of pages;
+    without it, cursors are valid within this process only.
     """
 
     model: type[T]
     not_found: Callable[[Any], NotFound] | None = None
-    """Makes what `get` raises from the id; None for plain `NotFound`."""
+    """Build the exception that `get` raises, from the id; None for plain `NotFound`."""
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -63,28 +63,28 @@ class BaseDao(Generic[T]):
 
     @cached_property
     def _sessions(self) -> Sessions:
-        # Most of a service's DAOs are asked for nothing in most requests.
+        # Created lazily: most requests use few of a service's DAOs.
         return Sessions(self._session_provider)
 
     def query(self, *, include_deleted: bool = False) -> Query[T]:
-        """A SELECT to build, in the order of the primary key unless told otherwise."""
+        """Start a SELECT, in the order of the primary key unless `order_by` is called."""
         return Query(self.model, include_deleted, sessions=self._sessions, cursors=self._cursors)
 
     def count(self, *, include_deleted: bool = False) -> Count[T]:
-        """A COUNT to build."""
+        """Start a COUNT."""
         return Count(self.model, include_deleted, sessions=self._sessions)
 
     def update(self, *, include_deleted: bool = False) -> Update[T]:
-        """An UPDATE to build."""
+        """Start an UPDATE."""
         return Update(self.model, include_deleted, sessions=self._sessions)
 
     def delete(self, *, include_deleted: bool = False) -> Delete[T]:
-        """A DELETE to build: of rows for good."""
+        """Start a DELETE, which removes rows for good."""
         return Delete(self.model, include_deleted, sessions=self._sessions)
 
     async def get(self, id: Any, *, include_deleted: bool = False) -> T:
-        """The row. A key of several columns is a tuple, in the order of the primary key. Raises `NotFound` when there
-        is none or it is soft-deleted.
+        """Return the row. A composite key is a tuple, in the order of the primary key. Raises `NotFound` when there is
+        no such row or it is soft-deleted.
         """
         row = await self.get_or_none(id, include_deleted=include_deleted)
         if row is None:
@@ -92,7 +92,7 @@ class BaseDao(Generic[T]):
         return row
 
     async def get_or_none(self, id: Any, *, include_deleted: bool = False) -> T | None:
-        """The row, or None when there is none or it is soft-deleted."""
+        """Return the row, or None when there is none or it is soft-deleted."""
         key = key_of(self.model, id)
         if not possible_key(key):
             return None
@@ -104,19 +104,17 @@ class BaseDao(Generic[T]):
         return await with_key(self.query(include_deleted=include_deleted), self.model, key).first()
 
     async def get_locked(self, id: Any) -> T:
-        """The row, which nobody else changes until the transaction ends. Raises as `get` does."""
+        """Return the row, locked against changes until the transaction ends. Raises as `get` does."""
         async with self._session() as session:
             return await self._load(session, id, version=None, include_deleted=False)
 
     async def flush(self) -> None:
-        """Send what was changed on rows of the ambient transaction now. Raises the `ConstraintViolation` it breaks, and
-        `StaleVersion`.
-        """
+        """Send pending changes of the ambient transaction's rows. Raises `ConstraintViolation` and `StaleVersion`."""
         async with self._session() as session:
             await session.flush()
 
     async def get_many(self, ids: Iterable[Any]) -> list[T]:
-        """The rows that exist, in the order of the ids; an id twice gives its row twice."""
+        """Return the rows that exist, in the order of the ids; an id given twice yields its row twice."""
         keys = [key for id_ in ids if possible_key(key := key_of(self.model, id_))]
         names = primary_key(self.model)
         found: list[T] = []
@@ -131,7 +129,7 @@ class BaseDao(Generic[T]):
         return [rows[key] for key in keys if key in rows]
 
     async def add(self, row: T) -> T:
-        """Store a new row; it has its id and stamps afterwards. Raises the `ConstraintViolation` it breaks."""
+        """Store a new row and return it with its id and stamps. Raises `ConstraintViolation`."""
         async with self._session() as session:
             statements = self._sessions.inside(session)
             if statements is None or not await store_one(statements, session, row):
@@ -146,12 +144,12 @@ class BaseDao(Generic[T]):
     async def add_many(self, rows: Iterable[T | Mapping[str, Any]]) -> int: ...
 
     async def add_many(self, rows: Iterable[Any]) -> Any:
-        """Store new rows, all or none, any number, a bounded number of them in memory at a time. Unset columns get
-        their defaults, rows may have different ones set, and ids and stamps are made here.
+        """Store any number of new rows, all or none, with a bounded number in memory at a time. Unset columns get their
+        defaults, rows may differ in the columns they set, and ids and stamps are generated here.
 
-        A sequence of models gives the same models, with their ids and stamps; mappings by column, or models out of an
-        iterator, give how many there were. From 1,000 rows PostgreSQL gets them by COPY, in the caller's transaction
-        (docs/decisions/0031). Raises the `ConstraintViolation` they break, `UnknownColumn`, TypeError.
+        A sequence of models returns the same models, with ids and stamps. Mappings by column, and models from an
+        iterator, return the number of rows. PostgreSQL stores 1,000 rows or more by COPY, in the caller's transaction
+        (docs/decisions/0031). Raises `ConstraintViolation`, `UnknownColumn`, TypeError.
         """
         async with self._session() as session:
             stored = await BulkInsert(session, self.model).store(rows)
@@ -164,23 +162,23 @@ class BaseDao(Generic[T]):
         on: ColumnName | Sequence[ColumnName],
         update: Iterable[ColumnName] | None = None,
     ) -> int:
-        """Store rows as new ones, or over those that have the same `on`, the columns of a unique key; all or none.
-        Tells how many there were. Any number, as in `add_many`; of rows with one key the last wins.
+        """Insert rows, or update those that have the same unique key `on`; all or none. Return the number of rows.
 
-        A row that was there takes over `update` (unset: what its own row gives; empty: nothing, it stays as it is). It
-        keeps its id and creation, its version counts up, and soft-deleted it stays so unless `update` names
-        `deleted_at`. Models are read as values, and not changed. Raises `NoSuchKey`, `UniqueViolation` for another key
-        that is taken, and what `add_many` does.
+        Takes any number of rows, as `add_many` does; of several rows with one key the last wins. An existing row takes
+        the columns in `update` (unset: those its new row gives; empty: none, it is left unchanged). It keeps its id and
+        creation stamps, its version increments, and it stays soft-deleted unless `update` names `deleted_at`. Models
+        are read as values and not changed. Raises `NoSuchKey`, `UniqueViolation` when another key is taken, and what
+        `add_many` raises.
         """
         async with self._session() as session:
             return await Upsert(session, self.model, on=on, update=update).store(rows)
 
     async def soft_delete(self, id: Any, *, version: int | None = None) -> T:
-        """Mark the row as deleted. Raises `NotFound`, and `StaleVersion` when `version` isn't the row's."""
+        """Mark the row as deleted and return it. Raises `NotFound`, and `StaleVersion` if `version` isn't the row's."""
         return await self._mark(id, version=version, deleted=True)
 
     async def restore(self, id: Any, *, version: int | None = None) -> T:
-        """Undo a soft delete; a row that isn't deleted stays as it is. Raises as `soft_delete` does."""
+        """Undo a soft delete; a row that isn't deleted is unchanged. Raises as `soft_delete` does."""
         return await self._mark(id, version=version, deleted=False)
 
     async def purge(self, id: Any, *, version: int | None = None) -> None:
@@ -204,7 +202,7 @@ class BaseDao(Generic[T]):
             raise self._no_row(id)
         statement = with_key(self.query(include_deleted=include_deleted), self.model, key).limit(1).statement
         if version is None:
-            # Any version will do: wait for who changes it now, rather than lose against them.
+            # Without a version to check, wait for a concurrent change instead of failing because of it.
             statement = statement.with_for_update()
         row = (await session.scalars(statement)).first()
         if row is None:
@@ -213,11 +211,11 @@ class BaseDao(Generic[T]):
         return row
 
     def _session(self) -> AbstractAsyncContextManager[AsyncSession]:
-        """A session for several statements."""
+        """Open a session for several statements."""
         return self._sessions.writing(several=True)
 
     def _reading(self) -> AbstractAsyncContextManager[AsyncSession]:
-        """A session for one SELECT."""
+        """Open a session for one SELECT."""
         return self._sessions.reading()
 
     def _no_row(self, id: Any) -> NotFound:
@@ -226,7 +224,7 @@ class BaseDao(Generic[T]):
 
 
 def key_of(model: type[Any], id: Any) -> tuple[Any, ...]:
-    """The values of the primary key. Raises TypeError for one of several columns that isn't a tuple of them."""
+    """Return the values of the primary key. Raises TypeError if a composite key isn't a tuple of its length."""
     names = primary_key(model)
     if len(names) == 1:
         return (id,)
@@ -237,14 +235,14 @@ def key_of(model: type[Any], id: Any) -> tuple[Any, ...]:
 
 
 def with_key(query: Q, model: type[Any], key: Sequence[Any]) -> Q:
-    """The query of the one row that has this key."""
+    """Restrict the query to the row with this primary key."""
     for name, value in zip(primary_key(model), key, strict=True):
         query = query.eq(name, value)
     return query
 
 
 def possible_key(key: Iterable[Any]) -> bool:
-    """Whether a row can have this key: a driver raises OverflowError for a larger number."""
+    """True if a row can have this key. Larger integers would raise OverflowError in a driver."""
     for value in key:  # noqa: SIM110 - a generator would take several times as long
         if isinstance(value, int) and not -LARGEST <= value <= LARGEST:
             return False
@@ -252,6 +250,6 @@ def possible_key(key: Iterable[Any]) -> bool:
 
 
 def check_version(row: Any, version: int | None) -> None:
-    """Raises `StaleVersion` when a version is asked for and the row has another."""
+    """Raise `StaleVersion` if a version is given and the row has another."""
     if version is not None and row.version != version:
         raise StaleVersion

@@ -1,7 +1,7 @@
-"""Cursors: where a page ended, as text that only we can make.
+"""Cursors: signed text that marks the row at which a page ended.
 
-A cursor holds which list it is of, the list's order and the sort values of a row, signed with HMAC-SHA256. It is
-not secret, and what it holds was on the page it came from.
+A cursor contains the list's name and order, and the sort values of a row, signed with HMAC-SHA256. It is not secret:
+its content was on the page it came from.
 """
 
 import base64
@@ -26,20 +26,20 @@ def _process_key() -> str:
 
 
 class Cursors:
-    """Signs and reads cursors. `key` is asked for when the first one is signed; without it, one is made for
-    this process, and its cursors end with it.
+    """Sign and read cursors. `key` is called when the first cursor is signed; without it, a random key is made, and
+    cursors are valid within this process only.
     """
 
     def __init__(self, key: Callable[[], str] = _process_key) -> None:
         self._key = key
 
     def write(self, order: str, values: list[Any]) -> str:
-        """The cursor after the row with these sort values."""
+        """Return the cursor for the row with these sort values."""
         payload = dumps([order, values]).encode()
         return base64.urlsafe_b64encode(self._sign(payload) + payload).decode().rstrip("=")
 
     def read(self, order: str, cursor: str) -> list[Any]:
-        """The sort values. Raises `InvalidCursor` when it isn't ours, or is another order's."""
+        """Return the sort values. Raises `InvalidCursor` for a wrong signature or another list's or order's cursor."""
         if len(cursor) > MAX_LENGTH or not cursor.isascii():
             raise InvalidCursor
         try:

@@ -1,6 +1,6 @@
-"""Pages: a `Page` counts rows and knows the total; a `Slice` begins after a row.
+"""Pages: a `Page` is found by offset and has the total; a `Slice` is found by cursor.
 
-Rows that come or go while somebody turns slices are neither repeated nor skipped.
+Inserts and deletes between two slices cause neither repeated nor skipped rows.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Page(Generic[T]):
-    """Rows in order, and how many there are on all pages."""
+    """Rows in order, and the number of rows on all pages."""
 
     items: Sequence[T]
     total: int
@@ -24,8 +24,10 @@ class Page(Generic[T]):
 
 @dataclass(frozen=True)
 class Slice(Generic[T]):
-    """Rows in order. `after(next_cursor, …)` gives what follows, `before(previous_cursor, …)` what comes before; None
-    where there is nothing. `has_more` tells whether there is more in the direction that was asked for.
+    """Rows in order, with cursors for the neighbouring slices.
+
+    `after(next_cursor, …)` returns the following rows, `before(previous_cursor, …)` the preceding ones; a cursor is
+    None where there are none. `has_more` is True if there are more rows in the direction of the request.
     """
 
     items: Sequence[T]
@@ -36,8 +38,8 @@ class Slice(Generic[T]):
 
 @dataclass(frozen=True)
 class Position:
-    """A row's place in an order. `inclusive` where a page may begin with the row itself: a page of nothing has no
-    other row to begin from.
+    """A row's place in an order. `inclusive` if a page may begin with the row itself: an empty page has no other row to
+    refer to.
     """
 
     values: tuple[Any, ...]
@@ -46,16 +48,16 @@ class Position:
 
     @property
     def known(self) -> tuple[bool, ...] | None:
-        """For each sort value whether there is one; None at an end of the rows."""
+        """One flag for each sort value, False if it is NULL; None at an end of the rows."""
         return tuple(value is not None for value in self.values) or None
 
     def parameters(self) -> dict[str, Any]:
-        """The values by the names that a selection has for them."""
+        """Return the values by the parameter names of a selection."""
         return {f"k{at}": value for at, value in enumerate(self.values) if value is not None}
 
     @classmethod
     def read(cls, cursors: Cursors, model: type[Any], keys: Order, cursor: str, *, backward: bool) -> Self:
-        """Raises `InvalidCursor` when it isn't ours, or is another order's."""
+        """Parse a cursor. Raises `InvalidCursor` for a wrong signature or another list's or order's cursor."""
         inclusive, *values = cursors.read(order_name(model, keys), cursor)
         try:
             return cls(tuple(read_values(keys, values)), backward=backward, inclusive=inclusive)
@@ -63,16 +65,16 @@ class Position:
             raise InvalidCursor from None
 
     def turned(self) -> "Position":
-        """From the same row the other way, with what this one leaves out."""
+        """Return the position for reading the opposite way from the same row, including the rows this one excludes."""
         return Position(self.values, not self.backward, not self.inclusive)
 
 
 ANYWHERE: Final = Position((), backward=False, inclusive=False)
-"""Where all rows are."""
+"""No cursor: start at the first row, or backward at the last."""
 
 
 def order_name(model: type[Any], keys: Order) -> str:
-    """What a cursor is signed for."""
+    """Return the name of the list and order for which a cursor is signed."""
     return f"{model.__name__}:{','.join(key.name for key in keys)}"
 
 
@@ -86,7 +88,7 @@ def sliced(
     cursors: Cursors,
     backward: bool,
 ) -> Slice[T]:
-    """The slice that `size + 1` rows make, read from this position in its direction."""
+    """Return the slice made of `size + 1` rows that were read from this position in its direction."""
     name = order_name(model, keys)
 
     def at(values: Sequence[Any], *, inclusive: bool = False) -> str:
@@ -108,7 +110,7 @@ def sliced(
 
 
 def check_size(word: str, size: int, limit: int | None, offset: int | None) -> None:
-    """Raises ValueError for a size below 1, and beside limits of the query's own."""
+    """Raise ValueError for a size below 1, and if the query has a limit or offset."""
     if size < 1:
         msg = f"{word}(…, {size}): give a size of 1 or more"
         raise ValueError(msg)

@@ -1,4 +1,4 @@
-"""plan_anew: statements of a transaction planned for the tables as they are."""
+"""plan_anew: make PostgreSQL plan a transaction's statements for the tables as they are now."""
 
 from typing import Final
 
@@ -12,10 +12,10 @@ _PLAN_ANEW: Final = text("SET LOCAL plan_cache_mode = force_custom_plan")
 
 
 async def plan_anew(session: AsyncSession, dialect: Dialect) -> None:
-    """Until the transaction's end have PostgreSQL plan each statement when it is sent; nothing elsewhere.
+    """Disable PostgreSQL's cached plans until the transaction ends; no effect on other databases.
 
-    It keeps a prepared statement's plan until it has counted the table's rows again, which may be long after a table
-    that was small has grown. A batch of many values can afford the planning.
+    PostgreSQL keeps a prepared statement's plan until statistics are updated, which may be long after a small table has
+    grown. For a batch of many values, planning each statement costs little.
     """
     options = session.sync_session.execution_options
     if backend_of(dialect).plans_anew and UNIT in options and options[UNIT].transactional:

@@ -1,4 +1,4 @@
-"""RowLock: rows that nobody else changes, or locks, until the transaction ends."""
+"""RowLock: lock rows against changes and other locks until the transaction ends."""
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -20,8 +20,8 @@ _LIMIT: Final = text("SELECT current_setting('lock_timeout'), set_config('lock_t
 
 @dataclass(frozen=True)
 class RowLock:
-    """FOR UPDATE. `skip_locked` leaves out rows that are locked, `nowait` raises `LockNotAvailable` for one at once,
-    and `timeout` (seconds) raises it after waiting so long.
+    """SELECT … FOR UPDATE. `skip_locked` leaves out rows that are locked; `nowait` raises `LockNotAvailable` for one at
+    once, `timeout` after this many seconds.
     """
 
     skip_locked: bool = False
@@ -37,8 +37,9 @@ class RowLock:
             raise ValueError(msg)
 
     def check(self, session: AsyncSession, dialect: Dialect) -> None:
-        """Raises `NotSupported`, `NoActiveTransaction`, `ReadOnlyTransaction`: alike on every database, as a lock that
-        ends with its statement locks nothing.
+        """Raise `NotSupported`, `NoActiveTransaction` or `ReadOnlyTransaction` if the lock can't be taken.
+
+        They are raised on every database alike: a lock that ends with its own statement would protect nothing.
         """
         if backend_of(dialect).one_writer and (self.skip_locked or self.nowait):
             what = "SKIP LOCKED" if self.skip_locked else "NOWAIT"
@@ -50,19 +51,19 @@ class RowLock:
             raise ReadOnlyTransaction
 
     def locking(self, statement: S, entity: Any, dialect: str | None) -> S:
-        """The statement with its lock. SQLite, where every writing transaction has the only lock, needs no word."""
+        """Add the lock to the statement. SQLite needs none: a writing transaction locks the whole database."""
         if self.timeout is not None and dialect is not None and backend_named(dialect).says_wait:
             statement = statement.with_statement_hint(f"WAIT {ceil(self.timeout)}", dialect)
         return statement.with_for_update(of=entity, skip_locked=self.skip_locked, nowait=self.nowait)
 
     def bounded(self, session: AsyncSession, dialect: Dialect) -> AbstractAsyncContextManager[None]:
-        """For the length of the statement."""
+        """Apply the lock's timeout to the statement inside the block."""
         return waiting_at_most(self.timeout, session, dialect)
 
 
 @asynccontextmanager
 async def waiting_at_most(seconds: float | None, session: AsyncSession, dialect: Dialect) -> AsyncIterator[None]:
-    """PostgreSQL takes a lock's timeout as a setting, which is put back afterwards."""
+    """Set PostgreSQL's `lock_timeout` inside the block, and restore it afterwards."""
     if seconds is None or not backend_of(dialect).lock_timeout_is_set:
         yield
         return
@@ -72,7 +73,7 @@ async def waiting_at_most(seconds: float | None, session: AsyncSession, dialect:
 
 
 def check_in_transaction(session: AsyncSession) -> Transaction | None:
-    """The session's transaction; None where the session isn't ours. Raises `NoActiveTransaction`."""
+    """Return the session's transaction; None if the session isn't ours. Raises `NoActiveTransaction`."""
     transaction = session.info.get("transaction")
     if not isinstance(transaction, Transaction) or transaction.unit.third_party:
         return None

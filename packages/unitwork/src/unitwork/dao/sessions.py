@@ -1,4 +1,4 @@
-"""Sessions: where a DAO and its builders run their statements. The ambient one, else a short one of their own."""
+"""Sessions: give DAOs and builders a session, the ambient one or else a short one of their own."""
 
 from collections.abc import Awaitable, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -22,43 +22,47 @@ _WRITES_ONCE = BlockOptions(transactional=False, autocommit=True)
 
 
 class Sessions:
-    """`several` is for what needs more than one statement: outside a transaction that is a unit of its own, while a
-    autocommit statement commits by itself.
+    """Opens sessions for statements. Outside a transaction, one statement commits by itself; `several` statements run
+    in one short transaction.
     """
 
     def __init__(self, provider: SessionProvider) -> None:
         self._source = source_of(provider)
 
     def reading(self, *, several: bool = False, streaming: bool = False) -> AbstractAsyncContextManager[AsyncSession]:
-        """For a query. A stream's own session is nobody else's: the loop it feeds may do anything between two rows."""
+        """Open a session for a query. A `streaming` one is never shared, as the consumer's loop may run other
+        statements between two rows.
+        """
         options = _STREAMS if streaming else _READS_SOME if several else _READS_ONCE
         return session_of(self._source, options)
 
     def writing(self, *, several: bool = False) -> AbstractAsyncContextManager[AsyncSession]:
-        """For a change."""
+        """Open a session for a change."""
         return session_of(self._source, _WRITES_SOME if several else _WRITES_ONCE)
 
     def alone(self) -> str | None:
-        """Return the dialect in which one statement can be sent without a session; None inside a block, and where the
-        sessions come from elsewhere.
+        """Return the dialect if one statement can be sent without a session; None inside a block, and if the session
+        provider isn't ours.
         """
         dialect = self._source.dialect if self._source.sends_autocommit() else None
         return None if dialect is None else dialect.name
 
     def send_autocommit(self, statement: Executable, parameters: Mapping[str, Any]) -> Awaitable[Answer]:
-        """Send one statement that commits by itself, where it goes `alone`."""
+        """Send one autocommit statement without a session. Only valid if `alone` returns a dialect."""
         return self._source.send_autocommit(statement, parameters)
 
     def inside(self, session: AsyncSession) -> InsideStatements | None:
-        """Return what sends statements of the session's transaction by the driver; None where it takes the session."""
+        """Return the object that sends the transaction's statements directly by the driver; None if the
+        session must.
+        """
         return self._source.inside(session)
 
     def dialect(self) -> Dialect | None:
-        """Of the engine in force; None where the sessions come from elsewhere, and their own bind tells."""
+        """Return the dialect of the engine in force; None if the session provider isn't ours."""
         return self._source.dialect
 
     def dialect_of(self, session: AsyncSession) -> Dialect:
-        """The dialect a session of these speaks."""
+        """Return the dialect of a session."""
         dialect = self.dialect()
         if dialect is not None:
             return dialect

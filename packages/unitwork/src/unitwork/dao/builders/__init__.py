@@ -1,1 +1,1 @@
-"""Builders: a statement said step by step."""
+"""Builders: immutable objects that compose a statement step by step."""

@@ -1,4 +1,4 @@
-"""changed: a builder with some of its fields changed."""
+"""changed: copy a builder with some fields replaced."""
 
 from typing import Any, TypeVar
 
@@ -6,8 +6,10 @@ T = TypeVar("T")
 
 
 def changed(builder: T, **values: Any) -> T:
-    """A copy. As `dataclasses.replace`, for dataclasses that do nothing when they are made, and without running their
-    `__init__` again, which a builder that is copied at every step spends most of its time in.
+    """Return a copy with these fields replaced, without running `__init__`.
+
+    Like `dataclasses.replace`, for dataclasses without `__post_init__`. Builders are copied at every step, and running
+    `__init__` would take most of that time.
     """
     copy = object.__new__(type(builder))
     copy.__dict__.update(builder.__dict__, **values)

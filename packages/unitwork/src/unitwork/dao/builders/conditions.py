@@ -1,4 +1,4 @@
-"""Conditions: what every builder narrows its rows by."""
+"""Conditions: the WHERE clause that all builders share."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -26,10 +26,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Conditions(Generic[T]):
-    """An immutable builder over one model: each method gives a new builder, and all conditions must hold.
+    """An immutable builder over one model: each method returns a new builder, and conditions are joined by AND.
 
-    Columns are names or mapped attributes; an unknown one raises `UnknownColumn` with a suggestion. None as a
-    value raises `NullComparison`. Soft-deleted rows are left out unless `include_deleted`.
+    Columns are names or mapped attributes; an unknown one raises `UnknownColumn` with a suggestion. None as a value
+    raises `NullComparison`. Soft-deleted rows are excluded unless `include_deleted`.
     """
 
     model: type[T]
@@ -37,7 +37,7 @@ class Conditions(Generic[T]):
     conditions: tuple[Comparison | Expression, ...] = ()
 
     ends: ClassVar[str] = ".all() or .first()"
-    """Words that run it, for whoever has forgotten them."""
+    """The methods that run this builder, as the error for a forgotten one names them."""
 
     def __await__(self) -> NoReturn:
         raise TypeError(self._has_no_end("awaited"))
@@ -53,15 +53,15 @@ class Conditions(Generic[T]):
 
     @property
     def entity(self) -> Any:
-        """What the conditions are about: the model, or in a query over a subquery its alias."""
+        """The model that conditions refer to, or its alias in a query over a subquery."""
         return self.model
 
     def where(self, *expressions: Expression) -> Self:
-        """Any SQLAlchemy expressions."""
+        """Add SQLAlchemy expressions."""
         return changed(self, conditions=self.conditions + expressions)
 
     def filter_by(self, **columns: Any) -> Self:
-        """Each named column equals its value."""
+        """Require each named column to equal its value."""
         builder = self
         for name, value in columns.items():
             builder = builder.eq(name, value)
@@ -86,27 +86,30 @@ class Conditions(Generic[T]):
         return self._compare("le", name, value)
 
     def between(self, name: ColumnName, low: Any, high: Any) -> Self:
-        """Both ends included."""
+        """Require low <= column <= high."""
         return self.ge(name, low).le(name, high)
 
     def in_(self, name: ColumnName, values: Iterable[Any] | Select[Any]) -> Self:
-        """Any number of values, or a SELECT. None at all match nothing; a None among them raises `NullComparison`."""
+        """Require the column to be among the values, any number of them, or among the rows of a SELECT.
+
+        An empty collection matches nothing; None among the values raises `NullComparison`.
+        """
         return self._compare("in_", name, values)
 
     def not_in(self, name: ColumnName, values: Iterable[Any] | Select[Any]) -> Self:
-        """An empty collection leaves nothing out."""
+        """Require the column to be none of the values. An empty collection excludes nothing."""
         return self._compare("not_in", name, values)
 
     def like(self, name: ColumnName, pattern: str) -> Self:
-        """SQL's LIKE, literally: `%` and `_` are wildcards."""
+        """Require SQL's LIKE: `%` and `_` in the pattern are wildcards."""
         return self._compare("like", name, pattern)
 
     def contains(self, name: ColumnName, text: str) -> Self:
-        """The text occurs; `%` and `_` in it are themselves."""
+        """Require the column to contain the text; `%` and `_` are matched literally."""
         return self._compare("contains", name, text)
 
     def startswith(self, name: ColumnName, text: str) -> Self:
-        """The column begins with the text; `%` and `_` in it are themselves."""
+        """Require the column to begin with the text; `%` and `_` are matched literally."""
         return self._compare("startswith", name, text)
 
     def is_null(self, name: ColumnName) -> Self:
@@ -116,32 +119,34 @@ class Conditions(Generic[T]):
         return self._compare("is_not_null", name)
 
     def any_of(self, *expressions: Expression) -> Self:
-        """At least one of the expressions holds; without any, nothing matches."""
+        """Require at least one of the expressions; without any, nothing matches."""
         return self.where(or_(False, *expressions))
 
     @property
     def criteria(self) -> tuple[Expression, ...]:
-        """The conditions, and the one that leaves soft-deleted rows out."""
+        """The conditions, including the one that excludes soft-deleted rows."""
         return (*self.asked(), *self.kept())
 
     def asked(self, dialect: str | None = None) -> list[Expression]:
-        """The conditions alone, as `dialect` says them best; None for any."""
+        """Return the caller's conditions, without the soft-delete filter, as SQL for `dialect`; None for any
+        dialect.
+        """
         return [
             with_value(one, self.entity, dialect) if isinstance(one, Comparison) else one for one in self.conditions
         ]
 
     def kept(self) -> list[Expression]:
-        """What leaves soft-deleted rows out, where they are to be and the model has any."""
+        """Return the condition that excludes soft-deleted rows; empty if they are included or the model has none."""
         return [] if self.include_deleted or not soft_deletable(self.model) else [self.entity.deleted_at.is_(None)]
 
     @property
     def shapes(self) -> tuple[Shape, ...] | None:
-        """The conditions without their values; None when some of them are expressions of the caller's."""
+        """The conditions without their values; None if some are the caller's own expressions."""
         shapes = tuple(one.shape for one in self.conditions if isinstance(one, Comparison))
         return shapes if len(shapes) == len(self.conditions) else None
 
     def parameters(self) -> dict[str, Any]:
-        """The values of the conditions, by the names that `named` gives to their places."""
+        """Return the values of the conditions, by the parameter names that `conditions_of` uses."""
         return {
             f"p{place}": one.value
             for place, one in enumerate(self.conditions)
@@ -149,7 +154,7 @@ class Conditions(Generic[T]):
         }
 
     def spoken(self, dialect: str) -> str:
-        """What the dialect is called where lists may be too long for it."""
+        """Return the dialect's name for `conditions_of`: another one when a list may exceed SQLite's limits."""
         if dialect == "sqlite" and any(
             isinstance(one, Comparison) and one.shape.operator in MEMBERSHIP and len(one.value) > MANY
             for one in self.conditions
@@ -158,7 +163,7 @@ class Conditions(Generic[T]):
         return dialect
 
     def versioned(self) -> bool:
-        """Whether it asks for one row in the version that the caller has read."""
+        """True if the conditions select one row in a given version."""
         mapper = inspect(self.model)
         equal = {one.shape.column for one in self.conditions if isinstance(one, Comparison) and one.shape[0] == "eq"}
         primary = {mapper.get_property_by_column(key).key for key in mapper.primary_key}
@@ -172,12 +177,12 @@ class Conditions(Generic[T]):
 
 
 def conditions_of(shapes: Iterable[Shape], entity: Any, dialect: str) -> list[Expression]:
-    """Conditions of these shapes, whose values `Conditions.parameters` gives."""
+    """Return the conditions for these shapes; `Conditions.parameters` gives their values."""
     return [condition(shape, entity, named(f"p{place}"), dialect) for place, shape in enumerate(shapes)]
 
 
 def named(name: str) -> Bind:
-    """A parameter of this name, whose value comes when the statement is run."""
+    """Return a factory of a bind parameter with this name, whose value is given at execution."""
 
     def bind(type_: TypeEngine[Any], *, expanding: bool = False) -> BindParameter[Any]:
         return bindparam(name, type_=type_, expanding=expanding)

@@ -1,4 +1,4 @@
-"""Count: how many rows match."""
+"""Count: the number of rows that match."""
 
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 class CountShape(NamedTuple):
-    """All of a count but its values. `counted` is the column, None for rows."""
+    """The parts of a count that make up its SQL, without values. `counted` is the column, None for rows."""
 
     model: type[Any]
     dialect: str
@@ -29,7 +29,9 @@ class CountShape(NamedTuple):
 
 @dataclass(frozen=True)
 class Count(Conditions[T]):
-    """Immutable; ends with `rows`, `column` or `distinct`, each an int. `.statement` is the one of `rows`."""
+    """A COUNT to build; immutable. Run it by `rows`, `column` or `distinct`. `.statement` is the one that
+    `rows` sends.
+    """
 
     ends = ".rows()"
     sessions: Sessions = field(kw_only=True)
@@ -39,15 +41,15 @@ class Count(Conditions[T]):
         return self._with_values(None, distinct=False, dialect=None)
 
     async def rows(self) -> int:
-        """The rows that match."""
+        """Return the number of rows that match."""
         return await self._run(None)
 
     async def column(self, name: ColumnName) -> int:
-        """The rows that match and have a value in this column."""
+        """Return the number of matching rows in which this column isn't NULL."""
         return await self._run(column(self.model, name).key)
 
     async def distinct(self, name: ColumnName) -> int:
-        """The different values of this column among the rows that match; NULL is none."""
+        """Return the number of different values of this column among the matching rows, not counting NULL."""
         return await self._run(column(self.model, name).key, distinct=True)
 
     async def _run(self, counted: str | None, *, distinct: bool = False) -> int:
@@ -73,7 +75,7 @@ class Count(Conditions[T]):
 
 @lru_cache(maxsize=KEPT)
 def _counting(shape: CountShape) -> Select[Any]:
-    """The SELECT of this shape, without values."""
+    """Return the SELECT of this shape, without values."""
     criteria = conditions_of(shape.conditions, shape.model, shape.dialect)
     if not shape.include_deleted and soft_deletable(shape.model):
         criteria.append(column(shape.model, "deleted_at").is_(None))

@@ -1,4 +1,4 @@
-"""Delete: a DELETE over one model, of rows for good. What marks them as deleted is `BaseDao.soft_delete`."""
+"""Delete: a DELETE over one model, which removes rows for good. For soft deletes see `BaseDao.soft_delete`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Delete(Write[T]):
-    """Ends with `execute` or `returning`."""
+    """A DELETE to build; run it by `execute` or `returning`."""
 
     unconditional: ClassVar[type[UnconditionalWrite]] = UnconditionalDelete
 

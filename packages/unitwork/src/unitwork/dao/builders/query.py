@@ -1,4 +1,4 @@
-"""Query: a SELECT over one model, built step by step, run by its last word."""
+"""Query: a SELECT over one model, built step by step and run by its last method."""
 
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
@@ -42,7 +42,7 @@ V = TypeVar("V")
 
 @dataclass(frozen=True)
 class Query(Conditions[T]):
-    """Immutable; `.statement` is the SQLAlchemy statement it stands for."""
+    """A SELECT to build; immutable. `.statement` is the SQLAlchemy statement it would send."""
 
     sessions: Sessions = field(kw_only=True)
     cursors: Cursors = field(kw_only=True)
@@ -60,45 +60,51 @@ class Query(Conditions[T]):
         return self.model if self.alias is None else self.alias
 
     def where(self, *expressions: Expression) -> Self:
-        """Any SQLAlchemy expressions, over `.entity`."""
+        """Add SQLAlchemy expressions, written over `.entity`."""
         if self.alias is not None:
             expressions = tuple(over_alias(one, self.model, self.alias) for one in expressions)
         return super().where(*expressions)
 
     def order_by(self, *order: SortColumn) -> Self:
-        """`"name"`, `User.name`, or descending: `"-name"`, `User.name.desc()`. Replaces an earlier order; the primary
-        key is always last. NULL comes last, either way.
+        """Sort by columns: `"name"`, `User.name`, or descending `"-name"`, `User.name.desc()`.
+
+        Replaces an earlier order. The primary key is always appended. NULL comes last in both directions.
         """
         return changed(self, keys=total_order(self.model, order))
 
     def limit(self, rows: int) -> Self:
-        """At most so many rows. Raises ValueError below 0."""
+        """Return at most this many rows. Raises ValueError below 0."""
         return changed(self, row_limit=not_negative("limit", rows))
 
     def offset(self, rows: int) -> Self:
-        """Leave out the first rows. Raises ValueError below 0."""
+        """Skip this many rows. Raises ValueError below 0."""
         return changed(self, row_offset=not_negative("offset", rows))
 
     def distinct(self) -> Self:
-        """Each row once, where a condition over other tables finds it more often. With `scalars`, each value once, in
-        the order of the values.
+        """Return each row once, even if a condition over other tables matches it several times. With `scalars`, return
+        each value once, in the order of the values.
         """
         return changed(self, each_once=True)
 
     def with_for_update(self, *, skip_locked: bool = False, nowait: bool = False, timeout: float | None = None) -> Self:
-        """Lock the rows until the transaction ends; without one, running it raises `NoActiveTransaction`. A locked row
-        is waited for, or left out (`skip_locked`), or raises `LockNotAvailable`: at once (`nowait`), or after `timeout`
-        seconds (MariaDB: whole ones). SQLite has no locked rows, and raises `NotSupported` for the first two.
+        """Lock the rows until the transaction ends. Running it without a transaction raises `NoActiveTransaction`.
+
+        A row that is locked already is waited for, or skipped (`skip_locked`), or raises `LockNotAvailable`: at once
+        (`nowait`), or after `timeout` seconds (MariaDB: whole seconds). SQLite has no row locks and raises
+        `NotSupported` for the first two options.
         """
         return changed(self, lock=RowLock(skip_locked, nowait, timeout))
 
     def options(self, *options: ExecutableOption) -> Self:
-        """SQLAlchemy's options, such as `selectinload(User.orders)`. A query with options is a unit of its own."""
+        """Add SQLAlchemy options, such as `selectinload(User.orders)`. A query with options opens its own
+        transaction.
+        """
         return changed(self, loading=self.loading + options)
 
     def from_subquery(self, subquery: FromClause | Select[Any]) -> Self:
-        """Rows of the subquery, which has every column of the model, instead of the table's. Conditions are about them,
-        those that were said before too; expressions of your own are best written over `.entity`.
+        """Select from a subquery, which must have every column of the model, instead of from the table.
+
+        All conditions, including earlier ones, refer to the subquery; write expressions of your own over `.entity`.
         """
         builder = changed(self, alias=alias_of(self.model, subquery), conditions=())
         for one in self.conditions:
@@ -110,7 +116,7 @@ class Query(Conditions[T]):
         return self._parts(ROWS, None)
 
     async def all(self) -> list[T]:
-        """Every row."""
+        """Return every row."""
         alone, plan = self._alone(), instance_plan(self.model)
         if alone is not None and plan is not None and not self._several:
             return plan.instances((await self.sessions.send_autocommit(*self._said(COLUMNS, alone))).rows)
@@ -118,26 +124,26 @@ class Query(Conditions[T]):
             return list((await self.run(session)).scalars().all())
 
     async def first(self) -> T | None:
-        """The first row (LIMIT 1), or None."""
+        """Return the first row (LIMIT 1), or None."""
         rows = await self.limit(1 if self.row_limit is None else min(1, self.row_limit)).all()
         return rows[0] if rows else None
 
     async def one(self) -> T:
-        """The only row. Raises `NotFound` without one, `TooManyRows` with more."""
+        """Return the only row. Raises `NotFound` if there is none, `TooManyRows` if there are more."""
         row = await self.one_or_none()
         if row is None:
             raise NotFound(self.model.__name__.lower(), None)
         return row
 
     async def one_or_none(self) -> T | None:
-        """The only row, or None. Raises `TooManyRows` with more."""
+        """Return the only row, or None. Raises `TooManyRows` if there are more."""
         rows = await self.limit(2 if self.row_limit is None else min(2, self.row_limit)).all()
         if len(rows) > 1:
             raise TooManyRows(self.model.__name__)
         return rows[0] if rows else None
 
     async def exists(self) -> bool:
-        """Whether any row matches."""
+        """True if any row matches."""
         return await self._any(min(1, 1 if self.row_limit is None else self.row_limit))
 
     @overload
@@ -147,7 +153,7 @@ class Query(Conditions[T]):
     async def scalars(self, name: str) -> list[Any]: ...
 
     async def scalars(self, name: ColumnName) -> list[Any]:
-        """One column of every row."""
+        """Return the values of one column, one for each row."""
         key = column(self.model, name).key
         if (alone := self._alone()) is not None and not self._bounded:
             return [row[0] for row in (await self.sessions.send_autocommit(*self._said(key, alone))).rows]
@@ -155,8 +161,8 @@ class Query(Conditions[T]):
             return list((await self.run(session, key)).scalars().all())
 
     async def stream(self, *, chunk: int = 1000) -> AsyncGenerator[T, None]:
-        """Every row, `chunk` of them in memory at a time. Ends its session when the iteration ends; close a
-        loop that is left early with `contextlib.aclosing`.
+        """Yield every row, with `chunk` of them in memory at a time. The session ends with the iteration; wrap a loop
+        that may be left early in `contextlib.aclosing`.
         """
         async with self.sessions.reading(streaming=self.lock is None) as session:
             dialect = self.sessions.dialect_of(session)
@@ -165,15 +171,15 @@ class Query(Conditions[T]):
             statement, parameters = self._said(ROWS, dialect.name)
             rows = await session.stream_scalars(statement.execution_options(yield_per=chunk), parameters)
             try:
-                async for part in rows.partitions(chunk):  # one crossing for each, not for each row
+                async for part in rows.partitions(chunk):  # one await per chunk instead of one per row
                     for row in part:
                         yield row
             finally:
                 await rows.close()
 
     async def page(self, page: int, size: int) -> Page[T]:
-        """The rows of page number `page`, from 1, and the number of rows on all of them, both of one moment. Raises
-        ValueError below 1, and beside `limit` or `offset`.
+        """Return page number `page`, from 1, and the total number of rows, from one snapshot. Raises ValueError below
+        1, and in combination with `limit` or `offset`.
         """
         check_size("page", size, self.row_limit, self.row_offset)
         if page < 1:
@@ -181,18 +187,18 @@ class Query(Conditions[T]):
             raise ValueError(msg)
         found = await self._counted(size, (page - 1) * size)
         if not found.items and page > 1:
-            # Behind the last page there is no row to tell the total.
+            # A page beyond the last has no row that could hold the total.
             return Page([], (await self._counted(1, 0)).total)
         return found
 
     async def after(self, cursor: str | None, size: int) -> Slice[T]:
-        """The `size` rows that follow `cursor`; the first ones for None. Raises `InvalidCursor`, and ValueError for a
-        size below 1, and beside `limit` or `offset`.
+        """Return the `size` rows that follow `cursor`, or the first ones for None. Raises `InvalidCursor`, and
+        ValueError for a size below 1 or in combination with `limit` or `offset`.
         """
         return await self._slice("after", cursor, size, backward=False)
 
     async def before(self, cursor: str | None, size: int) -> Slice[T]:
-        """The `size` rows that come before `cursor`, in order; the last ones for None. Raises as `after` does."""
+        """Return the `size` rows before `cursor`, in sort order, or the last ones for None. Raises as `after` does."""
         return await self._slice("before", cursor, size, backward=True)
 
     async def _slice(self, word: str, cursor: str | None, size: int, *, backward: bool) -> Slice[T]:
@@ -207,7 +213,7 @@ class Query(Conditions[T]):
         return sliced(rows, size, position, model=model, keys=keys, cursors=self.cursors, backward=backward)
 
     async def _counted(self, limit: int, offset: int) -> Page[T]:
-        """So many rows, and the number of all; that is 0 without a row."""
+        """Return the rows of the page and the total, which is 0 if the page has no rows."""
         bounded = changed(self, row_limit=limit, row_offset=offset)
         alone, plan = self._alone(), instance_plan(self.model)
         if alone is not None and plan is not None and not self._several:
@@ -225,13 +231,13 @@ class Query(Conditions[T]):
             return bool((await limited.run(session, EXISTS)).scalar())
 
     def _alone(self) -> str | None:
-        """Return the dialect in which the query's shape can be sent without a session; None where it takes one."""
+        """Return the dialect if this query can be sent without a session; None if it needs one."""
         if self.lock is not None or self.loading or self.alias is not None or self.shapes is None:
             return None
         return self.sessions.alone()
 
     async def run(self, session: AsyncSession, end: str = ROWS) -> Result[Any]:
-        """For a DAO's own statements: the query in this session, for an end."""
+        """Run the query in this session, selecting what `end` names. For statements of a DAO of your own."""
         dialect = self.sessions.dialect_of(session)
         statement, parameters = self._said(end, dialect.name)
         if self.lock is None:
@@ -245,7 +251,7 @@ class Query(Conditions[T]):
         return result
 
     def _said(self, end: str, dialect: str) -> tuple[Select[Any], dict[str, Any]]:
-        """The statement for an end, and its parameters: the one of the query's shape, unless there is more to it."""
+        """Return the statement for an end and its parameters: from the cache if the query's shape can be cached."""
         shapes = None if self.loading or self.alias is not None else self.shapes
         dialect = self.spoken(dialect)
         if shapes is None:
@@ -274,7 +280,7 @@ class Query(Conditions[T]):
         return selection(shape), parameters
 
     def _parts(self, end: str, dialect: str | None) -> Select[Any]:
-        """The statement with its values in it."""
+        """Return the statement with its values in it."""
         position = self.position or ANYWHERE
         bounds = Bounds(self.row_limit, self.row_offset, position.values or None, position.backward, position.inclusive)
         criteria, options = self.asked(dialect), list(self.loading)
@@ -282,13 +288,13 @@ class Query(Conditions[T]):
             if self.shapes is not None and not self.loading and self.alias is None:
                 criteria += self.kept()
             else:
-                options.append(NOT_DELETED)  # reaches what conditions join and options load, too
+                options.append(NOT_DELETED)  # filters joined tables and eager loads, too
         parts = Parts(self.entity, criteria, self._order(), bounds, self.each_once, self.lock, options)
         return parts.select(end, dialect).execution_options(**{INCLUDE_DELETED: True})
 
     @property
     def _several(self) -> bool:
-        """Whether running it takes more than one statement."""
+        """True if running the query takes more than one statement."""
         return bool(self.loading) or self._bounded or loads_beside(self.model)
 
     @property

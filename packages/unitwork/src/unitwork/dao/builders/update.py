@@ -1,4 +1,4 @@
-"""Update: an UPDATE over one model. Stamps `updated_at`, `updated_by` and `version` as a flush does."""
+"""Update: an UPDATE over one model. Sets `updated_at`, `updated_by` and `version` as a flush does."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,35 +23,36 @@ T = TypeVar("T")
 
 
 class Increment(NamedTuple):
-    """A number that the database adds to what is there."""
+    """An amount that the database adds to a column's value."""
 
     by: Any
 
 
 @dataclass(frozen=True)
 class Update(Write[T]):
-    """Says what to `set` and `increment`, and ends with `execute` or `returning`."""
+    """An UPDATE to build by `set` and `increment`; run it by `execute` or `returning`."""
 
     values: Mapping[str, Any] = field(default_factory=dict)
 
     unconditional: ClassVar[type[UnconditionalWrite]] = UnconditionalUpdate
 
     def set(self, **values: Any) -> Self:
-        """New values by column name; SQL expressions are welcome. What is made of one is set with it
-        (`unitwork.models.derived_columns`). Raises `UnknownColumn`, `VersionIsCounted` for the version, and
-        `KeyNeedsText`.
+        """Set columns by name to values or SQL expressions.
+
+        Columns derived from one that is set are set with it (`unitwork.models.derived_columns`). Raises
+        `UnknownColumn`, `VersionIsCounted` for the version column, and `KeyNeedsText`.
         """
         for name in values:
             self._check_settable(name)
         return changed(self, values={**self.values, **values, **keys_of(self.model, values)})
 
     def increment(self, name: ColumnName, by: Any = 1) -> Self:
-        """Add to a column in the database, where two increments at once both count. Raises as `set` does."""
+        """Add to a column in the database, so that concurrent increments all count. Raises as `set` does."""
         return changed(self, values={**self.values, self._check_settable(name): Increment(by)})
 
     @property
     def changes(self) -> dict[str, Any]:
-        """What is set, by column name: values and expressions."""
+        """The values and expressions to be set, by column name."""
         return {
             name: getattr(self.model, name) + value.by if isinstance(value, Increment) else value
             for name, value in self.values.items()
@@ -66,7 +67,7 @@ class Update(Write[T]):
         return AutocommitChanges(tuple(said), values)
 
     def _of_its_type(self, name: str) -> bool:
-        """Whether what is added to a column has the column's own type, as a number does, and an interval doesn't."""
+        """True if the amount has the column's own type: numbers do, an interval added to a date doesn't."""
         type_: Any = getattr(self.model, name).type
         return type_.coerce_compared_value(operators.add, self.values[name].by) is type_
 
@@ -98,8 +99,10 @@ class Update(Write[T]):
         return rows
 
     async def ran(self, session: AsyncSession) -> None:
-        """Read what SQLAlchemy could only mark as changed (the stamps, SQL expressions) on rows the session holds: a
-        later look at them could not.
+        """Reload the attributes that the UPDATE changed in the database (stamps, SQL expressions) on rows the session
+        holds.
+
+        SQLAlchemy only expires them, and an expired attribute can't be loaded lazily in asyncio.
         """
         states: list[InstanceState[Any]] = [inspect(row) for row in session if isinstance(row, self.model)]
         stale = [state.identity for state in states if state.expired_attributes and state.identity]

@@ -1,4 +1,4 @@
-"""Write: what an update and a delete share. Neither runs without a condition unless told `.all_rows()`."""
+"""Write: the base of `Update` and `Delete`. Neither runs without a condition unless `.all_rows()` is called."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -26,10 +26,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Write(Conditions[T]):
-    """Immutable; `.statement` is the SQLAlchemy statement it stands for. Soft-deleted rows are left alone unless
-    `include_deleted`.
+    """A write to build; immutable. `.statement` is the SQLAlchemy statement it would send.
 
-    A write that asks for one row by id and `version` raises `StaleVersion` when the row is no longer in that version.
+    Soft-deleted rows are excluded unless `include_deleted`. A write with conditions on the id and `version` raises
+    `StaleVersion` when the row no longer has that version.
     """
 
     sessions: Sessions = field(kw_only=True)
@@ -39,36 +39,36 @@ class Write(Conditions[T]):
     unconditional: ClassVar[type[UnconditionalWrite]]
 
     def all_rows(self) -> Self:
-        """Every row is meant."""
+        """Allow the write to affect every row."""
         return changed(self, every_row=True)
 
     def changing(self, criteria: Sequence[ColumnElement[bool]]) -> UpdateStatement | DeleteStatement:
-        """The statement for the rows that meet these criteria."""
+        """Return the statement for the rows that meet these criteria."""
         raise NotImplementedError
 
     def returns(self, dialect: Dialect) -> bool:
-        """Whether this database tells the rows with the statement itself."""
+        """True if the database supports RETURNING for this statement."""
         raise NotImplementedError
 
     @property
     def statement(self) -> UpdateStatement | DeleteStatement:
-        """Raises `UnconditionalUpdate` or `UnconditionalDelete` without a condition."""
+        """The statement. Raises `UnconditionalUpdate` or `UnconditionalDelete` without a condition."""
         self.check()
         statement: UpdateStatement | DeleteStatement = self._spoken(None)
         return statement
 
     def check(self) -> None:
-        """Raises what keeps it from being run."""
+        """Raise the error that keeps the write from being run, if there is one."""
         if not self.conditions and not self.every_row:
             raise self.unconditional(self.model.__name__)
 
     @property
     def autocommit_changes(self) -> AutocommitChanges | None:
-        """For a write that is sent without a session; None when some values are expressions."""
+        """The changes of a write that can be sent without a session; None if some values are expressions."""
         return AutocommitChanges(None, [])
 
     async def execute(self) -> int:
-        """Run it; the number of rows matched. Raises `StaleVersion`."""
+        """Run the write and return the number of rows matched. Raises `StaleVersion`."""
         self.check()
         if (autocommit := self._autocommit(returning=False)) is not None:
             return self._matched(
@@ -81,8 +81,9 @@ class Write(Conditions[T]):
             return self._matched(result.rowcount)
 
     async def returning(self) -> list[T]:
-        """Run it; the rows as they are afterwards (of a delete: as they were), by their key. Where the database can't
-        tell them, they are locked, changed and read in one transaction. Raises `StaleVersion`.
+        """Run the write and return the rows afterwards (for a delete: before), in the order of the primary key.
+
+        Without RETURNING in the database, rows are locked, changed and read in one transaction. Raises `StaleVersion`.
         """
         self.check()
         dialect, loads = self.sessions.dialect(), loads_beside(self.model) or loads_collections(self.model)
@@ -110,22 +111,24 @@ class Write(Conditions[T]):
             return rows
 
     async def locked(self, session: AsyncSession, criteria: Sequence[ColumnElement[bool]]) -> list[T]:
-        """Lock, write and read in three statements, the read first or last."""
+        """Lock, write and read in three statements; the read comes first or last."""
         raise NotImplementedError
 
     def unsent(self, session: AsyncSession) -> bool:
-        """Whether the session holds changes of such rows that this statement doesn't send first, and must not undo."""
+        """True if the session holds changes of these rows that this statement neither flushes first nor may discard."""
         return not session.autoflush and any(isinstance(row, self.model) for row in session.dirty)
 
     async def ran(self, session: AsyncSession) -> None:
-        """The statement has run."""
+        """Bring the session's models in step after the statement has run; overridden by `Update`."""
 
     def _in_order(self, rows: list[T]) -> list[T]:
         rows.sort(key=lambda row: [getattr(row, name) for name in primary_key(self.model)])
         return rows
 
     def _autocommit(self, *, returning: bool) -> AutocommitWrite | None:
-        """None where it takes a session: in a block, for expressions, for audited models."""
+        """Return the statement to send without a session; None if it needs one (in a block, for expressions, for
+        audited models).
+        """
         alone, plan = self.sessions.alone(), instance_plan(self.model)
         shapes, changes = self.shapes, self.autocommit_changes
         if alone is None or plan is None or shapes is None or changes is None or issubclass(self.model, Audited):
@@ -137,7 +140,7 @@ class Write(Conditions[T]):
     def _spoken(self, dialect: str | None) -> Any:
         statement = self.changing(self.asked(dialect and self.spoken(dialect)) + self.kept())
         if self.shapes is None and not self.include_deleted:
-            return statement.options(NOT_DELETED)  # for the subqueries of the caller's expressions
+            return statement.options(NOT_DELETED)  # applies to subqueries in the caller's expressions
         return statement
 
     def _matched(self, rows: int) -> int:
@@ -146,7 +149,7 @@ class Write(Conditions[T]):
         return rows
 
     def by_key(self, keys: Sequence[Any], dialect: str) -> ColumnElement[bool]:
-        """The rows with these keys."""
+        """Return the condition that selects the rows with these keys."""
         names = primary_key(self.model)
         if len(names) > 1:
             return tuple_(*self._key()).in_([tuple(key) for key in keys])
@@ -161,6 +164,6 @@ class Write(Conditions[T]):
 
 
 def _in_step(session: AsyncSession) -> dict[str, Any]:
-    """With nothing held there is nothing to keep in step, which may take a SELECT of its own."""
+    """Skip synchronization if the session holds no models: it may take a SELECT of its own."""
     held = len(session.identity_map) > 0
     return {"synchronize_session": "auto" if held else False, INCLUDE_DELETED: True}

@@ -1,1 +1,1 @@
-"""New rows: one, many, by COPY, or over those that are there."""
+"""Inserts: store one new row, many, many by COPY, or upsert."""

@@ -1,4 +1,4 @@
-"""BulkInsert: many new rows in few trips, a bounded number of them in memory at a time."""
+"""BulkInsert: store many new rows in few round trips, with a bounded number in memory at a time."""
 
 from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
 from itertools import groupby
@@ -18,14 +18,15 @@ from unitwork.sessions.write_recorder import recorded
 from unitwork.unit import UNIT
 
 COPY_FROM: Final = 1_000
-"""Rows from which on COPY is worth its set-up."""
+"""Minimum number of rows for which COPY is faster despite its set-up."""
 
 
 class BulkInsert:
-    """Of rows of one model, through one session, in its transaction.
+    """Stores rows of one model through one session, in its transaction.
 
-    Models go through a flush; from `COPY_FROM` rows on PostgreSQL, where all their values are known before, through
-    COPY, which sends no events. Mappings always go past the ORM. Of rows stored past it the audit trail knows how many.
+    Models are flushed, unless there are `MIN_COPY_ROWS` or more on PostgreSQL and all their values are known
+    beforehand: then they are stored by COPY, which sends no ORM events. Mappings always bypass the ORM. The audit trail
+    records only the number of rows that bypass the ORM.
     """
 
     def __init__(self, session: AsyncSession, model: type[Any]) -> None:
@@ -34,11 +35,11 @@ class BulkInsert:
         self._options = session.sync_session.execution_options
         self._rows = NewRows(model, self._options)
         self._dialect: Dialect | None = None
-        """Of a session that may COPY, once there are enough rows."""
+        """The dialect of a session that may COPY, once there are enough rows; else None."""
         self._begun = False
 
     async def store(self, rows: Iterable[Any]) -> int:
-        """How many there were. Raises the `ConstraintViolation` they break, `UnknownColumn`, TypeError."""
+        """Store the rows and return their number. Raises `ConstraintViolation`, `UnknownColumn`, TypeError."""
         await refuse_where_reading(self._session, self._rows)
         stored = 0
         chunks = Chunks(rows)
@@ -54,7 +55,7 @@ class BulkInsert:
         return stored
 
     async def _copying(self) -> Dialect | None:
-        """PostgreSQL's, of a connection that knows the option (`unitwork.connections.listeners`)."""
+        """Return PostgreSQL's dialect if the connection supports COPY (`unitwork.connections.listeners`); else None."""
         if UNIT not in self._options or not self._rows.simple:
             return None
         dialect = (await self._session.connection()).dialect
@@ -111,7 +112,7 @@ class BulkInsert:
         await recorded(self._session, self._model, len(rows))
 
     async def _store_by_mapping(self, mappings: Sequence[Mapping[str, Any]]) -> None:
-        """Rows of more than one table, or of one among others: which of them holds what, SQLAlchemy knows."""
+        """Store mappings whose model spans several tables or shares one: SQLAlchemy distributes the values."""
         for mapping in mappings:
             check_columns(self._model, mapping)
         await self._session.flush()
@@ -124,7 +125,7 @@ class BulkInsert:
                 await self._session.execute(insert(self._model), list(map(dict, alike)))
 
     async def _copied_mappings(self, chunk: Sequence[Mapping[str, Any]], chunks: Chunks, dialect: Dialect) -> int:
-        """How many were stored, of this chunk and those that follow it."""
+        """COPY this chunk and the following ones as far as they can be copied; return the number of rows stored."""
         records = Records(self._rows, chunk, chunks, dialect)
         await self._session.flush()
         if not records.any:
@@ -138,17 +139,18 @@ class BulkInsert:
     async def _copy(self, records: Iterable[Sequence[Any]] | AsyncIterable[Sequence[Any]]) -> None:
         table = self._rows.table
         if not self._begun:
-            # The driver's adapter sends BEGIN with the first statement of its own; a COPY before that would commit.
+            # asyncpg's adapter sends BEGIN with its first statement; a COPY before that would run outside the
+            # transaction.
             await self._session.execute(text("SELECT 1"))
             self._begun = True
         await copy_records(self._session, Copy(table, self._rows.names, records))
 
 
 async def refuse_where_reading(session: AsyncSession, rows: NewRows) -> None:
-    """Raises `ReadOnlyTransaction` before anything is made for a write that would be refused."""
+    """Raise `ReadOnlyTransaction` before values are generated for a write that would be refused."""
     await session.run_sync(lambda sync: sync.get_bind(rows.model, clause=insert(rows.table)))
 
 
 def _new_and_alone(state: InstanceState[Any]) -> bool:
-    """Whether no session has stored it, or is about to."""
+    """True if no session has stored the model or is about to."""
     return state.key is None and state.session is None

@@ -1,4 +1,4 @@
-"""Records: rows as PostgreSQL's driver takes them for COPY, made while it sends them."""
+"""Records: convert rows to the tuples that asyncpg's COPY takes, while it sends them."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
@@ -12,32 +12,32 @@ from unitwork.dao.inserts.new_rows import UNSET, Columns, NewRows
 from unitwork.models.utc_datetime import UTCDateTime
 
 CHUNK: Final = 2_000
-"""Rows in memory at a time."""
+"""Number of rows in memory at a time."""
 COPY_AT_MOST: Final = 20_000
-"""Rows of one COPY: it is a statement, which a cancellation waits for and a timeout counts."""
+"""Maximum rows of one COPY. A COPY is one statement, so timeouts and cancellation apply to it as a whole."""
 
 
 class Chunks:
-    """Rows, so many at a time. One can be put back."""
+    """Iterates over rows in chunks. One chunk can be put back."""
 
     def __init__(self, rows: Iterable[Any]) -> None:
         self._rows = iter(rows)
         self._back: list[Any] = []
 
     def take(self) -> list[Any]:
-        """The next ones; none at the end. Raises what the rows raise."""
+        """Return the next chunk; empty at the end. Raises what the source of rows raises."""
         chunk, self._back = self._back or list(islice(self._rows, CHUNK)), []
         return chunk
 
     def put_back(self, chunk: list[Any]) -> None:
-        """Have `take` give it next."""
+        """Make `take` return this chunk next."""
         self._back = chunk
 
 
 class Records:
-    """Of a chunk of mappings and of those that follow it, until one can't be copied, or raises.
+    """Records of a chunk and the chunks that follow, up to the first chunk that can't be copied or raises.
 
-    An error is kept for `raise_error`: the driver would break off the COPY, and the error would be the database's.
+    An error is kept for `raise_error`: raised inside the driver it would abort the COPY and appear as a database error.
     """
 
     def __init__(self, rows: NewRows, chunk: Sequence[Mapping[str, Any]], chunks: Chunks, dialect: Dialect) -> None:
@@ -46,12 +46,12 @@ class Records:
         self._dialect = dialect
         self._error: Exception | None = None
         self.count = 0
-        """How many were given to the driver."""
+        """The number of records given to the driver."""
         self._next = self._records(chunk)
 
     @property
     def any(self) -> bool:
-        """Whether the first chunk can be copied."""
+        """True if the first chunk can be copied."""
         return self._next is not None
 
     async def __aiter__(self) -> AsyncIterator[tuple[Any, ...]]:
@@ -60,12 +60,12 @@ class Records:
             for record in self._next:
                 yield record
             self._next = None
-            await asyncio.sleep(0)  # what else runs on the loop
+            await asyncio.sleep(0)  # let other tasks run
             if self.count < COPY_AT_MOST:
                 self._next = self._following()
 
     def raise_error(self) -> None:
-        """Raise what the rows raised while they were copied."""
+        """Raise the error that the source of rows raised during the COPY, if any."""
         if self._error is not None:
             raise self._error
 
@@ -88,8 +88,8 @@ class Records:
 
 
 def copied_values(table: Table, columns: Columns, dialect: Dialect) -> list[tuple[Any, ...]] | None:
-    """Records in the order of the columns; None when a column's type puts an expression around its values, so that only
-    a statement can store them.
+    """Return records in the order of the columns; None when a column's type wraps its values in a SQL expression, which
+    COPY can't send.
     """
     processed = []
     for key, values in columns.items():
@@ -108,8 +108,8 @@ def _processed(type_: TypeEngine[Any], values: Sequence[Any], dialect: Dialect) 
         return values
     own = isinstance(type_, TypeDecorator) and not isinstance(
         type_, UTCDateTime
-    )  # which may give another one each time
-    if not own and len(set(map(id, values))) == 1:  # a stamp, or a scalar default
+    )  # may convert equal values differently
+    if not own and len(set(map(id, values))) == 1:  # a stamp, or a scalar default: convert it once
         return [process(values[0])] * len(values)
     if isinstance(type_, Enum):
         known = {value: process(value) for value in set(values)}
@@ -118,5 +118,5 @@ def _processed(type_: TypeEngine[Any], values: Sequence[Any], dialect: Dialect) 
 
 
 def _wraps(type_: TypeEngine[Any]) -> bool:
-    """Whether values of the type are sent inside an expression."""
+    """True if the type wraps its values in a SQL expression."""
     return bool(type_._has_bind_expression)  # noqa: SLF001 - what the compiler itself asks

@@ -1,4 +1,4 @@
-"""NewRows: the values of rows to be stored past the ORM, with the defaults and stamps that a flush would give them."""
+"""NewRows: the values of rows stored past the ORM, with the defaults and stamps that a flush would give them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,22 +16,22 @@ from unitwork.models.bulk_defaults import ForMany, for_many
 from unitwork.models.derived_columns import MADE_OF, Derivation
 
 Values = dict[str, Any]
-"""By column key. What isn't in it, the database gives, or is NULL."""
+"""A row's values by column key. A missing column gets the database's default, or NULL."""
 Columns = dict[str, Sequence[Any]]
 """The values of many rows, by column key."""
 
 
 UNSET: Final = object()
-"""Among the values of columns: not given, and so NULL, where a given None is a value of its own."""
+"""Placeholder for a value that isn't given, where an explicit None is a value of its own."""
 
 
 class NeedsStatement(Exception):
-    """A default asks for what only a statement that is being executed has, such as its connection."""
+    """Raised when a default needs an attribute that only an executing statement has, such as its connection."""
 
 
 class DefaultContext:
-    """What a column's default may ask for: the session's execution options, and the values that stand already: those
-    that are given, and the defaults of the columns before. Raises `NeedsStatement` for anything else.
+    """The context passed to column defaults: execution options, and the row's values so far (given ones and earlier
+    defaults). Any other attribute raises `NeedsStatement`.
     """
 
     def __init__(self, execution_options: Mapping[str, Any]) -> None:
@@ -47,25 +47,25 @@ class DefaultContext:
 
 @dataclass(frozen=True)
 class _Source:
-    """Where a column's value comes from when it isn't given."""
+    """The source of a column's value when it isn't given."""
 
     attribute: str
     key: str
     keeps_none: bool
-    """A given None is a value (JSON's null)."""
+    """True if an explicit None is stored as a value (JSON's null)."""
     make: Callable[[DefaultContext], Any] | None
     make_many: ForMany | None
     by_database: bool
 
     @property
     def unset(self) -> Any:
-        """Stands for a value that isn't given."""
+        """The placeholder for a value that isn't given."""
         return UNSET if self.keeps_none and self.make is None and not self.by_database else None
 
 
 @dataclass(frozen=True)
 class _Shape:
-    """What is the same for all rows of a model."""
+    """The properties that all rows of a model share."""
 
     simple: bool
     table: Any
@@ -73,7 +73,7 @@ class _Shape:
     attribute_names: frozenset[str]
     sources: Sequence[_Source]
     defaults: Sequence[tuple[str, str]]
-    """Key and attribute of the columns that have a default here."""
+    """The (key, attribute) pairs of columns whose default is computed here."""
     names: Sequence[str]
 
 
@@ -95,59 +95,62 @@ def _shape(model: type[Any]) -> _Shape:
 
 
 class NewRows:
-    """Of one model, for one session. None counts as not given, as in a model, and gets the column's default."""
+    """Computes rows of one model for one session. None counts as not given, as in a model, and gets the default."""
 
     def __init__(self, model: type[Any], execution_options: Mapping[str, Any]) -> None:
         hashable: Any = model
         shape = _shape(hashable)
         self.model: Final = model
         self.simple: Final = shape.simple
-        """Whether a row is one of one table."""
+        """True if a row is stored in exactly one table."""
         self.table: Final[Any] = shape.table
         self.attributes: Final = shape.attributes
-        """Attribute by column key."""
+        """Attribute name by column key."""
         self._names: Final = shape.attribute_names
         self._sources: Final = shape.sources
         self._defaults: Final = shape.defaults
         self.names: Final = shape.names
-        """Of the columns, in the order of `columns`."""
+        """Names of the columns, in the order of `columns`."""
         self._context: Final = DefaultContext(execution_options)
 
     def of(self, given: Mapping[str, Any]) -> Values:
-        """The row of a mapping by attribute. Raises `UnknownColumn`, with a suggestion, and what a default raises."""
+        """Return the row of a mapping by attribute. Raises `UnknownColumn`, with a suggestion, and what a default
+        raises.
+        """
         self.check(given)
         return self._row(given)
 
     def check(self, given: Mapping[str, Any]) -> None:
-        """Raises `UnknownColumn`, with a suggestion, for what is no column."""
+        """Raise `UnknownColumn`, with a suggestion, for a key that is no column."""
         if not given.keys() <= self._names:
             for name in given:
                 column(self.model, name)
 
     def of_model(self, given: Mapping[str, Any]) -> Values | None:
-        """The row of a model's dictionary; None when the database gives some of it. Raises what a default raises."""
+        """Return the row of a model's `__dict__`; None when the database computes some of it. Raises what a default
+        raises.
+        """
         row = self._row(given)
         return row if len(row) == len(self._sources) else None
 
     def give(self, given: dict[str, Any], row: Values) -> None:
-        """Put what its row has got by default into a model's dictionary, as a flush does."""
+        """Copy the row's defaults into a model's `__dict__`, as a flush does."""
         for key, attribute in self._defaults:
             if given.get(attribute) is None:
                 given[attribute] = row[key]
 
     def give_all(self, given: Sequence[dict[str, Any]], columns: Columns) -> None:
-        """As `give`, of many rows."""
+        """Copy defaults into many models' `__dict__`s, as `give` does for one."""
         for key, attribute in self._defaults:
             for one, value in zip(given, columns[key], strict=True):
                 if one.get(attribute) is None:
                     one[attribute] = value
 
     def columns(self, given: Sequence[Mapping[str, Any]], *, of_models: bool = False) -> Columns | None:
-        """The rows of mappings by attribute, or of models' dictionaries, column by column, which takes a fraction of
-        the time that `of` takes for each. None when they aren't all of one shape: for an expression, or a value that
-        the database gives.
+        """Return the rows column by column, in a fraction of the time that `of` takes row by row.
 
-        Raises as `of` does.
+        `given` are mappings by attribute, or models' `__dict__`s. None if the rows differ in shape, contain SQL
+        expressions or need a value computed by the database. Raises as `of` does.
         """
         names = set().union(*given)
         if not (of_models or names <= self._names):
@@ -172,7 +175,7 @@ class NewRows:
         return {source.key: columns[source.key] for source in self._sources}
 
     def _fill(self, columns: Columns, missing: Sequence[tuple[_Source, Sequence[Any]]], count: int) -> None:
-        """With what their defaults make, each of which knows all that is given, and the defaults before it."""
+        """Add the columns' defaults; each default sees the given values and the defaults before it."""
         some = {source.key: values for source, values in missing if any(value is not None for value in values)}
         for source, values in missing:
             if source.make_many is not None and source.key not in some:
@@ -206,7 +209,7 @@ class NewRows:
                 if source.make is not None:
                     row[source.key] = source.make(context)
         except NeedsStatement:
-            pass  # the statement makes it, and those behind it
+            pass  # the statement computes this and the following ones
         return row
 
 
@@ -218,7 +221,7 @@ def _values(source: _Source, given: Sequence[Mapping[str, Any]]) -> Sequence[Any
 
 
 def has_expression(row: Mapping[str, Any]) -> bool:
-    """Whether a value is SQL."""
+    """True if a value of the row is a SQL expression."""
     for value in row.values():  # a generator takes twice the time, for each new row
         kind: Any = type(value)
         if _sql(kind):
@@ -228,7 +231,7 @@ def has_expression(row: Mapping[str, Any]) -> bool:
 
 @cache
 def _sql(type_: type[Any]) -> bool:
-    """Whether values of the type are SQL."""
+    """True if values of the type are SQL expressions."""
     return issubclass(type_, SQLRole) or hasattr(type_, "__clause_element__")
 
 

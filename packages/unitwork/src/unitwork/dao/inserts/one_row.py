@@ -1,7 +1,7 @@
-"""One row: a new model stored by one INSERT, as a flush would store it, in a third of a flush's time.
+"""Store one new model by one INSERT, as a flush would, in a third of a flush's time.
 
-A unit of work that sorts what depends on what has nothing to do for one row of one table. What needs it (relationships,
-expressions, values that the database makes, others who listen) is left to a flush.
+Sorting by dependencies is needless for one row of one table. Anything that needs a flush (relationships, expressions,
+values computed by the database, event listeners) is left to it.
 """
 
 from collections.abc import Sequence
@@ -27,12 +27,12 @@ HEARD_BEFORE_OR_AFTER: Final = (
     "transient_to_pending",
     "pending_to_persistent",
 )
-"""Events of a session around a flush, at which a listener may change what is stored."""
+"""Session events around a flush, in which a listener may change what is stored."""
 
 
 async def store_one(statements: InsideStatements, session: AsyncSession, row: Any) -> bool:
-    """Whether it is stored, and the session holds it; else nothing has happened, and a flush can store it. Raises the
-    `ConstraintViolation` it breaks.
+    """Store the model and attach it to the session. True if stored; False if nothing was done and a flush is needed.
+    Raises `ConstraintViolation`.
     """
     sync, model = session.sync_session, type(row)
     state: InstanceState[Any] = instance_state(row)
@@ -60,7 +60,7 @@ async def store_one(statements: InsideStatements, session: AsyncSession, row: An
 
 
 def _alone(state: InstanceState[Any], session: Session) -> bool:
-    """Whether the row is new, belongs to nothing else, and nobody listens."""
+    """True if the model is new, belongs to no session, and no listener could change what is stored."""
     mapper: Mapper[Any] = state.mapper
     told: Any = session.dispatch
     return (
@@ -69,20 +69,23 @@ def _alone(state: InstanceState[Any], session: Session) -> bool:
         and mapper.version_id_generator is not False  # the database counts
         and _related(mapper).isdisjoint(state.dict)
         and not any(getattr(told, event) for event in HEARD_BEFORE_OR_AFTER)
-        and len(told.after_flush) == 1  # ours
+        and len(told.after_flush) == 1  # the only listener is ours
         and past_the_unit_of_work(mapper)
         and not (mapper.dispatch.before_insert or mapper.dispatch.after_insert)
     )
 
 
 def past_the_unit_of_work(mapper: Mapper[Any]) -> bool:
-    """Whether a new model's row is what its columns and their defaults say, and nothing else comes of it."""
+    """True if a new model's row is determined by its columns and their defaults, without side effects."""
     return _of_columns(mapper) and not mapper.class_manager.dispatch.refresh_flush
 
 
 @cache
 def _of_columns(mapper: Mapper[Any]) -> bool:
-    """A dataclass has defaults that no column knows, a composite is made anew, an expression is to be read."""
+    """True if the mapping consists of plain columns only.
+
+    A dataclass has defaults that columns don't show, composites are rebuilt, expressions must be read back.
+    """
     columns = [column for attribute in mapper.column_attrs for column in attribute.columns]
     own = {column.table for column in columns if isinstance(column, Column)} == {mapper.local_table}
     return (
@@ -94,22 +97,23 @@ def _of_columns(mapper: Mapper[Any]) -> bool:
 
 
 def hold(session: Session, models: Sequence[Any]) -> None:
-    """Have the session hold the models as rows that it has stored, to be forgotten when that is rolled back. It is how
-    SQLAlchemy's own flush ends, which has no public name (`test_models_stored_by_copy_…` pin it).
+    """Attach the models to the session as rows it has stored; a rollback removes them.
+
+    It is what SQLAlchemy's own flush does at its end, which has no public name (`test_models_stored_by_copy_…` pin it).
     """
     session.add_all(models)
     session._register_persistent({inspect(model) for model in models})  # noqa: SLF001 - see the docstring
 
 
 def _hold(session: Session, state: InstanceState[Any]) -> None:
-    """`hold`, of a row that nothing hangs on."""
+    """Do what `hold` does, for one model without relationships."""
     session._save_impl(state)  # noqa: SLF001 - what `add` does with each row it finds
     session._register_persistent({state})  # noqa: SLF001 - as above
 
 
 @cache
 def first_version(mapper: Mapper[Any]) -> tuple[str | None, Any]:
-    """The column of the version, and what it begins with."""
+    """Return the name of the version column and its initial value; None without one."""
     column, count = mapper.version_id_col, mapper.version_id_generator
     return (None, None) if column is None or not callable(count) else (str(column.key), count(None))
 

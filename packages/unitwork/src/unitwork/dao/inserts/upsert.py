@@ -1,4 +1,4 @@
-"""Upsert: rows stored as new, or over the row that has their key already."""
+"""Upsert: insert rows, or update the rows that have their key already."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby, islice
@@ -26,15 +26,16 @@ from unitwork.sessions.write_recorder import recorded
 
 STAMPS: Final = ("updated_at", "updated_by")
 KEPT: Final = frozenset({"version", "created_at", "created_by", *STAMPS})
-"""What an upsert doesn't take from its rows for a row that was there, besides its primary key."""
+"""Columns besides the primary key that an existing row doesn't take from its new values."""
 _AMBIGUOUS: Final = "21000"
-"""SQLSTATE of a subquery that gives two rows, by which MariaDB is made to refuse a row."""
+"""SQLSTATE of a subquery that returns two rows; the MariaDB statement uses it to refuse a row."""
 
 
 class Upsert:
-    """Of rows of one model, through one session, in its transaction.
+    """Upserts rows of one model through one session, in its transaction.
 
-    A row that was there keeps its id, creation and deletion; its version counts up, its update stamps are now.
+    An existing row keeps its id, creation stamps and deletion; its version increments and its update stamps are
+    renewed.
     """
 
     def __init__(
@@ -54,7 +55,7 @@ class Upsert:
         self._dialect = ""
 
     async def store(self, rows: Iterable[Any]) -> int:
-        """How many there were. Raises `NoSuchKey`, the `ConstraintViolation` they break, `UnknownColumn`."""
+        """Store the rows and return their number. Raises `NoSuchKey`, `ConstraintViolation`, `UnknownColumn`."""
         await refuse_where_reading(self._session, self._rows)
         await self._session.flush()
         self._dialect = (await self._session.connection()).dialect.name
@@ -76,7 +77,7 @@ class Upsert:
         return stored
 
     def _changes(self, names: Iterable[str]) -> list[str]:
-        """The attributes that a row which was there takes over."""
+        """Return the attributes that an existing row takes over."""
         if self._update is not None:
             return list(self._update)
         return changed_names(self._model, with_keys(self._model, names), self._on)
@@ -128,14 +129,14 @@ class Upsert:
         return mapper
 
     def _kind(self) -> Mapping[str, Any]:
-        """What tells rows of this model from others of its table, by attribute."""
+        """Return the discriminator of single-table inheritance, by attribute."""
         mapper = self._mapper
         names = mapper.column_attrs.keys() if mapper.polymorphic_on is not None else []
         on = next((name for name in names if mapper.attrs[name].columns[0] is mapper.polymorphic_on), None)
         return {} if on is None else {on: mapper.polymorphic_identity}
 
     async def _read_again(self) -> None:
-        """Bring models that the session holds up to date: what was stored came past them."""
+        """Refresh models that the session holds: the upsert bypassed them."""
         remember(self._session, self._model)
         states: list[InstanceState[Any]] = [inspect(row) for row in self._session if isinstance(row, self._model)]
         held = [state.identity for state in states if state.identity]
@@ -148,7 +149,7 @@ class Upsert:
 
 
 def as_mapping(model: type[Any], row: Any) -> Mapping[str, Any]:
-    """What a row of an upsert gives. Raises TypeError for what is no row."""
+    """Return the values of one row, a model or a mapping. Raises TypeError for anything else."""
     if isinstance(row, model):
         columns = inspect(model).column_attrs.keys()
         return {name: value for name, value in inspect(row).dict.items() if name in columns}
@@ -159,8 +160,8 @@ def as_mapping(model: type[Any], row: Any) -> Mapping[str, Any]:
 
 
 def key_names(model: type[Any], on: ColumnName | Sequence[ColumnName]) -> tuple[str, ...]:
-    """The attributes of a key. Raises `UnknownColumn`; `NoSuchKey` unless they are a primary key, a unique constraint,
-    or a unique index over all rows.
+    """Return the attributes of a unique key. Raises `UnknownColumn`, and `NoSuchKey` unless they form a primary key, a
+    unique constraint, or a unique index without a condition.
     """
     names = [on] if not isinstance(on, Sequence) or isinstance(on, str) else on
     attributes = [column(model, name) for name in names]
@@ -175,18 +176,20 @@ def key_names(model: type[Any], on: ColumnName | Sequence[ColumnName]) -> tuple[
 
 
 def changed_names(model: type[Any], given: Iterable[str], on: Sequence[str]) -> list[str]:
-    """What a row that was there takes over of one that gives these columns, unless it was said."""
+    """Return the attributes that an existing row takes over when `update` isn't given."""
     kept = {*KEPT, *primary_key(model), *on}
     return [name for name in given if name not in kept]
 
 
 def _on_duplicate_key(table: Table, keys: Sequence[Any], taken: Sequence[Any], version: Any) -> Any:
-    """MariaDB takes any key that is a row's for the one that was meant, and would change another row: it is made to
-    refuse that, by the first assignment.
+    """Return MariaDB's ON DUPLICATE KEY UPDATE, which refuses a row that matches by another key.
+
+    MariaDB applies it for any unique key, and so would change a row that wasn't meant; the first assignment raises an
+    error in that case.
     """
     statement = mysql_insert(table)
     fits: ColumnElement[bool] = or_(False, *(one.is_distinct_from(statement.inserted[one.key]) for one in keys))
-    refused: ColumnElement[Any] = literal_column("(SELECT NULL UNION ALL SELECT NULL)")  # of any type
+    refused: ColumnElement[Any] = literal_column("(SELECT NULL UNION ALL SELECT NULL)")  # fits any type
     guard = table.primary_key.columns[0]
     values: list[tuple[str, Any]] = [(guard.key, case((fits, refused), else_=guard))]
     values += [(one.key, statement.inserted[one.key]) for one in taken]

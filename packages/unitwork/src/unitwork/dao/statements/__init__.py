@@ -1,1 +1,1 @@
-"""SQLAlchemy statements made of columns, conditions and order, kept by their shape."""
+"""Statements: SQLAlchemy statements built from columns, conditions and order, cached by shape."""

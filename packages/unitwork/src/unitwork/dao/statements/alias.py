@@ -1,5 +1,6 @@
-"""Alias: a model over a subquery. Conditions are then about the subquery's rows: one that asked the table beside it
-would join every row of it to every row of the subquery.
+"""Alias: a model mapped to a subquery.
+
+Conditions must refer to the alias: a reference to the table would add a cross join with the subquery.
 """
 
 from typing import Any
@@ -14,7 +15,7 @@ from unitwork.errors.query import OutsideSubquery
 
 
 def alias_of(model: type[Any], subquery: FromClause | Select[Any]) -> Any:
-    """The model over the subquery. Raises ValueError, naming the columns that are missing from it."""
+    """Return an alias of the model over the subquery. Raises ValueError, naming the columns it lacks."""
     source = subquery.subquery() if isinstance(subquery, SelectBase) else subquery
     missing = [
         attribute.key
@@ -28,8 +29,8 @@ def alias_of(model: type[Any], subquery: FromClause | Select[Any]) -> Any:
 
 
 def over_alias(condition: Any, model: type[Any], alias: Any) -> Any:
-    """The condition, about the alias where it is about the model. Raises `OutsideSubquery` where a subquery in it asks
-    the model's table: which of the two is meant can't be known.
+    """Rewrite the condition to refer to the alias instead of the model. Raises `OutsideSubquery` if a nested subquery
+    selects from the model's table, which is ambiguous.
     """
     if isinstance(condition, Comparison):
         return condition

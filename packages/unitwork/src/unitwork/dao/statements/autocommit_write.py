@@ -1,6 +1,6 @@
-"""Autocommit writes: the UPDATE or DELETE of a builder outside a transaction, one for all builders of a shape.
+"""Autocommit writes: a builder's UPDATE or DELETE outside a transaction, cached by shape.
 
-They are over the table, and not the model: there is no session whose models would have to be kept in step.
+They use the table instead of the model: without a session there are no loaded models to synchronize.
 """
 
 from functools import cache, lru_cache
@@ -18,27 +18,28 @@ from unitwork.dao.statements.selection import KEPT
 
 
 class WriteShape(NamedTuple):
-    """All of a write but its values."""
+    """The parts of a write that make up its SQL, without values."""
 
     model: type[Any]
     dialect: str
     conditions: tuple[Shape, ...]
     include_deleted: bool
     changes: tuple[tuple[str, bool], ...] | None
-    """The attributes that are set, and whether by adding to them; None for a DELETE. Their values are the parameters
-    `v0`, `v1` and so on."""
+    """The attributes to set, each with True if its value is added; None for a DELETE. Values are the parameters `v0`,
+    `v1` and so on.
+    """
     returning: bool
 
 
 class AutocommitChanges(NamedTuple):
-    """What a write sets: as `WriteShape.changes`, and the values."""
+    """The changes of a write: those of `WriteShape.changes`, and their values."""
 
     said: tuple[tuple[str, bool], ...] | None
     values: list[Any]
 
 
 class AutocommitWrite(NamedTuple):
-    """A write that is sent without a session: and what makes models of the rows it returns."""
+    """A write to send without a session, and the plan that makes models of the rows it returns."""
 
     statement: Update | Delete
     parameters: dict[str, Any]
@@ -47,7 +48,7 @@ class AutocommitWrite(NamedTuple):
 
 @lru_cache(maxsize=KEPT)
 def autocommit_write(shape: WriteShape) -> Update | Delete:
-    """The statement of this shape, without values. It returns the columns in the order of the mapping."""
+    """Return the statement of this shape, without values. It returns the columns in the order of the mapping."""
     hashable: Any = shape.model
     columns = _columns(hashable)
     table: Any = inspect(shape.model).local_table
@@ -71,5 +72,5 @@ def autocommit_write(shape: WriteShape) -> Update | Delete:
 
 @cache
 def _columns(model: type[Any]) -> Any:
-    """The table's columns by the names of the model's attributes."""
+    """Return the table's columns by attribute name."""
     return SimpleNamespace(**{key: attribute.columns[0] for key, attribute in inspect(model).column_attrs.items()})

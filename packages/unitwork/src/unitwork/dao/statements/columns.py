@@ -1,4 +1,4 @@
-"""Columns by name or mapped attribute: an unknown one is an error, never a dropped condition."""
+"""Columns: find mapped columns by name or attribute. An unknown one is an error, never a dropped condition."""
 
 from functools import cache
 from typing import Any
@@ -9,11 +9,11 @@ from sqlalchemy.orm import InstrumentedAttribute, Mapper
 from unitwork.errors.query import UnknownColumn
 
 ColumnName = str | InstrumentedAttribute[Any]
-"""How a caller names a column: `"email"` or `User.email`."""
+"""A column, as callers give it: `"email"` or `User.email`."""
 
 
 def column(model: type[Any], name: ColumnName) -> InstrumentedAttribute[Any]:
-    """The model's mapped column. Raises `UnknownColumn`, with a suggestion."""
+    """Return the model's mapped column. Raises `UnknownColumn`, with a suggestion."""
     hashable: Any = model
     known = _attributes(hashable)
     attribute = known.get(name if isinstance(name, str) else name.key)
@@ -29,23 +29,23 @@ def _attributes(model: type[Any]) -> dict[str, InstrumentedAttribute[Any]]:
 
 @cache
 def version_key(model: type[Any]) -> str | None:
-    """The attribute of the version that each change counts up."""
+    """Return the attribute of the version column, which each change increments; None without one."""
     mapper: Mapper[Any] = inspect(model)
     counted = mapper.version_id_col
     return None if counted is None else mapper.get_property_by_column(counted).key
 
 
 def column_keys(model: type[Any]) -> tuple[str, ...]:
-    """The attributes of all columns, in the order of the mapping."""
+    """Return the attributes of all columns, in the order of the mapping."""
     return tuple(inspect(model).column_attrs.keys())
 
 
 def check_columns(model: type[Any], names: Any) -> None:
-    """Raises `UnknownColumn` for the first name that the model doesn't have."""
+    """Raise `UnknownColumn` for the first name that the model doesn't have."""
     for name in names:
         column(model, name)
 
 
 def soft_deletable(model: type[Any]) -> bool:
-    """Whether the model has `deleted_at`."""
+    """True if the model has `deleted_at`."""
     return "deleted_at" in inspect(model).column_attrs

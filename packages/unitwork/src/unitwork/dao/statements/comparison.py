@@ -1,7 +1,7 @@
-"""Comparison: one condition of a builder by its operator, from one table of operators.
+"""Comparison: one condition of a builder, by operator.
 
-A comparison's shape (which operator on which column) is apart from its value, so that builders of one shape share one
-statement, and the value travels as a parameter.
+The shape (operator and column) is separate from the value, so that builders of one shape share a cached statement and
+the value is a parameter.
 """
 
 from collections.abc import Callable
@@ -20,28 +20,28 @@ ESCAPE: Final = "/"
 
 
 class Operator(NamedTuple):
-    """How an operator is said in SQL, and what its value is turned into before."""
+    """The SQL of an operator, and the conversion of its value."""
 
     render: Callable[[Any, Any], Expression]
     prepare: Callable[[Any], Any] | None = None
 
 
 class Shape(NamedTuple):
-    """An operator on a column, without its value."""
+    """An operator on a column, without a value."""
 
     operator: str
     column: str
 
 
 class Comparison(NamedTuple):
-    """A shape, and the value it is asked with."""
+    """A shape and its value."""
 
     shape: Shape
     value: Any = None
 
 
 def literally(text: str) -> str:
-    """Text for a LIKE, in which wildcards are themselves."""
+    """Escape text for LIKE, so that wildcards match literally."""
     return text.replace(ESCAPE, 2 * ESCAPE).replace("%", ESCAPE + "%").replace("_", ESCAPE + "_")
 
 
@@ -59,13 +59,13 @@ OPERATORS: Final[dict[str, Operator]] = {
     "is_not_null": Operator(lambda column, _: column.is_not(None)),
 }
 MEMBERSHIP: Final[dict[str, Membership]] = {"in_": member, "not_in": not_member}
-"""Operators whose value is a list."""
+"""The operators that take a list of values."""
 VALUELESS: Final = frozenset({"is_null", "is_not_null"})
 
 
 def compared(operator: str, attribute: Any, value: Any = None) -> Comparison | Expression:
-    """The condition. Raises `NullComparison` for None as the value or among the values, `OutOfRange` for a number of
-    more than 64 bits. A value that is SQL makes it SQL.
+    """Return the condition. A SQL value yields a SQL expression. Raises `NullComparison` for None as or among the
+    values, and `OutOfRange` for an integer of more than 64 bits.
     """
     key = attribute.key
     if operator in VALUELESS:
@@ -88,8 +88,8 @@ def compared(operator: str, attribute: Any, value: Any = None) -> Comparison | E
 
 
 def condition(shape: Shape, entity: Any, bind: Bind, dialect: str | None) -> Expression:
-    """The comparison over the entity (a model, or its alias). `bind` gives the parameter for its value; `dialect` names
-    the database, None any.
+    """Return the SQL of a shape over the entity (a model, or its alias). `bind` creates the parameter for its value;
+    `dialect` None means any database.
     """
     attribute = getattr(entity, shape.column)
     if shape.operator in MEMBERSHIP:
@@ -100,7 +100,7 @@ def condition(shape: Shape, entity: Any, bind: Bind, dialect: str | None) -> Exp
 
 
 def with_value(comparison: Comparison, entity: Any, dialect: str | None = None) -> Expression:
-    """The comparison as it stands, its value in it."""
+    """Return the SQL of the comparison, with its value bound."""
 
     def bind(type_: Any, *, expanding: bool = False) -> BindParameter[Any]:
         return bindparam(None, comparison.value, type_=type_, unique=True, expanding=expanding)
@@ -109,7 +109,7 @@ def with_value(comparison: Comparison, entity: Any, dialect: str | None = None) 
 
 
 def is_sql(value: Any) -> bool:
-    """Whether it is an expression, or an attribute that stands for one, and no value."""
+    """True if the value is a SQL expression or an attribute that stands for one."""
     return isinstance(value, roles.SQLRole) or hasattr(value, "__clause_element__")
 
 

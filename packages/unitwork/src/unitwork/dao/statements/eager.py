@@ -1,4 +1,4 @@
-"""Eager: what reading a row of a model loads along with it, by its mapping."""
+"""Eager: the relationships that a model's mapping loads together with a row."""
 
 from collections.abc import Iterator
 from functools import cache
@@ -8,17 +8,17 @@ from sqlalchemy import inspect
 from sqlalchemy.orm import RelationshipProperty
 
 JOINED: Final = frozenset({"joined", False})
-"""How a mapping says that a read joins what it refers to."""
+"""The `lazy` settings of a relationship that is loaded by a JOIN."""
 
 
 def loads_beside(model: type[Any]) -> bool:
-    """Whether a read sends statements of its own for relationships."""
+    """True if loading rows sends further statements for relationships."""
     hashable: Any = model
     return _ways(hashable)[0]
 
 
 def loads_collections(model: type[Any]) -> bool:
-    """Whether a read joins collections, so that a row comes more than once."""
+    """True if loading rows joins collections, so that one row appears several times."""
     hashable: Any = model
     return _ways(hashable)[1]
 
@@ -33,7 +33,7 @@ def _ways(model: type[Any]) -> tuple[bool, bool]:
 
 
 def _along(model: type[Any], seen: frozenset[type[Any]]) -> Iterator[RelationshipProperty[Any]]:
-    """The relationships of the model, and of those that are joined to it."""
+    """Yield the relationships of the model, and of the models joined to it."""
     for one in inspect(model).relationships:
         yield one
         target = one.mapper.class_

@@ -1,8 +1,8 @@
-"""Instances: models made of the rows of an autocommit SELECT, as a session that has ended would leave them.
+"""Instances: make models from the rows of an autocommit SELECT, detached, as if their session had ended.
 
-Loading by a session costs several times as much as the columns themselves. What a plan can't do (inheritance, deferred
-columns, composites, relationships that load along, keys that aren't the table's, listeners to loads) is left to a
-session.
+Loading through a session takes several times as long as reading the columns. Mappings that the plan doesn't cover
+(inheritance, deferred columns, composites, eager relationships, keys that aren't the table's, load listeners) are left
+to a session.
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,11 +18,11 @@ from sqlalchemy.orm.path_registry import PathRegistry
 from unitwork.dao.statements.columns import column_keys
 
 LOADED_WHEN_ASKED: Final = frozenset({"select", True, "raise", "raise_on_sql", "dynamic", "write_only"})
-"""The ways of a relationship that leave a row which is read as it is."""
+"""The `lazy` settings of a relationship that don't affect loading its row."""
 
 
 class InstancePlan:
-    """How rows of one model become instances. `keys` are its attributes, in the order that a row has them."""
+    """Makes instances of one model from rows. `keys` are its attributes, in the order of a row's columns."""
 
     def __init__(self, mapper: Mapper[Any]) -> None:
         self.keys: Final = column_keys(mapper.class_)
@@ -31,23 +31,21 @@ class InstancePlan:
         places = [self.keys.index(mapper.get_property_by_column(column).key) for column in mapper.primary_key]
         self._place = places[0]
         self._identity = itemgetter(*places) if len(places) > 1 else None
-        """Of a row, where it is of several places: a tuple, whatever the row is."""
+        """Extracts a composite key from a row; None if the key is one column."""
         identity_class, _, token = mapper.identity_key_from_primary_key((0,) * len(places))
         self._identity_class, self._token = identity_class, token
         self._path = PathRegistry.coerce((mapper,))
-        # Of an instance that the manager made itself, which tells the mapper that there are instances.
+        # Get the state class from an instance made by the manager, which also marks the mapper as in use.
         self._state = type(instance_state(self._manager.new_instance()))
 
     @property
     def heard(self) -> bool:
-        """Whether somebody listens to loads."""
+        """True if there are listeners to load events."""
         return bool(self._manager.dispatch.load)
 
     def instances(self, rows: Iterable[Sequence[Any]]) -> list[Any]:
-        """One for each row, as one that has been read and belongs to no session. What a row has behind the attributes
-        is passed over.
-        """
-        # What the manager's `new_instance` does, without a call for each part of each row of a page.
+        """Return one detached instance for each row. Columns after the attributes are ignored."""
+        # The manager's `new_instance`, inlined: a call for each row would dominate the time of a page.
         model, manager, state, keys = self._model, self._manager, self._state, self.keys
         new, place_of_state, path = model.__new__, manager.STATE_ATTR, self._path
         identity_class, identity, place, token = self._identity_class, self._identity, self._place, self._token
@@ -64,7 +62,7 @@ class InstancePlan:
 
 
 class _Known(NamedTuple):
-    """What a model's mapping was when it was looked at, and the plan it gave."""
+    """A snapshot of a model's mapping, and the plan made from it."""
 
     attributes: Any
     columns: tuple[str, ...]
@@ -75,9 +73,9 @@ _known: Final[dict[type[Any], _Known]] = {}
 
 
 def instance_plan(model: type[Any]) -> InstancePlan | None:
-    """None for a model that only a session can load."""
+    """Return the plan; None for a model that only a session can load."""
     mapper: Mapper[Any] = model.__mapper__
-    # Another model that was imported meanwhile may have given this one a relationship.
+    # A model imported since may have added a relationship to this one.
     mapper.registry.configure(cascade=True)
     known = _known.get(model)
     if known is None or known.attributes is not mapper.attrs:
@@ -88,13 +86,13 @@ def instance_plan(model: type[Any]) -> InstancePlan | None:
 
 def _looked_at(mapper: Mapper[Any], before: _Known | None) -> _Known:
     columns = column_keys(mapper.class_)
-    if before is not None and before.columns != columns:  # which statements that are kept don't have
+    if before is not None and before.columns != columns:  # cached statements lack the new columns
         return _Known(mapper.attrs, before.columns, None)
     return _Known(mapper.attrs, columns, InstancePlan(mapper) if _plain(mapper) else None)
 
 
 def _plain(mapper: Mapper[Any]) -> bool:
-    """Whether a row of one table is the whole of an instance."""
+    """True if one row of one table determines the whole instance."""
     table = mapper.local_table
     return (
         mapper.inherits is None
@@ -108,7 +106,7 @@ def _plain(mapper: Mapper[Any]) -> bool:
 
 
 def _left_alone(attribute: Any, table: Table) -> bool:
-    """Whether loading a row puts no more than the column's value there."""
+    """True if loading a row sets no more than the column's value for this attribute."""
     if isinstance(attribute, ColumnProperty):
         columns = attribute.columns
         return len(columns) == 1 and columns[0] in set(table.columns) and not attribute.deferred

@@ -1,6 +1,4 @@
-"""keyed: an INSERT or UPDATE of somebody's own, with the keys of the texts that it sets
-(`unitwork.models.derived_columns`).
-"""
+"""keyed: add derived keys to an INSERT or UPDATE that the caller wrote (`unitwork.models.derived_columns`)."""
 
 from typing import Any
 
@@ -11,9 +9,10 @@ from unitwork.models.derived_columns import derivations, keys_of
 
 
 def keyed(model: type[Any], statement: Any, parameters: Any) -> Any:
-    """The statement to be sent. Raises `KeyNeedsText` where a key is needed and the text isn't in the statement, and
-    for an UPDATE whose rows have texts of their own in the parameters. New rows in parameters have the keys they are
-    given.
+    """Return the statement with the derived keys of the texts it sets.
+
+    Rows in the parameters of an INSERT get their keys. Raises `KeyNeedsText` if a key is required and the statement
+    doesn't contain the text, and for an UPDATE whose parameters contain texts for each row.
     """
     hashable: Any = model
     known = derivations(hashable)
@@ -32,6 +31,8 @@ def keyed(model: type[Any], statement: Any, parameters: Any) -> Any:
 
 
 def _literal(value: Any) -> Any:
-    """What a parameter of the statement's own holds; what isn't known before it is sent stays SQL."""
+    """Return the value of a bind parameter in the statement; SQL, and values unknown before execution, are returned
+    unchanged.
+    """
     known = isinstance(value, BindParameter) and not value.required and value.callable is None
     return value.value if known else value

@@ -1,6 +1,6 @@
-"""Membership: a column among a list of values, however long, in one parameter where the database takes a list as one.
+"""Membership: test a column against a list of values of any length, as one parameter if the database supports it.
 
-A parameter for each value ends at a driver's limit (32,767 on asyncpg), and makes each length another statement.
+One parameter for each value hits driver limits (32,767 on asyncpg), and makes each length a different statement.
 """
 
 import json
@@ -27,18 +27,18 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 POSTGRESQL: Final = "postgresql"
 SQLITE_MANY: Final = "sqlite, many values"
-"""How the dialect is called for lists that SQLite may refuse as parameters."""
+"""Dialect name for lists that may exceed SQLite's limit of parameters."""
 MANY: Final = 1_000
 
 
 class Bind(Protocol):
-    """Gives the parameter for a comparison's value, of this type."""
+    """Creates the bind parameter of a comparison's value, with this type."""
 
     def __call__(self, type_: TypeEngine[Any], *, expanding: bool = False) -> BindParameter[Any]: ...
 
 
 class JsonList(TypeDecorator[list[Any]]):
-    """Values of a column in one text, each as SQLite stores it."""
+    """A column's values as one JSON text, each in SQLite's storage format."""
 
     impl = Text
     cache_ok = True
@@ -53,7 +53,7 @@ class JsonList(TypeDecorator[list[Any]]):
 
 
 def member(attribute: Any, bind: Bind, dialect: str | None) -> ColumnElement[bool]:
-    """Whether the column is among the values: never, when there are none."""
+    """Return SQL that is true if the column is among the values; false for an empty list."""
     if dialect == POSTGRESQL and (array := _array(attribute.type)) is not None:
         return _bool(attribute == any_(bind(array)))
     if dialect == SQLITE_MANY and _jsonable(attribute.type):
@@ -62,7 +62,7 @@ def member(attribute: Any, bind: Bind, dialect: str | None) -> ColumnElement[boo
 
 
 def not_member(attribute: Any, bind: Bind, dialect: str | None) -> ColumnElement[bool]:
-    """Whether the column is none of the values: always, when there are none."""
+    """Return SQL that is true if the column is none of the values; true for an empty list."""
     if dialect == POSTGRESQL and (array := _array(attribute.type)) is not None:
         return _bool(attribute != all_(bind(array)))
     if dialect == SQLITE_MANY and _jsonable(attribute.type):
@@ -75,8 +75,9 @@ def _each(attribute: Any, bind: Bind) -> Any:
 
 
 def _array(type_: TypeEngine[Any]) -> ARRAY[Any] | None:
-    """An array of such values. Of text without its length: casting to VARCHAR(n) would cut a longer text to one that
-    is there. None for a type of whose text only its own code knows the length.
+    """Return the array type for such values; None if only the type's own code can tell the length of its text.
+
+    Text is declared without a length: casting to VARCHAR(n) would truncate a longer text to one that may exist.
     """
     plain: TypeEngine[Any] = type_.impl_instance if isinstance(type_, TypeDecorator) else type_
     if isinstance(plain, String) and not isinstance(plain, Enum):
@@ -85,7 +86,7 @@ def _array(type_: TypeEngine[Any]) -> ARRAY[Any] | None:
 
 
 def _jsonable(type_: TypeEngine[Any]) -> bool:
-    """Whether JSON gives the stored value back to the bit."""
+    """True if values of the type survive a JSON round trip exactly."""
     plain: TypeEngine[Any] = type_.impl_instance if isinstance(type_, TypeDecorator) else type_
     return not isinstance(plain, LargeBinary | Numeric | Float)
 

@@ -1,6 +1,6 @@
-"""Selections: the SELECT of a query. Queries of one shape share one, and give it their values as parameters.
+"""Selections: the SELECT of a query, cached by shape, with values as parameters.
 
-Building a SELECT and its cache key costs more than running it by its primary key; what is kept is bounded.
+Building a SELECT and its cache key takes longer than running it by primary key; the cache is bounded.
 """
 
 from collections.abc import Sequence
@@ -19,14 +19,15 @@ from unitwork.dao.statements.sort_order import Order, SortKey, beyond_row, order
 from unitwork.models.soft_delete import INCLUDE_DELETED
 
 KEPT: Final = 512
-"""How many shapes are kept, the least recently used leaving first."""
+"""Maximum number of cached statements of each kind; the least recently used is evicted first."""
 ROWS, COLUMNS, EXISTS, TOTAL, COUNTED = "rows", "columns", "exists", "total", "counted"
-"""What a selection is for: the rows, their columns in the order of the mapping, whether there are any, the rows and
-how many there would be without limits, the columns and how many."""
+"""The result that a selection is for: rows; their columns in the order of the mapping; whether any exist; rows with the
+total before LIMIT; columns with that total.
+"""
 
 
 class Bounds(NamedTuple):
-    """LIMIT, OFFSET, and the sort values a selection begins after; or what stands for them."""
+    """LIMIT, OFFSET, and the sort values to start after; or their bind parameters."""
 
     limit: Any = None
     offset: Any = None
@@ -36,7 +37,7 @@ class Bounds(NamedTuple):
 
 
 class SelectionShape(NamedTuple):
-    """All of a query but its values."""
+    """The parts of a query that make up its SQL, without values."""
 
     model: type[Any]
     dialect: str
@@ -48,16 +49,16 @@ class SelectionShape(NamedTuple):
     limited: bool
     skipping: bool
     beyond: tuple[bool, ...] | None
-    """For each sort value whether it is known; else it is NULL."""
+    """One flag for each sort value of the cursor: False if it is NULL."""
     backward: bool
     inclusive: bool
     end: str
-    """`ROWS`, `COLUMNS`, `EXISTS`, `TOTAL`, `COUNTED` or the column whose values are wanted."""
+    """`ROWS`, `COLUMNS`, `EXISTS`, `TOTAL`, `COUNTED`, or the name of the column to select."""
 
 
 @lru_cache(maxsize=KEPT)
 def selection(shape: SelectionShape) -> Select[Any]:
-    """The SELECT of this shape, without values."""
+    """Return the SELECT of this shape, without values."""
     model, keys = shape.model, total_order(shape.model, shape.order)
     types = [key.attribute.type for key in keys]
     bounds = Bounds(
@@ -78,7 +79,9 @@ def selection(shape: SelectionShape) -> Select[Any]:
 
 @lru_cache(maxsize=KEPT)
 def by_id(model: type[Any], dialect: str, include_deleted: bool) -> Select[Any]:
-    """The columns of the row whose key is the parameters `p0`, `p1` and so on, in the order of the primary key."""
+    """Return the SELECT of one row's columns. The key is the parameters `p0`, `p1` and so on, in the order of the
+    primary key.
+    """
     shape = SelectionShape(
         model=model,
         dialect=dialect,
@@ -98,7 +101,7 @@ def by_id(model: type[Any], dialect: str, include_deleted: bool) -> Select[Any]:
 
 
 class Parts(NamedTuple):
-    """What a SELECT is made of."""
+    """The parts that a SELECT is built from."""
 
     entity: Any
     criteria: Sequence[Expression]
@@ -109,7 +112,7 @@ class Parts(NamedTuple):
     options: Sequence[ExecutableOption] = ()
 
     def select(self, end: str, dialect: str | None) -> Select[Any]:
-        """The rows in order, within bounds, for their end."""
+        """Return the SELECT for an end: the rows in order, within the bounds."""
         bounds, entity = self.bounds, self.entity
         values = end not in {ROWS, COLUMNS, EXISTS, TOTAL, COUNTED}
         every = self._each_once() if self.distinct and not values else select(entity).where(*self.criteria)
@@ -127,7 +130,7 @@ class Parts(NamedTuple):
             )
         keys = self.keys
         if values and self.distinct:
-            # DISTINCT would want every column of the ORDER BY among those it selects.
+            # DISTINCT would require every ORDER BY column among the selected ones.
             statement = statement.group_by(getattr(entity, end))
             keys = tuple(key for key in keys if key.attribute.key == end) or (SortKey.parse(_model(entity), end),)
         if end != EXISTS:
@@ -149,12 +152,12 @@ class Parts(NamedTuple):
             counted = every.with_only_columns(*self._key()).subquery()
             statement = statement.add_columns(select(func.count()).select_from(counted).scalar_subquery())
         options = self.options
-        if end == EXISTS or values:  # there is no row to load anything with
+        if end == EXISTS or values:  # there is no row to load relationships for
             options = [option for option in options if isinstance(option, LoaderCriteriaOption)]
         return statement.options(*options) if options else statement
 
     def _each_once(self) -> Select[Any]:
-        """By their key, as rows may hold what can't be compared (JSON)."""
+        """Deduplicate by primary key, as rows may have columns that can't be compared (JSON)."""
         key = self._key()
         found: ColumnElement[Any] = key[0] if len(key) == 1 else tuple_(*key)
         return select(self.entity).where(found.in_(select(*key).where(*self.criteria).correlate(None)))
@@ -169,7 +172,7 @@ def _model(entity: Any) -> type[Any]:
 
 
 def primary_key(model: type[Any]) -> tuple[str, ...]:
-    """The attributes of the primary key."""
+    """Return the attributes of the primary key."""
     hashable: Any = model
     return _primary_key(hashable)
 
@@ -181,7 +184,7 @@ def _primary_key(model: type[Any]) -> tuple[str, ...]:
 
 
 def not_negative(what: str, rows: int) -> int:
-    """Raises ValueError below 0."""
+    """Return `rows`; raise ValueError below 0."""
     if rows < 0:
         msg = f"{what}({rows}): give 0 or more"
         raise ValueError(msg)

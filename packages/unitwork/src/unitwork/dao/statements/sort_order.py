@@ -1,6 +1,6 @@
-"""Sort order: the columns rows come by, and what lies beyond a row in it.
+"""Sort order: the columns that rows are sorted by, and conditions for the rows beyond a given one.
 
-NULL comes last, whatever the direction. The primary key is always the last column, so that no two rows are level.
+NULL comes last in both directions. The primary key is always the last column, so that the order is total.
 """
 
 from collections.abc import Hashable, Sequence
@@ -17,21 +17,21 @@ from sqlalchemy.sql import operators
 from unitwork.dao.statements.columns import column
 
 SortColumn = str | InstrumentedAttribute[Any] | UnaryExpression[Any]
-"""How a caller names a column to sort by: `"email"`, `"-email"`, `User.email`, `User.email.desc()`."""
+"""A column to sort by, as callers give it: `"email"`, `"-email"`, `User.email`, `User.email.desc()`."""
 COMPARES_ROWS: Final = frozenset({"postgresql", "sqlite", None})
-"""Dialects for which a comparison of rows is a range of an index."""
+"""Dialects that answer a row-value comparison by an index range scan."""
 
 
 @dataclass(frozen=True)
 class SortKey:
-    """One column of an order."""
+    """One column of a sort order."""
 
     attribute: Any
     descending: bool
 
     @classmethod
     def parse(cls, model: type[Any], sorted_by: SortColumn) -> Self:
-        """Raises `UnknownColumn`, with a suggestion; TypeError for what is no column."""
+        """Parse a sort column. Raises `UnknownColumn`, with a suggestion; TypeError for anything but a column."""
         if isinstance(sorted_by, str):
             return cls(column(model, sorted_by.removeprefix("-")), sorted_by.startswith("-"))
         if isinstance(sorted_by, InstrumentedAttribute):
@@ -50,7 +50,7 @@ class SortKey:
 
     @property
     def type(self) -> Any:
-        """The column's. An attribute searches for it each time."""
+        """The column's type, kept because an attribute looks it up at each access."""
         return _type(self.attribute.class_, self.attribute.key)
 
     @property
@@ -66,7 +66,7 @@ class SortKey:
         return [absent.desc() if backward else absent, direction]
 
     def beyond(self, entity: Any, value: Any, *, backward: bool) -> ColumnElement[bool]:
-        """Rows that come after this value in this column; backward, before it."""
+        """Return SQL for rows after this value in this column; `backward`, before it."""
         attribute = getattr(entity, self.attribute.key)
         if value is None:
             found: ColumnElement[bool] = attribute.is_not(None) if backward else false()
@@ -75,13 +75,13 @@ class SortKey:
         return or_(found, attribute.is_(None)) if self.nullable and not backward else found
 
     def reached(self, entity: Any, value: Any, *, backward: bool) -> ColumnElement[bool]:
-        """Rows with this value in this column, which is never NULL, and those that come after it."""
+        """Return SQL for rows with this value in this column or after it. The value must not be NULL."""
         attribute = getattr(entity, self.attribute.key)
         found: ColumnElement[bool] = attribute <= value if self.descending is not backward else attribute >= value
         return found
 
     def level(self, entity: Any, value: Any) -> ColumnElement[bool]:
-        """Rows with this very value."""
+        """Return SQL for rows with exactly this value, or NULL."""
         attribute = getattr(entity, self.attribute.key)
         same: ColumnElement[bool] = attribute.is_(None) if value is None else attribute == value
         return same
@@ -91,7 +91,7 @@ Order = tuple[SortKey, ...]
 
 
 def total_order(model: type[Any], order: Sequence[SortColumn]) -> Order:
-    """The order with the primary key as last resort, so that no two rows are level."""
+    """Return the order with the primary key appended, so that no two rows compare equal."""
     keys = [SortKey.parse(model, sorted_by) for sorted_by in order]
     names = {key.attribute.key for key in keys}
     descending = keys[-1].descending if keys else False
@@ -103,7 +103,7 @@ def total_order(model: type[Any], order: Sequence[SortColumn]) -> Order:
 
 
 def order_by(keys: Order, entity: Any, *, backward: bool = False) -> list[ColumnElement[Any]]:
-    """The ORDER BY; backward, the other way round."""
+    """Return the ORDER BY expressions; `backward` reverses them."""
     return [part for key in keys for part in key.order(entity, backward=backward)]
 
 
@@ -116,11 +116,12 @@ def beyond_row(
     inclusive: bool = False,
     dialect: str | None = None,
 ) -> ColumnElement[bool]:
-    """Rows that come after the one with these sort values (backward, before it); `inclusive`, that one too. A value is
-    what the column is compared with, or None for NULL.
+    """Return SQL for rows after the one with these sort values (`backward`: before it); `inclusive`: that row too.
+
+    A value is the expression to compare the column with, or None for NULL.
     """
     if dialect in COMPARES_ROWS and len({key.descending for key in keys}) == 1 and not any(k.nullable for k in keys):
-        # One comparison of rows, which an index over the same columns answers as a range.
+        # A single row-value comparison: an index over the same columns answers it as a range.
         attributes = [getattr(entity, key.attribute.key) for key in keys]
         row = tuple_(*attributes)
         bound = tuple_(*values, types=[attribute.type for attribute in attributes])
@@ -134,22 +135,22 @@ def beyond_row(
         found.append(and_(*level))
     if keys[0].nullable or len(keys) == 1:
         return or_(*found)
-    # What an index can begin at: a database doesn't see through the alternatives.
+    # The redundant first condition gives the database an index range; it can't derive one from the OR.
     return and_(keys[0].reached(entity, values[0], backward=backward), or_(*found))
 
 
 def sort_values(keys: Order, row: Any) -> list[Any]:
-    """The row's values of the columns it is sorted by."""
+    """Return the row's values of the sort columns."""
     return [getattr(row, key.attribute.key) for key in keys]
 
 
 def written_values(keys: Order, values: Sequence[Any]) -> list[Any]:
-    """Sort values as a cursor can hold them."""
+    """Convert sort values to what a cursor can store as JSON."""
     return [_written(key.type, value) for key, value in zip(keys, values, strict=True)]
 
 
 def read_values(keys: Order, values: Sequence[Any]) -> list[Any]:
-    """What a cursor holds, as the columns have it. Raises `ValueError` or `LookupError` where it doesn't fit."""
+    """Convert a cursor's values back to the columns' types. Raises `ValueError` or `LookupError` if they don't fit."""
     return [_read(key.type, value) for key, value in zip(keys, values, strict=True)]
 
 
