@@ -1,7 +1,7 @@
-"""What mapped models share: ids, stamps, versions, soft delete, who acts and for which request.
+"""Mixins of mapped models: ids, stamps, versions, soft delete, and the acting user and request of the current context.
 
-Here: mixins for any declarative base, and `Base` with rules of its own. Not here: how rows are asked for
-(`unitwork.dao`), and who is told of their changes (`unitwork.audit`).
+Here: mixins for any declarative base, and `Base` with naming rules. Elsewhere: queries (`unitwork.dao`), and the record
+of changes (`unitwork.audit`).
 """
 
 from unitwork.models.acting_user import SYSTEM, acting_as, acting_user_id

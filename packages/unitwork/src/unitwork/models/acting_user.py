@@ -1,6 +1,6 @@
-"""Who is acting: one context variable, set by each entrypoint and restored when its block ends.
+"""Acting user: a context variable that each entrypoint sets and that is restored when its block ends.
 
-A child task inherits the acting user it was started under; nothing it sets reaches its parent.
+A child task inherits the acting user of its parent; a value set in the child doesn't reach the parent.
 """
 
 from collections.abc import Iterator
@@ -11,14 +11,14 @@ from typing import Final
 from unitwork.errors.model import NoActingUser
 
 SYSTEM: Final = 0
-"""The acting user where there is no person: commands, workers, migrations. No row has this id."""
+"""The acting user of work without a person: commands, workers, migrations. No row has this id."""
 
 _acting_user: ContextVar[int] = ContextVar("acting_user")
 
 
 @contextmanager
 def acting_as(user_id: int) -> Iterator[None]:
-    """Every write inside the block has this user as its author."""
+    """Set the acting user inside the block: writes are stamped with this id."""
     token = _acting_user.set(user_id)
     try:
         yield
@@ -27,7 +27,7 @@ def acting_as(user_id: int) -> Iterator[None]:
 
 
 def acting_user_id() -> int:
-    """The acting user's id. Raises `NoActingUser` outside `acting_as`."""
+    """Return the acting user's id. Raises `NoActingUser` outside `acting_as`."""
     user_id = _acting_user.get(None)
     if user_id is None:
         raise NoActingUser

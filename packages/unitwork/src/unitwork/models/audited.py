@@ -1,5 +1,5 @@
-"""Audited: marks a model whose changes are recorded; the trail itself is `unitwork.audit`, which few hosts need."""
+"""Audited: a marker for models whose changes are recorded. The trail itself is `unitwork.audit`, an optional part."""
 
 
 class Audited:
-    """The changes of this model's rows are recorded, in the transaction that makes them. Rows need an integer `id`."""
+    """Marks a model: changes of its rows are recorded in the same transaction. Rows need an integer `id`."""

@@ -1,8 +1,7 @@
-"""Base, and the mixins that any base may have: SnowflakeId, Versioned, Timestamps, Authorship, SoftDelete; ModelMixin
-is all of them.
+"""Base, and mixins for any declarative base: SnowflakeId, Versioned, Timestamps, Authorship, SoftDelete; ModelMixin
+combines them.
 
-The stamps are column defaults, so that every way to write a row fills them alike: an ORM flush, a bulk
-insert, an INSERT or UPDATE construct.
+Stamps are column defaults, so that an ORM flush, a bulk insert, and an INSERT or UPDATE construct all set them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,14 +23,16 @@ from unitwork.models.unloaded_columns import refuse_unseen_loads
 from unitwork.models.utc_datetime import UTCDateTime, utc_now
 
 ID_GENERATOR = "unitwork_id_generator"
-"""The execution option under which a session carries its `Snowflake`."""
+"""The execution option that holds a session's `Snowflake`."""
 
 
 class Base(DeclarativeBase):
-    """Registry and metadata of every table. Constraints are named by rule, so that errors can name them."""
+    """Declarative base with the registry and metadata of every table. Constraint names follow a convention, so that
+    errors can name them.
+    """
 
     __shown__: ClassVar[tuple[str, ...]] = ("id", "version")
-    """The columns in the repr, which ends up in logs: none that is secret, or about a person."""
+    """The columns shown by repr, which appears in logs: no secrets, no personal data."""
 
     metadata = MetaData(
         naming_convention={
@@ -44,7 +45,7 @@ class Base(DeclarativeBase):
     )
 
     def __repr__(self) -> str:
-        """What is known without the database, whatever state the instance is in: no log line asks it."""
+        """Show the loaded columns, in any state of the instance, without a query."""
         state, known = instance_state(self), self.__dict__
         names = [state.mapper.get_property_by_column(column).key for column in state.mapper.primary_key]
         if state.key is not None:
@@ -79,7 +80,7 @@ def _next_ids(context: Any, _columns: Mapping[str, Sequence[Any]], count: int) -
 
 
 def _created_at(context: DefaultExecutionContext) -> datetime:
-    """A new row was last updated at the moment it was created, not some microseconds later."""
+    """Give a new row the same moment in `updated_at` and `created_at`."""
     parameters: dict[str, Any] = context.get_current_parameters(isolate_multiinsert_groups=True)  # type: ignore[no-untyped-call]  # SQLAlchemy left it untyped
     created_at = parameters.get("created_at")
     return created_at if isinstance(created_at, datetime) else utc_now()
@@ -96,18 +97,20 @@ gives_many(_created_at, _all_created_at)
 
 
 class SnowflakeId:
-    """Snowflake id, made when the row is inserted."""
+    """A snowflake id, generated when the row is inserted."""
 
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False, default=_next_id, sort_order=-10)
 
 
 def any_snowflake_id(kind: type[Any] = SnowflakeId) -> bool:
-    """True when a mapped model has such an id."""
+    """True if a mapped model has a snowflake id."""
     return "__mapper__" in vars(kind) or any(any_snowflake_id(one) for one in kind.__subclasses__())
 
 
 class Versioned:
-    """Optimistic lock: each change counts `version`; one that was prepared on an older one raises `StaleVersion`."""
+    """Optimistic lock: each change increments `version`, and a change based on an older version raises
+    `StaleVersion`.
+    """
 
     version: Mapped[int] = mapped_column(
         Integer, default=1, onupdate=literal_column("version", Integer) + 1, sort_order=90
@@ -121,33 +124,33 @@ class Versioned:
 
 
 class Timestamps:
-    """When the row was created, and when it was last updated; aware UTC."""
+    """The moments of a row's creation and last update, aware and in UTC."""
 
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utc_now, sort_order=91)
     updated_at: Mapped[datetime] = mapped_column(UTCDateTime, default=_created_at, onupdate=utc_now, sort_order=93)
 
 
 class Authorship:
-    """Who created the row, and who updated it last, by `acting_as`."""
+    """The ids of the users who created and last updated the row, from `acting_as`."""
 
     created_by: Mapped[int] = mapped_column(BigInteger, default=acting_user_id, sort_order=92)
     updated_by: Mapped[int] = mapped_column(BigInteger, default=acting_user_id, onupdate=acting_user_id, sort_order=94)
 
 
 class SoftDelete:
-    """A row that is deleted by its moment, and left out of what sessions select (`unitwork.models.soft_delete`)."""
+    """A row that is marked as deleted by a timestamp, and excluded from SELECTs (`unitwork.models.soft_delete`)."""
 
     deleted_at: Mapped[datetime | None] = mapped_column(UTCDateTime, sort_order=95)
 
     @property
     def deleted(self) -> bool:
-        """Whether the row is soft-deleted."""
+        """True if the row is soft-deleted."""
         return self.deleted_at is not None
 
 
 class IdMixin(SnowflakeId):
-    """The name that `SnowflakeId` had first."""
+    """An alias of `SnowflakeId`, kept for compatibility."""
 
 
 class ModelMixin(IdMixin, Versioned, Timestamps, Authorship, SoftDelete):
-    """Snowflake id, audit columns, soft delete, optimistic lock. Unset columns keep their defaults."""
+    """Snowflake id, audit columns, soft delete and optimistic lock. Unset columns get their defaults."""

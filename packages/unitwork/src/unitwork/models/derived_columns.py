@@ -1,9 +1,9 @@
-"""Derived columns: keys that are made here of another column's text, as no database folds text by one rule.
+"""Derived columns: keys computed in Python from another column's text, as databases differ in folding text.
 
-Every way to write the text writes the key with it: a model's attribute (`User` listens), what is stored past the ORM
-(`unitwork.dao.inserts.new_rows`: bulk inserts, COPY, upserts), a builder's `set`, a construct that a session executes.
-Of SQL the text isn't known here: its key is NULL where the column may lack one, until `ContactCheck` makes it of what
-is stored, and else it is refused.
+Each way to write the text writes its key, too: a model's attribute (`User` listens), rows stored past the ORM
+(`unitwork.dao.inserts.new_rows`: bulk inserts, COPY, upserts), a builder's `set`, a construct executed by a session. If
+the text is set by a SQL expression, its value isn't known here: the key is NULL if the column is optional, until
+`ContactCheck` computes it from the stored text; otherwise the write is refused.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -15,19 +15,19 @@ from sqlalchemy import Column, inspect
 from unitwork.errors.model import KeyNeedsText
 
 MADE_OF: Final = "unitwork_made_of"
-"""The key in a column's `info` for its `Derivation`."""
+"""The key in a column's `info` that holds its `Derivation`."""
 
 
 class Derivation(NamedTuple):
-    """What a key is made of, by attribute, and by which rule."""
+    """The attribute a key is computed from, and the function that computes it."""
 
     source: str
     rule: Callable[[str], str]
     needed: bool
-    """A row that has the text must have the key."""
+    """True if a row with the text must have the key."""
 
     def key(self, value: Any) -> str | None:
-        """The key of a value. Raises `KeyNeedsText` for SQL, where it is needed."""
+        """Return the key of a value. Raises `KeyNeedsText` for a SQL expression if the key is required."""
         if isinstance(value, str):
             return self.rule(value)
         if value is not None and self.needed:
@@ -36,16 +36,18 @@ class Derivation(NamedTuple):
 
 
 def made_of(source: str, rule: Callable[[str], str], *, needed: bool) -> dict[str, Any]:
-    """The `info` of a column that holds the key of another one of the same name as its attribute.
+    """Return the `info` of a column that holds the key of the attribute `source`. Its attribute has the column's name.
 
-    Not a default of the column: a flush leaves None out where there is one, and rows with and without a text would no
-    longer go in one INSERT.
+    It isn't a column default: a flush omits None for columns with defaults, so that rows with and without a text would
+    need separate INSERTs.
     """
     return {MADE_OF: Derivation(source, rule, needed)}
 
 
 def keys_of(model: type[Any], values: Mapping[str, Any]) -> dict[str, str | None]:
-    """The keys of what is set, by attribute, but for those that are set along with it. Raises `KeyNeedsText`."""
+    """Return the keys of the values to be set, by attribute, except keys that are set explicitly. Raises
+    `KeyNeedsText`.
+    """
     hashable: Any = model
     return {
         name: derivation.key(values[derivation.source])
@@ -55,7 +57,7 @@ def keys_of(model: type[Any], values: Mapping[str, Any]) -> dict[str, str | None
 
 
 def with_keys(model: type[Any], names: Iterable[str]) -> list[str]:
-    """The attributes, and those that are made of them."""
+    """Return the attributes, followed by those derived from them."""
     hashable: Any = model
     kept = list(names)
     made = [name for name, one in derivations(hashable).items() if one.source in kept and name not in kept]
@@ -64,7 +66,7 @@ def with_keys(model: type[Any], names: Iterable[str]) -> list[str]:
 
 @cache
 def derivations(model: type[Any]) -> Mapping[str, Derivation]:
-    """By attribute."""
+    """Return the model's derivations by attribute."""
     return {
         attribute.key: attribute.columns[0].info[MADE_OF]
         for attribute in inspect(model).column_attrs

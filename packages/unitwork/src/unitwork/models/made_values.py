@@ -1,7 +1,7 @@
-"""Values that the database makes on UPDATE (`onupdate=func.now()`, `Computed`) come back with the flush.
+"""Values that the database computes on UPDATE (`onupdate=func.now()`, `Computed`) are fetched by the flush.
 
-SQLAlchemy fetches those of an INSERT by itself, and leaves those of an UPDATE to a later look, for which there is no
-statement in asyncio. Models without such columns are left as they are: their updates stay what they were.
+SQLAlchemy fetches those of an INSERT, and loads those of an UPDATE lazily, which asyncio doesn't allow. Models without
+such columns are not affected.
 """
 
 from typing import Any
@@ -11,18 +11,20 @@ from sqlalchemy.orm import DeclarativeBase, Mapper
 
 
 def fetch_made_values(base: type[DeclarativeBase]) -> None:
-    """For every model of this base; one that says `eager_defaults` itself keeps its word."""
+    """Fetch computed values for every model of this base, except those that set `eager_defaults` themselves."""
     event.listen(base, "mapper_configured", _fetch, propagate=True)
 
 
 def _fetch(mapper: Mapper[Any], _model: type[Any]) -> None:
-    root: Any = mapper.base_mapper  # the one that a flush asks
+    root: Any = mapper.base_mapper  # a flush reads the setting from the base mapper
     if root.eager_defaults == "auto" and any(_made(column, mapper) for column in mapper.columns):
         root.eager_defaults = True
 
 
 def _made(column: Any, mapper: Mapper[Any]) -> bool:
-    """Whether an UPDATE has the database make its value. The version is counted by the session."""
+    """True if the database computes the column's value on UPDATE. The version column is excluded: the session counts
+    it.
+    """
     if not isinstance(column, Column) or column is mapper.version_id_col:
         return False
     onupdate: Any = column.onupdate

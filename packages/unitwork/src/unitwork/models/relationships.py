@@ -1,7 +1,7 @@
-"""Relationships are loaded with their row or not at all: looking at one later would be a statement that nobody sees.
+"""Relationships are loaded with their row or raise on access: a lazy load would be a hidden statement.
 
-SQLAlchemy's `lazy="raise"` is the default here, with an error that names the loader option to add. A relationship that
-says how it is loaded (`lazy="selectin"`) stays as it says.
+The default is SQLAlchemy's `lazy="raise"`, with an error that names the loader option to add. A relationship with an
+explicit setting (`lazy="selectin"`) keeps it.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from unitwork.errors.model import RelationshipNotLoaded
 
 
 def refuse_lazy_loads(base: type[DeclarativeBase]) -> None:
-    """For every model of this base."""
+    """Refuse lazy loads for every model of this base."""
     event.listen(base, "before_mapper_configured", _raise_by_default, propagate=True)
     event.listen(base, "mapper_configured", _name_the_option, propagate=True)
 
@@ -23,7 +23,7 @@ def refuse_lazy_loads(base: type[DeclarativeBase]) -> None:
 def _raise_by_default(mapper: Mapper[Any], _model: type[Any]) -> None:
     for relationship in _relationships(mapper):
         if relationship.lazy == "select" and relationship.parent is mapper:
-            # As SQLAlchemy itself does for `WriteOnlyMapped`: how it is loaded is decided when mappers are configured.
+            # SQLAlchemy does the same for `WriteOnlyMapped`: the loader is chosen when mappers are configured.
             relationship.lazy = "raise"
             relationship.strategy_key = (("lazy", "raise"),)
 
@@ -42,7 +42,7 @@ def _relationships(mapper: Mapper[Any]) -> list[RelationshipProperty[Any]]:
 def _refusing(
     load: Callable[..., Any], model: type[Any], relationship: RelationshipProperty[Any]
 ) -> Callable[..., Any]:
-    """SQLAlchemy's own loader, which raises where it would need the database; only its words are replaced."""
+    """Wrap SQLAlchemy's loader: it raises in the same cases, with an error that names the loader option."""
 
     def refuse(*arguments: Any, **options: Any) -> Any:
         try:

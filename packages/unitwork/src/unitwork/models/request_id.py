@@ -1,4 +1,4 @@
-"""Which request this work belongs to: one context variable for every entrypoint."""
+"""Request id: a context variable that names the request being served, for every entrypoint."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ _request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
 @contextmanager
 def bound_request_id(request_id: str) -> Iterator[None]:
-    """Logs, errors and audit entries made inside the block name this request."""
+    """Set the request id inside the block, for logs, errors and audit entries."""
     token = _request_id.set(request_id)
     try:
         yield
@@ -18,5 +18,5 @@ def bound_request_id(request_id: str) -> Iterator[None]:
 
 
 def current_request_id() -> str | None:
-    """The request's id; None where no request is being answered."""
+    """Return the request's id; None outside a request."""
     return _request_id.get()

@@ -1,8 +1,8 @@
-"""Soft delete, for every SELECT: rows with `deleted_at` are left out wherever a model appears, in joins, subqueries and
-relationship loads too, unless the statement says `execution_options(include_deleted=True)`.
+"""Soft delete: exclude rows with `deleted_at` from every SELECT of a model, including joins, subqueries and
+relationship loads, unless the statement sets `execution_options(include_deleted=True)`.
 
-A session of ours applies it by itself (`unitwork.sessions.soft_delete_filter`). It is about models: SELECTs of tables,
-textual SQL, UPDATE and DELETE constructs are taken at their word.
+Our sessions apply it by themselves (`unitwork.sessions.soft_delete_filter`). It affects models only: SELECTs of tables,
+textual SQL, and UPDATE and DELETE constructs are sent unchanged.
 """
 
 from typing import Any, Final
@@ -12,7 +12,7 @@ from sqlalchemy.orm import with_loader_criteria
 from unitwork.models.base import SoftDelete
 
 INCLUDE_DELETED: Final = "include_deleted"
-"""The execution option of a statement that takes soft-deleted rows as well, or leaves them out by itself."""
+"""The execution option of a statement that includes soft-deleted rows, or has its own condition to exclude them."""
 
 
 def _kept(model: type[Any]) -> Any:
@@ -20,4 +20,4 @@ def _kept(model: type[Any]) -> Any:
 
 
 NOT_DELETED: Final = with_loader_criteria(SoftDelete, _kept, include_aliases=True)
-"""The option of a SELECT."""
+"""The loader option that excludes soft-deleted rows from a SELECT."""

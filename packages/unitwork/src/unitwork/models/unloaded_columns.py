@@ -1,7 +1,7 @@
-"""Columns are loaded with their row: looking at one that isn't would be a statement that nobody sees.
+"""Columns are loaded with their row or raise on access: a lazy load would be a hidden statement.
 
-Where SQLAlchemy could send none (the session has ended, or is an asyncio one and nobody awaits), the error names the
-column and what loads it. A look that SQLAlchemy can answer from what is loaded costs nothing more.
+It raises where SQLAlchemy couldn't send a statement (the session has ended, or is an asyncio session outside an
+`await`); the error names the column and how to load it. Access to loaded columns has no extra cost.
 """
 
 import sys
@@ -19,11 +19,11 @@ from sqlalchemy.util.concurrency import in_greenlet
 from unitwork.errors.model import ColumnNotLoaded
 
 _IMPL: Final = QueryableAttribute.__module__
-"""The module in which a look at an attribute asks for its loader."""
+"""The module whose frame shows the attribute access that triggered a loader."""
 
 
 def refuse_unseen_loads(base: type[DeclarativeBase]) -> None:
-    """For every model of this base."""
+    """Refuse lazy loads of columns for every model of this base."""
     event.listen(base, "mapper_configured", _configured, propagate=True)
 
 
@@ -32,7 +32,7 @@ def _configured(mapper: Mapper[Any], _model: type[Any]) -> None:
 
 
 def refuse_unseen_loads_of(mapper: Mapper[Any]) -> None:
-    """For one model, of whatever base. Once is enough."""
+    """Refuse lazy loads of columns for one model of any base; idempotent."""
     manager: Any = mapper.class_manager
     if isinstance(manager.expired_attribute_loader, _ExpiredLoader) or not mapper.configured:
         return
@@ -46,7 +46,7 @@ def refuse_unseen_loads_of(mapper: Mapper[Any]) -> None:
 
 
 class _ExpiredLoader:
-    """SQLAlchemy's own loader of expired columns, where that can load."""
+    """SQLAlchemy's loader of expired columns; raises if it can't load."""
 
     def __init__(self, load: Callable[..., Any]) -> None:
         self._load = load
@@ -58,14 +58,14 @@ class _ExpiredLoader:
 
 
 class LoadDeferred(_LoadDeferredColumns):
-    """SQLAlchemy's own loader of a column that a query has deferred. It is pickled with its model."""
+    """SQLAlchemy's loader of a column that a query deferred. Instances are pickled with it."""
 
     def __call__(self, state: InstanceState[Any], passive: PassiveFlag = PASSIVE_OFF) -> Any:
         return _load_deferred(self.key, super().__call__, state, passive)
 
 
 def _deferred_loader(key: str, load: Callable[..., Any]) -> Callable[..., Any]:
-    """For a column whose mapping defers it."""
+    """Return the loader of a column that is deferred by its mapping."""
     return lambda state, passive: _load_deferred(key, load, state, passive)
 
 
@@ -81,7 +81,9 @@ def _load_deferred(key: str, load: Callable[..., Any], state: InstanceState[Any]
 
 
 def _name_deferred(column: ColumnProperty[Any], manager: Any) -> None:
-    """What SQLAlchemy makes at the first query that defers the column (`ColumnProperty._deferred_column_loader`)."""
+    """Replace the loader that SQLAlchemy creates at the first query that defers the column
+    (`ColumnProperty._deferred_column_loader`).
+    """
     loader: Any = column
     install = InstanceState._instance_level_callable_processor  # noqa: SLF001 - they have no public names
     loader._deferred_column_loader = install(manager, LoadDeferred(column.key), column.key)  # noqa: SLF001
@@ -89,7 +91,7 @@ def _name_deferred(column: ColumnProperty[Any], manager: Any) -> None:
 
 
 def _unreachable(state: InstanceState[Any]) -> bool:
-    """Whether there is no session, or one that can't be asked without an `await`."""
+    """True if there is no session, or one that can't send a statement here without an `await`."""
     return state.session is None or (state.async_session is not None and not in_greenlet())
 
 
@@ -98,7 +100,7 @@ def _refusal(state: InstanceState[Any], column: str, *, deferred: bool = False) 
 
 
 def _asked(frame: FrameType | None, keys: set[str]) -> str:
-    """The column that was looked at: SQLAlchemy tells its loader only which ones it would load."""
+    """Return the column that was accessed: SQLAlchemy passes its loader only the columns to load."""
     while frame is not None and len(keys) > 1:
         asked = frame.f_locals.get("key") if frame.f_globals.get("__name__") == _IMPL else None
         if asked in keys:

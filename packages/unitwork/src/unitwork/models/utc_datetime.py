@@ -1,4 +1,4 @@
-"""UTCDateTime: the column type of every moment. Aware, UTC, microseconds, on every database."""
+"""UTCDateTime: the column type of moments; aware, UTC, in microseconds, on every database."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -10,12 +10,12 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 
 def utc_now() -> datetime:
-    """This moment, aware, in UTC."""
+    """Return the current moment, aware and in UTC."""
     return datetime.now(UTC)
 
 
 class UTCDateTime(TypeDecorator[datetime]):
-    """Takes aware datetimes of any zone, gives them back in UTC. A naive one is a ValueError: it names no moment."""
+    """Accepts aware datetimes of any zone and returns them in UTC. Raises ValueError for a naive one."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -26,7 +26,9 @@ class UTCDateTime(TypeDecorator[datetime]):
         return dialect.type_descriptor(DateTime(timezone=True))
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], Any] | None:
-        """None through asyncpg, whose moments are aware and in UTC already: a page of rows holds hundreds."""
+        """Return None for asyncpg, whose values are aware and in UTC already; conversion would cost time for each
+        value.
+        """
         return None if dialect.driver == "asyncpg" else super().result_processor(dialect, coltype)
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
