@@ -1,9 +1,8 @@
-"""The audit trail: who changed what, stored with the change.
+"""The audit trail: the author, action and field changes of each write, stored in the same transaction.
 
 Importing it adds the table `audit_entries` to the metadata of `Base`.
 
-Here: `Audited`, which a model derives from to be recorded, the entries, and `AuditTrail`, which sessions tell of what
-they write.
+Here: `Audited`, the base of recorded models, the entries, and `AuditTrail`, which sessions call after each write.
 """
 
 from unitwork.audit.entry import CONFIDENTIAL, DERIVED, AuditAction, AuditEntry, without_values

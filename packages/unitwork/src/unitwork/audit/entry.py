@@ -1,6 +1,6 @@
-"""AuditEntry: who did what to which record, and what its fields were before and after.
+"""AuditEntry: one change of one record, with its author and its fields before and after.
 
-A model opts in by `Audited`. What does the recording is `unitwork.audit.trail`; who asks for it, `AuditDao`.
+A model opts in by `Audited`. `unitwork.audit.trail` writes the entries, `AuditDao` reads them.
 """
 
 from collections.abc import Mapping
@@ -18,28 +18,29 @@ from unitwork.models.request_id import current_request_id
 from unitwork.models.utc_datetime import UTCDateTime, utc_now
 
 CONFIDENTIAL: Final = "unitwork_confidential"
-"""The key in a column's `info` that keeps its values out of the trail, as `info={CONFIDENTIAL: True}`."""
+"""The key in a column's `info` that keeps its values out of the trail: `info={CONFIDENTIAL: True}`."""
 DERIVED: Final = "unitwork_derived"
-"""The key in a column's `info` that leaves it out of the trail: it says what another column says."""
+"""The key in a column's `info` that omits the column from the trail because it is derived from another one."""
 
 Changes = Mapping[str, Mapping[str, Any]]
-"""By field: `{"before": …, "after": …}`. What isn't there was not kept (a secret, a purged person's value), or not
-known."""
+"""Changes by field: `{"before": …, "after": …}`. A value is missing if it isn't kept (a secret, a purged person's
+value) or isn't known.
+"""
 
 
 class AuditAction(StrEnum):
     CREATED = "created"
     CHANGED = "changed"
     DELETED = "deleted"
-    """Soft-deleted."""
+    """The record was soft-deleted."""
     RESTORED = "restored"
     PURGED = "purged"
-    """Gone for good."""
+    """The record was deleted for good."""
 
 
 class AuditEntry(IdMixin, Base):
-    """One record's change. Or many records' at once, stored in bulk: then `record_id` is None, `row_count` says how
-    many there were, and no values are kept. Never changed, but for a purged person's values.
+    """One record's change, or a bulk change of many records: then `record_id` is None, `row_count` is their number, and
+    no values are kept. Entries are never changed, except to erase a purged person's values.
     """
 
     __tablename__ = "audit_entries"
@@ -53,19 +54,19 @@ class AuditEntry(IdMixin, Base):
         Enum(AuditAction, native_enum=False, length=16, values_callable=lambda actions: [one.value for one in actions])
     )
     record_type: Mapped[str] = mapped_column(String(63))
-    """The table's name."""
+    """Name of the record's table."""
     record_id: Mapped[int | None] = mapped_column(BigInteger)
     record_version: Mapped[int | None] = mapped_column(Integer)
-    """The record's version after it."""
+    """Version of the record after the change."""
     row_count: Mapped[int] = mapped_column(Integer, default=1)
     changes: Mapped[Changes] = mapped_column(JSON, default=dict)
 
 
 def without_values(changes: Changes) -> Changes:
-    """Which fields changed, and nothing of what they held."""
+    """Return the changed fields without their values."""
     return {field: {} for field in changes}
 
 
 def recordable(value: Any) -> Any:
-    """The value as an entry can hold it."""
+    """Convert the value to JSON types."""
     return value.value if isinstance(value, PythonEnum) else value

@@ -1,4 +1,4 @@
-"""AuditTrail: records what sessions write to audited models, in the transaction that writes it."""
+"""AuditTrail: record what sessions write to audited models, in the transaction that writes it."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
@@ -14,29 +14,33 @@ from unitwork.models.base import Base
 from unitwork.models.soft_delete import INCLUDE_DELETED
 
 STAMPS: Final = frozenset({"id", "version", "created_at", "created_by", "updated_at", "updated_by"})
-"""What an entry tells in columns of its own."""
+"""Columns omitted from an entry's changes: the entry has columns of its own for them."""
 ROWS: Final = 1000
-"""Rows of one UPDATE or DELETE that are told one by one."""
+"""Maximum number of rows of one UPDATE or DELETE that get an entry each."""
 _ENTRIES: Final = cast("Table", AuditEntry.__table__)
 
 
 class AuditTrail:
-    """Told by each session of a container what it has written. One INSERT for all that a flush has to tell."""
+    """Records writes. Sessions call it after each write; the entries of a flush are stored by one INSERT."""
 
     def flushed(self, session: Session) -> None:
-        """A flush has sent its statements; the models still know what was changed. Raises what the INSERT raises."""
+        """Record a flush whose statements were sent, while models still have their change history. Raises what the
+        INSERT raises.
+        """
         entries = list(_entries(session))
         if entries:
             session.connection().execute(insert(_ENTRIES), entries)
 
     def entry(self, row: Any) -> tuple[type[Any], Mapping[str, Any]] | None:
-        """As a flush would tell of a new row."""
+        """Return the entry, as model and values, that a flush would store for a new row; None for a model without
+        audit.
+        """
         if not isinstance(row, Audited):
             return None
         return AuditEntry, _entry(row, AuditAction.CREATED, _all_fields(row, "after"))
 
     def stored_in_bulk(self, session: Session, model: type[Any], rows: int, *, changed: Iterable[str] | None) -> None:
-        """One entry for all of them: how many there were and which fields were set, and none of their values."""
+        """Store one entry for all rows of a bulk write: their number and the fields set, without values."""
         if not issubclass(model, Audited):
             return
         named = set(changed or ())
@@ -50,13 +54,16 @@ class AuditTrail:
         session.connection().execute(insert(_ENTRIES), [entry])
 
     def concerns(self, table: Any) -> bool:
-        """An audited model's."""
+        """True if the table is an audited model's."""
         return _audited(table) is not None
 
     def executed(self, session: Session, statement: Any, parameters: Any, send: Callable[[Any], Any]) -> Any:
-        """An INSERT of a model is told by one entry for all its rows, without values. (What inserts into its table, as
-        bulk writes do, tells by `stored_in_bulk`.) So is an UPDATE or DELETE of more than
-        `ROWS` rows, or of rows that its parameters name; of fewer, each row is locked, and has an entry of its own.
+        """Send an INSERT, UPDATE or DELETE construct and record it.
+
+        An INSERT of a model is recorded by one entry for all its rows, without values; inserts into its table, as bulk
+        writes send them, call `stored_in_bulk` instead. An UPDATE or DELETE of at most `ROWS` rows locks them and is
+        recorded by an entry for each; one of more rows, or of rows identified by its parameters, by one entry without
+        values.
         """
         mapper = _audited(statement.table)
         if mapper is None:
@@ -81,7 +88,7 @@ class AuditTrail:
         return result
 
     def _counted(self, session: Session, mapper: Mapper[Any], action: AuditAction, parameters: Any, result: Any) -> Any:
-        # Where models are returned, the driver's result is inside SQLAlchemy's.
+        # If the statement returns models, the driver's result is wrapped by SQLAlchemy's.
         rows = len(parameters) if isinstance(parameters, list) else getattr(result, "raw", result).rowcount
         if rows > 0 or not isinstance(parameters, list):
             entry = {
@@ -95,7 +102,7 @@ class AuditTrail:
 
 
 def _rows(session: Session, mapper: Mapper[Any], criterion: Any) -> dict[int, Any]:
-    """The rows that meet the criterion, locked, as mappings by id; one more than `ROWS` at most."""
+    """Lock and return the rows that meet the criterion, as mappings by id; at most `ROWS` + 1."""
     columns = [mapper.attrs[field].class_attribute for field, _ in _fields(mapper)]
     statement = select(mapper.class_.id, *_version(mapper), *columns).limit(ROWS + 1)
     if criterion is not None:
@@ -131,7 +138,9 @@ def _version(mapper: Mapper[Any]) -> list[Any]:
 
 @cache
 def _audited(table: Any) -> Mapper[Any] | None:
-    """The audited model of a table, which in an ORM's construct is an annotated copy, equal and not the same."""
+    """Return the audited model of a table; None without one. ORM constructs contain an annotated copy of the table,
+    which is equal but not identical.
+    """
     for mapper in Base.registry.mappers:
         if table == mapper.local_table and issubclass(mapper.class_, Audited):
             return mapper
@@ -162,7 +171,7 @@ def _entry(row: Any, action: AuditAction, changes: Changes) -> dict[str, Any]:
 
 
 def _action(changes: Changes) -> AuditAction:
-    """What a change of a row means: `deleted_at` tells a soft delete and its undoing."""
+    """Return the action that a row's changes amount to: a change of `deleted_at` is a soft delete or a restore."""
     marked = changes.get("deleted_at")
     if marked is None:
         return AuditAction.CHANGED
@@ -190,7 +199,7 @@ def _changed_fields(row: Any) -> Changes:
             continue
         if history.deleted:
             change["before"] = recordable(history.deleted[0])
-        # An expression's value is the database's; the model reads it when it is asked for next.
+        # The database computes an expression's value; the model loads it on the next access.
         if history.added and not isinstance(history.added[0], ClauseElement):
             change["after"] = recordable(history.added[0])
     return changes
@@ -198,7 +207,7 @@ def _changed_fields(row: Any) -> Changes:
 
 @cache
 def _fields(mapper: Mapper[Any]) -> tuple[tuple[str, bool], ...]:
-    """The model's columns that an entry tells of, and whether their values are secret."""
+    """Return the audited columns of the model as pairs: name, and True if its values are confidential."""
     return tuple(
         (attribute.key, bool(attribute.columns[0].info.get(CONFIDENTIAL)))
         for attribute in mapper.column_attrs
