@@ -1,1 +1,1 @@
-"""Ids that no other process makes."""
+"""Ids: snowflake ids that are unique across processes."""

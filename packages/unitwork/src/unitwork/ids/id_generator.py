@@ -1,7 +1,7 @@
-"""IdGenerator: the container's, with a generator of its own for each database and each node that was set.
+"""IdGenerator: a container's ids, with a separate generator for each database and each configured node.
 
-A lease counts in the database that gave it alone: an engine that stands in for another for a while makes ids on a
-node of its own, and takes none of the other's.
+A lease is valid only in the database that granted it: while a container's engine is replaced by another one, ids come
+from a node leased from that engine's database.
 """
 
 from collections.abc import Callable
@@ -16,15 +16,15 @@ from unitwork.ids.leased_ids import LeasedIds
 
 
 class Configured(Protocol):
-    """The settings, as far as ids are concerned."""
+    """The settings that id generation reads."""
 
     @property
     def node_id(self) -> int | None: ...
 
 
 class IdGenerator:
-    """Asks for the settings, the engine and the lifetime in force at each use; what it keeps, it keeps for each of
-    them. `options` are those of `LeasedIds`.
+    """Generates ids. Settings, engine and lifetime are looked up at each use, and one generator is kept for each
+    combination of them. `options` are those of `LeasedIds`.
     """
 
     def __init__(
@@ -42,29 +42,29 @@ class IdGenerator:
         self._known: dict[tuple[Dialect | None, int | None], LeasedIds] = {}
 
     def of(self, engine: AsyncEngine) -> LeasedIds:
-        """The generator for what is stored through this engine, on the node in force."""
+        """Return the generator for rows stored through this engine, on the node in force."""
         return self._of(engine.sync_engine.dialect)
 
     @property
     def ready(self) -> bool:
-        """Whether ids can be made without asking the database."""
+        """True if ids can be made without a query."""
         return self._in_force().ready
 
     @property
     def node_id(self) -> int:
-        """The share of the id space that the next id is of. Raises `NodeLeaseLost`."""
+        """The node of the next id. Raises `NodeLeaseLost`."""
         return self._in_force().node_id
 
     def next_id(self) -> int:
-        """The next id for the engine in force. Raises `NodeLeaseLost`, and `ClockWentBack`."""
+        """Return the next id for the engine in force. Raises `NodeLeaseLost` and `ClockWentBack`."""
         return self._in_force().next_id()
 
     def next_ids(self, count: int) -> list[int]:
-        """So many of them, rising. Raises as `next_id` does."""
+        """Return `count` rising ids. Raises as `next_id` does."""
         return self._in_force().next_ids(count)
 
     def draw(self) -> None:
-        """Go on without leases, as `LeasedIds.draw`."""
+        """Switch to a random node without a lease, as `LeasedIds.draw` does."""
         self._drawn = True
         for known in (self._in_force(), *self._known.values()):
             known.draw()
@@ -72,7 +72,7 @@ class IdGenerator:
     def _in_force(self) -> LeasedIds:
         try:
             return self.of(self._engine())
-        except (ContainerClosed, EngineNotStarted):  # ids are made for what is kept in memory, too
+        except (ContainerClosed, EngineNotStarted):  # ids are also made for rows that are kept in memory
             dialects = [dialect for dialect, _ in self._known if dialect is not None]
             return self._of(dialects[-1] if dialects else None)
 

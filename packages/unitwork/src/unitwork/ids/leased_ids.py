@@ -1,8 +1,8 @@
-"""LeasedIds: a container's id generator, on a node that it leases from the database.
+"""LeasedIds: a container's id generator, on a node leased from the database.
 
-The lease is taken before the first unit that may write, renewed by a timer, and given back when the container closes.
-It is over by whichever clock says so first: the monotonic one, which can't be set, or the wall clock, which goes on
-while the machine sleeps.
+The lease is taken before the first unit that may write, renewed by a timer, and released when the container closes. It
+expires by whichever clock is earlier: the monotonic one, which can't be set, or the wall clock, which goes on while the
+machine sleeps.
 """
 
 import asyncio
@@ -39,22 +39,22 @@ from unitwork.ids.snowflake import Snowflake
 from unitwork.models.base import any_snowflake_id
 
 LEASE_OPTION: Final = "unitwork_node_lease"
-"""The execution option by which an engine says, with False, that no lease can be stored in its database."""
+"""The execution option that an engine sets to False if its database can't store leases."""
 READ_ONLY: Final = "25006"
-"""SQLSTATE of a write where only reading is allowed."""
+"""SQLSTATE of a write in a read-only transaction."""
 TTL: Final = 600.0
-"""Seconds that a lease counts. A transaction may be longer than the pause between two renewals, and a pool of one then
-has no connection for them.
+"""Duration of a lease, in seconds. It exceeds the interval of renewals by far, as a long transaction may occupy the
+only connection of a pool.
 """
 RENEW_EVERY: Final = 30.0
 RETRY_AFTER: Final = 5.0
-"""Seconds to the next try after one that failed."""
+"""Seconds to wait after a failed renewal before the next try."""
 MARGIN: Final = 0.9
-"""The part of a lease's time in which ids are made: the rest is for answers on their way, and clocks of two speeds."""
+"""Fraction of a lease's duration in which ids are made; the rest allows for latency and clock drift."""
 WAIT: Final = 5.0
-"""Seconds that a free node is waited for."""
+"""Seconds to wait for a free node."""
 RELEASE_WITHIN: Final = 0.3
-"""Seconds that giving back may take; what isn't given back runs out."""
+"""Timeout of a release, in seconds; a lease that isn't released expires."""
 
 log = logging.getLogger("unitwork.database")
 
@@ -67,12 +67,12 @@ class HasSession(Protocol):
 
 
 Begin = Callable[[], AbstractAsyncContextManager[HasSession]]
-"""Begins a short transaction that nothing joins."""
+"""Begins a short transaction that no other block joins."""
 
 
 @dataclass(frozen=True)
 class Lease:
-    """Until when ids may be made, by both clocks, and by which process."""
+    """A granted lease: its end by both clocks, and the process that holds it."""
 
     taken: Taken
     valid_until: float
@@ -81,10 +81,10 @@ class Lease:
 
 
 class LeasedIds:
-    """Ids that no other process makes, and that rise within this one. `clock` gives milliseconds since 1970,
-    `monotonic` and `sleep` are of seconds; tests hand in their own.
+    """Generates ids that are unique across processes and rise within this one.
 
-    A set `node_id` needs no lease: whoever set it answers for it.
+    `clock` returns milliseconds since 1970; `monotonic` returns and `sleep` takes seconds; tests replace them. A
+    configured `node_id` needs no lease: its uniqueness is the operator's responsibility.
     """
 
     def __init__(
@@ -115,39 +115,40 @@ class LeasedIds:
 
     @property
     def ready(self) -> bool:
-        """Whether ids can be made without asking the database."""
+        """True if ids can be made without a query."""
         return not self._leases or (self._lease is not None and self._over(self._lease) is None)
 
     @property
     def node_id(self) -> int:
-        """The share of the id space that the next id is of. Raises `NodeLeaseLost`."""
+        """The node of the next id. Raises `NodeLeaseLost`."""
         self._check()
         return self._ids.node_id
 
     def next_id(self) -> int:
-        """The next id, above every earlier one. Raises `NodeLeaseLost`, and `ClockWentBack`."""
+        """Return the next id, above every earlier one. Raises `NodeLeaseLost` and `ClockWentBack`."""
         self._check()
         return self._ids.next_id()
 
     def next_ids(self, count: int) -> list[int]:
-        """So many of them, rising. Raises as `next_id` does."""
+        """Return `count` rising ids. Raises as `next_id` does."""
         self._check()
         return self._ids.next_ids(count)
 
     def draw(self) -> None:
-        """Go on without leases, as a node drawn at random: for a database that keeps nothing."""
+        """Switch to a random node without a lease, for a database that doesn't persist anything."""
         if self._leases:
             self._leases = False
             self._ids.move(secrets.randbelow(NODES), used_until=0)
 
     async def lease(self, engine: AsyncEngine, begin: Begin) -> None:
-        """Have a node before a unit that may write begins. Callers at the same time wait for the first one's.
+        """Take a lease, if there is none, before a unit that may write begins. Concurrent callers await the same
+        attempt.
 
-        A database that has no place for leases lets the unit begin all the same; only an id then raises
-        `NodeLeaseLost`. Raises `NodesExhausted`, and what a transaction raises that can't be made.
+        If the database has no table for leases, the unit begins nevertheless, and generating an id raises
+        `NodeLeaseLost`. Raises `NodesExhausted`, and what a transaction that can't be begun raises.
         """
         if not any_snowflake_id():
-            return  # there is no id to make, and perhaps no table of leases
+            return  # no ids can be made, and there may be no table of leases
         if not engine.sync_engine.get_execution_options().get(LEASE_OPTION, True):
             self.draw()
         async with self._taking:
@@ -177,9 +178,9 @@ class LeasedIds:
                         transaction.session, now=now, ttl=round(self._ttl * 1000), reserve=self._reserve(now)
                     )
             except UniqueViolation:
-                taken = None  # another process took the same unused one
+                taken = None  # another process took the same unused node
             except (CommitOutcomeUnknown, ConnectionLost):
-                # What may have been stored runs out by itself. The unit that waits for this has not begun.
+                # A lease that may have been stored expires by itself. The unit that waits for it has not begun.
                 taken = None
                 if self._monotonic() >= until:
                     raise DatabaseUnavailable("its connections break", address(engine.url)) from None
@@ -192,7 +193,7 @@ class LeasedIds:
             await asyncio.sleep(random.uniform(0.01, 0.1))  # noqa: S311 - no secret
 
     def _granted(self, taken: Taken, asked: float, now: int) -> Lease:
-        """Counted from before it was asked for, as the database may have answered late."""
+        """Return the lease, starting from when it was requested, as the database may have answered late."""
         return Lease(taken, asked + self._ttl * MARGIN, now + round(self._ttl * MARGIN * 1000), os.getpid())
 
     def _reserve(self, now: int) -> int:
@@ -206,7 +207,7 @@ class LeasedIds:
             raise NodeLeaseLost(reason)
 
     def _over(self, lease: Lease) -> str | None:
-        """Why no id can be made under this lease; None when one can."""
+        """Return the reason why no id can be made under this lease; None if one can."""
         if lease.process != os.getpid():
             return "it is the parent process's; a forked child needs a container of its own"
         if self._monotonic() >= lease.valid_until or self._clock() >= lease.reserved_until:
@@ -239,20 +240,20 @@ class LeasedIds:
             pause = min(RETRY_AFTER, self._renew_every)
         else:
             if self._lease is not lease:
-                return  # replaced meanwhile, and its own timer runs
+                return  # replaced meanwhile; its own timer runs
             self._lease = self._granted(lease.taken, asked, now) if kept else None
             if not kept:
                 self._lost = "its lease ran out, and another process took it"
                 log.warning("the node's lease was lost: another process has node %d", lease.taken.node_id)
-                return  # the next unit that may write takes another, and plans anew
+                return  # the next unit that may write takes another lease and starts a new timer
         self._plan(pause)
 
     def _disposed(self, engine: AsyncEngine) -> bool:
-        """Whether its owner has disposed of it: what it opened now nobody would close. The lease runs out by itself."""
+        """True if the engine was disposed of: nobody would close a new connection. The lease expires by itself."""
         return engine.pool is not self._pool
 
     async def _close(self) -> None:
-        """Give the node back. Not in a forked child: it is the parent's."""
+        """Release the node. A forked child doesn't: the lease is its parent's."""
         lease, engine = self._lease, self._engine
         self._lease, self._lost = None, "the container is closed"
         if self._timer is not None:

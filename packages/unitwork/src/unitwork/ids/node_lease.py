@@ -1,4 +1,4 @@
-"""NodeLease: which process has which node, the share of the id space that `Snowflake` works in."""
+"""NodeLease: the table of leased nodes, the part of the id that `Snowflake` needs to be unique."""
 
 from sqlalchemy import BigInteger, Integer, String
 from sqlalchemy.orm import Mapped, mapped_column
@@ -7,7 +7,7 @@ from unitwork.models.base import Base
 
 
 class NodeLease(Base):
-    """A node that was leased before. Until `expires_at` it is its holder's. Taken, renewed and given back by
+    """A node that has been leased at least once; its holder's until `expires_at`. Rows are written by
     `unitwork.ids.node_leases`.
     """
 
@@ -15,8 +15,8 @@ class NodeLease(Base):
 
     node_id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
     holder: Mapped[str] = mapped_column(String(64))
-    """A random name."""
+    """A random name of the holding process."""
     expires_at: Mapped[int] = mapped_column(BigInteger)
-    """Milliseconds since 1970, by the database's clock."""
+    """End of the lease in milliseconds since 1970, by the database's clock."""
     used_until: Mapped[int] = mapped_column(BigInteger)
-    """No id of this node, of whatever holder, is of a later moment; milliseconds since 1970, by the holders' clocks."""
+    """Latest moment of any id of this node, by any holder; milliseconds since 1970, by the holders' clocks."""

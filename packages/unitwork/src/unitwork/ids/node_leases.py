@@ -1,6 +1,6 @@
-"""Node leases: rows that say which process has which node, by the database's own clock.
+"""Node leases: take, renew and release rows of `NodeLease`, by the database's clock.
 
-Each function is one or two statements on a connection that is given; when to call them is `unitwork.ids.leased_ids`'.
+Each function sends one or two statements on a given connection; `unitwork.ids.leased_ids` decides when to call them.
 """
 
 import secrets
@@ -21,7 +21,7 @@ _LEASES: Final = cast("Table", NodeLease.__table__)
 
 
 class DatabaseNow(ColumnElement[int]):
-    """This moment by the database's clock, in milliseconds since 1970: processes' clocks differ."""
+    """The current moment by the database's clock, in milliseconds since 1970: processes' clocks differ."""
 
     inherit_cache = True
     type = BigInteger()
@@ -45,7 +45,7 @@ def _mysql(_element: DatabaseNow, _compiler: SQLCompiler, **_options: Any) -> st
 
 @dataclass(frozen=True)
 class Taken:
-    """A node that is ours now. `used_until`: its ids up to that moment were perhaps made by others."""
+    """A node that was leased. Ids up to the moment `used_until` may have been made by earlier holders."""
 
     node_id: int
     holder: str
@@ -53,10 +53,11 @@ class Taken:
 
 
 async def take(session: AsyncSession, *, now: int, ttl: int, reserve: int) -> Taken | None:
-    """Lease a node, for `ttl` milliseconds; None when none is free, or all that were are taken at this very moment.
+    """Lease a node for `ttl` milliseconds; None if none is free, or other processes are taking all free ones right now.
 
-    `now` is the caller's clock: a node whose ids reach beyond it can't be used yet. `reserve` is the latest moment of
-    an id that may be made before the lease is renewed. Raises `UniqueViolation` when another process was faster.
+    `now` is the caller's clock in milliseconds: a node with ids beyond it can't be used yet. `reserve` is the latest
+    moment of an id that may be made before the lease is renewed. Raises `UniqueViolation` if another process was
+    faster.
     """
     rows = (
         await session.execute(
@@ -81,14 +82,14 @@ async def take(session: AsyncSession, *, now: int, ttl: int, reserve: int) -> Ta
 
 
 async def renew(connection: AsyncConnection, taken: Taken, *, ttl: int, reserve: int) -> bool:
-    """Have the lease for `ttl` milliseconds more; False when it is another's. One that ran out and that nobody took
-    is renewed.
+    """Extend the lease for `ttl` milliseconds; False if another process holds it. An expired lease that nobody took is
+    renewed.
     """
     return await _change(connection, taken, expires_at=DatabaseNow() + ttl, used_until=reserve)
 
 
 async def release(connection: AsyncConnection, taken: Taken, *, used_until: int) -> bool:
-    """Let others have the node; False when they have it already."""
+    """Release the node; False if another process holds it."""
     return await _change(connection, taken, expires_at=0, used_until=used_until)
 
 

@@ -1,4 +1,4 @@
-"""Snowflake: 64-bit ids that sort by time and need no round trip.
+"""Snowflake: 64-bit ids that sort by time and are generated without a query.
 
 41 bits of milliseconds since 2025-01-01 UTC, 12 bits of node, 10 bits of sequence.
 """
@@ -15,17 +15,19 @@ EPOCH_MS: Final = 1_735_689_600_000
 NODE_BITS: Final = 12
 SEQUENCE_BITS: Final = 10
 PATIENCE_MS: Final = 1_000
-"""How far behind the last id the clock may stand before `next_id` raises instead of waiting."""
+"""Maximum milliseconds the clock may be behind the last id for `next_id` to wait; beyond that it raises."""
 
 
 AHEAD_MS: Final = 20
-"""How far `next_ids` may run ahead of the clock instead of waiting. No process is dead and back within that."""
+"""Maximum milliseconds that `next_ids` may run ahead of the clock instead of waiting. A process cannot restart this
+fast.
+"""
 
 
 class Snowflake:
-    """Unique, strictly rising ids of one node. Safe for threads; blocks for at most `PATIENCE_MS`.
+    """Generates unique, strictly rising ids of one node. Thread-safe; blocks for at most `PATIENCE_MS`.
 
-    `clock` gives milliseconds since 1970 and `sleep` takes seconds; tests hand in their own.
+    `clock` returns milliseconds since 1970 and `sleep` takes seconds; tests replace them.
     """
 
     def __init__(
@@ -47,15 +49,15 @@ class Snowflake:
 
     @classmethod
     def of_node(cls, node_id: int) -> "Snowflake":
-        """This process's generator for a node that was set. Two containers that are told the same one share its
-        generator, as two generators of one node would repeat each other.
+        """Return this process's generator for a configured node. Containers with the same node share it: two generators
+        of one node would repeat ids.
         """
         with _of_process_lock:
             return _of_process.setdefault(node_id, cls(node_id))
 
     @property
     def node_id(self) -> int:
-        """Its share of the id space."""
+        """The node that is part of each id."""
         return self._node >> SEQUENCE_BITS
 
     @property
@@ -64,14 +66,16 @@ class Snowflake:
         return self._last_ms + EPOCH_MS
 
     def move(self, node_id: int, *, used_until: int) -> None:
-        """Go on as another node, whose ids up to that moment were made by others. Ids go on rising all the same."""
+        """Switch to another node, whose ids up to `used_until` may have been made by others. Ids keep rising."""
         with self._lock:
             self._node = node_id << SEQUENCE_BITS
             self._last_ms = max(self._last_ms, used_until - EPOCH_MS)
-            self._sequence = (1 << SEQUENCE_BITS) - 1  # the next id is of a later moment
+            self._sequence = (1 << SEQUENCE_BITS) - 1  # forces the next id to a later millisecond
 
     def next_id(self) -> int:
-        """The next id, above every earlier one. Raises `ClockWentBack` when the clock can't be waited for."""
+        """Return the next id, above every earlier one. Raises `ClockWentBack` if the clock is too far behind
+        to wait.
+        """
         with self._lock:
             now = self._now()
             if now <= self._last_ms:
@@ -86,7 +90,7 @@ class Snowflake:
             return now << (NODE_BITS + SEQUENCE_BITS) | self._node | self._sequence
 
     def next_ids(self, count: int) -> list[int]:
-        """So many ids, rising, above every earlier one. Raises `ClockWentBack` as `next_id` does."""
+        """Return `count` ids, rising and above every earlier one. Raises `ClockWentBack` as `next_id` does."""
         ids: list[int] = []
         with self._lock:
             now = self._now()
