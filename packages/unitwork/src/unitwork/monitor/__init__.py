@@ -1,7 +1,7 @@
-"""The monitor: what every session of a container does, as it does it.
+"""The monitor: statistics and findings about a container's sessions while they run.
 
-`sql_monitor` is the container's (`SqlMonitor`); `budget` limits what a block, a route or a task may send. Recorded are
-texts without their literals, times, counts and lines of code; never a value.
+`sql_monitor` is the container's (`SqlMonitor`); `budget` limits the statements of a block, a route or a task. It
+records texts without their literals, durations, counts and lines of code; never a value.
 """
 
 from unitwork.monitor.budget import BudgetExceeded, budget

@@ -1,7 +1,7 @@
-"""budget: how many statements a block, a route or a task may send, and how long they may take together.
+"""budget: limit the number and total time of statements that a block, a route or a task sends.
 
-Where budgets are to be raised (`budgets="raise"`, as the test kit's options say) it is an error,
-elsewhere a warning in the log and a count in the metrics.
+With `budgets="raise"` (as in the test kit's options) exceeding it is an error, otherwise a warning in the log and a
+count in the metrics.
 """
 
 import functools
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class BudgetExceeded(AssertionError):
-    """A block sent more than it may; `name` is the block's, `reason` what it did."""
+    """Raised when a block exceeds its budget; `name` is the block's, `reason` the limit that was exceeded."""
 
     def __init__(self, name: str, reason: str) -> None:
         self.name = name
@@ -30,10 +30,10 @@ class BudgetExceeded(AssertionError):
 
 
 class budget:  # noqa: N801 - reads as what it does: `with budget(queries=3):`, `@budget(queries=3)`
-    """At most so many `queries`, which take at most `ms` milliseconds together. Around a block, or a function.
+    """Limit a block or a decorated function to `queries` statements, and to `ms` milliseconds in all of them.
 
-    Raises `BudgetExceeded` at the block's normal end where that is asked for; an exception of the block's own is never
-    replaced. A decorated function may be called by any number of tasks; a block is one task's at a time.
+    Raises `BudgetExceeded` when the block ends normally, if budgets are configured to raise; it never replaces an
+    exception of the block. A decorated function may run in any number of tasks, a block in one task at a time.
     """
 
     def __init__(self, *, queries: int | None = None, ms: float | None = None, name: str | None = None) -> None:
@@ -45,7 +45,7 @@ class budget:  # noqa: N801 - reads as what it does: `with budget(queries=3):`, 
         self.name = name
 
     def __enter__(self) -> Work:
-        # A decorated function is entered anew at each call, by the copy that `__call__` makes.
+        # `__call__` enters a copy for each call of a decorated function, so that the name is per call.
         name = self.name
         if name is None:
             call_site, via = asking()

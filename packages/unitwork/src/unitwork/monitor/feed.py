@@ -1,4 +1,4 @@
-"""The feed: one picture of what a monitor knows, for the page and the terminal. Holds no value of any statement."""
+"""The feed: a monitor's state as JSON types, for the page and the terminal. Holds no value of any statement."""
 
 import os
 import time
@@ -11,12 +11,14 @@ from unitwork.monitor.findings.watch import named
 from unitwork.monitor.monitor import SqlMonitor
 
 MOST: Final = 20
-"""Lines of each list."""
+"""Maximum number of entries in each list."""
 TROUBLE: Final = tuple(kind for kind in findings.KINDS if kind not in {findings.SLOW, findings.REPEATED})
 
 
 def picture(monitor: SqlMonitor, *, history: bool) -> dict[str, Any]:
-    """As it is now: JSON types alone. With `history`, the samples of the latest minutes, else the latest one."""
+    """Return the current state as JSON types. With `history` it has the samples of the latest minutes, else only the
+    latest one.
+    """
     samples = list(monitor.history.samples)
     latest = monitor.findings.latest
     return {
@@ -51,7 +53,7 @@ def _totals(monitor: SqlMonitor) -> dict[str, Any]:
 
 
 def _open(monitor: SqlMonitor) -> list[dict[str, Any]]:
-    """Units that hold a connection, or wait for one; oldest first."""
+    """Return units that hold a connection or wait for one, oldest first."""
     now = time.monotonic()
     lines = []
     for unit, record in sorted(monitor.open.items(), key=lambda item: item[0].since)[:MOST]:
@@ -78,7 +80,7 @@ def _open(monitor: SqlMonitor) -> list[dict[str, Any]]:
 
 
 def _statements(monitor: SqlMonitor) -> list[dict[str, Any]]:
-    """Those that took the most time together."""
+    """Return the statement shapes with the largest total time."""
     shapes = sorted(monitor.shapes, key=lambda shape: shape.seconds, reverse=True)[:MOST]
     return [
         {

@@ -1,11 +1,11 @@
-"""Fingerprints: a statement's text without anything that could be a value, and what kind of statement it is."""
+"""Fingerprints: a statement's text without anything that could be a value, and the kind of statement."""
 
 import re
 from hashlib import blake2s
 from typing import Final, NamedTuple
 
 LONGEST: Final = 4096
-"""Characters of a text that are looked at; bulk statements have hundreds of thousands, all alike."""
+"""Maximum characters of a text that are analysed; bulk statements have hundreds of thousands, all alike."""
 _MASK: Final = "?"
 _COMMENT: Final = r"--[^\n]*|/\*.*?(?:\*/|\Z)"
 _STANDARD: Final = r"'(?:[^']|'')*(?:'|\Z)"
@@ -15,7 +15,7 @@ _BIND: Final = r"\$\d+|%\(\w+\)s|%s|\?\d*|(?<![:\w]):[A-Za-z_]\w*"
 
 
 def _tokens(comment: str, value: str, name: str) -> "re.Pattern[str]":
-    """`name` is kept, `comment` becomes a blank, everything else that is found a mask."""
+    """Compile a pattern of tokens: `name` is kept, `comment` becomes a blank, any other match is masked."""
     return re.compile(f"(?P<comment>{comment})|(?P<name>{name})|{value}|{_BIND}|{_NUMBER}", re.DOTALL)
 
 
@@ -26,7 +26,7 @@ _TOKENS: Final = {
         rf"[eE]{_ESCAPING}|[bBxXnN]?{_STANDARD}|[uU]&{_STANDARD}|(?<!\w)\$(?P<tag>[A-Za-z_]*)\$.*?(?:\$(?P=tag)\$|\Z)",
         _QUOTED,
     ),
-    # SQLite takes "…" for a text where there is no such name: only where nothing but a name can stand it is one.
+    # SQLite reads "…" as a string if there is no such identifier: treat it as a name only where only a name can be.
     "sqlite": _tokens(
         _COMMENT,
         rf"[xX]?{_STANDARD}|{_QUOTED}",
@@ -53,24 +53,24 @@ _LIMITED: Final = re.compile(r"\b(?:LIMIT|FETCH)\b", re.IGNORECASE)
 
 
 class Fingerprint(NamedTuple):
-    """`text` holds no literal: it may be shown to anyone who may see the schema."""
+    """The features of a statement's text. `text` holds no literal: it may be shown to anyone who may see the schema."""
 
     id: str
     text: str
     verb: str
-    """`SELECT`, …; of a WITH too, as most read."""
+    """`SELECT`, …; also `SELECT` for a WITH, as most read."""
     table: str
-    """The first table it names, or nothing."""
+    """The first table in the statement, or an empty string."""
     reads_one: bool
-    """Whether it asks for one thing, so that many alike could have been one: no list of keys, no rows of values."""
+    """True if it reads a single thing, so that several could be one statement: no list of keys, no rows of values."""
     limited: bool
-    """Whether it says how many rows it wants."""
+    """True if it has a LIMIT."""
     controls: bool
-    """Whether it begins or ends something or sets something, as the machinery does: not counted as a statement."""
+    """True if it controls a transaction or a setting: not counted as a statement."""
 
 
 def fingerprint(statement: str, dialect: str) -> Fingerprint:
-    """What statements that differ in their values alone have in common."""
+    """Return the features that statements differing only in values have in common."""
     text = masked(statement, dialect)
     verb = found[0].upper() if (found := _VERB.search(text)) else ""
     table = named[1].strip('"`') if (named := _TABLE.search(text)) else ""
@@ -87,7 +87,7 @@ def fingerprint(statement: str, dialect: str) -> Fingerprint:
 
 
 def masked(statement: str, dialect: str) -> str:
-    """The text with a mask in the place of each literal and bind parameter, and lists of them cut short."""
+    """Return the text with literals and bind parameters masked, and lists of them shortened."""
     tokens = _TOKENS.get(dialect, _TOKENS["postgresql"])
     text = tokens.sub(_instead, statement[:LONGEST])
     text = _CAST.sub(_MASK, " ".join(text.split()))

@@ -1,4 +1,4 @@
-"""History: one sample each second, of the latest minutes."""
+"""History: one sample of the counters each second, for the latest minutes."""
 
 import time
 from collections import deque
@@ -12,14 +12,14 @@ from unitwork.monitor.shape import BUCKETS, Kind
 from unitwork.monitor.transactions import Transactions
 
 LENGTH: Final = 300
-"""Samples that are kept."""
+"""Maximum number of samples that are kept."""
 EVERY: Final = 1.0
-"""Seconds between two of them."""
+"""Seconds between two samples."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Rates are per second, durations milliseconds."""
+    """One sample. Rates are per second, durations in milliseconds."""
 
     at: float
     statements: float
@@ -41,14 +41,14 @@ class _Sums:
 
 
 class History:
-    """Of one monitor."""
+    """Samples of one monitor."""
 
     def __init__(self) -> None:
         self.samples: deque[Sample] = deque(maxlen=LENGTH)
         self._before: _Sums | None = None
 
     def sample(self, kinds: Iterable[Kind], transactions: Transactions, pool: PoolState) -> None:
-        """Add what has happened since the last one."""
+        """Add a sample of the changes since the last one."""
         now = _sums(kinds, transactions)
         before, self._before = self._before, now
         if before is None:
@@ -81,7 +81,7 @@ def _sums(kinds: Iterable[Kind], transactions: Transactions) -> _Sums:
 
 
 def quantile(buckets: list[int], part: float) -> float:
-    """Milliseconds that `part` of the statements took at most, between two bounds as if evenly spread; 0 for none."""
+    """Return the `part` quantile of durations in milliseconds, interpolated within its bucket; 0 without statements."""
     total = sum(buckets)
     if not total:
         return 0.0

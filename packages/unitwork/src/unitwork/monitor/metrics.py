@@ -1,8 +1,7 @@
-"""Metrics: what a monitor has counted, as Prometheus reads it; over several processes where they share a folder.
+"""Metrics: a monitor's counters in Prometheus format, summed over processes that share a folder.
 
-Made when it is asked for: on the way of a statement nothing is exported. With a folder each container writes its own
-files there, in the format of prometheus_client's multi-process mode, every second and before it is read; whoever is
-asked adds up the files of all.
+They are computed on a scrape, not while statements run. With a folder, each container writes its own files in the
+format of prometheus_client's multi-process mode, every second and before a scrape; any process can answer for all.
 """
 
 import os
@@ -23,14 +22,14 @@ from unitwork.monitor.monitor import SqlMonitor
 from unitwork.monitor.shape import BUCKETS
 
 COUNTER, GAUGE, LARGEST, HISTOGRAM = "counter", "gauge_livesum", "gauge_livemax", "histogram"
-"""Kinds, as files are called: of a gauge the processes' values are added, or the largest counts."""
+"""Kinds of metrics, as in the names of files: of gauges, processes' values are summed, or the largest is taken."""
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _numbers: Final = count()
-"""Containers of one process have files of their own."""
+"""Distinguishes the files of several containers in one process."""
 
 
 class Metric(NamedTuple):
-    """`values` are by label values; a histogram's is its buckets, not summed up, and its sum."""
+    """One metric. `values` are keyed by label values; a histogram's are its buckets (not cumulative) and its sum."""
 
     kind: str
     name: str
@@ -42,8 +41,9 @@ class Metric(NamedTuple):
 def metrics(
     monitor: SqlMonitor, gauges: Mapping[str, tuple[str, float]] | None = None, *, namespace: str | None = None
 ) -> Iterator[Metric]:
-    """What the monitor has counted, and further `gauges`: name to help text and value. The names of the monitor's begin
-    with the `namespace`, else with the application's name.
+    """Yield the monitor's metrics, and additional `gauges`: a mapping of name to help text and value.
+
+    Names of the monitor's metrics begin with `namespace`, or else with the application's name.
     """
     namespace = _namespace(monitor) if namespace is None else namespace
     kinds = list(monitor.shapes.kinds.values())
@@ -120,8 +120,8 @@ def _plain(kind: str, name: str, help: str, value: float) -> Metric:
 
 
 class Exposition:
-    """Of one monitor. Where there is a folder its files are opened at the first `write`, and closed with the monitor;
-    the folder is asked for each time, and may be another one.
+    """Exports the metrics of one monitor. If there is a folder, its files are opened at the first `write` and closed
+    with the monitor. `folder` is called each time, and may return another one.
     """
 
     def __init__(self, monitor: SqlMonitor, folder: Callable[[], Path | None]) -> None:
@@ -134,7 +134,7 @@ class Exposition:
         monitor.at_close.append(self.close)
 
     def text(self, gauges: Mapping[str, tuple[str, float]] | None = None) -> bytes:
-        """The answer to a scrape."""
+        """Return the answer to a scrape."""
         self.write(gauges)
         registry = CollectorRegistry(auto_describe=False)
         registry.register(_Collected(self._families(gauges)))
@@ -148,7 +148,7 @@ class Exposition:
         return list(merge(files))
 
     def write(self, gauges: Mapping[str, tuple[str, float]] | None = None) -> None:
-        """Bring the files up to date, where there is a folder."""
+        """Update the files, if there is a folder."""
         folder = self._folder_in_force()
         if folder != self._folder:
             self._close_files()
@@ -161,7 +161,7 @@ class Exposition:
                 file.write_value(key, float(value), 0.0)
 
     def close(self) -> None:
-        """Write the counts for the last time, and take away what is only so while the container runs."""
+        """Write the counters a last time, and remove the gauges, which are valid only while the container runs."""
         self.write()
         self._close_files()
 
@@ -177,14 +177,14 @@ class Exposition:
             folder = Path() if self._folder is None else self._folder
             folder.mkdir(parents=True, exist_ok=True)
             path = folder / f"{kind}_{os.getpid()}-{self._number}.db"
-            path.unlink(missing_ok=True)  # of a process that had this number before
+            path.unlink(missing_ok=True)  # left by an earlier process with the same id
             open_file: Any = MmapedDict  # it has no types
             self._files[kind] = path, open_file(str(path))
         return self._files[kind][1]
 
 
 def exposition(monitor: SqlMonitor, folder: Callable[[], Path | None]) -> Exposition:
-    """The monitor's, made when it is first asked for; from then on it writes its files each second."""
+    """Return the monitor's exposition, created on the first call; from then on it writes its files each second."""
     made: Exposition | None = monitor.exposition
     if made is None:
         made = monitor.exposition = Exposition(monitor, folder)
@@ -218,7 +218,7 @@ def _family(metric: Metric) -> Any:
 
 
 def _samples(metric: Metric) -> Iterator[tuple[str, float]]:
-    """Each value under the key that prometheus_client's files have for it."""
+    """Yield each value with its key in prometheus_client's files."""
     names = list(metric.labels)
     for labels, value in metric.values.items():
         if metric.kind != HISTOGRAM:
@@ -237,7 +237,7 @@ def _bound(seconds: float) -> str:
 
 
 def _counts(file: Path) -> bool:
-    """Whether a file is to be added up: what only holds while its process lives counts while it does."""
+    """True if a file is to be included: files of gauges count only while their process is alive."""
     if not file.name.startswith("gauge_live"):
         return True
     process = file.stem.rpartition("_")[2].partition("-")[0]

@@ -1,4 +1,6 @@
-"""SqlMonitor: knows what every unit of one container does. Told by the engine's events; raises nothing into them."""
+"""SqlMonitor: observes the units of one container through the engine's events. Its own errors never reach the
+caller.
+"""
 
 import asyncio
 import logging
@@ -35,16 +37,16 @@ from unitwork.options import Options
 from unitwork.unit import UNIT, Unit
 
 UNMONITORED: Final = "unitwork_unmonitored"
-"""The execution option of what the monitor itself sends."""
+"""The execution option of statements that the monitor itself sends."""
 
 log = logging.getLogger("unitwork.sql")
 
 
 class SqlMonitor:
-    """Of one container: what it counts, keeps and reports belongs to that container alone. On the event loop only.
+    """Statistics and findings of one container. Use it on the event loop only.
 
-    `settings` gives those in force; without it they are the defaults. `thresholds` may be changed at any moment, and
-    such a change belongs to the settings it was made under. Nothing is recorded where they say `monitor=False`.
+    `settings` returns the settings in force; without it they are the defaults. `thresholds` may be changed at any
+    moment; a change applies until other settings come into force. With `monitor=False` nothing is recorded.
     """
 
     def __init__(self, settings: Callable[[], Configured] | None = None) -> None:
@@ -57,15 +59,15 @@ class SqlMonitor:
         self.pools = Pools()
         self.history = History()
         self.open: dict[Unit, Record | None] = {}
-        """Units that have begun and not ended; None for an autocommit statement's."""
+        """Open units and their records; None for an autocommit statement."""
         self.errors: Counter[str] = Counter()
-        """The monitor's own, which reach nobody."""
+        """Counts of the monitor's own errors, by type; they are not raised."""
         self.tracer_provider: Any = None
-        """OpenTelemetry's, from where it is first used; None is the process's."""
+        """OpenTelemetry's tracer provider, read when spans are first used; None is the process's default."""
         self.each_second: list[Callable[[], object]] = []
         self.at_close: list[Callable[[], object]] = []
         self.exposition: Any = None
-        """The metrics that are made of it (`unitwork.monitor.metrics`)."""
+        """The exported metrics (`unitwork.monitor.metrics`)."""
         self._spans: Spans | None = None
         self._locks = LockWaits(self, self._failed)
         self._watch = Watch(self, self._sample, self._look_at_locks)
@@ -76,18 +78,18 @@ class SqlMonitor:
 
     @property
     def application_name(self) -> str:
-        """Of the settings in force."""
+        """The application's name in the settings in force."""
         return self._configured().database.application_name
 
     @property
     def thresholds(self) -> Thresholds:
-        """Of the settings in force."""
+        """The thresholds of the settings in force."""
         self._renew()
         return self._thresholds
 
     def attach(self, engine: AsyncEngine) -> None:
-        """Listen to an engine, where the settings say so; from inside the event loop that it is used in. Safe to call
-        again.
+        """Listen to an engine, unless the settings disable the monitor. Call it inside the engine's event loop;
+        idempotent.
         """
         if self._renew() or engine is not self._heeding or self._detached:
             self._detached, self._heeding = False, engine
@@ -99,13 +101,13 @@ class SqlMonitor:
                 self._listen(engine)
 
     def detach(self) -> None:
-        """Another monitor is in force: stop listening, once the last unit that was opened here has ended."""
+        """Stop listening when the last unit opened here has ended, as another monitor is in force."""
         self._detached = True
         if not self.open:
             self._stop_listening()
 
     def _renew(self) -> bool:
-        """Heed the settings in force; True when they are others than before."""
+        """Apply the settings in force; True if they have changed."""
         configured = self._configured()
         if configured is self._seen:
             return False
@@ -126,7 +128,7 @@ class SqlMonitor:
         self._watch.start(asyncio.get_running_loop())
 
     async def close(self) -> None:
-        """Stop watching and listening. What was counted is kept."""
+        """Stop watching and listening. Counters are kept."""
         self._stop_listening()
         await self._locks.close()
         self._call(self.at_close)
@@ -141,10 +143,10 @@ class SqlMonitor:
         self._listening.clear()
 
     def opened(self, unit: Unit) -> None:
-        """A unit begins."""
+        """Record that a unit begins."""
         if not self._listening:
             return
-        if unit.autocommit:  # it is the machinery that gives its connection back: it can't be forgotten
+        if unit.autocommit:  # the library returns its connection, so it can't leak
             self.open[unit] = None
             return
         record = self.open[unit] = Record(current_request_id(), unit.stack)
@@ -152,7 +154,7 @@ class SqlMonitor:
             self._spans.opened(unit, record)
 
     def left(self, unit: Unit) -> None:
-        """The unit has ended, however it did, and so have its hooks."""
+        """Record that the unit and its hooks have ended, with whatever outcome."""
         record = self.open.pop(unit, None)
         if self._detached and not self.open:
             self._stop_listening()
@@ -169,17 +171,17 @@ class SqlMonitor:
             self._failed(error)
 
     def retried(self) -> None:
-        """A unit is tried again."""
+        """Count a retry of a unit."""
         self.transactions.retries += 1
 
     def over_budget(self, name: str, reason: str) -> None:
-        """A budget was exceeded. Raises `BudgetExceeded` where budgets are to raise."""
+        """Record an exceeded budget. Raises `BudgetExceeded` if budgets are configured to raise."""
         self.findings.over_budget(name, reason)
         if self._settings.budgets == "raise":
             raise BudgetExceeded(name, reason)
 
     def sent_directly(self, unit: Unit, statement: str, dialect: str, sent: float, rows: int) -> None:
-        """A statement has ended well of which the engine has told nothing."""
+        """Record a successful statement that bypassed the engine's events."""
         if unit not in self.open:
             return
         try:
@@ -205,8 +207,8 @@ class SqlMonitor:
             execution: Any = context.execution_context
             original = context.original_exception
             if execution is None or context.connection is None or isinstance(original, DatabaseError):
-                return  # it was no statement, or an error of ours
-            # SQLAlchemy sets it where a listener has named another error; where none has, it isn't even there.
+                return  # not a statement, or an error of our own
+            # SQLAlchemy sets it if a listener has replaced the error; otherwise the attribute is missing.
             outcome = type(getattr(context, "chained_exception", None) or original).__name__
             if isinstance(original, asyncio.CancelledError):
                 outcome = CANCELLED
@@ -215,7 +217,7 @@ class SqlMonitor:
             self._failed(error)
 
     def _deadlock(self, context: ExceptionContext) -> None:
-        """First of the listeners: the next one wipes what names the other side."""
+        """Report a deadlock. It must be the first listener: the next one removes the other process from the error."""
         try:
             failures.deadlock(self.findings, self.shapes, self.open, context)
         except Exception as error:  # noqa: BLE001 - a monitor breaks nothing
@@ -229,7 +231,7 @@ class SqlMonitor:
             self._count(unit, statement, connection.dialect.name, sent, now, 0, outcome)
 
     def _follows(self, unit: Unit | None, connection: Connection) -> bool:
-        """Not what the monitor itself sends, nor another container's."""
+        """True if the event is to be recorded: not the monitor's own statement, nor another container's."""
         return unit in self.open if unit is not None else UNMONITORED not in connection.get_execution_options()
 
     def _count(
@@ -280,7 +282,7 @@ class SqlMonitor:
             log.debug("SQL: %s", ended, extra={"sql": {"event": "statement", **facts}})
 
     def _look_at_locks(self, now: float) -> None:
-        # Through a transaction pooler, the process that a connection began with may be somebody else's by now.
+        # Behind a transaction pooler, the server process of a connection may change at any time.
         if self._settings.pooler == "none":
             self._locks.look(now)
 

@@ -1,4 +1,4 @@
-"""Pools: connections, in use and at most, and who waits for one."""
+"""Pools: connections in use, their maximum, and the units that wait for one."""
 
 from dataclasses import dataclass
 from weakref import WeakSet
@@ -11,21 +11,21 @@ from unitwork.connections.pool import Pool
 
 @dataclass
 class PoolState:
-    """Of all engines of a container together. Durations are seconds."""
+    """The state of all engines of a container together. Durations are in seconds."""
 
     capacity: int = 0
     open: int = 0
     in_use: int = 0
     waiting: int = 0
     waits: int = 0
-    """How often a unit has waited for a connection, since the monitor began."""
+    """Number of times a unit has waited for a connection since the monitor began."""
     waited: float = 0.0
     longest_wait: float = 0.0
     timeouts: int = 0
 
 
 class Pools:
-    """Of one monitor."""
+    """Pools of one monitor."""
 
     def __init__(self) -> None:
         self._engines: WeakSet[AsyncEngine] = WeakSet()
@@ -34,7 +34,7 @@ class Pools:
         self._engines.add(engine)
 
     def state(self) -> PoolState:
-        """As it is now."""
+        """Return the current state."""
         state = PoolState()
         for engine in self._engines:
             pool = engine.sync_engine.pool

@@ -1,4 +1,4 @@
-"""Records: what one unit did so far and does now, and the latest of it by itself."""
+"""Records: the latest statements and the current state of one unit."""
 
 import time
 from typing import Final, NamedTuple
@@ -7,14 +7,14 @@ from unitwork.call_site import CallSite, shown
 from unitwork.monitor.shape import Shape
 
 LATEST: Final = 16
-"""Events of a unit that are kept."""
+"""Maximum number of events of a unit that are kept."""
 
 
 class Event(NamedTuple):
-    """One statement, as it ended."""
+    """One completed statement."""
 
     at: float
-    """By `time.monotonic()`."""
+    """Moment of its end, by `time.monotonic()`."""
     shape: Shape
     call_site: CallSite | str | None
     via: CallSite | None
@@ -24,7 +24,7 @@ class Event(NamedTuple):
     """`ok`, `cancelled`, or the name of the error."""
 
     def told(self) -> dict[str, object]:
-        """For programs."""
+        """Return the event as facts for programs."""
         return {
             "statement": self.shape.fingerprint.text,
             "fingerprint": self.shape.fingerprint.id,
@@ -40,20 +40,20 @@ class Event(NamedTuple):
 
 
 Plain = tuple[float, Shape, CallSite | str | None, CallSite | None, float, int, str]
-"""An event as it is kept, as most are never looked at."""
+"""An event in the compact form in which it is kept; most are never read."""
 Repeated = tuple[Shape, CallSite | str | None, CallSite | None]
-"""What is counted as asked for again: a shape, and the lines that ask."""
+"""The key by which repetitions are counted: a statement shape, and the lines that send it."""
 
 
 class Record:
-    """Of one unit, but not of an autocommit statement."""
+    """The record of one unit. Autocommit statements have none."""
 
     idle = 0.0
-    """Seconds between statements."""
+    """Total seconds between statements."""
     in_sql = 0.0
     statements = 0
     told: set[str] | None = None
-    """Which watches have reported it."""
+    """Kinds of findings that were reported about it."""
     repeats: dict[Repeated, int] | None = None
     span: object | None = None
 
@@ -62,22 +62,22 @@ class Record:
         self.opened_by = opened_by
         """The lines that opened it, innermost first."""
         self.since = self.active = time.monotonic()
-        """When it began, and when it last came back from the database."""
+        """Moments of its beginning, and of the end of its last statement."""
         self._latest: list[Plain] = []
 
     @property
     def events(self) -> list[Event]:
-        """The latest, oldest first."""
+        """The latest events, oldest first."""
         return [Event(*event) for event in self._latest[-LATEST:]]
 
     def keep(self, event: Plain) -> None:
-        """Add to the latest events."""
+        """Add an event, dropping the oldest one if there are too many."""
         self._latest.append(event)
         if len(self._latest) > 4 * LATEST:
             del self._latest[:-LATEST]
 
     def tell_once(self, what: str) -> bool:
-        """Whether this is the first time."""
+        """True on the first call with this kind of finding."""
         if self.told is None:
             self.told = set()
         if what in self.told:

@@ -1,7 +1,7 @@
-"""Shapes: statements that differ in their values alone, and what became of them; bounded in number.
+"""Shapes: statistics of statements that differ only in values; bounded in number.
 
-A text is looked up, and looked at only where it is new. Kinds (`SELECT users`) are what metrics are labelled with:
-few, and never forgotten, as a counter must not fall.
+Each text is analysed once and then found by look-up. Kinds (`SELECT users`) are the labels of metrics: they are few and
+never dropped, as a counter must not decrease.
 """
 
 from bisect import bisect_left
@@ -12,7 +12,7 @@ from unitwork.call_site import CallSite
 from unitwork.monitor.fingerprint import LONGEST, Fingerprint, fingerprint
 
 BUCKETS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-"""Upper bounds in seconds; one more holds what took longer."""
+"""Upper bounds of the histogram, in seconds; an additional bucket counts longer ones."""
 OTHER: Final = "other"
 MOST_KINDS: Final = 64
 MOST_SHAPES: Final = 512
@@ -23,7 +23,7 @@ FAILED: Final = "failed"
 
 
 class Kind:
-    """Counts of all statements of one kind, since the monitor began."""
+    """Counters of all statements of one kind, since the monitor began."""
 
     __slots__ = ("buckets", "cancelled", "failed", "name", "ok", "seconds")
 
@@ -35,7 +35,7 @@ class Kind:
 
 
 class Shape:
-    """Statements with one fingerprint, since it was last forgotten."""
+    """Counters of statements with one fingerprint, since it was last dropped."""
 
     __slots__ = ("call_site", "count", "failed", "fingerprint", "kind", "last", "longest", "rows", "seconds")
 
@@ -45,10 +45,10 @@ class Shape:
         self.count = self.rows = self.failed = 0
         self.seconds = self.longest = self.last = 0.0
         self.call_site: CallSite | str | None = None
-        """The line that sent it last."""
+        """The line of code that sent it last."""
 
     def ended(self, at: float, took: float, rows: int, outcome: str) -> None:
-        """One of them has ended."""
+        """Count a completed statement."""
         kind = self.kind
         self.count += 1
         self.rows += rows
@@ -67,7 +67,7 @@ class Shape:
 
 
 class Shapes:
-    """Of one monitor. When there are too many the quarter that was seen longest ago is forgotten."""
+    """Shapes of one monitor. When there are too many, the least recently seen quarter is dropped."""
 
     def __init__(self) -> None:
         self.kinds: dict[str, Kind] = {OTHER: Kind(OTHER)}
@@ -82,7 +82,9 @@ class Shapes:
         return len(self._shapes)
 
     def of(self, statement: str, dialect: str) -> Shape:
-        """The shape of a text. One monitor's engines are of one dialect, or nearly: the first to come decides."""
+        """Return the shape of a text. The dialect of a text's first occurrence is used, as one monitor's engines rarely
+        differ.
+        """
         shape = self._texts.get(statement)
         if shape is not None:
             return shape
@@ -94,7 +96,7 @@ class Shapes:
         return self._new(cut, dialect)
 
     def text(self, statement: str) -> str:
-        """The text of a statement that has not ended, without its literals."""
+        """Return the text, without literals, of a statement that has not ended."""
         return self.of(statement, self._dialect).fingerprint.text
 
     def _new(self, cut: str, dialect: str) -> Shape:
@@ -123,4 +125,4 @@ class Shapes:
         oldest = sorted(self._shapes.values(), key=lambda shape: shape.last)[: MOST_SHAPES // 4]
         for shape in oldest:
             del self._shapes[shape.fingerprint.id]
-        self._texts.clear()  # they would keep what was forgotten, and count for it
+        self._texts.clear()  # they refer to dropped shapes, which would go on counting

@@ -1,7 +1,8 @@
-"""Spans: each transaction and each statement for OpenTelemetry, where that is asked for (extra `otel`).
+"""Spans: export transactions and statements to OpenTelemetry (extra `otel`).
 
-From our own events, as the instrumentation of others doesn't know this SQLAlchemy. A statement's span is made when it
-has ended, inside its transaction's. Names: OpenTelemetry's conventions for database clients.
+They are made from the library's own events, as the published instrumentation doesn't support this SQLAlchemy. A
+statement's span is created when it has ended, inside its transaction's. Names follow OpenTelemetry's conventions for
+database clients.
 """
 
 import time
@@ -16,11 +17,11 @@ from unitwork.unit import Unit
 
 SCOPE: Final = "unitwork.database"
 SYSTEMS: Final = {"oracle": "oracle.db"}
-"""Where the conventions have another name than SQLAlchemy."""
+"""Names of database systems that differ from SQLAlchemy's."""
 
 
 class Spans:
-    """Of one monitor. `provider` is a TracerProvider; None is the process's."""
+    """Spans of one monitor. `provider` is a TracerProvider; None is the process's default."""
 
     def __init__(self, dialect: str, provider: Any = None) -> None:
         self._trace: Any = import_module("opentelemetry.trace")
@@ -28,7 +29,7 @@ class Spans:
         self._system = SYSTEMS.get(dialect, dialect)
 
     def opened(self, unit: Unit, record: Record) -> None:
-        """A unit begins; its span is inside whatever span is the current one."""
+        """Start a unit's span inside the current one."""
         if unit.autocommit:
             return
         opener = shown(record.opened_by[0] if record.opened_by else unit.call_site)
@@ -38,7 +39,7 @@ class Spans:
         )
 
     def statement(self, record: Record | None, ended: Event) -> None:
-        """A statement has ended just now."""
+        """Add the span of a statement that has just ended."""
         end = time.time_ns()
         shape = ended.shape.fingerprint
         attributes: dict[str, Any] = {
@@ -69,7 +70,7 @@ class Spans:
         span.end(end)
 
     def left(self, unit: Unit, record: Record) -> None:
-        """A unit has ended."""
+        """End a unit's span."""
         span: Any = record.span
         if span is None:
             return

@@ -1,4 +1,4 @@
-"""Transactions: how many ended how, and how long they took."""
+"""Transactions: counts by outcome, and durations."""
 
 from bisect import bisect_left
 from collections import Counter
@@ -15,19 +15,19 @@ OUTCOMES: Final = (*(outcome.name.lower() for outcome in Outcome), NONE)
 
 
 class Transactions:
-    """Of one monitor, since it began."""
+    """Counters of one monitor, since it began."""
 
     def __init__(self) -> None:
         self.outcomes: Counter[str] = Counter(dict.fromkeys(OUTCOMES, 0))
         self.retries = 0
-        """Attempts after the first."""
+        """Number of attempts after the first."""
         self.seconds = 0.0
         self.in_sql = 0.0
         self.idle = 0.0
         self.buckets = [0] * (len(BUCKETS) + 1)
 
     def ended(self, unit: Unit, record: Record, now: float) -> None:
-        """A unit has ended, and so have its hooks."""
+        """Count a unit that has ended, with its hooks."""
         self.outcomes[NONE if unit.outcome is None else unit.outcome.name.lower()] += 1
         took = now - unit.since
         self.seconds += took

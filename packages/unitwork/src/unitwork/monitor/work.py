@@ -1,4 +1,4 @@
-"""Work: what is done for one request, task or command, across its transactions and the tasks that it starts."""
+"""Work: count the statements of one request, task or command, across its transactions and child tasks."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,13 +9,13 @@ from unitwork.monitor.record import Repeated
 
 
 class Judge(Protocol):
-    """The monitor that saw the statements."""
+    """The parts of the monitor that are used here."""
 
     def over_budget(self, name: str, reason: str) -> None: ...
 
 
 class Work:
-    """Counts what is sent inside its block. One inside another counts for both."""
+    """Counts the statements sent inside its block. Nested ones count for the outer work, too."""
 
     __slots__ = ("in_sql", "judge", "name", "outer", "repeated", "repeats", "statements")
 
@@ -24,14 +24,14 @@ class Work:
         self.outer = outer
         self.statements = 0
         self.in_sql = 0.0
-        """Seconds."""
+        """Total time of statements, in seconds."""
         self.repeated = 0
-        """Repetitions that were reported."""
+        """Number of repetitions that were reported."""
         self.repeats: dict[Repeated, int] = {} if outer is None else outer.repeats
         self.judge: Judge | None = None
 
     def summary(self) -> str:
-        """For a header: how much was sent, and how long it took."""
+        """Return the number of statements and their time, formatted for a response header."""
         return f"statements={self.statements}; ms={self.in_sql * 1000:.1f}; repeated={self.repeated}"
 
 
@@ -40,7 +40,7 @@ current_work: Final[ContextVar[Work | None]] = ContextVar("work", default=None)
 
 @contextmanager
 def work(name: str) -> Iterator[Work]:
-    """The block is one request, task or command: what repeats in it is found across its transactions."""
+    """Count the block as one request, task or command, so that repetitions are found across its transactions."""
     outer = current_work.get()
     begun = Work(name, outer)
     token = current_work.set(begun)
@@ -50,5 +50,5 @@ def work(name: str) -> Iterator[Work]:
         try:
             current_work.reset(token)
         except ValueError:
-            # Left in another context than it was entered in, as set-up and teardown of a fixture are.
+            # A fixture's set-up and teardown run in different contexts, in which a token can't be reset.
             current_work.set(outer)

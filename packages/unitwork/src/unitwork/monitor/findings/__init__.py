@@ -1,1 +1,1 @@
-"""Findings: what is wrong, and the line it comes from."""
+"""Findings: problems that the monitor detects, with the line of code each comes from."""

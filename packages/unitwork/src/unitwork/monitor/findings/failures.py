@@ -1,4 +1,4 @@
-"""Failures: what a transaction did last before it failed, and both sides of a deadlock."""
+"""Failures: report a failed transaction's last statements, and both sides of a deadlock."""
 
 import logging
 import re
@@ -21,14 +21,14 @@ from unitwork.outcome import Outcome
 from unitwork.unit import UNIT, Unit
 
 NOTED: Final = 8
-"""Events in the note that an error carries; the log has all that were kept."""
+"""Maximum number of events in the note on an error; the log has all that were kept."""
 _PROCESS: Final = re.compile(r"Process (\d+)")
 
 log = logging.getLogger("unitwork.sql")
 
 
 def report(told: Findings, unit: Unit, record: Record) -> None:
-    """A unit has ended: if it failed, its error, for whoever logs that, and our own log tell what it did last."""
+    """Report a unit that failed: add its last statements to the error as a note, and log them."""
     if unit.outcome is Outcome.COMMITTED or not record.statements:
         return
     left_by = sys.exc_info()[1]
@@ -58,13 +58,14 @@ def _level(unit: Unit, error: BaseException) -> int:
         or isinstance(error, ConstraintViolation | StaleVersion)
         or not isinstance(error, Exception)
     ):
-        return logging.DEBUG  # the caller's decision, or an answer that it asked for
+        return logging.DEBUG  # the caller's decision, or an expected error
     return logging.INFO if undone(error) is not None else logging.WARNING
 
 
 def deadlock(told: Findings, shapes: Shapes, open: dict[Unit, Record | None], context: ExceptionContext) -> None:
-    """The database has chosen a victim: tell what it and the others had sent. The victim's text is in the error, the
-    others' the database keeps to itself; but PostgreSQL names their processes.
+    """Report a deadlock with the statements that the victim and the other units had sent.
+
+    The driver's error has only the victim's statement; PostgreSQL also names the other processes.
     """
     links = list(_links(context.original_exception))
     codes = {getattr(link, "sqlstate", None) for link in links} | {link.args[0] for link in links if link.args}

@@ -1,4 +1,4 @@
-"""Findings: what the monitor reports. Each is a line in the log, a count, and one of the latest for the page."""
+"""Findings: what the monitor reports. Each is logged, counted, and kept among the latest for the page."""
 
 import logging
 import time
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 LATEST: Final = 50
-"""Findings of each kind that are kept."""
+"""Maximum number of findings of each kind that are kept."""
 MOST_BUDGETS: Final = 100
 OTHER: Final = "other"
 
@@ -28,22 +28,22 @@ SLOW, REPEATED, LEAK, IDLE, LOCK_WAIT, DEADLOCK, FAILED, BUDGET = KINDS = (
 
 @dataclass(slots=True)
 class Finding:
-    """`facts` are for programs, and hold no value of any statement."""
+    """One finding. `facts` are for programs, and hold no value of any statement."""
 
     kind: str
     text: str
     facts: dict[str, Any]
     at: float = field(default_factory=time.time)
-    """Seconds since 1970."""
+    """Moment of the finding, in seconds since 1970."""
     open: bool = False
-    """Whether it is still so, as a leak is until its unit ends."""
+    """True while the problem lasts, as a leak does until its unit ends."""
 
     def told(self) -> dict[str, Any]:
         return {"kind": self.kind, "text": self.text, "at": round(self.at, 3), "open": self.open, **self.facts}
 
 
 class Findings:
-    """Of one monitor."""
+    """Findings of one monitor."""
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter(dict.fromkeys(KINDS, 0))
@@ -54,7 +54,7 @@ class Findings:
     def report(
         self, kind: str, text: str, facts: Mapping[str, Any], *, level: int = logging.WARNING, open: bool = False
     ) -> Finding:
-        """Log it, count it, keep it."""
+        """Log, count and keep a finding."""
         finding = Finding(kind, text, dict(facts), open=open)
         self.counts[kind] += 1
         if kind != REPEATED:
@@ -63,7 +63,7 @@ class Findings:
         return finding
 
     def repeated(self, text: str, facts: Mapping[str, Any]) -> Finding:
-        """A repetition: those of one statement from one line are a group, which is kept as its latest one."""
+        """Report a repetition. Those of one statement from one line form a group, of which the latest is kept."""
         group = str(facts["fingerprint"]), str(facts["call_site"])
         before = self._groups.pop(group, None)
         times = 1 if before is None else before.facts["scopes"] + 1
@@ -73,7 +73,7 @@ class Findings:
         return finding
 
     def grew(self, fingerprint: str, call_site: str, times: int) -> None:
-        """A repetition that was reported goes on."""
+        """Update the count of a reported repetition that continues."""
         finding = self._groups.get((fingerprint, call_site))
         if finding is not None:
             finding.facts["times"] = max(times, finding.facts["times"])
@@ -84,5 +84,5 @@ class Findings:
         self.report(BUDGET, f"{name}: {reason}", {"name": name, "reason": reason})
 
     def latest(self, kind: str) -> list[Finding]:
-        """Newest first."""
+        """Return the findings of a kind, newest first."""
         return list(reversed(self._groups.values() if kind == REPEATED else self._latest[kind]))

@@ -1,4 +1,4 @@
-"""Lock waits: who holds up a statement that takes long. PostgreSQL knows, and is asked; MariaDB and SQLite aren't."""
+"""Lock waits: find the sessions that block a long statement, by querying PostgreSQL. Other databases aren't queried."""
 
 import asyncio
 import time
@@ -19,11 +19,11 @@ from unitwork.monitor.shape import Shapes
 from unitwork.unit import Unit
 
 WITHIN: Final = 1.0
-"""Seconds that one question may take, connecting included."""
+"""Timeout of one query, in seconds, including the connection."""
 PAUSE: Final = 0.25
-"""Seconds between two questions: each is a connection of its own."""
+"""Minimum seconds between two queries: each opens a connection."""
 AGAIN: Final = 1.0
-"""Seconds until the next question about a statement that waited for no lock."""
+"""Seconds to wait before querying again about a statement that wasn't waiting for a lock."""
 _BLOCKED: Final = """
 SELECT DISTINCT waiter.pid, holder.pid, holder.state
 FROM pg_stat_activity AS waiter
@@ -33,11 +33,11 @@ WHERE waiter.pid = ANY ($1::int[]) AND waiter.wait_event_type = 'Lock'
 ORDER BY 1, 2"""
 
 Holder = tuple[int | None, str | None]
-"""The server's process, and its state as far as our role may see it; a prepared transaction has neither."""
+"""The blocking server process and its state, as far as our role may see it; (None, None) for a prepared transaction."""
 
 
 class Watched(Protocol):
-    """The monitor."""
+    """The parts of the monitor that are used here."""
 
     @property
     def thresholds(self) -> Thresholds: ...
@@ -49,7 +49,7 @@ class Watched(Protocol):
 
 @dataclass(slots=True)
 class _Long:
-    """A statement that takes long."""
+    """A statement that exceeds the threshold."""
 
     begun: float
     asked: float
@@ -57,8 +57,10 @@ class _Long:
 
 
 class LockWaits:
-    """Of one monitor. Asks only while a statement takes longer than the threshold, each statement's wait being reported
-    once; on a connection that isn't the pool's.
+    """Reports lock waits of one monitor.
+
+    It queries only while a statement exceeds the threshold, on a connection outside the pool, and reports each wait
+    once.
     """
 
     def __init__(self, monitor: Watched, failed: Callable[[Exception], None]) -> None:
@@ -69,7 +71,7 @@ class LockWaits:
         self._not_before = 0.0
 
     def look(self, now: float) -> None:
-        """Ask about the statements that it is time to ask about. To be called again and again."""
+        """Query about the statements that are due. Called periodically."""
         for unit, long in tuple(self._long.items()):
             if unit.executing != long.begun:
                 del self._long[unit]
@@ -88,7 +90,7 @@ class LockWaits:
             self._asking = asyncio.get_running_loop().create_task(self._ask(due))
 
     async def close(self) -> None:
-        """Ask no more. The connection of a question that is being asked is closed."""
+        """Stop querying, and close the connection of a query in progress."""
         asking, self._not_before = self._asking, float("inf")
         if asking is not None:
             asking.cancel()
@@ -108,7 +110,7 @@ class LockWaits:
                     blocked = await greenlet_spawn(_blocked, pool, list(waiters))
                 for pid, holders in blocked.items():
                     unit = waiters[pid]
-                    if unit.executing and unit.executing == begun[unit]:  # it still waits
+                    if unit.executing and unit.executing == begun[unit]:  # it is still waiting
                         self._report(unit, holders, pool)
         except Exception as error:  # noqa: BLE001 - a monitor breaks nothing
             self._failed(error)
@@ -149,7 +151,7 @@ class LockWaits:
 
 
 def process(unit: Unit) -> int | None:
-    """The server's process that works for the unit; None where the driver doesn't tell."""
+    """Return the id of the server process that serves the unit; None if the driver doesn't provide it."""
     connection = unit.connection
     if connection is None or connection.closed or connection.invalidated:
         return None
@@ -163,14 +165,14 @@ def _pool(unit: Unit) -> Pool | None:
 
 
 def _call_site(unit: Unit) -> str:
-    """Where its task is."""
+    """Return the line of code at which the unit's task is."""
     call_site = None if unit.task is None or unit.task.done() else awaiting_site(unit.task)
     return shown(call_site or unit.call_site)
 
 
 def _blocked(pool: Pool, pids: list[int]) -> dict[int, list[Holder]]:
-    """Those of the processes that wait for a lock, and for whom."""
-    # An empty pool like it: the pool's own places may all be taken by those who wait.
+    """Return those of the processes that wait for a lock, and their blockers."""
+    # Connect through an empty copy of the pool: waiting units may hold all of its connections.
     connection = pool.recreate().connect()
     driver: Any = connection.driver_connection
     blocked: dict[int, list[Holder]] = {}

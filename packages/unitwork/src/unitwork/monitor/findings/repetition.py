@@ -1,7 +1,7 @@
-"""Repetition (N+1): one thing asked for again and again from one line, in one transaction or one piece of work.
+"""Repetition (N+1): the same line reads single rows again and again in one transaction or one piece of work.
 
-Counted is what reads one thing: not a write, as flushes and bulk chunks send those one by one; not a statement with a
-list of keys; not a page, which says how many rows it wants and gets several.
+It counts statements that read one thing. Not counted are writes, which flushes and bulk chunks send one by one;
+statements with a list of keys; and pages, which have a LIMIT and return several rows.
 """
 
 from typing import Final
@@ -13,13 +13,13 @@ from unitwork.monitor.record import Event, Plain, Record
 from unitwork.monitor.work import Work
 
 MOST: Final = 1000
-"""Statements and lines that are told apart in one piece of work."""
+"""Maximum number of (statement, line) pairs that are tracked in one piece of work."""
 
 
 def count_repetition(
     told: Findings, threshold: int | None, record: Record | None, work: Work | None, event: Plain
 ) -> None:
-    """A statement that reads one thing has ended, in a unit or in some work."""
+    """Count a completed statement that reads one thing, in its unit and its work, and report a repetition."""
     if work is not None:
         repeats = work.repeats
     elif record is None:

@@ -1,4 +1,4 @@
-"""Thresholds: from when on the monitor reports something. May be changed while it runs."""
+"""Thresholds: limits beyond which the monitor reports. They may be changed while it runs."""
 
 from dataclasses import dataclass, fields
 from typing import Protocol
@@ -8,20 +8,21 @@ from unitwork.options import DatabaseOptions, Options
 
 @dataclass
 class Thresholds:
-    """None reports nothing of the kind. Durations are seconds. Raises ValueError, on assignment too, for one below 0
-    and for fewer repetitions than 2.
+    """Limits of each kind of finding; None disables it. Durations are in seconds.
+
+    Raises ValueError, also on assignment, for a negative duration and for fewer than 2 repetitions.
     """
 
     slow_sql: float | None = 0.5
-    """A statement takes as long."""
+    """Maximum duration of a statement."""
     session_leak: float | None = 60.0
-    """A unit holds its connection as long."""
+    """Maximum time for which a unit holds its connection."""
     idle_in_transaction: float | None = 5.0
-    """A transaction has been left alone as long, and nothing was sent."""
+    """Maximum time between two statements of a transaction."""
     lock_wait: float | None = 1.0
-    """A statement has run as long, and waits for a lock. PostgreSQL alone tells."""
+    """Duration of a statement after which PostgreSQL is queried whether it waits for a lock."""
     repeated_sql: int | None = 10
-    """Statements that differ in values alone are read as often from one line, in one transaction or request."""
+    """Number of reads of one statement shape from one line, in one transaction or request."""
 
     def __setattr__(self, name: str, value: float | None) -> None:
         if name not in {field.name for field in fields(self)}:
@@ -34,7 +35,7 @@ class Thresholds:
 
     @classmethod
     def of(cls, settings: Options) -> "Thresholds":
-        """As configured."""
+        """Return the thresholds of the settings."""
         return cls(
             slow_sql=settings.slow_sql_threshold,
             session_leak=settings.session_leak_threshold,
@@ -45,20 +46,20 @@ class Thresholds:
 
     @property
     def shortest(self) -> float:
-        """Seconds of the shortest one that is watched by a clock."""
+        """The shortest of the durations that are checked by a timer."""
         watched = (self.session_leak, self.idle_in_transaction, self.lock_wait)
         return min((value for value in watched if value is not None), default=60.0)
 
 
 class Configured(Protocol):
-    """The settings, as far as the monitor is concerned."""
+    """The settings that the monitor reads."""
 
     @property
     def database(self) -> Options: ...
 
 
 class Defaults:
-    """Settings that nobody has given."""
+    """The default settings."""
 
     def __init__(self) -> None:
         self.database: Options = DatabaseOptions("sqlite:///unused.db")

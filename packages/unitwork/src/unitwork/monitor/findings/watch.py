@@ -1,6 +1,6 @@
-"""Watch: looks again and again at what is open: connections held too long, transactions left alone, locks.
+"""Watch: check open units periodically for connections held too long, idle transactions, and lock waits.
 
-One timer for all units, as a timer for each would cost more than the rest of the monitor.
+One timer serves all units: a timer for each would cost more than the rest of the monitor.
 """
 
 import asyncio
@@ -17,13 +17,13 @@ from unitwork.monitor.record import Record
 from unitwork.unit import Unit
 
 FINEST: Final = 0.005
-"""Seconds between two looks, at least."""
+"""Minimum seconds between two checks."""
 PART: Final = 0.05
-"""Of the shortest threshold, between two looks: what is found is found that much too late at most."""
+"""Interval of checks, as a fraction of the shortest threshold: the maximum relative delay of a finding."""
 
 
 class Watched(Protocol):
-    """The monitor."""
+    """The parts of the monitor that are used here."""
 
     @property
     def thresholds(self) -> Thresholds: ...
@@ -33,7 +33,7 @@ class Watched(Protocol):
 
 
 class Watch:
-    """Of one monitor. Runs from `start` to `stop`."""
+    """Checks the units of one monitor, from `start` to `stop`."""
 
     def __init__(
         self, monitor: Watched, sample: Callable[[], None], look_at_locks: Callable[[float], None] | None = None
@@ -79,7 +79,7 @@ class Watch:
         idle = 0.0 if unit.executing else now - record.active
         if idle < limits.idle_in_transaction:
             if record.told is not None and findings.IDLE in record.told:
-                record.told.discard(findings.IDLE)  # it works again: the next time is another
+                record.told.discard(findings.IDLE)  # it is active again: report the next idle time
                 self._over(unit, findings.IDLE)
         elif record.tell_once(findings.IDLE):
             self._idle(unit, record, idle)
@@ -111,7 +111,7 @@ class Watch:
         self._reported.setdefault(unit, []).append(finding)
 
     def ended(self, unit: Unit) -> None:
-        """What was reported of the unit is over."""
+        """Mark the findings about the unit as resolved."""
         self._over(unit, *findings.KINDS)
         self._reported.pop(unit, None)
 
@@ -122,14 +122,14 @@ class Watch:
 
 
 def named(unit: Unit) -> str:
-    """What people call a unit."""
+    """Return a readable name of a unit."""
     if unit.name:
         return unit.name
     return "a transaction" if unit.transactional else "a session"
 
 
 def facts(unit: Unit, record: Record | None) -> dict[str, object]:
-    """What is told of a unit with every finding."""
+    """Return the facts about a unit that every finding includes."""
     stack = () if record is None else record.opened_by
     return {
         "transaction": unit.name,
