@@ -1,9 +1,9 @@
-"""The test kit, a pytest plugin that pytest finds by itself. It does nothing until its host says how a database is
-opened: `unitwork_database = "shop.opening:open_database"` among pytest's options.
+"""The test kit, a pytest plugin that pytest loads by its entry point. It does nothing until the host configures how its
+database is opened: `unitwork_database = "shop.opening:open_database"` among pytest's options.
 
-A test runs on a real database, isolated: in one transaction that is never committed, while the code under test begins,
-commits and nests its own as ever. What that can't show raises `NeedsOwnDatabase`; `@pytest.mark.database("own")` gives
-the test a database with real commits. Fakes that need no database are in `unitwork.testing.fakes`.
+A test runs on a real database, isolated in one transaction that is never committed; the code under test begins, commits
+and nests transactions as usual. Anything this can't reproduce raises `NeedsOwnDatabase`; `@pytest.mark.database("own")`
+gives the test a database with real commits. Fakes without a database are in `unitwork.testing.fakes`.
 """
 
 from importlib.util import find_spec
@@ -20,7 +20,7 @@ from unitwork.testing.servers.postgresql import POSTGRESQL_URL
 from unitwork.testing.servers.postgresql_server import postgresql_server
 
 pytest_plugins = ["unitwork.testing.plugin"]
-if find_spec("pytest_asyncio") is not None:  # without the extra `testing` there are no fixtures, and pytest runs
+if find_spec("pytest_asyncio") is not None:  # without the extra `testing`, pytest runs without the fixtures
     pytest_plugins.append("unitwork.testing.fixtures")
 
 __all__ = [

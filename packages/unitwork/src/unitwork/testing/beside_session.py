@@ -1,4 +1,4 @@
-"""BesideSession: a session beside the code under test, to arrange what it finds and to assert what it left."""
+"""BesideSession: a session separate from the code under test, to arrange its data and to assert its effects."""
 
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
@@ -26,7 +26,7 @@ _READS: Final = re.compile(r"\s*(SELECT|VALUES|EXPLAIN)\b", re.IGNORECASE)
 
 
 class _CallSession(Session):
-    """The synchronous session inside. It reaches the database only within a call, on the connection of that."""
+    """The synchronous session inside. It uses the database only during a call, on that call's connection."""
 
     def get_bind(self, *arguments: Any, **options: Any) -> Any:
         if self.bind is None:
@@ -41,11 +41,12 @@ class _CallSession(Session):
 
 
 class BesideSession(AsyncSession):
-    """SQLAlchemy's own session, but each awaited call is a unit of its own: what it wrote is there for the code under
-    test at once, what it reads is read anew, and the connection is given back. `begin_nested` keeps it for a block.
+    """A session in which each awaited call is a unit of its own.
 
-    What was added is stored by the next call, if need be `commit`. An error rolls the call back, and expires what
-    was loaded. Inside an open transaction of the test an isolated test can't have it (`NeedsOwnDatabase`).
+    Its writes are visible to the code under test at once, its reads are fresh, and the connection is returned after
+    each call. `begin_nested` keeps the connection for a block. Added objects are stored by the next call, which may be
+    `commit`. An error rolls the call back and expires what was loaded. Raises `NeedsOwnDatabase` inside an open
+    transaction of an isolated test.
     """
 
     sync_session_class = _CallSession
@@ -58,7 +59,7 @@ class BesideSession(AsyncSession):
         self._unit = AsyncExitStack()
         super().__init__(
             expire_on_commit=False,
-            join_transaction_mode="rollback_only",  # a commit is the unit's
+            join_transaction_mode="rollback_only",  # only the unit commits
             execution_options={ID_GENERATOR: factory.id_generator, "populate_existing": True},
         )
 
@@ -79,7 +80,7 @@ class BesideSession(AsyncSession):
 
     async def _load(self, get: Callable[..., Awaitable[T]], *arguments: Any, **options: Any) -> T:
         async def flushed() -> T:
-            await super(BesideSession, self).flush()  # what is read anew must not undo what was changed
+            await super(BesideSession, self).flush()  # fresh rows must not overwrite changes
             return await get(*arguments, **{"populate_existing": True} | options)
 
         return await self._call(flushed, reads=True)
@@ -103,7 +104,7 @@ class BesideSession(AsyncSession):
         return await self._call(lambda: super(BesideSession, self).run_sync(fn, *arguments, **options))
 
     async def flush(self, objects: Any = None) -> None:
-        """Outside a block, the same as `commit`."""
+        """Do the same as `commit`, unless inside a block."""
         await self._call(lambda: super(BesideSession, self).flush(objects))
 
     async def commit(self) -> None:
@@ -111,7 +112,7 @@ class BesideSession(AsyncSession):
         await self.flush()
 
     async def rollback(self) -> None:
-        """Forget what was added and isn't stored."""
+        """Discard added objects that aren't stored yet."""
         self._only_outside("rollback")
         await super().rollback()
 
@@ -144,7 +145,9 @@ class BesideSession(AsyncSession):
         return self.sync_session.bind is not None
 
     async def enter(self, *, reads: bool = False) -> None:
-        """Begin a unit. Raises `NeedsOwnDatabase`, or on SQLite `SecondWriterImpossible`, inside one of the test's."""
+        """Begin a unit. Inside one of the test's units it raises `NeedsOwnDatabase`, or on SQLite
+        `SecondWriterImpossible`.
+        """
         alone = one_writer(self._engine)
         if isinstance(self._engine.pool, IsolatedPool):
             refuse_second_unit(self._engine, instead="Use that block's `tx.session`")
@@ -160,7 +163,7 @@ class BesideSession(AsyncSession):
         self.sync_session.bind = connection.sync_connection
 
     async def leave(self, error: BaseException | None = None) -> None:
-        """End it: stored, or rolled back when there is an error."""
+        """End the unit: commit it, or roll it back if there is an error."""
         try:
             await (super().commit() if error is None else super().rollback())
         except BaseException as late:
@@ -182,13 +185,13 @@ class BesideSession(AsyncSession):
         await self.leave()
 
     async def enter_block(self) -> None:
-        """Keep the connection from here on."""
+        """Keep the connection until `leave_block`."""
         if not self._blocks:
             await self.enter()
         self._blocks += 1
 
     async def leave_block(self, error: BaseException | None = None) -> None:
-        """The outermost block's end stores what is in it, and gives the connection back."""
+        """End a block; the outermost one commits and returns the connection."""
         self._blocks -= 1
         if not self._blocks:
             await self.leave(error)
@@ -203,7 +206,7 @@ class BesideSession(AsyncSession):
 
 
 class _Block(AsyncSessionTransaction):
-    """A block of a `BesideSession`, of which the outermost is a unit."""
+    """A block of a `BesideSession`; the outermost one is a unit."""
 
     session: BesideSession
     _inside = False

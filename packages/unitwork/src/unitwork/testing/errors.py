@@ -1,16 +1,17 @@
-"""What the test kit can't do.
+"""Errors of the test kit.
 
 DatabaseError
-├── NeedsOwnDatabase        a test in one shared transaction can't show this faithfully
-└── CallNeedsBlock          a call of the `session` fixture that makes sense only in a block of its own
+├── NeedsOwnDatabase        a single shared transaction can't reproduce this
+└── CallNeedsBlock          a call of the `session` fixture that only works inside a block
 """
 
 from unitwork.errors import DatabaseError
 
 
 class NeedsOwnDatabase(DatabaseError):
-    """`what` happened, at `call_site`, and one transaction on one connection can't show what it would do to a real
-    database. `instead` is another way out than a database of the test's own.
+    """Raised when an isolated test can't reproduce the behaviour of a real database.
+
+    `what` happened, at `call_site`; `instead` is an alternative to a database of the test's own.
     """
 
     def __init__(self, what: str, call_site: str, *, instead: str = "") -> None:
@@ -28,7 +29,7 @@ class NeedsOwnDatabase(DatabaseError):
 
 
 class CallNeedsBlock(DatabaseError):
-    """Each call of the `session` fixture gives its connection back, and `call` needs it for longer, or isn't one."""
+    """Raised for a `call` of the `session` fixture that needs the connection after it returns, or can't be awaited."""
 
     def __init__(self, call: str) -> None:
         self.call = call

@@ -1,4 +1,4 @@
-"""The fixtures: from the servers up to a session, each to be overridden by its name."""
+"""The fixtures, from servers to a session. A host may override each by its name."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
@@ -19,12 +19,12 @@ from unitwork.testing.queries import Queries, assert_queries
 from unitwork.testing.servers.databases import Databases
 
 Opening = Callable[[DatabaseOptions], AbstractAsyncContextManager[Database]]
-"""How a host opens its database, its tables made or migrated."""
+"""Opens the host's database, whose tables are created or migrated."""
 
 
 @pytest.fixture(scope="session")
 def databases(request: pytest.FixtureRequest) -> Databases:
-    """The databases of this worker; `create` gives further ones."""
+    """The databases of this worker; `create` makes further ones."""
     return plugin.databases(request.config)
 
 
@@ -36,13 +36,15 @@ def backend(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def database_mode(request: pytest.FixtureRequest) -> str:
-    """`isolated` or `own`, as the marker says; a conftest that overrides it decides for its folder."""
+    """`isolated` or `own`, from the marker; a conftest may override the fixture for its folder."""
     return plugin.mode_of(request.node)
 
 
 @pytest.fixture
 def database_url(databases: Databases, backend: str, database_mode: str) -> Iterator[str]:
-    """A migrated database: of the test's own, or, isolated, one that only the kit's own engine may write to."""
+    """The URL of a migrated database: the test's own, or in isolated mode one that only the kit's engine may
+    write to.
+    """
     if database_mode == "isolated":
         yield databases.shared(backend)
         return
@@ -53,14 +55,14 @@ def database_url(databases: Databases, backend: str, database_mode: str) -> Iter
 
 @pytest.fixture
 def database_options(database_url: str, database_mode: str) -> DatabaseOptions:
-    """What the host opens this test's database with. An exceeded `budget` is an error."""
+    """The options with which the host opens this test's database. An exceeded `budget` is an error."""
     kind = IsolatedOptions if database_mode == "isolated" else DatabaseOptions
     return kind(database_url, budgets="raise")
 
 
 @pytest_asyncio.fixture
 async def database(database_options: DatabaseOptions, request: pytest.FixtureRequest) -> AsyncIterator[Database]:
-    """This test's database, opened as `unitwork_database` says; no connection may be left in use."""
+    """This test's database, opened by `unitwork_database`. At the end no connection may be in use."""
     opening: Opening = resolve_name(request.config.getini("unitwork_database"))
     try:
         async with opening(database_options) as opened:
@@ -73,7 +75,7 @@ async def database(database_options: DatabaseOptions, request: pytest.FixtureReq
 
 @pytest_asyncio.fixture
 async def session(database: Database) -> AsyncIterator[AsyncSession]:
-    """A session beside the code under test; see `BesideSession`."""
+    """A session separate from the code under test; see `BesideSession`."""
     async with BesideSession(database.factory) as session:
         yield session
 
@@ -86,6 +88,6 @@ def bound_assert_queries(database: Database) -> Callable[..., AbstractContextMan
 
 @pytest_asyncio.fixture(name="no_leaks")
 async def bound_no_leaks(database: Database) -> AsyncIterator[None]:
-    """Nothing that the test took may be left when it ends."""
+    """Fail if the test leaves connections, units or tasks open."""
     async with no_leaks(database):
         yield

@@ -1,4 +1,4 @@
-"""IsolatedOptions: options of a database whose every unit is inside one transaction, which is never committed."""
+"""IsolatedOptions: options of a database whose units are all inside one transaction that is never committed."""
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -9,7 +9,7 @@ from unitwork.testing.isolation.session_provider import IsolatedSessionProvider
 
 
 class IsolatedOptions(DatabaseOptions):
-    """For a `Database` that a host opens as it always does; `outer` ends after it."""
+    """Options to pass to a `Database` in place of the host's own; `outer` must end after the database."""
 
     outer: OuterTransaction
 
@@ -18,9 +18,9 @@ class IsolatedOptions(DatabaseOptions):
         object.__setattr__(self, "outer", OuterTransaction(self))
 
     def open_engine(self) -> AsyncEngine:
-        """The engine of the one connection."""
+        """Return the engine of the one connection."""
         return self.outer.engine
 
     def session_provider(self, factory: SessionFactory) -> IsolatedSessionProvider:
-        """One whose units take turns."""
+        """Return a session provider whose units take turns."""
         return IsolatedSessionProvider(factory)

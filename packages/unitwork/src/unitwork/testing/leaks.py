@@ -1,4 +1,4 @@
-"""no_leaks: what a piece of code took and didn't give back, and the line that took it."""
+"""no_leaks: find what a piece of code took and didn't return, and the line that took it."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -14,14 +14,16 @@ from unitwork.testing.subject import engine_of, factory_of
 from unitwork.unit import Unit
 
 GRACE: Final = 0.5
-"""Seconds that tasks have to finish, which at the end of the block are about to."""
+"""Seconds for which tasks may go on after the end of the block."""
 NOWHERE: Final = "no line of yours"
 
 
 @asynccontextmanager
 async def no_leaks(subject: Any) -> AsyncIterator[None]:
-    """Raises AssertionError when a block that ends normally leaves a connection in use, a unit open or a task running
-    that was taken, opened or started in it; each with the line that did so. `subject` is a `Database`, or a container.
+    """Raise AssertionError if the block leaves a connection in use, a unit open or a task running.
+
+    The error names the line that took, opened or started each. Only those of the block count, and only if it ends
+    normally. `subject` is a `Database` or a container.
     """
     units: list[Unit] = []
     factory = factory_of(subject)
@@ -42,7 +44,7 @@ async def no_leaks(subject: Any) -> AsyncIterator[None]:
 
 
 def assert_none_in_use(engine: AsyncEngine) -> None:
-    """Raises AssertionError when connections of an engine are still taken."""
+    """Raise AssertionError if connections of an engine are in use."""
     pool = engine.pool
     in_use = pool.checkedout() if isinstance(pool, QueuePool) else 0
     if in_use:
@@ -52,7 +54,7 @@ def assert_none_in_use(engine: AsyncEngine) -> None:
 
 @contextmanager
 def _connections(engine: AsyncEngine) -> Iterator[dict[int, str]]:
-    """The connections in use that were taken in the block, and where."""
+    """Yield the connections taken in the block and still in use, with the line that took each."""
     taken: dict[int, str] = {}
 
     def checkout(_connection: Any, record: Any, _proxy: Any) -> None:
@@ -73,7 +75,7 @@ def _connections(engine: AsyncEngine) -> Iterator[dict[int, str]]:
 
 @contextmanager
 def _tasks() -> Iterator[dict["asyncio.Task[Any]", str]]:
-    """The tasks that were started in the block, and where."""
+    """Yield the tasks started in the block, with the line that started each."""
     started: dict[asyncio.Task[Any], str] = {}
     loop = asyncio.get_running_loop()
     before = loop.get_task_factory()

@@ -1,4 +1,4 @@
-"""The hooks: which databases a run has, where they come from, and that they go with it."""
+"""The plugin's hooks: choose the databases of a run, start servers, and remove everything at the end."""
 
 import os
 import sqlite3
@@ -30,14 +30,16 @@ WORKER_INPUT: Final = "unitwork_run"
 
 @dataclass(frozen=True)
 class Kit:
-    """How a host's test databases are called, and what is in each when a test begins."""
+    """The name prefix of a host's test databases, and the function that fills them."""
 
     migrate: Migrate
     prefix: str = PREFIX
 
 
 KIT: Final = pytest.StashKey[Kit]()
-"""Under which a plugin of the host's leaves its own before this one is configured; else `unitwork_database` says it."""
+"""The stash key at which a host's plugin may store its own kit, before this plugin is configured; by default it is made
+from `unitwork_database`.
+"""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -67,7 +69,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[KIT] = Kit(partial(_open_once, opening))
     kit = config.stash.get(KIT, None)
     if kit is None:
-        return  # nobody has asked for the kit
+        return  # the host doesn't use the kit
     unknown = set(backends(config)) - set(BACKENDS)
     if unknown:
         msg = f"unitwork_backends: unknown {', '.join(sorted(unknown))}; there are {', '.join(BACKENDS)}"
@@ -77,7 +79,7 @@ def pytest_configure(config: pytest.Config) -> None:
         name, folder = handed_over[WORKER_INPUT]
         config.stash[RUN] = Run(name, Path(folder))
         return
-    # Before any worker starts: one server, and one name, for all of them.
+    # Before any worker starts, so that all share one server and one name.
     closing = config.stash[CLOSING] = ExitStack()
     postgresql = "postgresql" in backends(config)
     if postgresql and not os.environ.get(server.POSTGRESQL_URL):
@@ -89,7 +91,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """xdist's: what a worker is told."""
+    """Pass the run to an xdist worker."""
     run = node.config.stash.get(RUN, None)
     if run is None:
         return
@@ -114,7 +116,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Each test that asks for a database, directly or not, runs on every one."""
+    """Run each test that uses a database, directly or indirectly, on every kind of database."""
     if KIT not in metafunc.config.stash:
         return
     mode_of(metafunc.definition)
@@ -128,7 +130,7 @@ def _names(argnames: str | Iterable[str]) -> list[str]:
 
 
 def _backends_of(metafunc: pytest.Metafunc) -> list[str]:
-    """Those of the run; MariaDB only where it is wanted and there."""
+    """Return the kinds of databases for a test; MariaDB only if it is requested and available."""
     wanted: list[Path] = metafunc.config.getini("unitwork_mariadb")
     path = metafunc.definition.path
     here = mariadb_server.named() and (not wanted or any(path.is_relative_to(folder) for folder in wanted))
@@ -136,13 +138,13 @@ def _backends_of(metafunc: pytest.Metafunc) -> list[str]:
 
 
 def backends(config: pytest.Config) -> list[str]:
-    """The kinds of database that the tests run on."""
+    """Return the kinds of databases that the run uses."""
     named: list[str] = config.getini("unitwork_backends")
     return named or ["postgresql" if os.environ.get(server.POSTGRESQL_URL) else "sqlite"]
 
 
 def databases(config: pytest.Config) -> Databases:
-    """Those of this process, which may be one of several workers."""
+    """Return the databases of this process, which may be one of several workers."""
     kit = config.stash.get(KIT, None)
     if kit is None:
         msg = "no database: among pytest's options, say how one is opened: unitwork_database = 'pkg:open_database'"
@@ -153,11 +155,11 @@ def databases(config: pytest.Config) -> Databases:
 
 async def _open_once(opening: str, url: str) -> None:
     async with resolve_name(opening)(DatabaseOptions(url)):
-        """The host has made its tables."""
+        """Do nothing: the host has created its tables."""
 
 
 def mode_of(node: pytest.Item | Any) -> str:
-    """What the nearest `@pytest.mark.database(...)` says. Raises CollectError for a mode that there isn't."""
+    """Return the mode in the nearest `@pytest.mark.database(...)`. Raises CollectError for an unknown one."""
     mark = node.get_closest_marker("database")
     if mark is None:
         return MODES[0]

@@ -1,4 +1,4 @@
-"""assert_queries: how many statements a piece of code sends, and which lines of it send them."""
+"""assert_queries: count the statements that a piece of code sends, with the lines that send them."""
 
 import re
 from collections.abc import Iterator
@@ -13,14 +13,14 @@ from unitwork.testing.subject import engine_of
 from unitwork.unit import UNIT, Unit
 
 _OURS: Final = re.compile(r"\s*(BEGIN|START|COMMIT|END|ABORT|ROLLBACK|SAVEPOINT|RELEASE|PRAGMA|SET)\b", re.IGNORECASE)
-"""What the machinery sends, in one mode more of it than in the other."""
+"""Statements of the library itself, whose number depends on the mode."""
 _LEASE: Final = "node_leases"
-"""In each of the statements by which a process leases its node, before the first unit that may write."""
+"""A text in each of the statements that lease a node before the first unit that may write."""
 
 
 @dataclass(frozen=True)
 class Query:
-    """A statement as it was sent, without its values, and the line that caused it."""
+    """A statement as it was sent, without values, and the line that caused it."""
 
     statement: str
     call_site: str
@@ -31,7 +31,7 @@ class Query:
 
 @dataclass
 class Queries:
-    """What was sent so far."""
+    """The statements sent so far."""
 
     sent: list[Query] = field(default_factory=list)
 
@@ -49,9 +49,10 @@ def assert_queries(
     max: int | None = None,
     exactly: int | None = None,
 ) -> Iterator[Queries]:
-    """Raises AssertionError, with every statement and the line that caused it, when the block sent more than `max`
-    statements, or not `exactly` so many. What begins and ends transactions is not counted. `subject` is a `Database`,
-    an engine, or a container.
+    """Raise AssertionError if the block sends more than `max` statements, or not `exactly` this many.
+
+    The error lists every statement with the line that caused it. Statements that begin or end transactions are not
+    counted. `subject` is a `Database`, an engine, or a container.
     """
     if (max is None) == (exactly is None):
         msg = "assert_queries needs one of max= and exactly="
@@ -75,7 +76,7 @@ def assert_queries(
 
 
 def _end_of(connection: Connection) -> str:
-    """A statement that no line of the caller's asked for was flushed at the end of a block."""
+    """Return the call site of a statement flushed at the end of a block, which no line of the caller's caused."""
     unit: Unit | None = connection.get_execution_options().get(UNIT)
     return "no line of yours" if unit is None else f"{unit.call_site} (at the end of this block)"
 

@@ -1,4 +1,4 @@
-"""What the kit looks at: a `Database`, an engine, or a container that provides `engine` and `session_factory`."""
+"""Subjects of the kit: a `Database`, an engine, or a container that provides `engine` and `session_factory`."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from unitwork.sessions.session_factory import SessionFactory
 
 
 def engine_of(subject: Any) -> AsyncEngine:
-    """The engine in force."""
+    """Return the subject's engine in force."""
     if isinstance(subject, AsyncEngine):
         return subject
     engine: AsyncEngine = subject.engine if isinstance(subject, Database) else subject.engine()
@@ -17,6 +17,6 @@ def engine_of(subject: Any) -> AsyncEngine:
 
 
 def factory_of(subject: Any) -> SessionFactory:
-    """What makes its sessions."""
+    """Return the session factory of the subject."""
     factory: SessionFactory = subject.factory if isinstance(subject, Database) else subject.session_factory()
     return factory

@@ -1,4 +1,4 @@
-"""InMemoryBuilder: what the in-memory builders share."""
+"""InMemoryBuilder: the base of the in-memory builders."""
 
 from dataclasses import MISSING, dataclass, fields
 from typing import ClassVar, TypeVar
@@ -11,12 +11,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class InMemoryBuilder(Conditions[T]):
-    """A builder may learn what memory hasn't: each in-memory one names the fields it answers to."""
+    """A builder over rows in memory. `answered` names the fields it supports, so that a field added to the real builder
+    is refused until it is supported here.
+    """
 
     answered: ClassVar[frozenset[str]] = frozenset({"model", "include_deleted", "conditions", "sessions"})
 
     def check_answered(self) -> None:
-        """Raises `NotFaked` for a field that is set and unknown here."""
+        """Raise `NotFaked` for a field that is set but not supported."""
         for field in fields(self):
             default = field.default if field.default_factory is MISSING else field.default_factory()
             if field.name not in self.answered and getattr(self, field.name) != default:

@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class InMemoryCount(InMemoryBuilder[T], Count[T]):
-    """Different values are different stored values."""
+    """A count of rows in memory. `distinct` compares stored values."""
 
     async def rows(self) -> int:
         return len(await self._found())

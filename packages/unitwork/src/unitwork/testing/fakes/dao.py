@@ -1,4 +1,4 @@
-"""InMemoryDao: a DAO whose rows live in a `FakeSessionProvider`."""
+"""InMemoryDao: a DAO whose rows are kept in a `FakeSessionProvider`."""
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -25,10 +25,11 @@ T = TypeVar("T", bound=DeclarativeBase)
 
 
 class InMemoryDao(BaseDao[T]):
-    """Any model's DAO: `InMemoryDao(sessions, Token)`. Before a DAO it gives that one's own methods too, where they
-    ask through builders: `class InMemoryUsers(InMemoryDao[User], UserDao)`.
+    """A DAO of any model: `InMemoryDao(sessions, Token)`.
 
-    Raises `NotFaked` for what only a database knows, `NotAFakeSession` over a session that isn't a fake.
+    As the first base of a subclass, it also runs the methods of a specific DAO, as far as they use builders: `class
+    InMemoryUsers(InMemoryDao[User], UserDao)`. Raises `NotFaked` for what only a database can do, and `NotAFakeSession`
+    for a session that isn't a fake.
     """
 
     def __init__(
@@ -105,7 +106,7 @@ class InMemoryDao(BaseDao[T]):
         if not possible_key(key):
             raise self._no_row(id)
         if version is None:
-            # Any version will do: the next one to write is this unit.
+            # Without a version to check, wait for other writers instead of failing because of them.
             await memory.take_turn()
         rows = await with_key(self.query(include_deleted=include_deleted), self.model, key).limit(1).rows(memory)
         if not rows:
@@ -116,4 +117,4 @@ class InMemoryDao(BaseDao[T]):
     @asynccontextmanager
     async def _session(self) -> AsyncIterator[AsyncSession]:
         async with super()._session() as session:
-            yield fake(session)  # another would store the rows in its database
+            yield fake(session)  # a real session would write to its database

@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class InMemoryDelete(InMemoryBuilder[T], Delete[T]):
-    """What refers to the rows goes with them, is freed, or keeps them, as its foreign key says."""
+    """A delete of rows in memory. It follows ON DELETE of the foreign keys that refer to the rows."""
 
     answered = InMemoryBuilder.answered | {"every_row"}
 

@@ -1,7 +1,7 @@
-"""What the fakes refuse.
+"""Errors of the fakes.
 
 RepositoryError
-├── NotFaked                this can only be answered by a database; .construct names it
+├── NotFaked                only a database can answer this; .construct names it
 └── NotAFakeSession         an in-memory DAO was given the session of a database
 """
 
@@ -13,11 +13,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from unitwork.errors.query import RepositoryError
 
 LONGEST = 120
-"""Characters of a statement that an error repeats."""
+"""Maximum characters of a statement that an error repeats."""
 
 
 class NotFaked(RepositoryError):
-    """Memory has no answer to this, and gives none rather than a wrong one."""
+    """Raised instead of a wrong answer where the fakes don't support a construct."""
 
     def __init__(self, construct: str, fix: str = "") -> None:
         self.construct = construct
@@ -29,7 +29,7 @@ class NotFaked(RepositoryError):
 
 
 class NotAFakeSession(RepositoryError):
-    """The rows of an in-memory DAO live in the store of a `FakeSessionProvider`, and its session isn't one's."""
+    """Raised when an in-memory DAO is used with a session that doesn't belong to a `FakeSessionProvider`."""
 
     def __str__(self) -> str:
         return (
@@ -39,10 +39,10 @@ class NotAFakeSession(RepositoryError):
 
 
 def written(expression: Any) -> str:
-    """A construct as SQL, with names in the place of values."""
+    """Return a construct as SQL, with parameter names instead of values."""
     kind = str(getattr(expression, "__visit_name__", type(expression).__name__))
     try:
         text = " ".join(str(expression).split()) if isinstance(expression, ClauseElement) else repr(type(expression))
-    except SQLAlchemyError:  # it has no text outside its dialect
+    except SQLAlchemyError:  # it can't be compiled for the default dialect
         text = type(expression).__name__
     return f"`{text if len(text) <= LONGEST else text[:LONGEST] + '…'}` ({kind.replace('_', ' ')})"

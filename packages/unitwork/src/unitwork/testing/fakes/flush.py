@@ -1,7 +1,7 @@
-"""UnboundSession: SQLAlchemy's own session, whose flush writes to a view of the store instead of to a database.
+"""UnboundSession: a SQLAlchemy session whose flush writes to a view of the store instead of a database.
 
-Which objects are new, changed, deleted, expired or detached is SQLAlchemy's doing; whose the session is, what it may
-do and what dooms it is `GuardedSession`'s. Only what needs a connection is here, and is made without one.
+SQLAlchemy tracks which objects are new, changed, deleted, expired or detached; `GuardedSession` checks the session's
+owner, permissions and state. Only what needs a connection is replaced here.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -34,41 +34,41 @@ INSTEAD = (
 
 @dataclass(frozen=True, eq=False)
 class Mark:
-    """How far a session had come."""
+    """The state of a session at a savepoint, for `undo`."""
 
     written: Written
     steps: int
     loaded: LoadedValues = field(default_factory=LoadedValues)
-    """What the models that it has changed since had then."""
+    """The values of models before the changes made since."""
 
 
 class UnboundSession(Session):
-    """Where `GuardedSession` turns to the database."""
+    """Replaces what `GuardedSession` does on a connection."""
 
     unit: Unit
     view: View
     generators: Generators
     ended: Callable[[Outcome | None], None] | None
-    """Called once, with a transaction's outcome."""
+    """Called once, with the transaction's outcome."""
     answering = False
-    """Whether memory answers the statement that `get_bind` is asked for."""
+    """True while the statement passed to `get_bind` is answered from memory."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.marks = [Mark({}, 0)]
-        """Where the transaction began, and each savepoint in it."""
+        """One mark for the beginning of the transaction, and one for each savepoint."""
         self._steps: list[tuple[str, object]] = []
 
     def get_bind(self, mapper: Any = None, *, clause: Any = None, **options: Any) -> Any:
-        """Every way to a database comes past here."""
+        """Refuse access to a database: every way to one calls this method."""
         if self.answering:
             return None
         asked = "a connection of a fake session" if clause is None else f"{written(clause)} on a fake session"
         raise NotFaked(asked, INSTEAD)
 
     def store(self) -> None:
-        """Where a database would COMMIT: after what listens to `before_commit`, and before what listens to
-        `after_commit`.
+        """Make the writes visible to others, in place of COMMIT: after `before_commit` listeners and before
+        `after_commit` listeners.
         """
         self.view.commit()
         self.unit.commit_answered = True
@@ -86,7 +86,7 @@ class UnboundSession(Session):
             tell(outcome if self.unit.transactional else None)
 
     def flush(self, objects: Any = None) -> None:
-        """Updates, insertions, deletions, as SQLAlchemy orders them; all or none."""
+        """Apply updates, insertions and deletions in SQLAlchemy's order; all or none."""
         if objects is not None:
             raise NotFaked("flushing some objects and not others")
         self.note_changes()
@@ -96,14 +96,14 @@ class UnboundSession(Session):
                 self.note_changes()
             self._write()
         except BaseException as error:
-            # A flush that fails ends what it was in, whatever made it fail.
+            # A failed flush ends its transaction or savepoint, whatever the cause.
             self.undo(self.marks[-1])
             self.unit.failed(error, connection_lost=False)
             raise
         self.statement_done()
 
     def statement_done(self) -> None:
-        """Without a transaction, what a statement did is everybody's."""
+        """Commit the statement's effect if there is no transaction."""
         if not self.unit.transactional:
             self.view.commit()
             self.view.store.end_turn(self.view)
@@ -111,7 +111,7 @@ class UnboundSession(Session):
             self.marks[0].loaded.clear()
 
     def note_changes(self) -> None:
-        """Keep what models had before what is pending on them."""
+        """Save the values of models before their pending changes."""
         changed = [*self.dirty, *self.deleted]
         self.marks[-1].loaded.note([inspect(row) for row in changed], skipped=self._added(self.marks[-1]))
 
@@ -119,13 +119,11 @@ class UnboundSession(Session):
         return {inspect(row) for what, row in self._steps[mark.steps :] if what == "added"}
 
     def mark(self) -> Mark:
-        """Where `undo` leads back to."""
+        """Return a mark for `undo`."""
         return Mark(self.view.mark(), len(self._steps))
 
     def undo(self, mark: Mark) -> None:
-        """Forget what was written since, as a rollback to a savepoint does: new models are no longer stored, changed
-        ones show again what they had.
-        """
+        """Roll back to the mark: models added since are no longer persistent, changed ones get their former values."""
         self.note_changes()
         new = self._added(mark)
         self.release(mark)
@@ -142,16 +140,16 @@ class UnboundSession(Session):
         mark.loaded.clear()
 
     def release(self, mark: Mark) -> None:
-        """What the savepoints since this one have changed is its change."""
+        """Merge the changes of the savepoints since this mark into it."""
         for inner in self.marks[self.marks.index(mark) + 1 :]:
             inner.loaded.join(mark.loaded)
 
     def note(self, what: str, row: object) -> None:
-        """That a model was `added`, `changed` or `deleted`, for `undo`."""
+        """Record that a model was `added`, `changed` or `deleted`, for `undo`."""
         self._steps.append((what, row))
 
     def settle(self, row: object) -> None:
-        """The model is as stored: nothing about it is pending."""
+        """Mark the model as stored: it has no pending changes."""
         if row in self.new:
             self.expunge(row)
         expired = set(inspect(row).expired_attributes)
@@ -161,7 +159,7 @@ class UnboundSession(Session):
         super().add(row)
 
     def model(self, table: StoredTable, values: Values) -> Any:
-        """The row's model: the one this session holds, with what it has, else a new one."""
+        """Return the row's model: the one in this session, with its current values, else a new one."""
         row = self.identity_map.get(table.identity_key(values))
         if row is None:
             row = table.new_model(values)
@@ -174,7 +172,7 @@ class UnboundSession(Session):
         return row
 
     def load(self, table: StoredTable, row: object) -> None:
-        """Let a model have what is stored for its row, in place of what it has."""
+        """Overwrite a model's values with those stored for its row."""
         values = self.view.get(table.table, self._identity(table, row))
         if values is None:
             return
@@ -184,11 +182,11 @@ class UnboundSession(Session):
         table.mapper.class_manager.dispatch.refresh(inspect(row), None, names)
 
     def forget(self, row: object) -> None:
-        """The model of a row that is deleted."""
+        """Remove the model of a deleted row from the session."""
         self._remove_newly_deleted([inspect(row)])
 
     def refresh_held(self, table: StoredTable, identity: Identity, changed: Iterable[str]) -> None:
-        """Let a model the session holds have what an UPDATE has set, whatever was pending on it for these columns."""
+        """Update a model in the session with the columns that an UPDATE has set, discarding pending changes of them."""
         values = self.view.get(table.table, identity)
         row = None if values is None else self.identity_map.get(table.identity_key(values))
         if values is None or row is None:
@@ -266,7 +264,7 @@ class UnboundSession(Session):
         self.forget(row)
 
     def remove(self, table: StoredTable, rows: Iterable[Values]) -> Iterator[tuple[Any, Values]]:
-        """Delete stored rows, and what their foreign keys say goes with them; each row that is gone."""
+        """Delete stored rows and follow their foreign keys; yield each deleted row."""
         for values in rows:
             yield from self._remove(table.table, table.identity(values), values)
 
@@ -280,7 +278,7 @@ class UnboundSession(Session):
                 self.view.update(self.view.store.tables[child], place, after)
 
     def _current(self, table: StoredTable, row: Any) -> Values | None:
-        """The row as it is now; None when somebody else has changed or removed it since it was read."""
+        """Return the row as stored now; None if another unit has changed or removed it since it was read."""
         current = self.view.get(table.table, self._identity(table, row))
         if current is None or table.version is None:
             return current

@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class InMemoryQuery(InMemoryBuilder[T], Query[T]):
-    """Sorts text by code point, and NULL last."""
+    """A query over rows in memory. Sorts text by code point, and NULL last."""
 
     answered = InMemoryBuilder.answered | {
         "cursors",
@@ -50,7 +50,7 @@ class InMemoryQuery(InMemoryBuilder[T], Query[T]):
                 yield memory.model(self.model, values)
 
     async def rows(self, session: FakeSession) -> list[T]:
-        """The models of the rows, in this session."""
+        """Return the models of the rows, in this session."""
         return [session.model(self.model, values) for values in await self._found(session)]
 
     async def _counted(self, limit: int, offset: int) -> Page[T]:
@@ -64,7 +64,7 @@ class InMemoryQuery(InMemoryBuilder[T], Query[T]):
             return bool(await changed(self, row_limit=limit).rows(fake(session)))
 
     async def _found(self, session: FakeSession, each: str | None = None) -> list[Values]:
-        """The rows; with `each`, one for each value of this attribute, in the order of the values."""
+        """Return the stored rows; with `each`, one for each value of this attribute, in the order of the values."""
         self.check_answered()
         if self.lock is not None:
             if self.lock.skip_locked or self.lock.nowait or self.lock.timeout is not None:

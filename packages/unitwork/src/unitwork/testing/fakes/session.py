@@ -1,4 +1,4 @@
-"""FakeSession: a session without a connection. What memory can answer it answers; SQL raises `NotFaked`."""
+"""FakeSession: a session without a connection. It answers what memory can; SQL raises `NotFaked`."""
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,10 +22,10 @@ from unitwork.testing.fakes.rows.values import Values
 
 
 class MemorySession(GuardedSession, UnboundSession):
-    """The synchronous session inside: whose it is is guarded as ever, and nothing is behind it."""
+    """The synchronous session inside, with the usual guards and no database."""
 
     def guard(self, statement: Executable | None = None) -> None:
-        """Raises what a session of ours raises before a statement: another task's, ended, doomed, reads only."""
+        """Raise what a guarded session raises before a statement: used by another task, ended, doomed, or read-only."""
         self.answering = True
         try:
             self.get_bind(clause=statement)
@@ -39,7 +39,7 @@ class MemorySession(GuardedSession, UnboundSession):
 
 
 class FakeSession(ProvidedSession):
-    """Made by a `FakeSessionProvider`. In-memory builders ask it with `found` and `change`."""
+    """A session of a `FakeSessionProvider`. In-memory builders call `found`, `change` and `remove`."""
 
     sync_session_class = MemorySession
 
@@ -49,7 +49,7 @@ class FakeSession(ProvidedSession):
         return cast("MemorySession", self.sync_session)
 
     async def flush(self, objects: Sequence[Any] | None = None) -> None:
-        """As SQLAlchemy's, once it is this unit's turn to write."""
+        """Flush as SQLAlchemy does, after waiting for other units that write."""
         memory = self.memory
         memory.unit.check_use()
         if memory.pending() and not memory.unit.refuses_writes:
@@ -57,7 +57,7 @@ class FakeSession(ProvidedSession):
         await super().flush(objects)
 
     async def take_turn(self) -> None:
-        """Nobody else writes from now on until the unit ends. Raises `ReadOnlyTransaction`, `LockNotAvailable`."""
+        """Exclude other writers until the unit ends. Raises `ReadOnlyTransaction`, `LockNotAvailable`."""
         memory = self.memory
         try:
             if memory.unit.read_only:
@@ -68,12 +68,12 @@ class FakeSession(ProvidedSession):
             raise
 
     def table(self, model: type[Any]) -> StoredTable:
-        """The model's table in the store. Raises `NotFaked`."""
+        """Return the model's table in the store. Raises `NotFaked`."""
         return self.memory.view.store.table(model)
 
     async def found(self, model: type[Any], criteria: Sequence[Any], statement: Executable) -> list[Values]:
-        """The stored rows that meet the criteria, by primary key. `statement` is what a database would be sent: the
-        session judges whether it may be.
+        """Return the stored rows that meet the criteria, by primary key. `statement` is the one a database would get;
+        the session's guards check it.
         """
         table = self.table(model)
         check_faked(criteria, table.table)
@@ -84,8 +84,8 @@ class FakeSession(ProvidedSession):
         return [values for _, values in rows if matches(criteria, Row(table.table, values))]
 
     def model(self, model: type[Any], values: Values, *, returned: bool = False) -> Any:
-        """The model of a found row; the same one each time while somebody holds it. What was `returned` by a statement
-        that changes rows tells nothing of the mapping's expressions.
+        """Return the model of a found row, the same object while it is referenced. If a statement that changes rows has
+        `returned` it, mapped SQL expressions stay unloaded.
         """
         self.memory.unit.check_use()
         table = self.table(model)
@@ -95,7 +95,7 @@ class FakeSession(ProvidedSession):
         return row
 
     def read_again(self, model: type[Any]) -> None:
-        """Let the models that the session holds have what is stored, as when their rows are loaded anew."""
+        """Overwrite the session's models of this class with the stored values, as reloading their rows does."""
         table, memory = self.table(model), self.memory
         for row in [row for row in memory if isinstance(row, model)]:
             memory.load(table, row)
@@ -103,8 +103,8 @@ class FakeSession(ProvidedSession):
     async def change(
         self, model: type[Any], criteria: Sequence[Any], changes: Mapping[str, Any], statement: Executable
     ) -> list[Values]:
-        """Set values, or expressions, by attribute on the rows that meet the criteria; the rows afterwards. All or
-        none. Raises the `ConstraintViolation` they break.
+        """Set values or expressions, by attribute, on the rows that meet the criteria, all or none; return the rows
+        afterwards. Raises `ConstraintViolation`.
         """
         table, memory = self.table(model), self.memory
         by_column = {table.columns[name].key: value for name, value in changes.items()}
@@ -114,7 +114,7 @@ class FakeSession(ProvidedSession):
             await self.take_turn()
         found = await self.found(model, criteria, statement)
         everything = update_defaults(table, by_column, memory.generators) | by_column
-        changed_values(table, dict.fromkeys(table.table.columns.keys()), everything)  # tells what isn't faked
+        changed_values(table, dict.fromkeys(table.table.columns.keys()), everything)  # raises NotFaked
         with self._all_or_none():
             self._write(table, found, everything)
         for values in found:
@@ -124,7 +124,7 @@ class FakeSession(ProvidedSession):
         return [values for values in after if values is not None]
 
     async def remove(self, model: type[Any], criteria: Sequence[Any], statement: Executable) -> list[Any]:
-        """Delete the rows that meet the criteria; their models. All or none. Raises `ForeignKeyViolation`."""
+        """Delete the rows that meet the criteria, all or none; return their models. Raises `ForeignKeyViolation`."""
         table, memory = self.table(model), self.memory
         if not memory.unit.refuses_writes:
             await self.take_turn()
@@ -140,7 +140,7 @@ class FakeSession(ProvidedSession):
 
     @contextmanager
     def _all_or_none(self) -> Iterator[None]:
-        """What a statement wrote is undone when it breaks a constraint, which dooms what it was in."""
+        """Undo the writes of a statement that violates a constraint, which also dooms its transaction or savepoint."""
         memory = self.memory
         before = memory.mark()
         try:
@@ -157,12 +157,12 @@ class FakeSession(ProvidedSession):
         check_references(view, [(table.table, table.identity(values)) for values in rows], [])
 
     def begin_nested(self) -> "FakeSavepoint":  # type: ignore[override]  # all that is used of SQLAlchemy's
-        """A savepoint, to await or to enter."""
+        """Return a savepoint, to await or to enter."""
         return FakeSavepoint(self)
 
 
 class FakeSavepoint:
-    """Rolls back what was written since it was started; an error in it dooms no more than that."""
+    """A savepoint. Its rollback undoes the writes since its start; an error inside dooms only the savepoint."""
 
     def __init__(self, session: FakeSession) -> None:
         self._session = session
@@ -171,11 +171,11 @@ class FakeSavepoint:
 
     @property
     def is_active(self) -> bool:
-        """Whether it was started and has not ended."""
+        """True from `start` until the savepoint ends."""
         return self._mark is not None and self._mark in self._session.memory.marks
 
     async def start(self) -> Self:
-        """SAVEPOINT."""
+        """Start the savepoint (SAVEPOINT)."""
         memory = self._session.memory
         await self._session.flush()
         memory.guard()
@@ -185,7 +185,7 @@ class FakeSavepoint:
         return self
 
     async def commit(self) -> None:
-        """RELEASE. Raises `TransactionRolledBack` where an error was caught in it."""
+        """Release the savepoint (RELEASE). Raises `TransactionRolledBack` if an error inside it was caught."""
         mark, memory = self._open(), self._session.memory
         if memory.unit.top.doomed:
             cause = memory.unit.frames.pop().cause
@@ -198,7 +198,7 @@ class FakeSavepoint:
         memory.unit.pop_released()
 
     async def rollback(self) -> None:
-        """ROLLBACK TO."""
+        """Roll back to the savepoint (ROLLBACK TO)."""
         mark, memory = self._open(), self._session.memory
         memory.undo(mark)
         del memory.marks[memory.marks.index(mark) :]
@@ -229,7 +229,7 @@ class FakeSavepoint:
 
 
 def fake(session: AsyncSession) -> FakeSession:
-    """The session, which must be a fake. Raises `NotAFakeSession`."""
+    """Return the session if it is a fake. Raises `NotAFakeSession` otherwise."""
     if not isinstance(session, FakeSession):
         raise NotAFakeSession
     return session

@@ -1,4 +1,4 @@
-"""FakeSessionProvider: the container's session provider without a database."""
+"""FakeSessionProvider: a container's session provider without a database."""
 
 from collections.abc import Sequence
 from typing import Any, Final, TypeVar, cast
@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 
 class NoEngine:
-    """Stands where an engine would: transactions belong to it, and it is asked for its dialect and its pool alone."""
+    """Stands in for an engine as the owner of transactions; it has only a dialect and a pool."""
 
     dialect: Final[MemoryDialect] = MEMORY
     pool: Final = None
@@ -38,7 +38,7 @@ class NoEngine:
 
 
 class FakeSessionFactory(SessionFactory):
-    """Makes sessions over one store. In any event loop: there is no connection that would belong to one."""
+    """Makes sessions over one store, in any event loop: no connection is bound to one."""
 
     def __init__(self, ids: LeasedIds | IdGenerator | None) -> None:
         lifetime, monitor = Lifetime(), SqlMonitor()
@@ -53,15 +53,15 @@ class FakeSessionFactory(SessionFactory):
         self._plans = CompiledStatements(cast("Engine", NoEngine()))
 
     def engine(self) -> AsyncEngine:
-        """What the transactions of these sessions belong to."""
+        """Return the owner of these sessions' transactions."""
         return self._place
 
     def ids(self, engine: AsyncEngine) -> Any:
-        """Of a node that was drawn, and needs no lease."""
+        """Return the id generator, which uses a random node without a lease."""
         return self._ids()
 
     def plans(self, engine: AsyncEngine) -> CompiledStatements:
-        """For a driver, which there isn't."""
+        """Return an empty cache: there is no driver to compile statements for."""
         return self._plans
 
     def __call__(self, engine: AsyncEngine, unit: Unit, ids: Any, *, autoflush: bool) -> ProvidedSession:
@@ -80,7 +80,7 @@ class FakeSessionFactory(SessionFactory):
             self.outcomes.append(outcome)
 
     def _around(self) -> tuple[View, ...]:
-        """The units that the running code is inside of, those of the task that started it too."""
+        """Return the units that enclose the running code, including those of the task that started it."""
         views: list[View] = []
         block = ambient.get()
         while block is not None:
@@ -93,8 +93,8 @@ class FakeSessionFactory(SessionFactory):
 class FakeSessionProvider(EngineSessionProvider):
     """A session provider over rows in memory, which every `InMemoryDao` built over it shares.
 
-    Blocks, `transaction()` and whatever else is built on sessions is the real thing; only what a connection would do
-    is done in memory. `id_generator` is the container's; without it, ids are of a random node.
+    Blocks, `transaction()` and everything else above the connection is the real code. `id_generator` is the
+    container's; without it, ids are of a random node.
     """
 
     def __init__(self, id_generator: LeasedIds | IdGenerator | None = None) -> None:
@@ -103,21 +103,21 @@ class FakeSessionProvider(EngineSessionProvider):
 
     @property
     def outcomes(self) -> Sequence[Outcome]:
-        """How each transaction ended, in the order they did. A statement that commits by itself is none."""
+        """The outcome of each transaction, in the order of their ends; autocommit statements have none."""
         return tuple(self._sessions.outcomes)
 
     @property
     def open(self) -> int:
-        """How many sessions are open now."""
+        """Number of sessions that are open."""
         return self._sessions.open
 
     def keep(self, model: type[Any]) -> None:
-        """Have a place for the model's rows; from now on others may refer to them. Raises `NotFaked`."""
+        """Register the model, so that others may refer to its rows. Raises `NotFaked`."""
         self._sessions.store.table(model)
 
     def committed(self, model: type[T]) -> list[T]:
-        """Every row that is committed, deleted ones too, by primary key. The models are nobody's: changing them
-        changes nothing here.
+        """Return every committed row, including soft-deleted ones, by primary key. The models are copies: changing them
+        has no effect on the store.
         """
         table = self._sessions.store.table(model)
         rows = sorted(self._sessions.store.committed[table.table].items())

@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class InMemoryUpdate(InMemoryBuilder[T], Update[T]):
-    """Stamps as the real one does: what a column says of an UPDATE holds here as well."""
+    """An update of rows in memory. It applies `onupdate` defaults and stamps as the real one does."""
 
     answered = InMemoryBuilder.answered | {"values", "every_row"}
 

@@ -1,1 +1,1 @@
-"""A database transaction around a whole test."""
+"""Isolation: one database transaction around a whole test."""

@@ -1,4 +1,4 @@
-"""finish: a step that a cancellation must not leave half done."""
+"""finish: complete a step despite cancellation."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -10,12 +10,12 @@ T = TypeVar("T")
 
 
 async def finish(work: Coroutine[Any, Any, T]) -> T:
-    """The result of `work`, which is run to its end; a cancellation that arrives meanwhile is raised afterwards."""
+    """Run `work` to its end and return its result; a cancellation during it is raised afterwards."""
     task = asyncio.get_running_loop().create_task(work)
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
-        # The scope keeps AnyIO from delivering again and again; the loop passes over further native ones.
+        # The scope keeps AnyIO from repeating the cancellation; the loop absorbs further asyncio ones.
         with anyio.CancelScope(shield=True):
             while not task.done():
                 try:

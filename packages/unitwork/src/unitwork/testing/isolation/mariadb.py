@@ -1,7 +1,7 @@
-"""MariaDB under one outer transaction: START TRANSACTION is a savepoint in it, COMMIT and ROLLBACK are its ends.
+"""MariaDB under one outer transaction: START TRANSACTION sets a savepoint; COMMIT and ROLLBACK end it.
 
-A statement outside a transaction needs no savepoint: one that fails has undone itself. What MariaDB commits by itself,
-as every statement that makes a table, can't be shown.
+A statement outside a transaction needs no savepoint: MariaDB undoes a failed one by itself. Implicit commits, such as
+CREATE TABLE's, can't be reproduced.
 """
 
 import asyncio
@@ -23,20 +23,20 @@ _COMMITS: Final = re.compile(
     r"|SET\s+(?:SESSION\s+)?(AUTOCOMMIT))\b",
     re.IGNORECASE | re.DOTALL,
 )
-"""Statements before which MariaDB commits."""
+"""Statements before which MariaDB commits implicitly."""
 _WRITES: Final = re.compile(
     rf"{_BLANK}(?:INSERT|UPDATE|DELETE|REPLACE|LOAD)\b"
     r"|.*\bFOR\s+UPDATE(?:\s+(?:NOWAIT|SKIP\s+LOCKED|WAIT\s+\d+))?\s*\Z",
     re.IGNORECASE | re.DOTALL,
 )
-"""What a transaction that reads only refuses; locks count."""
+"""Statements that a read-only transaction refuses, including locking reads."""
 _SESSION_READS_ONLY: Final = {"SET SESSION TRANSACTION READ ONLY": True, "SET SESSION TRANSACTION READ WRITE": False}
-"""Means nothing to the outer transaction, which has begun."""
+"""Statements that would have no effect on the outer transaction, which has begun already."""
 _REFUSED: Final = (1792, "Cannot execute statement in a READ ONLY transaction")
 
 
 class IsolatedConnection(Connection):  # type: ignore[misc]  # asyncmy has few types
-    """A connection whose outer transaction nobody commits, and whose transactions, one at a time, are virtual."""
+    """A connection with an outer transaction that is never committed, and one virtual transaction at a time inside."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -46,17 +46,17 @@ class IsolatedConnection(Connection):  # type: ignore[misc]  # asyncmy has few t
         self._session_reads_only = False
 
     async def begin_outer(self) -> None:
-        """Begin the transaction that everything happens in."""
+        """Begin the outer transaction."""
         await super().query("START TRANSACTION")
         self._outer = True
 
     def get_transaction_status(self) -> bool:
-        """Whether a virtual one is open."""
+        """True if a virtual transaction is open."""
         return self._open if self._outer else bool(super().get_transaction_status())
 
     async def query(self, sql: Any, unbuffered: bool = False) -> Any:
-        """asyncmy's own, but for the beginning of a virtual transaction. Raises `NeedsOwnDatabase` for what would end
-        the outer one.
+        """Send a statement as asyncmy does, but replace the beginning of a virtual transaction. Raises
+        `NeedsOwnDatabase` for a statement that would end the outer one.
         """
         if not self._outer:
             return await super().query(sql, unbuffered)
@@ -86,7 +86,7 @@ class IsolatedConnection(Connection):  # type: ignore[misc]  # asyncmy has few t
             await finish(self._end(f"RELEASE SAVEPOINT {_SAVEPOINT}"))
 
     async def rollback(self) -> None:
-        """Undo what was done since it."""
+        """Roll back to the savepoint."""
         if not self._outer:
             await super().rollback()
         elif self._open:
@@ -102,7 +102,9 @@ class IsolatedConnection(Connection):  # type: ignore[misc]  # asyncmy has few t
         await super().query(statement)
 
     async def _ended_when_cancelled(self, sql: Any, unbuffered: bool) -> Any:
-        """The driver would close the connection, and with it the outer transaction: the server is asked instead."""
+        """Have the server end the statement on cancellation: the driver would close the connection, and so the outer
+        transaction.
+        """
         task = asyncio.get_running_loop().create_task(super().query(sql, unbuffered))
         try:
             return await asyncio.shield(task)
@@ -125,7 +127,7 @@ def _call_site() -> str:
 
 
 async def connect(**options: Any) -> IsolatedConnection:
-    """What SQLAlchemy is told to make connections with."""
+    """Return an open connection; SQLAlchemy calls this in place of the driver's `connect`."""
     connection = IsolatedConnection(**options)
     await connection.connect()
     return connection

@@ -1,6 +1,6 @@
 """The outer transaction of an isolated test, and the engine whose only connection is inside it.
 
-Everything above the driver runs as it always does: units, frames, hooks, outcomes. Nothing is ever committed.
+Everything above the driver is the usual code: units, frames, hooks, outcomes. Nothing is ever committed.
 """
 
 import asyncio
@@ -28,11 +28,11 @@ from unitwork.testing.isolation.steps import refuse_end
 from unitwork.unit import UNIT, Unit
 
 NOT_IN_A_TRANSACTION: Final = {"25001", "2D000"}
-"""SQLSTATEs of a statement that refuses to run inside a transaction."""
+"""SQLSTATEs of a statement that can't run inside a transaction."""
 
 
 class OuterTransaction:
-    """Owns `engine`, whose one connection is opened with its first use and lost with its last: `end`."""
+    """Owns `engine`, whose only connection is opened by its first use and closed by `end`."""
 
     def __init__(self, settings: Options) -> None:
         self.engine = _engine(settings)
@@ -44,7 +44,7 @@ class OuterTransaction:
         event.listen(target, "handle_error", self._after_error)
 
     async def end(self) -> None:
-        """Throw everything away; a connection still in use is taken from its user."""
+        """Roll back and close the connection, even if it is in use."""
         await self.engine.dispose()
         driver = self._driver
         if driver is None:
@@ -82,7 +82,7 @@ class OuterTransaction:
         if connection is None or connection.closed or connection.invalidated:
             return None
         if isinstance(context.original_exception, asyncio.CancelledError):
-            # The statement was told to end, and the savepoint undoes it: the connection is worth keeping.
+            # The statement has been cancelled and the savepoint undoes it, so the connection stays usable.
             context.is_disconnect = False
             _forget_state(connection)
         if not context.is_disconnect and _autocommits(connection):
@@ -96,7 +96,7 @@ def _engine(settings: Options) -> AsyncEngine:
     if settings.url.get_backend_name() == "sqlite":
         arguments = backend_named(settings.url.get_backend_name()).connect_args(settings) | {"factory": IsolatedSQLite}
     elif settings.url.get_backend_name() in mariadb.NAMES:
-        connect = resolve_name("unitwork.testing.isolation.mariadb:connect")  # its driver is an extra
+        connect = resolve_name("unitwork.testing.isolation.mariadb:connect")  # its driver is an optional dependency
         arguments = backend_named(settings.url.get_backend_name()).connect_args(settings) | {
             "async_creator_fn": connect
         }
@@ -126,7 +126,7 @@ def _begin_sqlite(connection: Any) -> None:
 
 
 def _forget_state(connection: Connection) -> None:
-    """Whether a pragma was cancelled before it took effect is not known: put the connection right, and say so."""
+    """Reset the pragmas: a cancelled one may or may not have taken effect."""
     if connection.dialect.name == "sqlite":
         adapter: Any = connection.connection.dbapi_connection
         connection.info.clear()
@@ -142,7 +142,7 @@ def _refuses_transactions(error: BaseException) -> bool:
 
 
 def _autocommits(connection: Connection) -> bool:
-    """Whether each statement is a transaction of its own."""
+    """True if each statement commits by itself."""
     unit = _unit(connection)
     autocommit: bool = connection.get_execution_options().get("isolation_level") == "AUTOCOMMIT"
     return autocommit or (unit is not None and not unit.transactional)
@@ -158,13 +158,13 @@ def _before_statement(
     if connection.dialect.name != "postgresql":
         return
     unit = _unit(connection)
-    if unit is None or not unit.transactional:  # in a transaction a unit refuses it itself
+    if unit is None or not unit.transactional:  # inside a transaction the unit refuses it itself
         refuse_end(statement)
     if not _autocommits(connection):
         return
     if cursor.server_side:
         raise NeedsOwnDatabase("rows were streamed outside a transaction", asking_site() or "the engine")
-    # The adapter begins a transaction where its level isn't AUTOCOMMIT, and `_after_statement` commits it.
+    # The adapter begins a transaction unless the level is AUTOCOMMIT, and `_after_statement` commits it.
     adapter: Any = connection.connection.dbapi_connection
     adapter.isolation_level = None
     adapter.readonly = unit is not None and unit.read_only_engaged
@@ -184,7 +184,7 @@ def _end_statement(connection: Connection, *, undo: bool) -> None:
         cursor.execute(UNDO_STATEMENT if undo else END_STATEMENT)
         cursor.close()
     elif mariadb.is_ours(connection.dialect):
-        pass  # it has undone itself
+        pass  # the database has undone it
     elif undo:
         adapter.rollback()
     else:

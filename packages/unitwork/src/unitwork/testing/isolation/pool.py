@@ -1,4 +1,4 @@
-"""A pool of the one connection that an isolated test has: those who want it take turns."""
+"""IsolatedPool: a pool of the only connection of an isolated test; units take turns."""
 
 import asyncio
 from typing import Any
@@ -11,11 +11,11 @@ from unitwork.connections.pool import Pool
 from unitwork.testing.errors import NeedsOwnDatabase
 
 LONGEST_WAIT = 10.0
-"""Seconds that a unit waits for its turn."""
+"""Maximum seconds that a unit waits for its turn."""
 
 
 class _Turn:
-    """Somebody's hold on the connection."""
+    """One holder's use of the connection."""
 
     def __init__(self) -> None:
         self.task = asyncio.current_task()
@@ -23,7 +23,7 @@ class _Turn:
 
 
 class IsolatedPool(Pool):
-    """First come, first served. Raises `NeedsOwnDatabase` for a wait that can't end, or doesn't."""
+    """Hands out the connection first come, first served. Raises `NeedsOwnDatabase` for a deadlock or a timeout."""
 
     inside_transaction = True
 

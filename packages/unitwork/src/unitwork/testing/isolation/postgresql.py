@@ -1,7 +1,7 @@
-"""PostgreSQL under one outer transaction: what the driver calls a transaction is a savepoint in it.
+"""PostgreSQL under one outer transaction: the driver's transactions are savepoints in it.
 
-asyncpg makes that turn by itself once a transaction is open on its connection; here is what a savepoint lacks:
-deferred constraints are checked when it is released, and it ends when it is rolled back to.
+asyncpg does so by itself once its connection has a transaction. This module adds what savepoints lack: deferred
+constraints are checked on release, and a rollback also ends the savepoint.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from unitwork.testing.isolation.finish import finish
 from unitwork.testing.isolation.steps import refuse_end
 
 _OURS: Final = re.compile(r"(SAVEPOINT|RELEASE SAVEPOINT|ROLLBACK TO) (__asyncpg_savepoint_\w+);")
-"""What asyncpg sends for a transaction inside another."""
+"""The statements that asyncpg sends for a nested transaction."""
 _CHECK_CONSTRAINTS: Final = """
 SET CONSTRAINTS ALL IMMEDIATE;
 DO $unitwork$
@@ -38,11 +38,11 @@ BEGIN
 END
 $unitwork$;
 """
-"""What COMMIT does to constraints: all are checked, and the next transaction finds them as they were declared."""
+"""SQL that checks all constraints as COMMIT does, and restores their declared modes for the next transaction."""
 
 
 class IsolatedConnection(StrictCommitConnection):
-    """A connection whose outer transaction nobody commits, and whose transactions, one at a time, are virtual."""
+    """A connection with an outer transaction that is never committed, and one virtual transaction at a time inside."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -52,15 +52,15 @@ class IsolatedConnection(StrictCommitConnection):
         self._reads_only = False
 
     async def begin_outer(self, isolation: str) -> None:
-        """Begin the transaction that everything happens in; `isolation` is what the server gives it, as asyncpg
-        writes it.
-        """
+        """Begin the outer transaction; `isolation` is the server's default level, as asyncpg spells it."""
         await super().transaction().start()
-        await super().execute("SET TRANSACTION READ WRITE")  # the kit's own databases let nobody else write
+        await super().execute("SET TRANSACTION READ WRITE")  # the kit's databases are read-only by default
         self._begun, self._isolation = True, isolation
 
     def transaction(self, *, isolation: str | None = None, readonly: bool = False, deferrable: bool = False) -> Any:
-        """asyncpg's own; raises `NeedsOwnDatabase` for an isolation level that isn't the outer transaction's."""
+        """Begin a transaction as asyncpg does. Raises `NeedsOwnDatabase` for another isolation level than the outer
+        one's.
+        """
         if isolation not in {None, self._isolation}:
             raise NeedsOwnDatabase(f"isolation level {isolation} was asked for", asking_site() or "the driver")
         if self._savepoint is None:
@@ -68,7 +68,7 @@ class IsolatedConnection(StrictCommitConnection):
         return super().transaction()
 
     async def execute(self, query: str, *args: Any, timeout: float | None = None) -> str:  # noqa: ASYNC109 - its signature
-        """asyncpg's own, but for the beginning and the end of a virtual transaction."""
+        """Send a statement as asyncpg does, but replace the beginning and end of a virtual transaction."""
         ours = _OURS.fullmatch(query)
         if ours is None:
             return await self._others(query, *args, timeout=timeout)
@@ -77,7 +77,7 @@ class IsolatedConnection(StrictCommitConnection):
             try:
                 return await finish(self._begin(name))
             except asyncio.CancelledError:
-                # Whoever was cancelled takes it for never begun, and won't end it.
+                # A cancelled caller assumes that the transaction never began, and won't end it.
                 if self._savepoint == name:
                     await finish(self._roll_back(name))
                 raise
@@ -108,7 +108,7 @@ class IsolatedConnection(StrictCommitConnection):
         try:
             status = await super().execute(f"{check}RELEASE SAVEPOINT {name};")
         except BaseException:
-            with suppress(Exception):  # the error that refused the commit is the one to tell
+            with suppress(Exception):  # keep the error that refused the commit
                 await self._roll_back(name)
             raise
         self._savepoint = None

@@ -1,4 +1,4 @@
-"""IsolatedSessionProvider: the container's session provider in an isolated test."""
+"""IsolatedSessionProvider: a container's session provider in an isolated test."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,7 +15,7 @@ from unitwork.unit import Unit
 
 
 class IsolatedSessionProvider(EngineSessionProvider):
-    """Units that aren't inside one another take turns on the one connection; what else would need a second one, or
+    """Units that aren't nested take turns on the one connection. Anything else that needs a second connection, or
     another isolation level, raises `NeedsOwnDatabase` on entry.
     """
 
@@ -30,13 +30,13 @@ class IsolatedSessionProvider(EngineSessionProvider):
             yield transaction
 
     def refuse_second_writer(self, *, own_task_only: bool) -> None:
-        """`unit` refuses a second unit of any kind, on any database."""
+        """Skip the check on an isolated pool, where `unit` refuses every second unit."""
         if not isinstance(self.owner().pool, IsolatedPool):
             super().refuse_second_writer(own_task_only=own_task_only)
 
 
 def refuse_second_unit(engine: AsyncEngine, *, instead: str = "") -> None:
-    """Raises `NeedsOwnDatabase` inside an open unit of this engine, be it another task's."""
+    """Raise `NeedsOwnDatabase` if a unit of this engine is open, in any task."""
     unit = _open_unit(engine)
     if unit is not None:
         what = f"a unit was begun inside the one opened at {unit.call_site}"

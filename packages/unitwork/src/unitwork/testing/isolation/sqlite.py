@@ -1,6 +1,6 @@
-"""SQLite under one outer transaction: BEGIN is a savepoint in it, and COMMIT checks and releases that savepoint.
+"""SQLite under one outer transaction: BEGIN sets a savepoint, and COMMIT checks and releases it.
 
-By the standard library's own doors: a connection factory, and a cursor class of its own.
+It uses the standard library's extension points: a connection factory, and a cursor class.
 """
 
 import re
@@ -16,10 +16,10 @@ _SAVEPOINT: Final = "unitwork_unit"
 _PRAGMA: Final = re.compile(r"\s*PRAGMA\b", re.IGNORECASE)
 PLACE: Final = "in SQLite's own thread"
 BEGIN_OUTER: Final = "BEGIN IMMEDIATE /* of the whole test */"
-"""The statement that begins the transaction in which everything happens; it takes the file's one writer for good."""
+"""The statement that begins the outer transaction, which is the only writer of the file from then on."""
 END_STATEMENT: Final = "COMMIT /* of a statement outside a transaction */"
 UNDO_STATEMENT: Final = "ROLLBACK /* of a statement outside a transaction */"
-"""What ends a virtual transaction that no BEGIN began, and no other."""
+"""The statement that rolls back a virtual transaction of a single statement, and no other."""
 
 
 class IsolatedCursor(sqlite3.Cursor):
@@ -42,8 +42,8 @@ class IsolatedCursor(sqlite3.Cursor):
 
 
 class IsolatedConnection(sqlite3.Connection):
-    """A connection whose outer transaction nobody commits. A statement outside BEGIN … COMMIT is a virtual transaction
-    of its own, which ends with `END_STATEMENT` or `UNDO_STATEMENT`.
+    """A connection with an outer transaction that is never committed. A statement outside BEGIN … COMMIT is a virtual
+    transaction of its own, which ends with `END_STATEMENT` or `UNDO_STATEMENT`.
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -56,9 +56,9 @@ class IsolatedConnection(sqlite3.Connection):
         return super().cursor(factory)
 
     def prepare(self, sql: str) -> bool:
-        """Before a statement: do what it says if it begins or ends a transaction, and tell whether to send it.
+        """Carry out a statement that begins or ends a virtual transaction. True if the statement is still to be sent.
 
-        Raises `NeedsOwnDatabase` when SQLite has ended the outer transaction by itself.
+        Raises `NeedsOwnDatabase` if SQLite has ended the outer transaction by itself.
         """
         if not self._outer:
             self._outer = sql == BEGIN_OUTER
@@ -82,7 +82,7 @@ class IsolatedConnection(sqlite3.Connection):
         return word is None
 
     def commit(self) -> None:
-        """Release the savepoint. Raises sqlite3's IntegrityError, rolled back, when a deferred foreign key dangles."""
+        """Release the savepoint. If a deferred foreign key dangles, roll back and raise sqlite3's IntegrityError."""
         if self._open is None:
             return
         self._check_outer()
@@ -95,14 +95,14 @@ class IsolatedConnection(sqlite3.Connection):
         self._release()
 
     def rollback(self) -> None:
-        """Undo what was done since BEGIN. A failed statement outside it has undone itself."""
+        """Roll back to BEGIN. Outside a transaction nothing is left to undo after a failed statement."""
         if self._open == "statement" and self.in_transaction and not self._dangling():
             self._release()
         elif self._open is not None:
             self._undo()
 
     def close(self) -> None:
-        # A closed connection that a cursor still refers to would keep its transaction, and the writer's place.
+        # A closed connection that a cursor still refers to would keep its transaction and the write lock.
         with suppress(sqlite3.Error):
             super().rollback()
         super().close()
@@ -135,4 +135,4 @@ class IsolatedConnection(sqlite3.Connection):
         except sqlite3.OperationalError as error:
             if error.sqlite_errorname != "SQLITE_INTERRUPT":
                 raise
-            return sqlite3.Cursor(self).execute(sql)  # it was meant for the statement before
+            return sqlite3.Cursor(self).execute(sql)  # it belongs to the previous statement

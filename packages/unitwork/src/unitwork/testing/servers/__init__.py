@@ -1,1 +1,1 @@
-"""Database servers of a test run, and copies of a migrated database."""
+"""Servers: database servers of a test run, and copies of a migrated database."""

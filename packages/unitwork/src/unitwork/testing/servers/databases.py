@@ -1,4 +1,4 @@
-"""Databases for tests: one migrated template of each kind for a whole test run, copied for its workers and tests."""
+"""Databases for tests: one migrated template of each kind for a test run, copied for its workers and tests."""
 
 import fcntl
 import itertools
@@ -19,39 +19,39 @@ from unitwork.testing.servers import mariadb_server, restore
 from unitwork.testing.servers import postgresql as server
 
 PREFIX: Final = "unitwork_test_"
-"""Only databases with this prefix, or the one that the host's kit says, are created and dropped."""
+"""Default name prefix. Only databases with the prefix in use are created and dropped."""
 BACKENDS: Final = ("sqlite", "postgresql", "mariadb")
 
 
 Migrate = Callable[[str], Coroutine[Any, Any, None]]
-"""Makes, in the empty database at a URL, the tables that every test finds."""
+"""Migrates the empty database at a URL."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """One test run, of however many workers: the name its databases begin with, and the folder of its files."""
+    """One test run with any number of workers: the name prefix of its databases, and the folder of its files."""
 
     name: str
     folder: Path
 
     @classmethod
     def new(cls, prefix: str = PREFIX) -> "Run":
-        """With a name that no other run has."""
+        """Return a run with a unique name."""
         return cls(f"{prefix}{os.getpid()}_{secrets.token_hex(3)}", Path(tempfile.mkdtemp(prefix=prefix)))
 
     def close(self, *, server_too: bool) -> None:
-        """Remove every database that is left, those of killed workers too."""
+        """Remove all databases of the run, including those of killed workers."""
         shutil.rmtree(self.folder, ignore_errors=True)
-        with suppress(OSError):  # the server is gone, and its databases are somebody else's care
+        with suppress(OSError):  # the server is gone
             if server_too and (names := server.databases_of(f"{self.name}_")):
                 server.drop(*names)
         if mariadb_server.named():
-            with suppress(Exception):  # as above, in the words of a driver that needn't be installed
+            with suppress(Exception):  # as above; the driver that defines the error may be missing
                 mariadb_server.drop(*mariadb_server.databases_of(f"{self.name}_"))
 
 
 class Databases:
-    """What one worker takes: its own copy for the isolated tests, and one for each test that commits."""
+    """The databases of one worker: one copy for isolated tests, and one for each test that commits."""
 
     def __init__(self, run: Run, worker: str = "main", *, migrate: Migrate) -> None:
         self._run = run
@@ -63,9 +63,10 @@ class Databases:
         self._emptied: dict[str, list[str]] = {backend: [] for backend in BACKENDS}
 
     def shared(self, backend: str) -> str:
-        """The URL of the one that the isolated tests of this worker have in common. Nothing is ever stored in it:
-        PostgreSQL refuses others than isolated connections to write, and a SQLite file that was written to is left
-        to whoever did that; on MariaDB nobody is refused.
+        """Return the URL of the database that this worker's isolated tests share, which stays empty.
+
+        PostgreSQL refuses writes from connections other than isolated ones. A SQLite file that was written to is
+        replaced. MariaDB has no such protection.
         """
         url = self._shared.get(backend)
         if url is None or (backend == "sqlite" and _written(url) != self._untouched[url]):
@@ -79,13 +80,13 @@ class Databases:
         return url
 
     def create(self, backend: str, *, migrated: bool = True) -> str:
-        """The URL of a new one, of one of the `BACKENDS`."""
+        """Create a database of one of the `BACKENDS`, and return its URL."""
         if migrated and self._emptied[backend]:
             return self._emptied[backend].pop()
         return self._copy(backend, f"{self._worker}_{next(self._numbers)}", migrated=migrated)
 
     def drop(self, url: str) -> None:
-        """Remove one that `create` made."""
+        """Remove a database that `create` made."""
         parsed = make_url(url)
         name = parsed.database or ""
         if not Path(name).name.startswith(self._worker):
@@ -117,7 +118,7 @@ class Databases:
         return server.url_of(name)
 
     def _template(self, backend: str) -> str:
-        """Migrated by whichever worker comes first; the others wait for it."""
+        """Return the template, migrated by the first worker that needs it while others wait."""
         with _locked(self._run.folder / f"{backend}.template") as made:
             if not made.exists():
                 url = self._copy(backend, f"{self._run.name}_template", migrated=False)
@@ -131,7 +132,7 @@ class Databases:
             return made.read_text(encoding="utf-8")
 
     def _fingerprint(self) -> str:
-        """Of PostgreSQL's template; empty before there is one."""
+        """Return the fingerprint of PostgreSQL's template; empty if there is none yet."""
         made = self._run.folder / "postgresql.template"
         return made.with_suffix(".fingerprint").read_text(encoding="utf-8") if made.exists() else ""
 
@@ -144,14 +145,14 @@ def _locked(path: Path) -> Iterator[Path]:
 
 
 def _written(url: str) -> int:
-    """When a SQLite file was written to; what is still in its log counts as now."""
+    """Return the time of the last write to a SQLite file; a non-empty write-ahead log counts as now."""
     path = Path(make_url(url).database or "")
     log = path.with_name(f"{path.name}-wal")
     return path.stat().st_mtime_ns + (log.stat().st_size if log.exists() else 0)
 
 
 def _fold(name: str) -> None:
-    """Fold the write-ahead log in, so that the one file is the whole database."""
+    """Checkpoint the write-ahead log, so that the one file is the whole database."""
     connection = sqlite3.connect(name)
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     connection.close()

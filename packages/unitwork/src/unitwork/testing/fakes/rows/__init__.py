@@ -1,1 +1,1 @@
-"""Rows in memory, by SQL's rules."""
+"""Rows in memory, with SQL's semantics."""

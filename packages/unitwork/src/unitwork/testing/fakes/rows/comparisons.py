@@ -1,4 +1,4 @@
-"""Comparisons: SQL's operators over stored values. None is NULL, and what is unknown."""
+"""Comparisons: SQL's operators over stored values. None is NULL and the truth value unknown."""
 
 import operator as plain
 import re
@@ -14,9 +14,9 @@ from unitwork.testing.fakes.errors import NotFaked
 
 Truth = bool | None
 Operator = Callable[[Any, Any, str | None], Any]
-"""Left, right, and the escape character of a LIKE."""
+"""Computes a comparison from left, right, and the escape character of a LIKE."""
 Calculation = Callable[..., Any]
-"""An operator that a list of operands may have, too."""
+"""Computes an operator that may have more than two operands."""
 
 
 def _all(parts: Sequence[Truth]) -> Truth:
@@ -32,7 +32,7 @@ def _not(value: Any) -> Truth:
 
 
 def _comparable(left: Any, right: Any) -> None:
-    """Raises `NotFaked` for values of two kinds: one database converts them, the next refuses."""
+    """Raise `NotFaked` for values of different kinds: some databases convert them, others refuse."""
     numbers = (int, float, Decimal)
     if isinstance(left, numbers) and isinstance(right, numbers):
         return
@@ -65,7 +65,7 @@ def _ordered(order: Callable[[Any, Any], bool]) -> Operator:
             return order(left, right)
         for one, other in zip(left, right, strict=True):
             equal = _equal(one, other)
-            if equal is not True:  # the first difference decides, or the first unknown
+            if equal is not True:  # the first pair that differs or is unknown decides
                 return compare(one, other)
         return order(0, 0)
 
@@ -119,13 +119,13 @@ def _calculated(calculate: Callable[[Any, Any], Any]) -> Calculation:
 
 
 def between(value: Any, low: Any, high: Any, *, negated: bool) -> Truth:
-    """Both ends included."""
+    """Return low <= value <= high, or its negation."""
     inside = _all([_ordered(plain.ge)(value, low, None), _ordered(plain.le)(value, high, None)])
     return _not(inside) if negated else inside
 
 
 def in_(value: Any, values: Iterable[Any], *, negated: bool) -> Truth:
-    """In nothing is never, whatever the value; a NULL among the values leaves the others unknown."""
+    """Return SQL's IN: false for an empty list; unknown if there is no match and the list contains NULL."""
     found = _any([_equal(value, one) for one in values])
     return _not(found) if negated else found
 

@@ -1,4 +1,4 @@
-"""Constraints: what a table refuses of a row, in the order a database finds it out. Errors are PostgreSQL's."""
+"""Constraints: check a row against its table, in a database's order. Errors are PostgreSQL's."""
 
 from collections.abc import Iterable, Iterator
 from functools import cache
@@ -11,11 +11,11 @@ from unitwork.testing.fakes.rows.row_sql import UNKNOWABLE, RowSql
 from unitwork.testing.fakes.rows.values import Values
 
 NOT_NULL, UNIQUE, FOREIGN_KEY, CHECK = "23502", "23505", "23503", "23514"
-"""SQLSTATEs, whatever database the test is spared."""
+"""SQLSTATEs of violations, the same for every kind of database the fake replaces."""
 
 
 class Unique:
-    """Two rows can't have the same key. One with a NULL in it is like no other."""
+    """A unique key. Rows with NULL in the key never conflict."""
 
     def __init__(self, table: Table, name: Any, keys: Iterable[Any], *, where: Any = None) -> None:
         keys = tuple(keys)
@@ -25,7 +25,9 @@ class Unique:
         self._where = None if where is None else RowSql(table, where)
 
     def key(self, values: Values) -> tuple[Any, ...] | None:
-        """What must be the row's alone; None when the constraint isn't about it, or its SQL isn't known here."""
+        """Return the values that must be unique; None if the constraint doesn't apply to the row, or its SQL can't be
+        evaluated here.
+        """
         if self._where is not None and self._where(values) in {UNKNOWABLE, None, False}:
             return None
         key = tuple(values[part] if isinstance(part, str) else part(values) for part in self._keys)
@@ -34,7 +36,7 @@ class Unique:
 
 @cache
 def unique_keys(table: Table) -> tuple[Unique, ...]:
-    """The primary key, unique constraints, unique indexes."""
+    """Return the primary key, unique constraints and unique indexes of a table."""
     return tuple(_unique_keys(table))
 
 
@@ -54,7 +56,7 @@ def _where(index: Index) -> Any:
 
 
 def check_row(table: Table, values: Values) -> None:
-    """Raises `NotNullViolation` and `CheckViolation`. A CHECK whose SQL isn't known here is not checked."""
+    """Raise `NotNullViolation` or `CheckViolation`. A CHECK whose SQL can't be evaluated here is not checked."""
     for column in table.columns:
         if values[column.key] is None and not column.nullable:
             raise NotNullViolation(columns=(column.name,), sqlstate=NOT_NULL)

@@ -1,4 +1,4 @@
-"""Defaults: what a write gives to the columns it doesn't name, and the stored values that come of it."""
+"""Defaults: compute the columns that a write doesn't name, and the values to be stored."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from unitwork.testing.fakes.rows.values import Values, fitted, loaded, stored
 
 
 class DefaultContext:
-    """What a column's default may ask for: the id generator, and the values that stand already."""
+    """The context passed to column defaults: the id generator, and the values set so far."""
 
     def __init__(self, id_generator: LeasedIds | IdGenerator, parameters: dict[str, Any]) -> None:
         self.execution_options: Final = {ID_GENERATOR: id_generator}
@@ -31,7 +31,7 @@ class DefaultContext:
 
 @dataclass(frozen=True)
 class Generators:
-    """Where new ids come from: the models' own, and the numbers a database would count."""
+    """The sources of new ids: the models' generator, and the counters of autoincrementing columns."""
 
     snowflake: LeasedIds | IdGenerator
     next_number: Callable[[Column[Any]], int]
@@ -39,8 +39,9 @@ class Generators:
 
 @dataclass(frozen=True)
 class NewRow:
-    """Its stored values, and the model's by attribute: what it was given it keeps, the rest are defaults. What has
-    neither is not loaded.
+    """A new row: its stored values, and the model's values by attribute.
+
+    The model keeps the values it was given and gets defaults for the rest; an attribute with neither stays unloaded.
     """
 
     values: Values
@@ -48,9 +49,9 @@ class NewRow:
 
 
 def new_row(table: StoredTable, model: Any, generators: Generators) -> NewRow:
-    """What an INSERT of the model stores. What is unset, or None, gets its column's default.
+    """Return the row that an INSERT of the model stores. A column that is unset or None gets its default.
 
-    Raises what a default raises (`NoActingUser`), and what a column's type does.
+    Raises what a default raises (`NoActingUser`), and what a column's type raises.
     """
     present = inspect(model).dict
     for relationship in table.mapper.relationships:
@@ -78,7 +79,7 @@ def new_row(table: StoredTable, model: Any, generators: Generators) -> NewRow:
 
 
 def update_defaults(table: StoredTable, changes: Mapping[str, Any], generators: Generators) -> dict[str, Any]:
-    """What an UPDATE sets besides its changes (by column key): values and expressions."""
+    """Return what an UPDATE sets in addition to its changes (by column key): values and expressions."""
     context = DefaultContext(generators.snowflake, dict(changes))
     defaults: dict[str, Any] = {}
     for column in table.table.columns:
@@ -92,7 +93,7 @@ def update_defaults(table: StoredTable, changes: Mapping[str, Any], generators: 
 
 
 def changed_values(table: StoredTable, before: Values, changes: Mapping[str, Any]) -> Values:
-    """The row after the changes (by column key); expressions see it as it was."""
+    """Return the row after the changes (by column key); expressions are evaluated on the row before them."""
     after = dict(before)
     for key, value in changes.items():
         after[key] = _stored(table, table.table.columns[key], value, before)

@@ -1,8 +1,8 @@
-"""Expressions: the value of a SQLAlchemy expression for one row, by SQL's rules.
+"""Expressions: evaluate a SQLAlchemy expression for one row, with SQL's semantics.
 
-NULL is None, and unknown is None too: a comparison with it is unknown, and only what is true matches. A construct
-that isn't here raises `NotFaked`; one that should be is another registered function. Text is compared by code point
-and LIKE minds the case of letters, as on PostgreSQL with the C collation.
+None is NULL and the truth value unknown: a comparison with NULL is unknown, and only rows for which a condition is true
+match. An unsupported construct raises `NotFaked`; support for one is added by registering a function. Text is compared
+by code point and LIKE is case-sensitive, as on PostgreSQL with the C collation.
 """
 
 from collections.abc import Sequence
@@ -39,23 +39,23 @@ class Row:
 
 
 def is_expression(value: Any) -> bool:
-    """Whether it is SQL, or an attribute that stands for it, and no value."""
+    """True if the value is a SQL expression or an attribute that stands for one."""
     return isinstance(value, ClauseElement) or hasattr(value, "__clause_element__")
 
 
 def matches(criteria: Sequence[Any], row: Row) -> bool:
-    """Whether every criterion is true of the row: unknown is not enough."""
+    """True if every criterion is true for the row; unknown doesn't match."""
     return not criteria or LOGIC[operators.and_]([evaluate(criterion, row) for criterion in criteria]) is True
 
 
 def check_faked(criteria: Sequence[Any], table: Table) -> None:
-    """Raises `NotFaked` where there is no row to find it out with."""
+    """Raise `NotFaked` for unsupported criteria, even if there are no rows."""
     matches(criteria, Row(table, dict.fromkeys(table.columns.keys())))
 
 
 @singledispatch
 def evaluate(expression: Any, row: Row) -> Any:
-    """The value, as it would be stored. Raises `NotFaked`."""
+    """Return the expression's value, in stored form. Raises `NotFaked`."""
     if is_expression(expression) and not isinstance(expression, ClauseElement):
         return evaluate(expression.__clause_element__(), row)
     raise NotFaked(written(expression))
@@ -122,7 +122,7 @@ def _list(expression: ExpressionClauseList, row: Row) -> Any:  # type: ignore[ty
 
 @evaluate.register
 def _logic(expression: BooleanClauseList, row: Row) -> bool | None:
-    # Every part, even when the first decides: what isn't faked is told whatever the rows are.
+    # Evaluate every part: an unsupported one must raise whatever the rows are.
     return LOGIC[expression.operator]([evaluate(part, row) for part in expression.clauses])
 
 

@@ -1,4 +1,4 @@
-"""References: foreign keys between models of one store. A model that no DAO was built for is referred to freely."""
+"""References: foreign keys between models of one store. References to a model without a DAO are not checked."""
 
 from collections.abc import Iterable, Iterator
 
@@ -12,12 +12,13 @@ from unitwork.testing.fakes.rows.table import Identity
 from unitwork.testing.fakes.rows.values import Values
 
 Place = tuple[Table, Identity]
-"""Where a row is, or was."""
+"""The table and primary key of a row."""
 
 
 def check_references(view: View, written: Iterable[Place], removed: Iterable[tuple[Table, Values]]) -> None:
-    """At the end of a statement, or a flush: what was written refers to rows that are there, and nothing refers to
-    what was removed. Raises `ForeignKeyViolation`. Deferred constraints are checked here as well.
+    """Check foreign keys at the end of a statement or a flush, including deferred ones.
+
+    `written` rows must refer to existing rows, and no row may refer to a `removed` one. Raises `ForeignKeyViolation`.
     """
     for table, identity in written:
         values = view.get(table, identity)
@@ -30,7 +31,9 @@ def check_references(view: View, written: Iterable[Place], removed: Iterable[tup
 
 
 def follow_deletion(view: View, table: Table, gone: Values) -> Iterator[tuple[Table, Identity, Values, Values | None]]:
-    """What ON DELETE does to the rows that refer to a removed one: each with its values after, None for a deletion."""
+    """Yield the rows that ON DELETE affects when a row is removed, each with its values afterwards, or None if
+    deleted.
+    """
     for foreign, child, identity in referring(view, table, gone):
         before = view.get(child, identity)
         action = (foreign.ondelete or "").upper()
@@ -45,7 +48,7 @@ def follow_deletion(view: View, table: Table, gone: Values) -> Iterator[tuple[Ta
 
 
 def referring(view: View, table: Table, values: Values) -> Iterator[tuple[ForeignKeyConstraint, Table, Identity]]:
-    """The rows that refer to this one."""
+    """Yield the rows that refer to this one."""
     for child in view.store.tables:
         for foreign in sorted(child.foreign_key_constraints, key=lambda one: str(one.name)):
             if foreign.referred_table is not table:

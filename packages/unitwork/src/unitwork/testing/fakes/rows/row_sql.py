@@ -1,4 +1,4 @@
-"""RowSql: SQL over one row that stands in a table's definition, mostly as text: a CHECK, the WHERE of an index."""
+"""RowSql: evaluate SQL of a table's definition for one row: a CHECK, or the WHERE of an index; mostly text."""
 
 import sqlite3
 from contextlib import closing, suppress
@@ -14,20 +14,18 @@ from unitwork.testing.fakes.rows.expressions import Row, evaluate
 from unitwork.testing.fakes.rows.values import Values
 
 UNKNOWABLE: Final = object()
-"""The answer where neither memory nor SQLite knows this SQL."""
+"""The result for SQL that neither this package nor SQLite can evaluate."""
 
 
 class RowSql:
-    """Text can't be evaluated here, so the SQLite that comes with Python is asked: one SELECT over one row of its own,
-    no table, no file.
-    """
+    """Evaluates SQL text with Python's own SQLite: one SELECT over a row of parameters, without a table or a file."""
 
     def __init__(self, table: Table, expression: Any) -> None:
         self._table = table
         self._expression = expression
 
     def __call__(self, values: Values) -> Any:
-        """The value for the row, or `UNKNOWABLE`."""
+        """Return the value for the row, or `UNKNOWABLE`."""
         if not isinstance(self._expression, TextClause):
             with suppress(NotFaked):
                 return evaluate(self._expression, Row(self._table, values))

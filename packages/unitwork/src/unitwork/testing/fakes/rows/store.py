@@ -1,8 +1,8 @@
-"""Store: the rows of every model, and View: what one unit sees of them.
+"""Store: the rows of every model, and View: the rows as one unit sees them.
 
-A unit sees what is committed, at each statement anew, and over it what it wrote itself. One unit writes at a time:
-the first write of another waits until that unit has ended. A unit inside another (`REQUIRES_NEW`) doesn't wait, as
-it would wait for itself; a row or a value the outer one has written raises `LockNotAvailable` there.
+A unit sees what is committed at each statement, and its own writes. One unit writes at a time: the first write of
+another unit waits until that unit has ended. A unit nested in another (`REQUIRES_NEW`) doesn't wait, as that would be a
+deadlock; writing a row or a unique value that the outer one has written raises `LockNotAvailable`.
 """
 
 import asyncio
@@ -17,14 +17,14 @@ from unitwork.testing.fakes.rows.table import Identity, StoredTable
 from unitwork.testing.fakes.rows.values import Values
 
 Written = dict[Table, dict[Identity, Values | None]]
-"""What a unit stored, and None where it deleted."""
+"""The rows that a unit has stored; None for a deleted one."""
 
 TURN: Final = 30.0
 """Seconds that a unit waits for another one that writes."""
 
 
 class Store:
-    """What is committed. Any number of event loops may use it, one after the other."""
+    """The committed rows. Several event loops may use it, one after the other."""
 
     def __init__(self) -> None:
         self.tables: Final[dict[Table, StoredTable]] = {}
@@ -35,7 +35,7 @@ class Store:
         self._writers: list[View] = []
 
     def table(self, model: type[Any]) -> StoredTable:
-        """The model's table, which is kept from now on. Raises `NotFaked`."""
+        """Return the model's table, registering it on the first call. Raises `NotFaked`."""
         table = self._by_model.get(model)
         if table is None:
             table = self._by_model[model] = StoredTable(model)
@@ -44,13 +44,13 @@ class Store:
         return table
 
     def next_number(self, column: Column[Any]) -> int:
-        """What an autoincrementing column gets: above every number there is, and never given twice."""
+        """Return the next value of an autoincrementing column: above every existing one, never repeated."""
         highest = max((values[column.key] for values in self.committed[column.table].values()), default=0)
         self._numbers[column] = max(self._numbers.get(column, 0), highest) + 1
         return self._numbers[column]
 
     async def take_turn(self, view: "View") -> None:
-        """Wait until nobody else writes. Raises `LockNotAvailable` when that takes too long."""
+        """Wait until no other unit writes. Raises `LockNotAvailable` on timeout."""
         if view in self._writers:
             return
         try:
@@ -63,7 +63,7 @@ class Store:
         self._writers.append(view)
 
     def end_turn(self, view: "View") -> None:
-        """Let the next one write."""
+        """Allow the next unit to write."""
         if view in self._writers:
             self._writers.remove(view)
         view.done.set()
@@ -71,36 +71,36 @@ class Store:
 
 
 class View:
-    """`around` are the units that this one is inside of."""
+    """The rows as one unit sees them. `around` are the units that enclose it."""
 
     def __init__(self, store: Store, around: "tuple[View, ...]" = ()) -> None:
         self.store: Final = store
         self.around: Final = around
         self.done = asyncio.Event()
-        """Set when it lets the next one write."""
+        """Set when the unit lets the next one write."""
         self._written: Written = {}
         self._found: dict[Unique, dict[tuple[object, ...], Identity]] = {}
         self._found_at = -1
 
     def rows(self, table: Table) -> Mapping[Identity, Values]:
-        """Every row of the table."""
+        """Return every row of the table."""
         rows: dict[Identity, Values | None] = {**self.store.committed[table], **self._written.get(table, {})}
         return {identity: values for identity, values in rows.items() if values is not None}
 
     def get(self, table: Table, identity: Identity) -> Values | None:
-        """The row."""
+        """Return the row; None without one."""
         written = self._written.get(table, {})
         return written[identity] if identity in written else self.store.committed[table].get(identity)
 
     def insert(self, table: StoredTable, values: Values) -> Identity:
-        """Store a new row. Raises the `ConstraintViolation` it breaks."""
+        """Store a new row. Raises `ConstraintViolation`."""
         check_row(table.table, values)
         identity = table.identity(values)
         self._put(table.table, identity, values, before=None)
         return identity
 
     def update(self, table: StoredTable, identity: Identity, values: Values) -> None:
-        """Store other values for a row. Raises the `ConstraintViolation` they break."""
+        """Replace a row's values. Raises `ConstraintViolation`."""
         check_row(table.table, values)
         self._put(table.table, identity, values, before=self.get(table.table, identity))
 
@@ -109,16 +109,16 @@ class View:
         self._put(table, identity, None, before=self.get(table, identity))
 
     def mark(self) -> Written:
-        """What was written so far, for `restore`."""
+        """Return the writes so far, for `restore`."""
         return {table: dict(rows) for table, rows in self._written.items()}
 
     def restore(self, mark: Written) -> None:
-        """Forget what was written since."""
+        """Discard the writes since the mark."""
         self._written = {table: dict(rows) for table, rows in mark.items()}
         self._found_at = -1
 
     def commit(self) -> None:
-        """Let everybody see what was written."""
+        """Make the writes visible to other units."""
         for table, rows in self._written.items():
             committed = self.store.committed[table]
             for identity, values in rows.items():
@@ -162,7 +162,7 @@ class View:
         return (values for values in self._written.get(table, {}).values() if values is not None)
 
     def _index(self, table: Table, unique: Unique) -> dict[tuple[object, ...], Identity]:
-        """Which row has which key; made anew when somebody has committed."""
+        """Return the row of each unique key; recomputed after another unit's commit."""
         if self._found_at != self.store.commits:
             self._found, self._found_at = {}, self.store.commits
         if unique not in self._found:

@@ -1,7 +1,7 @@
-"""Stored values: what a column keeps, as a database would, and what a model gets back.
+"""Stored values: convert values as a database would, to the stored form and back.
 
-Memory has a dialect of its own, so that a column's type converts both ways as it does for a driver: an enum is kept
-as its text, a moment as naive UTC. What is compared and ordered are stored values.
+Memory has its own dialect, so that a column's type converts values as it does for a driver: an enum is stored as text,
+a moment as naive UTC. Comparisons and sorting use stored values.
 """
 
 import copy
@@ -15,11 +15,11 @@ from sqlalchemy.engine.default import DefaultDialect
 from sqlalchemy.types import TypeEngine
 
 Values = Mapping[str, Any]
-"""A row's stored values by column key. Never changed: a new row takes its place."""
+"""A row's stored values by column key. Immutable: a change replaces the row."""
 
 
 class MemoryDialect(DefaultDialect):
-    """What is asked when a type depends on its database."""
+    """The dialect for types that depend on the database."""
 
     name = "memory"
     driver = "memory"
@@ -30,23 +30,23 @@ class MemoryDialect(DefaultDialect):
 
 MEMORY: Final = MemoryDialect()
 _EXACT: Final = Context(prec=2_000)
-"""More digits than a database has."""
+"""A precision that exceeds any database's."""
 
 
 def stored(type_: TypeEngine[Any], value: Any) -> Any:
-    """A model's value, or a parameter, as it is kept. Raises what the type raises for a value it can't take."""
+    """Return the stored form of a model's value or a parameter. Raises what the type raises for an invalid value."""
     process = type_.dialect_impl(MEMORY).bind_processor(MEMORY)
     if process is None:
         return fitted(type_, _own(value))
     try:
         return fitted(type_, process(value))
-    except LookupError as error:  # it repeats the value
+    except LookupError as error:  # its message repeats the value
         error.args = ("a value is none of its column's choices",)
         raise
 
 
 def fitted(type_: TypeEngine[Any], value: Any) -> Any:
-    """A value as a column of this type has it: rounded to its scale, or in UTC."""
+    """Return a value as a column of this type stores it: rounded to its scale, or in UTC."""
     if isinstance(value, datetime):
         of_zone = value.tzinfo is not None and isinstance(_resolved(type_), DateTime)
         return value.astimezone(UTC) if of_zone else value
@@ -62,14 +62,14 @@ def fitted(type_: TypeEngine[Any], value: Any) -> Any:
 
 
 def wrapped_in_sql(type_: TypeEngine[Any]) -> bool:
-    """Whether the database is to do something with each value of the type."""
+    """True if the type wraps each value in a SQL expression."""
     type_ = _resolved(type_)
     named = type_._variant_mapping.get("postgresql", type_)  # noqa: SLF001 - a variant has no public name; test_same_in_memory pins it
     return any(one._has_bind_expression or one._has_column_expression for one in (type_, named))  # noqa: SLF001 - as SQLAlchemy's compiler asks
 
 
 def _resolved(type_: Any) -> Any:
-    """The type inside what decorates it."""
+    """Return the type that a type decorator wraps."""
     type_ = type_.dialect_impl(MEMORY)
     while isinstance(type_, TypeDecorator) and not (type_._has_bind_expression or type_._has_column_expression):  # noqa: SLF001 - as above
         type_ = type_.impl_instance
@@ -77,11 +77,11 @@ def _resolved(type_: Any) -> Any:
 
 
 def loaded(type_: TypeEngine[Any], value: Any) -> Any:
-    """What is kept, as the model has it."""
+    """Return the model's form of a stored value."""
     process = type_.dialect_impl(MEMORY).result_processor(MEMORY, None)
     return _own(value) if process is None else process(value)
 
 
 def _own(value: Any) -> Any:
-    """The store and a model never share what can be changed."""
+    """Copy a mutable value: the store and a model must not share it."""
     return copy.deepcopy(value) if isinstance(value, dict | list | set | bytearray) else value
