@@ -1,7 +1,7 @@
-"""What the system does: at most one open transaction for each public method. Speaks neither SQL nor HTTP.
+"""Services: the operations of the system, each with at most one open transaction. No SQL and no HTTP here.
 
-Here: which work is committed together, and what a violated constraint means to the business. Not here: who may
-call (`app`), rules of single values (`domain`), statements (`repositories`).
+Here: which work is committed together, and which domain error a constraint violation becomes. Elsewhere: permissions
+(`app`), rules of single values (`domain`), statements (`repositories`).
 """
 
 from services.audit_service import AuditService

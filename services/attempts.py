@@ -1,4 +1,4 @@
-"""Attempts: counters in memory, at most so many of them."""
+"""Attempts: counters of attempts in memory, bounded in number."""
 
 import time
 from collections import OrderedDict
@@ -9,10 +9,11 @@ from limits.aio.storage import Storage
 
 
 class Attempts(Storage):
-    """A storage of `limits` for fixed windows. Its own memory storage grows with every key that somebody makes up.
+    """A `limits` storage for fixed windows that holds a bounded number of keys; `limits`' own memory storage is
+    unbounded.
 
-    Of too many, the counters that were begun first go: an attacker who wants to get rid of one needs as many others,
-    and from one address the limit on addresses ends that.
+    When it is full, the oldest windows are dropped first. To displace a counter, an attacker needs as many other keys,
+    which the limit on addresses prevents.
     """
 
     STORAGE_SCHEME = None
@@ -21,7 +22,7 @@ class Attempts(Storage):
         super().__init__()
         self._max_keys: Final = max_keys
         self._counters: OrderedDict[str, tuple[int, float]] = OrderedDict()
-        """Count and end of window by key, in the order the windows began."""
+        """Count and end of window by key, oldest window first."""
 
     @property
     def base_exceptions(self) -> type[Exception] | tuple[type[Exception], ...]:
@@ -56,7 +57,7 @@ class Attempts(Storage):
         self._counters.pop(key, None)
 
     def _make_room(self, now: float) -> None:
-        """Drop what has ended at the old end, and what is one too many."""
+        """Drop ended windows, oldest first, and further ones while the storage is full."""
         while self._counters:
             key, (_, ends) = next(iter(self._counters.items()))
             if ends > now and len(self._counters) < self._max_keys():

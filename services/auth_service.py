@@ -1,4 +1,4 @@
-"""AuthService: who is behind a token or a password, and until when."""
+"""AuthService: login, and the tokens that authenticate requests."""
 
 from contextlib import suppress
 from datetime import timedelta
@@ -24,7 +24,9 @@ from unitwork.models import acting_as, utc_now
 
 
 class TokenLifetimes(Protocol):
-    """How long tokens are accepted: one that a command issues, and a login's two. The settings' section is one."""
+    """The lifetimes of tokens: those issued by a command, and the two of a login. The settings' section
+    implements it.
+    """
 
     @property
     def lifetime(self) -> timedelta: ...
@@ -37,11 +39,10 @@ class TokenLifetimes(Protocol):
 
 
 class AuthService:
-    """Logs in and out, and issues, checks and revokes tokens. Only a token's SHA-256 is ever stored.
+    """Logs in and out, and issues, checks and revokes tokens. Only the SHA-256 of a token is stored.
 
-    Whatever adds to an account's tokens, or revokes several, holds the account's row meanwhile: no token is added
-    behind the back of who revokes all. `address` is where the caller is, for the rate limits; None where that has no
-    meaning.
+    Operations that add to an account's tokens, or revoke several, lock the account's row, so that no token is added
+    while all are being revoked. `address` is the caller's network address, for rate limits; None where there is none.
     """
 
     def __init__(
@@ -61,7 +62,9 @@ class AuthService:
         self._lifetimes = lifetimes
 
     async def issue(self, user_id: int, *, lifetime: timedelta | None = None) -> tuple[Token, str]:
-        """An access token for the account, and its secret, which can't be had again. Raises `UserNotFound`."""
+        """Create an access token for the account; return it and its secret, which is not stored. Raises
+        `UserNotFound`.
+        """
         async with self._transaction(name="issue token"):
             user = await self._users.get_locked(user_id)
             token, secret = Token.issue(user.id, lifetime=self._lifetimes.lifetime if lifetime is None else lifetime)
@@ -69,8 +72,10 @@ class AuthService:
         return token, secret
 
     async def authenticate(self, secret: str) -> User:
-        """The account the access token acts for, found in one round trip. Raises `NotAuthenticated` when the token is
-        unknown, expired or revoked, or its account is deleted or suspended; which of them is not told.
+        """Return the account the access token acts for, in one round trip.
+
+        Raises `NotAuthenticated` if the token is unknown, expired or revoked, or the account is deleted or suspended,
+        without saying which.
         """
         if not well_formed(secret, TokenKind.ACCESS):
             raise NotAuthenticated
@@ -83,10 +88,10 @@ class AuthService:
         return user
 
     async def login(self, login: str, password: str, *, address: str | None = None) -> TokenPair:
-        """The first tokens of a new family, for an e-mail address or a phone number and its password.
+        """Check an e-mail address or phone number and its password; return the first tokens of a new family.
 
-        An account that is unknown, deleted, suspended or without password takes the same work as a wrong password,
-        and raises the same `LoginRefused`. Raises `TooManyAttempts`, and `InvalidPassword` for what can't be one.
+        An account that is unknown, deleted, suspended or without password takes as long as a wrong password, and raises
+        the same `LoginRefused`. Raises `TooManyAttempts`, and `InvalidPassword` for text that can't be a password.
         """
         await self._limits.hit("login", account=contact_key(login), address=address)
         user = await UserFilter.of_contact(login).apply(self._users.query(include_deleted=True)).one_or_none()
@@ -107,10 +112,10 @@ class AuthService:
                 return await self._pair(user.id, new_family())
 
     async def refresh(self, secret: str, *, address: str | None = None) -> TokenPair:
-        """The next tokens of the family, for a refresh token that then counts no more.
+        """Exchange a refresh token for the next tokens of its family.
 
-        One that was used before has been stolen, or its successor has: then the whole family is revoked. So of two
-        callers at the same time neither keeps its login. Raises `RefreshRefused`, `TooManyAttempts`.
+        A refresh token that was used before revokes the whole family, as it or its successor was stolen; so two
+        concurrent calls end the login. Raises `RefreshRefused`, `TooManyAttempts`.
         """
         await self._limits.hit("refresh", address=address)
         token, user = await self._refresh_token(secret)
@@ -135,8 +140,10 @@ class AuthService:
         return pair
 
     async def logout(self, secret: str) -> None:
-        """Revoke every token of the login that a token belongs to, a refresh or an access token; one without a login
-        is revoked alone. An unknown one is no error: it doesn't count either (RFC 7009, section 2.2).
+        """Revoke every token of the login that an access or refresh token belongs to, or the token alone if it has no
+        login.
+
+        An unknown token is not an error (RFC 7009, section 2.2).
         """
         if not any(well_formed(secret, kind) for kind in TokenKind):
             return
@@ -153,14 +160,14 @@ class AuthService:
                     await self._tokens.revoke_family(token.family, at=utc_now())
 
     async def logout_all(self, user_id: int) -> int:
-        """Revoke every token of the account; how many still counted. Raises `UserNotFound`."""
+        """Revoke every token of the account; return the number of those that were valid. Raises `UserNotFound`."""
         async with self._transaction(name="logout everywhere"):
             await self._users.get_locked(user_id)
             return await self._tokens.revoke_all(user_id, at=utc_now())
 
     async def change_password(self, user_id: int, current: str, new: str, *, address: str | None = None) -> None:
-        """Set a new password and revoke every token of the account. Raises `WrongPassword`, `InvalidPassword`,
-        `TooManyAttempts`, `UserNotFound`.
+        """Set a new password, after checking the current one, and revoke every token of the account. Raises
+        `WrongPassword`, `InvalidPassword`, `TooManyAttempts`, `UserNotFound`.
         """
         await self._limits.hit("login", account=str(user_id), address=address)
         user = await self._users.get(user_id)
@@ -173,13 +180,13 @@ class AuthService:
         await self._set_password(user_id, new, field="new", expected=user.password_hash)
 
     async def set_password(self, user_id: int, new: str) -> None:
-        """Set a new password without knowing the old one, and revoke every token of the account: recovery, for whoever
-        runs commands. Raises `InvalidPassword`, `UserNotFound`.
+        """Set a new password without the old one, and revoke every token of the account; for recovery by an operator.
+        Raises `InvalidPassword`, `UserNotFound`.
         """
         await self._set_password(user_id, new, field="password")
 
     async def revoke(self, secret: str) -> bool:
-        """Refuse the token, of either kind, from now on; False when it is unknown or was revoked before."""
+        """Revoke the token, of either kind; False if it is unknown or was revoked before."""
         async with self._transaction(name="revoke token"):
             return await self._tokens.revoke(digest_of(secret), at=utc_now())
 
@@ -191,12 +198,12 @@ class AuthService:
         async with self._transaction(name="set password"):
             user = await self._users.get_locked(user_id)
             if expected is not None and user.password_hash != expected:
-                raise WrongPassword  # changed while it was checked
+                raise WrongPassword  # changed while the password was checked
             user.password_hash = hashed
             await self._tokens.revoke_all(user_id, at=utc_now())
 
     async def _refresh_token(self, secret: str) -> tuple[Token, User]:
-        """Used, expired or revoked ones too."""
+        """Return the refresh token, even a used, expired or revoked one, and its account."""
         if not well_formed(secret, TokenKind.REFRESH):
             raise RefreshRefused
         found = await self._tokens.with_user(digest_of(secret))

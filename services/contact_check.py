@@ -1,5 +1,6 @@
-"""ContactCheck: accounts whose contacts were stored under other rules than today's, and what can be mended of them; and
-names without the key that they are searched by, as processes of an older version and SQL store them.
+"""ContactCheck: find and repair contacts that break today's rules, and names without a search key.
+
+Contacts may have been stored under older rules. Keys of names are missing if an older version or plain SQL wrote them.
 """
 
 from collections.abc import AsyncGenerator, Collection, Sequence
@@ -16,7 +17,7 @@ from unitwork import TransactionProvider
 from unitwork.errors import UniqueViolation
 
 PAGE: Final = 1_000
-"""Accounts of one read."""
+"""Number of accounts in one read."""
 MEND: Final = "gatehouse users check --mend-keys"
 UNNAMED: Final = "the name was stored by another version or by SQL, and isn't found by all its spellings"
 CORRECT: Final = "ask the person, and correct it: PATCH /v1/users/{id}, or purge the account"
@@ -24,18 +25,18 @@ CORRECT: Final = "ask the person, and correct it: PATCH /v1/users/{id}, or purge
 
 @dataclass(frozen=True)
 class ContactFault:
-    """One contact of one account: what is wrong with it, and what mends it. Holds no contact."""
+    """A fault in one contact of an account, and its remedy. It doesn't contain the contact."""
 
     user_id: int
     field: str
-    """`email`, `phone`; `email_key`, `name_key`: the address or name is right, and isn't found by all its spellings."""
+    """`email` or `phone`; `email_key` or `name_key` if the value is valid but its search key is wrong."""
     reason: str
     fix: str
 
 
 @dataclass(frozen=True)
 class CheckedPage:
-    """A page of accounts: `last` is the id it ended with."""
+    """A page of checked accounts; `last` is the id of the last one."""
 
     accounts: int
     last: int
@@ -43,7 +44,7 @@ class CheckedPage:
 
 
 class ContactCheck:
-    """Judges stored contacts as if they were given today. Each page is read by itself: no transaction is held."""
+    """Checks stored contacts by the rules for new ones. Each page is read by itself, without an open transaction."""
 
     def __init__(self, transaction: TransactionProvider, users: UserDao, private_domains: Collection[str] = ()) -> None:
         self._transaction = transaction
@@ -51,8 +52,10 @@ class ContactCheck:
         self._private_domains = private_domains
 
     async def pages(self, *, mend: bool = False) -> AsyncGenerator[CheckedPage, None]:
-        """All accounts, deleted ones too, oldest first. With `mend`, keys of names are computed anew, and e-mail keys
-        where no other account has them; what is left then is told. Needs an acting user to mend.
+        """Yield all accounts, including soft-deleted ones, oldest first.
+
+        With `mend`, recompute keys of names, and e-mail keys unless another account has them; faults that remain are in
+        the page. Mending needs an acting user.
         """
         last = -1
         while rows := await self._users.contacts_after(last, PAGE):
@@ -66,7 +69,7 @@ class ContactCheck:
             yield CheckedPage(len(rows), last, await self._faults(rows))
 
     async def mend(self) -> int:
-        """Mend what can be mended, and tell how many faults are left."""
+        """Repair what can be repaired; return the number of remaining faults."""
         left = 0
         async with aclosing(self.pages(mend=True)) as pages:
             async for page in pages:
@@ -94,14 +97,14 @@ class ContactCheck:
         return faults
 
     async def _name(self, rows: Sequence[StoredContacts]) -> set[int]:
-        """The accounts whose names have got their keys: those that weren't changed meanwhile."""
+        """Recompute keys of names; return the ids of the accounts updated, which excludes those changed meanwhile."""
         async with self._transaction(name="mend keys of names"):
             return {
                 row.id for row in rows if await self._users.store_name_key(row.id, _name_key(row), version=row.version)
             }
 
     async def _mend(self, row: StoredContacts) -> bool:
-        """False when another account has the key, or the account was changed meanwhile."""
+        """Store the account's e-mail key; False if another account has it, or the account was changed meanwhile."""
         builder = self._users.update(include_deleted=True).eq("id", row.id).eq("email", row.email)
         try:
             async with self._transaction(name="mend e-mail key"):
@@ -111,7 +114,7 @@ class ContactCheck:
 
 
 def _rekeyed(row: StoredContacts) -> str | None:
-    """The key the account should have, when it has another one."""
+    """Return the correct e-mail key if the stored one differs; else None."""
     if row.email is None:
         return None
     key = email_key(row.email)

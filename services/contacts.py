@@ -1,4 +1,4 @@
-"""What a violated uniqueness means: an e-mail address or phone number that another account has."""
+"""Contacts: translate uniqueness violations of e-mail addresses and phone numbers to domain errors."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,8 +9,9 @@ from unitwork.errors import UniqueViolation
 
 @contextmanager
 def contacts_taken() -> Iterator[None]:
-    """Raises `EmailTaken` or `PhoneTaken` for the constraint that guards it. Goes around the transaction, as the
-    violation may come from its last flush.
+    """Raise `EmailTaken` or `PhoneTaken` when the constraint is violated inside the block.
+
+    Put it around the transaction, as the violation may come from the last flush.
     """
     try:
         yield

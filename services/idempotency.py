@@ -1,4 +1,4 @@
-"""Idempotency: work that is done once for each key, however often it is asked for."""
+"""Idempotency: execute a request once for each key, and repeat its answer."""
 
 import asyncio
 import hashlib
@@ -18,7 +18,7 @@ from unitwork.errors import NotFound, UniqueViolation
 from unitwork.models import acting_user_id, utc_now
 
 KEPT: Final = timedelta(hours=24)
-"""How long an answer is given again."""
+"""Time for which a stored answer is repeated."""
 TRIES: Final = 3
 
 P = TypeVar("P")
@@ -27,7 +27,7 @@ Answer = dict[str, Any]
 
 @dataclass(frozen=True)
 class Claim:
-    """A request that names itself: its key, what it is sent to (`"POST /v1/users"`), and its body."""
+    """The identity of a request: its key, its target (`"POST /v1/users"`), and its body."""
 
     key: str
     target: str
@@ -35,21 +35,21 @@ class Claim:
 
 
 class InFlight:
-    """Which claims this process is at. Those who ask for the same one queue here, before they take a connection."""
+    """Claims in progress in this process. Requests with the same claim queue here before they take a connection."""
 
     def __init__(self) -> None:
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     @asynccontextmanager
     async def turn(self, scope: str) -> AsyncIterator[None]:
-        """One at a time, in the order they came."""
+        """Wait for the turn of this scope, in order of arrival."""
         lock = self._locks.setdefault(scope, asyncio.Lock())
         async with lock:
             yield
 
 
 class Idempotency:
-    """Stores an answer in the transaction of its work, so that both are there or neither."""
+    """Stores an answer in the transaction of its work, so that both exist or neither."""
 
     def __init__(
         self,
@@ -69,11 +69,11 @@ class Idempotency:
         prepare: Callable[[], Awaitable[P]],
         work: Callable[[P], Awaitable[Answer]],
     ) -> Answer:
-        """The answer of `work`, or the one that was stored for the claim before. `prepare` is what belongs before a
-        transaction; `work` joins it, and gives what JSON can hold. Without a claim it is simply done.
+        """Return the answer of `work`, or the stored answer of the same claim.
 
-        Who asks while the first one is at it waits for its end. Raises `IdempotencyKeyReused` for a key that came with
-        another body, and whatever `prepare` and `work` raise: nothing is stored then.
+        `prepare` runs before the transaction; `work` joins it and returns what JSON can represent. Without a claim, the
+        work is executed unconditionally. A concurrent request with the same claim waits. Raises `IdempotencyKeyReused`
+        for a key with another body, and what `prepare` and `work` raise: then nothing is stored.
         """
         if claim is None:
             return await work(await prepare())
@@ -94,7 +94,7 @@ class Idempotency:
             except UniqueViolation as violation:
                 if not _ours(violation) or attempt == TRIES - 1:
                     raise
-            stored = await self._keys.of_scope(scope)  # another process was first, and has committed
+            stored = await self._keys.of_scope(scope)  # another process was faster and has committed
             if stored is not None and not _expired(stored):
                 return _answer_of(stored, digest)
         raise AssertionError

@@ -1,4 +1,4 @@
-"""Passwords: hashed with argon2id, off the event loop, never inside a transaction (a hash takes 0.1 s)."""
+"""Passwords: hash with argon2id, outside the event loop's thread, never inside a transaction (a hash takes 0.1 s)."""
 
 import base64
 import os
@@ -22,21 +22,21 @@ HASH_BYTES: Final = 32
 
 
 class Verified(NamedTuple):
-    """Whether a password is right; and, when it is, the hash to store in place of one with other parameters."""
+    """The result of a check; if the password is right, also the hash to store in place of one with other parameters."""
 
     right: bool
     renewed: str | None
 
 
 class HashCosts(Protocol):
-    """What a hash costs. The settings' section is one."""
+    """The cost parameters of a hash. The settings' section implements it."""
 
     @property
     def time_cost(self) -> int: ...
 
     @property
     def memory_cost(self) -> int:
-        """In KiB."""
+        """Memory in KiB."""
         ...
 
     @property
@@ -44,20 +44,20 @@ class HashCosts(Protocol):
 
     @property
     def threads(self) -> int | None:
-        """Hashes at once, each with as much memory: None for one on each processor."""
+        """Number of concurrent hashes, each with `memory_cost`; None for one on each processor."""
         ...
 
 
 class Passwords:
-    """Makes and checks the hashes that are stored, at the costs that are in force."""
+    """Makes and checks password hashes, with the configured costs."""
 
     def __init__(self, costs: Callable[[], HashCosts]) -> None:
         self._costs = costs
         self._limiters: dict[int, anyio.CapacityLimiter] = {}
 
     async def hash(self, password: str) -> str:
-        """The hash to store. Raises `InvalidPassword`; call it before a transaction begins."""
-        _encoded(password)  # before normalising: what is normalised is bounded too
+        """Return the hash to store. Raises `InvalidPassword`. Call it before a transaction begins."""
+        _encoded(password)  # limits the input of normalization, too
         normal = normalised(password)
         if len(normal) < MIN_LENGTH:
             raise InvalidPassword("password", f"is shorter than {MIN_LENGTH} characters")
@@ -66,11 +66,11 @@ class Passwords:
         return await self._in_thread(lambda: hasher.hash(encoded))
 
     async def verify(self, password: str, stored: str | None) -> Verified:
-        """Check against a stored hash; without one, do the same work and answer no, so that an account that isn't
-        there takes as long as one that is. Raises `InvalidPassword` for what no password can be.
+        """Check a password against a stored hash. None takes the same time and returns False, so that timing doesn't
+        reveal whether an account exists. Raises `InvalidPassword` for text that can't be a password.
 
-        A password that normalising changes is tried as it was typed too, as older hashes were made of that, and is then
-        renewed; how often is tried depends on nothing but the password.
+        A password that normalization changes is also tried as typed, as in older hashes, which are then renewed. The
+        number of attempts depends on the password alone.
         """
         spellings = _spellings(password)
         against = self._nobodys() if stored is None else stored
@@ -79,7 +79,7 @@ class Passwords:
         return Verified(right and stored is not None, renewed)
 
     def _nobodys(self) -> str:
-        """A hash of no known password, with today's parameters: drawn, not computed."""
+        """Return a hash of no known password, with the current parameters; random instead of computed."""
         salt, digest = (
             base64.b64encode(secrets.token_bytes(size)).decode("ascii").rstrip("=") for size in (SALT_BYTES, HASH_BYTES)
         )
@@ -94,13 +94,13 @@ class Passwords:
 
 
 def _hasher(costs: HashCosts) -> PasswordHash:
-    """Cheap to make: what takes long is its work."""
+    """Create a hasher. It is cheap: only hashing takes long."""
     argon2id = Argon2Hasher(costs.time_cost, costs.memory_cost, costs.parallelism, HASH_BYTES, SALT_BYTES)
     return PasswordHash((argon2id,))
 
 
 def _matched(hasher: PasswordHash, spellings: Sequence[bytes], stored: str) -> tuple[bool, str | None]:
-    """Whether one of the spellings is right, and the hash to store instead where the stored one is an older one."""
+    """Return (True if one of the spellings matches, the hash to store instead if the stored one is outdated)."""
     for encoded in spellings:
         right, renewed = hasher.verify_and_update(encoded, stored)
         if right:
@@ -109,8 +109,8 @@ def _matched(hasher: PasswordHash, spellings: Sequence[bytes], stored: str) -> t
 
 
 def normalised(password: str) -> str:
-    """One form for each way to enter the same characters: RFC 8265's OpaqueString (blanks beyond ASCII become U+0020,
-    nothing else is mapped or removed), with NFKC in place of its NFC (docs/decisions/0072).
+    """Normalize a password by RFC 8265's OpaqueString (non-ASCII spaces become U+0020, nothing else is mapped or
+    removed), with NFKC in place of NFC (docs/decisions/0072).
     """
     if password.isascii():
         return password
@@ -119,8 +119,9 @@ def normalised(password: str) -> str:
 
 
 def _spellings(password: str) -> Sequence[bytes]:
-    """What a stored hash may have been made of: the normalised password first, then the typed one where it differs. A
-    password that is too long only once it is normalised can but be an older one.
+    """Return the texts a stored hash may be made of: the normalized password first, then the typed one if it differs.
+
+    A password that is too long only after normalization can only match an older hash.
     """
     typed = _encoded(password)
     try:
@@ -131,7 +132,7 @@ def _spellings(password: str) -> Sequence[bytes]:
 
 
 def _encoded(password: str) -> bytes:
-    """Raises `InvalidPassword` before any hashing: the length of what is hashed is bounded."""
+    """Encode as UTF-8. Raises `InvalidPassword`, so that the length of hashed input is bounded."""
     try:
         encoded = password.encode()
     except UnicodeEncodeError:

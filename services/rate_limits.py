@@ -1,4 +1,4 @@
-"""RateLimits: how often something was tried, by account and by address."""
+"""RateLimits: limit attempts by account and by address."""
 
 import hashlib
 import logging
@@ -18,15 +18,15 @@ from services.attempts import Attempts
 log = logging.getLogger("gatehouse.rate_limits")
 
 ASK_AGAIN_AFTER: Final = 5.0
-"""Seconds for which a Redis that didn't answer isn't asked again."""
+"""Seconds to wait before Redis is tried again after a failure."""
 
 
 class RateLimits:
-    """Counts in Redis when its URL is given, so that processes count together, else in memory. While Redis doesn't
-    answer, each process counts for itself: nobody is locked out, and nobody gets in unlimited (docs/decisions/0040).
+    """Counts attempts in Redis if its URL is configured, so that processes share counters; else in memory.
 
-    Everything is asked for at each attempt. `rates` by name: `login_account`, `login_address`, and so on; what isn't
-    there isn't limited. What was counted in memory stays counted, whatever is in force.
+    While Redis fails, each process counts by itself: nobody is locked out, and nobody is unlimited
+    (docs/decisions/0040). Settings are read at each attempt. `rates` maps names such as `login_account` and
+    `login_address` to limits; a missing name is unlimited. Counters in memory are kept when settings change.
     """
 
     def __init__(
@@ -42,11 +42,13 @@ class RateLimits:
         self._on_close = on_close
         self._memory = FixedWindowRateLimiter(Attempts(max_keys))
         self._servers: dict[str, _Redis] = {}
-        """By their URL; those that aren't in force any more are closed with the container."""
+        """Redis connections by URL; those no longer in use are closed with the container."""
 
     async def hit(self, purpose: str, *, account: str | None = None, address: str | None = None) -> None:
-        """Count one attempt: first on the address, and where that has any left on the account, so that one address
-        can't fill the memory with accounts. Raises `TooManyAttempts`; what was counted stays counted.
+        """Count one attempt, by address and then by account.
+
+        An address that has reached its limit isn't counted for the account, so that it can't fill the memory with
+        accounts. Raises `TooManyAttempts`; the attempt counts nevertheless.
         """
         if address is not None:
             await self._hit_all(f"{purpose}_address", address)
@@ -54,7 +56,7 @@ class RateLimits:
             await self._hit_all(f"{purpose}_account", account)
 
     async def _hit_all(self, name: str, whose: str) -> None:
-        # Not the e-mail address itself: it has no business in Redis.
+        # Hashed, as e-mail addresses must not be stored in Redis.
         key = hashlib.sha256(whose.encode("utf-8", "surrogatepass")).hexdigest()
         limits = self._rates().get(name)
         for rate in () if limits is None else parse_many(limits):
@@ -63,7 +65,7 @@ class RateLimits:
                 raise TooManyAttempts(retry_after)
 
     async def _retry_after(self, rate: RateLimitItem, *key: str) -> int | None:
-        """None when the attempt is within the rate."""
+        """Count an attempt; return the seconds to wait, or None if it is within the rate."""
         redis = self._redis()
         if redis is not None and time.monotonic() >= redis.ask_at:
             try:
@@ -92,7 +94,7 @@ class RateLimits:
 class _Redis:
     limiter: FixedWindowRateLimiter
     ask_at: float = 0.0
-    """By `time.monotonic()`: it isn't asked before."""
+    """Moment of the next try after a failure, by `time.monotonic()`."""
 
 
 async def _hit(limiter: FixedWindowRateLimiter, rate: RateLimitItem, *key: str) -> int | None:

@@ -1,4 +1,4 @@
-"""RetentionService: deletes for good what has been kept long enough."""
+"""RetentionService: delete expired rows for good."""
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -17,12 +17,14 @@ from unitwork.models import utc_now
 BATCH: Final = 200
 """Rows of one transaction."""
 ACCOUNTS: Final = 50
-"""Accounts of one transaction, each with what the audit trail holds of it."""
+"""Accounts of one transaction, each with its values in the audit trail."""
 
 
 class RetentionService:
-    """Each call works in batches, each a transaction of its own that claims its rows: any number of calls may run at
-    once, and one that is cancelled leaves whole batches. Returns how many rows went.
+    """Deletes expired rows in batches and returns their number.
+
+    Each batch is a transaction that claims its rows: any number of calls may run concurrently, and a cancelled one has
+    deleted whole batches.
     """
 
     def __init__(
@@ -52,8 +54,10 @@ class RetentionService:
         self._retain_jobs = retain_jobs
 
     async def purge_users(self, *, retain: timedelta | None = None) -> int:
-        """Accounts that were soft-deleted so long ago, with their tokens and their values in the audit trail, which
-        keeps who changed which field, and when. `retain` instead of the configured time.
+        """Purge accounts that were soft-deleted longer ago than `retain` (unset: the configured time), with their
+        tokens.
+
+        Their values in the audit trail are erased; who changed which field, and when, is kept.
         """
         before = utc_now() - (self._retain_deleted_users if retain is None else retain)
 
@@ -67,22 +71,22 @@ class RetentionService:
         return await self._in_batches("purge users", batch, ACCOUNTS)
 
     async def purge_tokens(self) -> int:
-        """Tokens that expired so long ago."""
+        """Purge tokens whose expiry is longer ago than the configured time."""
         before = utc_now() - self._retain_tokens
         return await self._in_batches("purge tokens", lambda: self._tokens.forget(BATCH, expired_before=before))
 
     async def purge_idempotency_keys(self) -> int:
-        """Answers that are no longer given again."""
+        """Purge answers that are no longer repeated."""
         before = utc_now() - KEPT
         return await self._in_batches("purge idempotency keys", lambda: self._keys.forget(BATCH, before=before))
 
     async def purge_inbox(self) -> int:
-        """Proofs of messages that were done so long ago."""
+        """Purge records of messages that were done longer ago than the configured time."""
         before = utc_now() - self._retain_inbox
         return await self._in_batches("purge inbox", lambda: self._inbox.forget(BATCH, before=before))
 
     async def purge_jobs(self) -> int:
-        """Jobs that ended so long ago."""
+        """Purge jobs that ended longer ago than the configured time."""
         before = utc_now() - self._retain_jobs
         return await self._in_batches("purge jobs", lambda: self._jobs.forget(BATCH, finished_before=before))
 

@@ -1,4 +1,4 @@
-"""UserService: accounts, from creation to restore."""
+"""UserService: create, read, update, delete and restore accounts."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -19,12 +19,12 @@ from unitwork.errors import UnknownColumn
 from unitwork.models import utc_now
 
 SORTABLE: Final = ("created_at", "updated_at", "email", "display_name", "id")
-"""What a list can be ordered by. A cursor holds the last row's values of these, so no secret is among them."""
+"""The fields a list can be ordered by. A cursor contains the last row's values of them, so none is secret."""
 
 
 @dataclass(frozen=True)
 class UserPage:
-    """Accounts in order. `next_cursor` is None on the last page, `total` unless asked for."""
+    """Accounts in order. `next_cursor` is None on the last page; `total` is None unless requested."""
 
     items: Sequence[User]
     next_cursor: str | None
@@ -32,15 +32,15 @@ class UserPage:
 
     @property
     def has_more(self) -> bool:
-        """Whether a page follows."""
+        """True if there is a next page."""
         return self.next_cursor is not None
 
 
 class UserService:
-    """Accounts. Writes need an acting user (`acting_as`); whether that user may, the entrypoint has decided.
+    """Manages accounts. Writes need an acting user (`acting_as`); the entrypoint checks permission.
 
-    `version` is the one the caller has seen: another one raises `StaleVersion`, None accepts any. `private_domains` are
-    those of no public network whose e-mail addresses are taken.
+    `version` is the version that the caller has read: another one raises `StaleVersion`, None accepts any.
+    `private_domains` are non-public domains whose e-mail addresses are accepted.
     """
 
     def __init__(
@@ -60,25 +60,29 @@ class UserService:
         self._private_domains = private_domains
 
     async def create(self, changes: UserChanges, *, password: str | None = None, region: str | None = None) -> User:
-        """A new account; without password nobody can log in to it. `region` reads national phone numbers.
+        """Create an account; without a password, login is disabled. `region` is the default region of phone numbers.
 
-        Raises `Unacceptable` leaves, `EmailTaken`, `PhoneTaken`.
+        Raises subclasses of `Unacceptable`, `EmailTaken`, `PhoneTaken`.
         """
         return await self.store(await self.draft(changes, password=password, region=region))
 
     async def register(self, changes: UserChanges, *, password: str | None = None, region: str | None = None) -> User:
-        """An account that a person creates: as `create`, and the person is welcomed once it is committed."""
+        """Create an account by self-registration: as `create`, and a welcome is sent after the commit."""
         return await self.store(await self.draft(changes, password=password, region=region), welcome=True)
 
     async def draft(self, changes: UserChanges, *, password: str | None = None, region: str | None = None) -> User:
-        """What `store` takes: the part of `create` that belongs before a transaction. Raises `Unacceptable` leaves."""
+        """Validate a new account, and hash its password, before a transaction; pass the result to `store`. Raises
+        subclasses of `Unacceptable`.
+        """
         user = User.create(changes, region=region, private_domains=self._private_domains)
         if password is not None:
             user.password_hash = await self._passwords.hash(password)
         return user
 
     async def store(self, draft: User, *, welcome: bool = False) -> User:
-        """The other part of `create`, and of `register` with `welcome`. Raises `EmailTaken`, `PhoneTaken`."""
+        """Store a validated account; with `welcome`, also the message that sends one. Raises `EmailTaken`,
+        `PhoneTaken`.
+        """
         with contacts_taken():
             async with self._transaction(name="register user" if welcome else "create user"):
                 await self._users.add(draft)
@@ -87,13 +91,15 @@ class UserService:
         return draft
 
     async def get(self, user_id: int, *, include_deleted: bool = False) -> User:
-        """The account. Raises `UserNotFound` when there is none, or it is deleted and `include_deleted` isn't said."""
+        """Return the account. Raises `UserNotFound` if there is none, or it is deleted and `include_deleted`
+        is False.
+        """
         if include_deleted:
             return await self._users.get(user_id, include_deleted=True)
         return await self._users.get(user_id)
 
     async def find(self, contact: str, *, include_deleted: bool = False) -> User:
-        """The account with this id, e-mail address or phone number (with country code), in any spelling.
+        """Return the account with this id, e-mail address or phone number (with country code), in any spelling.
 
         Raises `UserNotFound`.
         """
@@ -116,7 +122,7 @@ class UserService:
         include_deleted: bool = False,
         include_total: bool = False,
     ) -> UserPage:
-        """One page of the accounts that match. `order` is one of `SORTABLE`, `-` before it for descending.
+        """Return one page of the matching accounts. `order` is one of `SORTABLE`, with a leading `-` for descending.
 
         Raises `InvalidCursor`, `UnknownColumn`.
         """
@@ -132,7 +138,7 @@ class UserService:
     async def update(
         self, user_id: int, changes: UserChanges, *, version: int | None = None, region: str | None = None
     ) -> User:
-        """The account after the changes; suspended, it has no token left. Raises `UserNotFound`, `StaleVersion`,
+        """Change an account and return it; suspending it revokes its tokens. Raises `UserNotFound`, `StaleVersion`,
         `LastAdmin`, and what `create` raises.
         """
         with contacts_taken():
@@ -143,14 +149,14 @@ class UserService:
                 user.change(changes, region=region, private_domains=self._private_domains)
                 if last and not (user.admin and user.active):
                     raise LastAdmin
-                await self._users.flush()  # an outer transaction would tell of a taken contact too late
+                await self._users.flush()  # report a taken contact here, even inside an outer transaction
                 if not user.active:
                     await self._tokens.revoke_all(user_id, at=utc_now())
         return user
 
     async def delete(self, user_id: int, *, version: int | None = None) -> User:
-        """The account, soft-deleted: it keeps its e-mail address and phone number, and no token. Raises `UserNotFound`,
-        `StaleVersion`, `LastAdmin`.
+        """Soft-delete an account, revoke its tokens, and return it. It keeps its e-mail address and phone number.
+        Raises `UserNotFound`, `StaleVersion`, `LastAdmin`.
         """
         async with self._transaction(name="delete user"):
             if await self._last_admin(user_id):
@@ -160,15 +166,15 @@ class UserService:
             return user
 
     async def restore(self, user_id: int, *, version: int | None = None) -> User:
-        """The account, no longer deleted; its logins stay ended. Never conflicts. Raises `UserNotFound`,
+        """Undo a soft delete and return the account; its logins stay revoked. Never conflicts. Raises `UserNotFound`,
         `StaleVersion`.
         """
         async with self._transaction(name="restore user"):
             return await self._users.restore(user_id, version=version)
 
     async def purge(self, user_id: int, *, version: int | None = None) -> None:
-        """Delete the account for good, deleted before or not; its tokens go with it. Raises `UserNotFound`,
-        `StaleVersion`, `LastAdmin`.
+        """Delete the account for good, soft-deleted or not, with its tokens. Raises `UserNotFound`, `StaleVersion`,
+        `LastAdmin`.
         """
         async with self._transaction(name="purge user"):
             if await self._last_admin(user_id):
@@ -176,7 +182,7 @@ class UserService:
             await self._users.purge(user_id, version=version)
 
     async def _last_admin(self, user_id: int) -> bool:
-        """Whether nobody else may administer, which holds until the transaction ends: two admins can't remove each
-        other at once.
+        """True if there is no other active admin. The answer holds until the transaction ends, so that two admins can't
+        remove each other concurrently.
         """
         return await self._users.lock_active_admins() == [user_id]

@@ -1,1 +1,1 @@
-"""CSV files of accounts: read as people have them, imported, exported."""
+"""CSV files of accounts: read the formats in use, import, and export."""

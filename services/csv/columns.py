@@ -1,4 +1,4 @@
-"""Which columns of a file make which fields of an account."""
+"""Columns: map columns of a file to fields of an account."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from services.csv.text import plain_cell
 
 
 class AccountField(StrEnum):
-    """What of an account a file can have."""
+    """The fields of an account that a file may contain."""
 
     EMAIL = "email"
     PHONE = "phone"
@@ -25,19 +25,21 @@ class AccountField(StrEnum):
 
 FIELDS: Final = tuple(field.value for field in AccountField)
 HEADER: Final = ("id", *FIELDS, "created_at")
-"""What our own export begins with; cells under these names are read back as it wrote them."""
+"""The header of our own export; cells under these names are read back as they were written."""
 CONTACTS: Final = frozenset({"email", "phone"})
-"""An account needs one of them."""
+"""An account needs one of these."""
 RIGHTS: Final = frozenset({"role", "status"})
-"""Other programs have columns of these names, too, which mean something else and must make nobody an admin."""
+"""Never mapped by name alone: other programs use these names with other meanings, and nobody must become an admin by
+accident.
+"""
 OURS: Final = 6
-"""So many names of `HEADER` make a file an edited export of ours."""
+"""Minimum number of `HEADER`'s names in a file for it to be an edited export of ours."""
 OURS_WITH_NAME: Final = 4
-"""Fewer do where `display_name` is among them, which others spell otherwise."""
+"""Minimum number if `display_name` is among them, a name that other programs don't use."""
 
 
 def column_mapping(texts: Iterable[str]) -> dict[str, str]:
-    """`FIELD=COLUMN` and `FIELD={first} {last}`, as `CsvColumns.map` takes them. Raises `MalformedMapping`,
+    """Parse `FIELD=COLUMN` and `FIELD={first} {last}` to what `CsvColumns.map` takes. Raises `MalformedMapping`,
     `RepeatedField`.
     """
     columns: dict[str, str] = {}
@@ -54,19 +56,21 @@ def column_mapping(texts: Iterable[str]) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class CsvColumns:
-    """For each field the template that makes it, over the columns of `names`."""
+    """The template of each field, over the columns in `names`."""
 
     names: tuple[str, ...]
     templates: Mapping[str, Template]
     plain: frozenset[int]
-    """Columns under names of our own export, whose cells are as it wrote them."""
+    """Columns with names of our own export, whose cells are read as it writes them."""
 
     @classmethod
     def map(cls, header: Sequence[str], columns: Mapping[str, str], *, line: int = 1) -> Self:
-        """`columns` gives a field a column's name, or a template with names in braces. Other fields are taken from
-        columns of their own names, and where `columns` has none, from such as are usual; so are e-mail address and
-        phone number where there would be neither. role and status are taken when `columns` has them, or from an export
-        of ours. Raises `CsvError` leaves, with `line` as the header's.
+        """Map the columns in a header to fields.
+
+        `columns` maps a field to a column's name, or to a template with names in braces. Other fields are mapped by
+        their own names; if `columns` has none, also by names that other programs use, and so are e-mail address and
+        phone number if neither is mapped otherwise. role and status are mapped only by `columns`, or in an export of
+        ours. Raises subclasses of `CsvError`, with `line` as the header's line.
         """
         names = tuple(map(column_name, header))
         templates: dict[str, Template] = {}
@@ -86,21 +90,21 @@ class CsvColumns:
 
     @property
     def used(self) -> dict[str, str]:
-        """For each field that is taken the column, or the template."""
+        """The column or template of each mapped field."""
         return {field: template.text for field, template in self.templates.items()}
 
     @property
     def unused(self) -> list[str]:
-        """The names of the columns that no field is made of."""
+        """The names of the columns that are not mapped."""
         return [name for column, name in enumerate(self.names) if name and column not in self.taken]
 
     @cached_property
     def taken(self) -> frozenset[int]:
-        """The columns that fields are made of."""
+        """The indexes of the mapped columns."""
         return frozenset[int]().union(*(template.columns for template in self.templates.values()))
 
     def changes(self, cells: Sequence[str]) -> UserChanges:
-        """The row's fields; an empty one is left out. What role and status are, is for the account to judge."""
+        """Return the row's fields without the empty ones. Values of role and status are checked by the account."""
         row = [plain_cell(cell) if column in self.plain else cell for column, cell in enumerate(cells)]
         values = {field: template.render(row) for field, template in self.templates.items()}
         changes: Any = {field: value for field, value in values.items() if value}
@@ -111,8 +115,9 @@ class CsvColumns:
 
 
 def _own(names: Sequence[str], *, sure: bool) -> dict[str, Template]:
-    """The fields whose names, in any case, with spaces or hyphens, are columns. Of two, none is taken, or, where it is
-    `sure` that nothing else was meant, `AmbiguousCsvColumn` is raised.
+    """Return fields whose own names are columns, ignoring case, spaces and hyphens.
+
+    A name that two columns have isn't mapped, or raises `AmbiguousCsvColumn` if the caller is `sure` that it is meant.
     """
     ours = len(frozenset(HEADER) & frozenset(names)) >= (OURS_WITH_NAME if "display_name" in names else OURS)
     found: dict[str, Template] = {}

@@ -1,4 +1,4 @@
-"""Delimiter: what stands between the cells of a file, told by its first record or by the caller."""
+"""Delimiter: the character between cells, detected from the first record or given by the caller."""
 
 import re
 from enum import StrEnum
@@ -6,7 +6,7 @@ from typing import Final
 
 
 class Delimiter(StrEnum):
-    """By name, as command lines and addresses hold no tabs."""
+    """Delimiters by name, as command lines and URLs can't contain tabs."""
 
     COMMA = "comma"
     SEMICOLON = "semicolon"
@@ -15,37 +15,38 @@ class Delimiter(StrEnum):
 
     @property
     def character(self) -> str:
-        """The delimiter itself."""
+        """The character."""
         return _CHARACTERS[self]
 
 
 _CHARACTERS: Final = {Delimiter.COMMA: ",", Delimiter.SEMICOLON: ";", Delimiter.TAB: "\t", Delimiter.PIPE: "|"}
 _GUESSED: Final = (",", ";", "\t")
-"""`|` is part of too many names of columns: it is taken when none of these is there, or when it is asked for."""
+"""Candidates for detection. `|` occurs in too many column names: it is detected only if none of these occurs."""
 _QUOTED: Final = re.compile(r'(?:^|(?<=[,;\t|\n]))"(?:[^"]|"")*"')
-"""A quoted cell: a quote elsewhere than at a cell's beginning is an ordinary character (`5" screen`)."""
+"""A quoted cell. A quote elsewhere than at the beginning of a cell is an ordinary character (`5" screen`)."""
 _NEXT: Final = re.compile(r'\n|(?:^|(?<=[,;\t|\n]))"')
 _DECLARED: Final = re.compile(r"sep=([,;\t|])")
-"""A first line that spreadsheets write and read, and that is no header."""
+"""A first line that spreadsheets read and write; it isn't a header."""
 _REWRITTEN: Final = re.compile(r'"?sep=[,;\t|]?"?[,;\t|]+')
-"""The same line once a program that doesn't know it has taken it for a row: it tells the delimiter no longer."""
+"""That line after a program that doesn't support it has saved it as a row; the delimiter in it is unreliable."""
 _BLANK: Final = re.compile(r'(?:[\s,;|]|"")*')
 
 
 def declared_delimiter(line: str) -> str | None:
-    """The character that the line `sep=;` names; None when the line is another one."""
+    """Return the character in a line such as `sep=;`; None for another line."""
     found = _DECLARED.fullmatch(line)
     return found[1] if found else None
 
 
 def before_header(line: str) -> bool:
-    """True for a line that no header begins with: one without text, or one that is about the delimiter."""
+    """True for a line that can't be the header: it has no text or declares the delimiter."""
     return bool(_BLANK.fullmatch(line) or _DECLARED.fullmatch(line) or _REWRITTEN.fullmatch(line))
 
 
 def first_record(text: str, *, ended: bool) -> str | None:
-    """The record the text begins with, line ends inside quotes included, that behind it not; None when only what
-    follows the text can tell where it ends. `ended`: nothing follows.
+    """Return the first record of the text, including line ends inside quotes; None if its end isn't known yet.
+
+    `ended`: the text is complete.
     """
     position = 0
     while found := _NEXT.search(text, position):
@@ -59,7 +60,7 @@ def first_record(text: str, *, ended: bool) -> str | None:
 
 
 def guessed_delimiter(record: str) -> str:
-    """The character that the record has most of outside its quotes; a comma when it has none."""
+    """Return the most frequent delimiter outside quotes in the record; a comma if there is none."""
     bare = _QUOTED.sub("", record)
     found = max(_GUESSED, key=bare.count)
     return "|" if found not in bare and "|" in bare else found

@@ -1,4 +1,4 @@
-"""DecodedText: the bytes of a CSV file as text, in the encoding its byte order mark tells, or its sender."""
+"""DecodedText: decode a CSV file by its byte order mark, or by the encoding that the caller gives."""
 
 import codecs
 from typing import Final, Protocol
@@ -7,9 +7,9 @@ from services.csv.errors import CsvTooLarge, NotCsv, TextCutShort, UnknownEncodi
 from services.csv.kinds import binary, kind_of, unmarked_utf_16
 
 PIECE: Final = 65_536
-"""Bytes asked for at once."""
+"""Bytes in one read."""
 BEGINNING: Final = 512
-"""Bytes that are looked at before the first are decoded."""
+"""Minimum number of bytes to inspect before decoding starts."""
 MARKS: Final = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, None),
@@ -17,7 +17,7 @@ MARKS: Final = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-"""Byte order mark and encoding. UTF-32's begins as UTF-16's does, so it is looked for first; it isn't read."""
+"""Byte order marks with their encodings, None if unsupported. UTF-32's begin like UTF-16's, so they come first."""
 UNMARKED: Final = (
     "holds NUL, as UTF-16 without its mark does; name it with --encoding {0} (over HTTP encoding={0}), "
     "or save it as 'CSV UTF-8'"
@@ -27,27 +27,29 @@ MISREAD: Final = (
     "(over HTTP encoding=, and charset= of Content-Type)"
 )
 SEVERAL: Final = 4
-"""Characters that are UTF-8 by chance in no file of an encoding of several bytes; of single bytes hardly one is."""
+"""Number of multi-byte UTF-8 characters that don't occur by chance in a file of another multi-byte encoding; in a
+single-byte encoding even one is improbable.
+"""
 _NO_TEXT: Final = frozenset({"idna", "punycode", "raw-unicode-escape", "unicode-escape", "undefined", "utf-7"})
-"""Encodings of names, of source code, of nothing, and of mail in the nineties."""
+"""Codecs that aren't encodings of text files: for host names, source code, and mail."""
 _MEANT: Final = {"iso8859-1": "cp1252", "ascii": "utf-8"}
-"""What is called Latin-1 is Windows's in practice (https://encoding.spec.whatwg.org/#names-and-labels); its control
-characters, the difference, could not be stored.
+"""Encodings that are commonly misnamed: text labelled Latin-1 is Windows-1252
+(https://encoding.spec.whatwg.org/#names-and-labels). The control characters that differ couldn't be stored anyway.
 """
 
 
 class ByteFile(Protocol):
-    """An open file, read in pieces of any size; an empty one is the end."""
+    """An open binary file. `read` returns any number of bytes; none at the end."""
 
     async def read(self, size: int, /) -> bytes: ...
 
 
 def text_encoding(name: str) -> str:
-    """The encoding's own name, for any of its names. Raises `UnknownEncoding`."""
+    """Return the canonical name of an encoding. Raises `UnknownEncoding`."""
     try:
         found = codecs.lookup(name.strip())
         codecs.getincrementaldecoder(found.name)
-        "a".encode(found.name)  # which refuses base64 and its like, as `lookup` doesn't
+        "a".encode(found.name)  # refuses codecs such as base64, which `lookup` accepts
     except (LookupError, ValueError):
         raise UnknownEncoding(name) from None
     if found.name.replace("_", "-") in _NO_TEXT:
@@ -56,11 +58,11 @@ def text_encoding(name: str) -> str:
 
 
 class DecodedText:
-    """A `TextFile`: of `encoding`, else UTF-8; a byte order mark at its beginning counts before both. Bytes that are
-    none of its characters come as surrogates.
+    """A `TextFile` in the given `encoding`, else UTF-8; a byte order mark takes precedence. Undecodable bytes become
+    surrogates.
 
-    Raises `CsvTooLarge` beyond `max_bytes`, `NotCsv` for what is recognised as another kind of file, `UnreadableCsv`
-    for UTF-32 and `TextCutShort`.
+    Raises `CsvTooLarge` beyond `max_bytes`, `NotCsv` for a file recognized as another kind, `UnreadableCsv` for UTF-32,
+    and `TextCutShort`.
     """
 
     def __init__(self, file: ByteFile, *, max_bytes: int, encoding: str | None = None) -> None:
@@ -71,10 +73,10 @@ class DecodedText:
         self._decoder: codecs.IncrementalDecoder | None = None
         self._ended = False
         self.encoding = (self._named or "utf-8").upper()
-        """As messages name it."""
+        """The encoding, as messages show it."""
 
     async def read(self, _size: int, /) -> str:
-        """The next piece, of any length; empty at the end."""
+        """Return the next piece of text, of any length; empty at the end."""
         while not self._ended:
             piece = await self._next_piece()
             if self._decoder is None:
@@ -136,7 +138,7 @@ class DecodedText:
 
 
 def _utf_8(piece: bytes, *, at_least: int) -> bool:
-    """Whether it is UTF-8, cut anywhere, with so many characters beyond ASCII."""
+    """True if the bytes are UTF-8, possibly truncated at either end, with this many multi-byte characters at least."""
     try:
         text = codecs.getincrementaldecoder("utf-8")().decode(piece)
     except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""Why a CSV file can't be imported at all. A single bad row is no error: it is in the report.
+"""Errors that prevent the import of a whole CSV file. A bad row is not an error: it is in the report.
 
 CsvError
 ├── UnreadableCsv           not text, or not CSV, from some line on
@@ -15,7 +15,7 @@ CsvError
 ├── FormattedTemplate       the mapping's template asks for a conversion or a format
 └── NoUsableColumn          no column stands for an e-mail address or a phone number
 
-TextCutShort, a UnicodeError, is how a file tells its reader that its last character isn't whole.
+TextCutShort, a UnicodeError, is raised by a file whose last character is incomplete.
 """
 
 import difflib
@@ -25,16 +25,16 @@ from collections.abc import Sequence
 from typing import Final
 
 SHOWN: Final = 100
-"""Characters of a header that a message shows."""
+"""Maximum characters of a header in a message."""
 
 _ADDRESS: Final = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 
 COMPARED: Final = 1000
-"""Names among which one that was meant is looked for."""
+"""Maximum number of names among which a suggestion is searched."""
 
 
 class CsvError(Exception):
-    """Root of what makes a whole file unusable."""
+    """Root of the errors that make a whole file unusable."""
 
 
 class UnreadableCsv(CsvError):
@@ -73,7 +73,7 @@ class UnknownEncoding(CsvError):
 
 
 class TextCutShort(UnicodeError):
-    """The bytes end within a character of `encoding`."""
+    """Raised when the bytes end within a character of `encoding`."""
 
     def __init__(self, encoding: str) -> None:
         self.encoding = encoding
@@ -124,7 +124,7 @@ class _Unknown(CsvError):
 
 
 def _shown(names: Sequence[str]) -> str:
-    """The names, as long as they fit a message."""
+    """Return the names, shortened to fit a message."""
     return textwrap.shorten(", ".join(names), SHOWN, placeholder=" …") or "no text"
 
 
@@ -146,7 +146,7 @@ class UnknownCsvColumn(_Unknown):
 
 
 def _elsewhere(line: int, header: int | None) -> str:
-    """`header` is a line below that does name columns, where one was found."""
+    """Return a hint at `header`, a later line that does have column names, if one was found."""
     if header is not None:
         return (
             f"Line {header} names the columns, it seems: leave out the lines before it with --skip-lines {header - 1}, "
@@ -159,7 +159,7 @@ def _elsewhere(line: int, header: int | None) -> str:
 
 
 class AmbiguousCsvColumn(CsvError):
-    """A column that is meant, by the mapping or by its name, is in the file's header more than once."""
+    """The file's header has a column more than once that the mapping names, explicitly or by the field's name."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -227,7 +227,7 @@ class FormattedTemplate(CsvError):
 
 
 class NoUsableColumn(CsvError):
-    """No column of the file stands for an e-mail address or a phone number; `line` has the columns' `names`."""
+    """No column maps to an e-mail address or a phone number; `line` has the columns' `names`."""
 
     def __init__(self, names: Sequence[str] = (), line: int = 1) -> None:
         self.names = tuple(name for name in names if name)

@@ -1,4 +1,4 @@
-"""What became of each row of an import."""
+"""Import report: the outcome of each row of an import."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """A row that was not imported: `line` of the file it begins on, `reason` without its values."""
+    """A row that was not imported: `line` is its first line in the file, `reason` doesn't contain its values."""
 
     line: int
     reason: str
@@ -16,8 +16,9 @@ class Rejection:
 
 @dataclass
 class ImportReport:
-    """`rows` = `imported` + `skipped` + rejected. `skipped` rows are those whose account is there already. Rows without
-    any text are none of them.
+    """Totals of an import: `rows` = `imported` + `skipped` + rejected.
+
+    `skipped` rows have an account already. Rows without any text aren't counted.
     """
 
     rows: int = 0
@@ -25,16 +26,16 @@ class ImportReport:
     skipped: int = 0
     rejected: list[Rejection] = field(default_factory=list)
     dropped: list[Rejection] = field(default_factory=list)
-    """Of the imported rows those that were stored without a field that broke a rule."""
+    """Imported rows that were stored without a field that breaks a rule."""
     columns: dict[str, str] = field(default_factory=dict)
-    """For each field that is taken the column of the file, or the template."""
+    """The column or template of each mapped field."""
     unused_columns: list[str] = field(default_factory=list)
-    """The columns that no field is made of."""
+    """The columns that are not mapped."""
     next_line: int = 1
-    """Everything before this line of the file is settled: where an import that was interrupted goes on."""
+    """The line at which an interrupted import continues: all rows before it are done."""
 
     def add(self, reports: Sequence["RowReport"]) -> None:
-        """These rows are settled, too."""
+        """Add the outcomes of these rows."""
         for line, outcome, reason in reports:
             self.imported += outcome is RowOutcome.IMPORTED
             self.skipped += outcome is RowOutcome.SKIPPED
@@ -47,7 +48,7 @@ class ImportReport:
             self.next_line = reports[-1].line + 1
 
     def plus(self, reports: Sequence["RowReport"]) -> "ImportReport":
-        """A copy to which these rows are added."""
+        """Return a copy with the outcomes of these rows added."""
         copy = replace(self, rejected=list(self.rejected), dropped=list(self.dropped))
         copy.add(reports)
         return copy
@@ -56,12 +57,14 @@ class ImportReport:
 class RowOutcome(StrEnum):
     IMPORTED = "imported"
     SKIPPED = "skipped"
-    """Its account is there already."""
+    """The account exists already."""
     REJECTED = "rejected"
 
 
 class RowReport(NamedTuple):
-    """What became of one row; `reason` tells why it was rejected, or what it was stored without, and is else empty."""
+    """The outcome of one row. `reason` says why it was rejected, or which field it was stored without; else it is
+    empty.
+    """
 
     line: int
     outcome: RowOutcome
@@ -69,9 +72,9 @@ class RowReport(NamedTuple):
 
 
 RowReports = Callable[[Sequence[RowReport]], None]
-"""Told after each batch what became of its rows, in the order of the file."""
+"""Called after each batch with the outcomes of its rows, in the order of the file."""
 
 Keep = Callable[[ImportReport], Awaitable[None]]
-"""Told how far the import is, in the transaction of the rows that were stored last; what it writes is committed with
-them, and what it raises undoes them.
+"""Called with the progress of the import, in the transaction that stores a batch: its writes are committed with the
+rows, and an exception rolls them back.
 """

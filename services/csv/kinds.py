@@ -1,11 +1,11 @@
-"""Kinds of files that people send as CSV, told by how they begin, and what to do with each."""
+"""Kinds: recognize other kinds of files sent as CSV by their first bytes, with advice for each."""
 
 import re
 from typing import Final, NamedTuple
 
 
 class Kind(NamedTuple):
-    """What a file is, as a noun, and what its sender does about it, as an imperative."""
+    """A kind of file, as a noun, and advice to its sender, as an imperative."""
 
     name: str
     advice: str
@@ -63,13 +63,13 @@ _TEXTS: Final = (
     ),
 )
 _CONTROLS: Final = frozenset(range(32)) - frozenset(b"\t\n\v\f\r\x1a\x1b")
-"""Not in it: tabs and line ends, what DOS ends a file with, and what begins an escape sequence."""
+"""Bytes that don't occur in text. Tabs, line ends, DOS's end-of-file mark and escape sequences do."""
 _BINARY_PERCENT: Final = 10
-"""Control characters among the first bytes, from which on a file is no text."""
+"""Percentage of such bytes from which on a file is binary."""
 
 
 def kind_of(beginning: bytes) -> Kind | None:
-    """What the file is that begins so; None for what may be CSV, in any encoding."""
+    """Return the kind of a file with this beginning; None if it may be CSV, in any encoding."""
     if beginning.startswith((b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")):
         return _kind_of_archive(beginning)
     for mark, kind in _BEGINNINGS:
@@ -80,7 +80,9 @@ def kind_of(beginning: bytes) -> Kind | None:
 
 
 def unmarked_utf_16(beginning: bytes) -> str | None:
-    """UTF-16's byte order, when nearly every second byte is zero, as it is for letters without accents."""
+    """Return the byte order of UTF-16 without a mark, if nearly every second byte is zero, as for ASCII text; else
+    None.
+    """
     pairs = len(beginning) // 2
     for offset, encoding in ((1, "utf-16-le"), (0, "utf-16-be")):
         zeros, others = (beginning[start : 2 * pairs : 2].count(0) for start in (offset, 1 - offset))
@@ -90,7 +92,7 @@ def unmarked_utf_16(beginning: bytes) -> str | None:
 
 
 def binary(beginning: bytes) -> Kind | None:
-    """What the file is when it holds too many control characters for text."""
+    """Return the kind of a file with too many control characters for text; else None."""
     controls = sum(byte in _CONTROLS for byte in beginning)
     return Kind("binary", _EXPORT) if controls * 100 > len(beginning) * _BINARY_PERCENT else None
 

@@ -1,4 +1,4 @@
-"""Names under which other programs export what accounts have, for files that come without a mapping."""
+"""Names: the column names under which other programs export contacts, for files without a mapping."""
 
 import re
 import unicodedata
@@ -13,7 +13,7 @@ _REQUIRED: Final = re.compile(r"\b(required|optional)\b", re.IGNORECASE)
 
 
 def _key(name: str) -> str:
-    """Letters and digits alone, without case and accents: `E-mail`, `e mail` and `EMAIL` are one."""
+    """Normalize a name to letters and digits, without case and accents: `E-mail`, `e mail` and `EMAIL` are equal."""
     text = unicodedata.normalize("NFKD", name).casefold()
     return "".join(character for character in text if character.isalnum())
 
@@ -49,7 +49,7 @@ _FULL_NAME: Final = _keys(
     "Nombre completo", "Nome completo", "Volledige naam", "Полное имя", "ФИО", "氏名", "姓名", "이름", "Your Name",
 )  # fmt: skip
 _NAME: Final = _keys("Name")
-"""The whole name, or, beside a given name alone, the family's."""
+"""The full name, or the family name if there is a column with the given name alone."""
 _GIVEN: Final = _keys(
     "First Name", "Given Name", "Forename", "fname", "Contact: First Name", "Billing First Name", "Vorname", "Prénom",
     "Voornaam", "Förnamn", "Imię", "Имя", "Nombre", "Nome",
@@ -60,15 +60,15 @@ _FAMILY: Final = _keys(
     "Familienname", "Nom", "Nom de famille", "Apellido", "Apellidos", "Cognome", "Sobrenome", "Achternaam", "Efternamn",
     "Nazwisko", "Фамилия",
 )  # fmt: skip
-"""Each list by preference: where a file has several, the first one's column is taken; the report names the others."""
+"""Names in order of preference: if a file has several, the first is mapped, and the report lists the others."""
 
 
 def usual_templates(names: Sequence[str], *, without: Collection[str]) -> dict[str, Template]:
-    """What makes email, phone and display_name in a file with columns of these names, as far as they are known, and
-    `without` those fields. Of a name that two columns have none is taken; raises `AmbiguousCsvColumn` where it is the
-    e-mail address's.
+    """Return templates for email, phone and display_name, as far as the column names are known, except fields in
+    `without`.
 
-    Numbers that colleagues or a household share (work, home) are not among them: accounts have theirs alone.
+    A name that two columns have isn't mapped, and raises `AmbiguousCsvColumn` for the e-mail address. Numbers that
+    several people may share (work, home) aren't used: an account's number is unique.
     """
     columns: dict[str, list[int]] = {}
     for column, name in enumerate(names):
@@ -102,14 +102,16 @@ def _display_name(names: Sequence[str], columns: Mapping[str, Sequence[int]]) ->
 
 
 def _forms(name: str) -> frozenset[str]:
-    """The keys of a name: as it is, without what stands in brackets, and that alone (`Mobile phone [mobile]`)."""
+    """Return the normalized forms of a name: whole, without bracketed text, and the bracketed text (`Mobile phone
+    [mobile]`).
+    """
     inside = _BRACKETS.search(name)
     forms = (name, _REQUIRED.sub("", _BRACKETS.sub("", name)), inside[1] if inside else "")
     return frozenset(key for key in map(_key, forms) if key)
 
 
 def _taken(known: Sequence[str], columns: Mapping[str, Sequence[int]]) -> Sequence[int]:
-    """The columns of the first name that there is."""
+    """Return the indexes of columns with the first known name that occurs."""
     return next((columns[form] for form in known if form in columns), ())
 
 

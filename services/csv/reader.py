@@ -1,4 +1,4 @@
-"""CSV from an asynchronous file, record by record, each with the line it begins on."""
+"""CSV reader: records of an asynchronous file, each with the line it begins on."""
 
 import csv
 import io
@@ -12,20 +12,21 @@ from services.csv.delimiter import Delimiter, before_header, declared_delimiter,
 from services.csv.errors import TextCutShort, UnreadableCsv
 
 MAX_RECORD: Final = 1_048_576
-"""Characters of one row, and of one line before the header. A longer one would be held in memory whole."""
+"""Maximum characters of a record, and of a line before the header: it is held in memory whole."""
 END_OF_FILE: Final = "\x1a"
-"""What programs from the days of DOS write behind the last line."""
+"""DOS's end-of-file mark, which some programs write after the last line."""
 NUL_BYTES: Final = (
     "holds NUL; if the file is UTF-16, name it with --encoding (over HTTP encoding=), or save it as UTF-8"
 )
 _LIMIT: Final = Lock()
-"""Held while the limit of a cell is another one than the process's."""
+"""Held while the process-wide limit of the csv module is changed."""
 
 
 class TextFile(Protocol):
-    """An open text file, read in pieces. Bytes that aren't UTF-8 are surrogates (`errors="surrogateescape"`), so
-    that their line can be told; a file that raises UnicodeDecodeError does too. One that has an `encoding` is named
-    by it in messages.
+    """An open text file, read in pieces.
+
+    Bytes that can't be decoded are surrogates (`errors="surrogateescape"`), so that errors can name their line; raising
+    UnicodeDecodeError is supported, too. If the file has an `encoding`, messages show it.
     """
 
     async def read(self, size: int, /) -> str: ...
@@ -34,8 +35,10 @@ class TextFile(Protocol):
 async def records(
     file: TextFile, *, delimiter: Delimiter | None = None, skip_lines: int = 0
 ) -> AsyncGenerator[tuple[int, list[str]], None]:
-    """Each record that isn't an empty line, with the line it begins on; the first one, below `skip_lines` lines and
-    blank ones, names the columns. Without `delimiter` it tells it. Raises `UnreadableCsv`.
+    """Yield each record that isn't an empty line, with the line it begins on.
+
+    The first record, after `skip_lines` lines and blank ones, is the header. Without `delimiter` it is detected from
+    the header. Raises `UnreadableCsv`.
     """
     reader = _Reader(file, delimiter, skip_lines)
     header = True
@@ -72,13 +75,14 @@ def _undecodable(file: TextFile) -> str:
 
 
 class _RecordTooLong(Exception):
-    """A row is longer than is held in memory."""
+    """Raised when a record exceeds `MAX_RECORD`."""
 
 
 class _Reader:
-    """aiocsv's reader, fed from outside, because of two faults of its 1.4: an error or a cancellation never reaches
-    the read that it awaits, which then stays as it is, locks and all; and of lines that end in CR alone it
-    miscounts some and drops the last.
+    """Feeds aiocsv's parser from outside, to avoid two faults in its version 1.4.
+
+    An error or a cancellation isn't propagated to the read it awaits, which then keeps its locks; and with lines that
+    end in CR alone, lines are miscounted and the last one is lost.
     """
 
     def __init__(self, file: TextFile, delimiter: Delimiter | None, skip_lines: int) -> None:
@@ -91,15 +95,15 @@ class _Reader:
         self._reader: AsyncReader | None = None
         self._lines_before = 0
         self.begins = 1
-        """The line on which the record begins that was read, or is being read."""
+        """The line on which the current record begins."""
 
     @property
     def line(self) -> int:
-        """The lines read so far."""
+        """The number of lines read so far."""
         return self._lines_before + (0 if self._reader is None else self._reader.line_num)
 
     async def record(self) -> list[str] | None:
-        """The next record; None at the end. Raises `_RecordTooLong`, csv.Error, and what the file raises."""
+        """Return the next record; None at the end. Raises `_RecordTooLong`, csv.Error, and what the file raises."""
         self._length, self.begins = 0, self.line + 1
         if self._reader is None:
             self._reader = await self._begun()
@@ -116,7 +120,7 @@ class _Reader:
             self._piece = await self._next_piece()
 
     async def read(self, _size: int, /) -> str:
-        """What the reader awaits: the next piece, which `record` puts in its place meanwhile."""
+        """Return the next piece to the parser; `record` provides it."""
         return await self
 
     def __await__(self) -> Generator[None, None, str]:
@@ -126,7 +130,7 @@ class _Reader:
         return piece
 
     async def _begun(self) -> AsyncReader:
-        """The parser, at the header, whose whole record has told the delimiter."""
+        """Return the parser, after detecting the delimiter from the whole header."""
         text, ended, begins = "", False, 0
         delimiter: str | None = None
         while True:
@@ -159,14 +163,15 @@ class _Reader:
             self._length += len(text)
             if self._length > MAX_RECORD:
                 raise _RecordTooLong
-            # A CR at the end of a piece is kept back until what follows it is known.
+            # Keep back a CR at the end of a piece until the next character is known.
             if (lines := self._endings.decode(text, final=not text)) or not text:
                 return lines
 
 
 def _parser(file: _Reader, delimiter: str) -> AsyncReader:
-    """A parser for which a cell may be as long as its record. It asks the csv module for the limit, once, when it is
-    made; the limit is the process's, so it is put back at once.
+    """Return a parser without a limit on cells.
+
+    The parser reads the csv module's limit when it is created; the limit is process-wide, so it is restored at once.
     """
     with _LIMIT:
         limit = csv.field_size_limit(MAX_RECORD)

@@ -1,4 +1,4 @@
-"""Template: the columns, and the text around them, that make one field of an account."""
+"""Template: the columns and literal text that form one field of an account."""
 
 import re
 from collections.abc import Sequence
@@ -9,27 +9,30 @@ from services.csv.errors import AmbiguousCsvColumn, FormattedTemplate, Malformed
 
 
 def column_name(cell: str) -> str:
-    """A column's name as it is compared and shown: line ends and other runs of blanks are one space."""
+    """Normalize a column's name for comparison and display: each run of white space becomes one space."""
     return " ".join(cell.split())
 
 
 @dataclass(frozen=True)
 class Template:
-    """`text` is what it was made from; `pieces` are a literal text and the number of the column that follows it."""
+    """A parsed template. `text` is its source; `pieces` are pairs of literal text and the index of the column
+    after it.
+    """
 
     text: str
     pieces: tuple[tuple[str, int | None], ...]
 
     @classmethod
     def of(cls, column: int, name: str) -> Self:
-        """The column as it is."""
+        """Return a template of one column."""
         return cls(name, (("", column),))
 
     @classmethod
     def parse(cls, field: str, text: str, names: Sequence[str], *, line: int = 1) -> Self:
-        """A column's name, or text with names in braces, where `{{` and `}}` are braces themselves. `names` are those
-        of the file's columns, as `column_name` has them; a name may hold any character, and braces as well: the longest
-        one that fits counts. Raises `CsvError` leaves, with `line` as that of the header.
+        """Parse a column's name, or text with names in braces, where `{{` and `}}` are literal braces.
+
+        `names` are the file's column names, normalized by `column_name`. A name may contain any character, including
+        braces: the longest match is used. Raises subclasses of `CsvError`, with `line` as the header's line.
         """
         text = column_name(text)
         if text in names or ("{" not in text and "}" not in text):
@@ -54,11 +57,11 @@ class Template:
 
     @property
     def columns(self) -> frozenset[int]:
-        """The columns it takes."""
+        """The indexes of its columns."""
         return frozenset(column for _, column in self.pieces if column is not None)
 
     def render(self, cells: Sequence[str]) -> str:
-        """The field. Empty when all its columns are; an empty one leaves no double blank."""
+        """Return the field. It is empty if all its columns are; an empty column doesn't leave a double space."""
         made, filled = "", False
         empty = False
         for literal, column in self.pieces:
@@ -73,7 +76,7 @@ class Template:
 
 
 def _braced(text: str, names: Sequence[str]) -> tuple[str, int] | None:
-    """The longest name that the text has between its first brace and a closing one, and the length of all that."""
+    """Return the longest column name in braces at the beginning of the text, and the length of the match; else None."""
     best: tuple[str, int] | None = None
     for name in names:
         if not name or name not in text:
@@ -93,7 +96,7 @@ def _number(name: str, names: Sequence[str], line: int) -> int:
 
 
 def _refusal(field: str, rest: str, names: Sequence[str], line: int) -> Exception:
-    """What is wrong with the text that begins with a brace."""
+    """Return the error for text that begins with an unmatched brace."""
     name, closing, _ = rest.removeprefix("{").partition("}")
     if rest.startswith("}") or not closing or "{" in name:
         return MalformedTemplate(field)

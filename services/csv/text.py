@@ -1,4 +1,4 @@
-"""CSV as we write it: exports, and reports of imports."""
+"""CSV text: format exports and import reports."""
 
 import csv
 import io
@@ -9,22 +9,22 @@ from typing import Final
 from services.csv.import_report import RowReport
 
 SPREADSHEET_LINE: Final = "sep=,\r\n"
-"""Has a spreadsheet split the lines below at commas, whatever its locale splits at (decision 0073)."""
+"""Makes a spreadsheet split the lines below at commas, regardless of its locale (decision 0073)."""
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
-"""Spreadsheets run a cell that begins with one of these, or one of its wider forms (`＝`); `'` marks it as text, so it
-is marked itself.
+"""Beginnings of cells that spreadsheets execute as formulas, including full-width forms (`＝`). A leading `'` marks
+text, and so is escaped itself.
 """
 REPORT_HEADER: Final = ("line", "outcome", "reason")
-"""Line of the file, imported, skipped or rejected, and why it was rejected."""
+"""Columns of a report: line of the file; imported, skipped or rejected; reason."""
 
 
 def neutral_cell(text: str) -> str:
-    """The cell as no spreadsheet runs it."""
+    """Escape a cell so that no spreadsheet executes it."""
     return f"'{text}" if _runs(text) else text
 
 
 def plain_cell(text: str) -> str:
-    """The cell before `neutral_cell`; one that was typed, or that a spreadsheet has freed of the mark, is as it is."""
+    """Undo `neutral_cell`; a cell without the mark is returned unchanged."""
     return text[1:] if text.startswith("'") and _runs(text[1:]) else text
 
 
@@ -33,12 +33,12 @@ def _runs(text: str) -> bool:
 
 
 def csv_text(lines: Iterable[Sequence[str]]) -> str:
-    """The lines with CRLF ends, as RFC 4180 has them."""
+    """Format lines as CSV with CRLF line ends (RFC 4180)."""
     text = io.StringIO(newline="")
     csv.writer(text, lineterminator="\r\n").writerows(lines)
     return text.getvalue()
 
 
 def report_text(reports: Iterable[RowReport]) -> str:
-    """The lines of a report, below `REPORT_HEADER`."""
+    """Format a report's lines, without `REPORT_HEADER`."""
     return csv_text((str(report.line), report.outcome, report.reason) for report in reports)

@@ -1,4 +1,4 @@
-"""UserCsvService: accounts in from a CSV file, and out to one."""
+"""UserCsvService: import accounts from a CSV file, and export them."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping
@@ -17,19 +17,21 @@ from services.csv.user_import import Row, UserImport
 from unitwork import TransactionProvider
 
 BATCH: Final = 500
-"""Rows of one transaction: stored together, or not at all."""
+"""Rows of one transaction: stored together or not at all."""
 PAGE: Final = 500
-"""Accounts of one read of an export."""
+"""Accounts in one read of an export."""
 BREATH: Final = 20
-"""Rows read before others of the same event loop have their turn: some milliseconds."""
+"""Rows to parse before other tasks of the event loop may run; it takes some milliseconds."""
 NOTES: Final = 20
-"""Records below the first one in which a header is looked for."""
+"""Records after the first one in which a header is searched."""
 MAX_ROWS: Final = 500_000
 
 
 class UserCsvService:
-    """Imports and exports accounts, in constant memory. `max_rows` bounds the rows of one import;
-    `private_domains` are those of no public network whose e-mail addresses are taken.
+    """Imports and exports accounts, in constant memory.
+
+    `max_rows` limits the rows of one import. `private_domains` are non-public domains whose e-mail addresses are
+    accepted.
     """
 
     def __init__(
@@ -62,16 +64,16 @@ class UserCsvService:
     ) -> ImportReport:
         """Create an account for each row whose e-mail address (without one: phone number) is new.
 
-        `columns` maps fields to the file's columns, see `CsvColumns.map`; `region` reads national phone numbers;
-        without `delimiter` the header tells it, which stands below `skip_lines` lines. Rows that break a rule are
-        reported, each with all its faults, and don't stop the others; one whose only faults are in fields of
-        `drop_invalid` is stored without those. Rows without any text are passed over. Rows before `start_line` are left
-        out, but the header. A dry run says what would be, and stores nothing.
+        `columns` maps fields to the file's columns, see `CsvColumns.map`. `region` is the default region of phone
+        numbers. Without `delimiter`, it is detected from the header, which follows `skip_lines` lines. Rows that break
+        a rule are reported with all their faults, and don't stop the others; a row whose only faults are in fields of
+        `drop_invalid` is stored without them. Rows without any text are ignored. Rows before `start_line` are skipped,
+        except the header. A dry run reports the same, and stores nothing.
 
-        After each batch `progress` is told the counts, and `row_reports` what became of its rows. `report` is filled
-        in as batches are settled: it holds what was done when this raises or is cancelled, and its `next_line` is the
-        `start_line` to go on from; `keep` is told the same in the transaction of each batch. Raises `CsvError` leaves
-        when the file can't be used, or not to its end.
+        After each batch `progress` is called with the totals, and `row_reports` with the rows' outcomes. `report` is
+        updated after each batch: it is valid even if this raises or is cancelled, and its `next_line` is the
+        `start_line` to continue from. `keep` is called with the same report in each batch's transaction. Raises
+        subclasses of `CsvError` if the file can't be used, or not to its end.
         """
         report = ImportReport() if report is None else report
         users = UserImport(
@@ -124,12 +126,11 @@ class UserCsvService:
         return report
 
     async def export(self, *, plain: bool = False) -> AsyncGenerator[str, None]:
-        """The accounts that aren't deleted, as CSV text in pieces, in the order of their ids. The first piece is the
-        header, below the line that has a spreadsheet split where we did; a `plain` export, for programs, begins with
-        the header.
+        """Yield the accounts that aren't deleted as CSV text in pieces, ordered by id.
 
-        Each piece is a read of its own: between two of them no connection is held, however slow the reader is. What
-        was created after the first piece isn't in it; what is changed meanwhile is as its piece finds it.
+        The first piece is the header, after a line that makes spreadsheets split at commas; `plain`, for programs,
+        omits that line. Each piece is a separate read: no connection is held in between, however slow the consumer is.
+        Accounts created after the first piece are not included; changed ones are as they are when their piece is read.
         """
         newest = await self._users.query().order_by("-id").first()
         yield ("" if plain else SPREADSHEET_LINE) + csv_text([HEADER])
@@ -143,7 +144,9 @@ class UserCsvService:
 
 
 async def _header_in(lines: AsyncGenerator[tuple[int, list[str]], None], columns: Mapping[str, str]) -> int | None:
-    """The line of the first of the next records that names columns; programs write notes above theirs."""
+    """Return the line of the first following record that has column names: programs write notes above theirs. Else
+    None.
+    """
     with suppress(CsvError):
         looked = 0
         async for line, cells in lines:

@@ -1,4 +1,4 @@
-"""UserImport: one file on its way in, a batch of rows at a time."""
+"""UserImport: the import of one file, in batches of rows."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,15 +15,15 @@ from unitwork.errors import UniqueViolation
 
 COLUMNS: Final = ("email", "email_key", "phone", "display_name", "name_key", "role", "status")
 LOOKS: Final = 3
-"""How often a batch is tried when others register its contacts between our look and our write."""
+"""Attempts at a batch while others register its contacts between the look-up and the insert."""
 TAKEN_MEANWHILE: Final = "another account took the contact at the same moment"
 MAX_CELL: Final = 131_072
-"""Characters of a cell that a field is made of. A longer one has swallowed rows, for want of a quote."""
+"""Maximum characters of a cell in a field. A longer one contains other rows, because a quote is missing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A record as read: the columns of an account to be and what of it was dropped, or why there is none."""
+    """A parsed record: the values of an account and the faults of dropped fields, or the reason why it is rejected."""
 
     line: int
     values: dict[str, Any] | None
@@ -31,7 +31,7 @@ class Row:
 
 
 class Contacts:
-    """E-mail keys and phone numbers that accounts have."""
+    """E-mail keys and phone numbers that belong to accounts."""
 
     def __init__(self) -> None:
         self._keys: set[str] = set()
@@ -44,7 +44,7 @@ class Contacts:
             self._phones.add(phone)
 
     def verdict(self, line: int, key: str | None, phone: str | None) -> RowReport:
-        """What becomes of a row with these contacts."""
+        """Return the outcome of a row with these contacts."""
         if key in self._keys if key is not None else phone in self._phones:
             return RowReport(line, RowOutcome.SKIPPED)
         if phone is not None and phone in self._phones:
@@ -53,7 +53,7 @@ class Contacts:
 
 
 class UserImport:
-    """Reads records into rows, and settles rows by batches: stored together, or not at all. A dry run stores none."""
+    """Parses records to rows, and stores them in batches, each as a whole or not at all. A dry run stores none."""
 
     def __init__(
         self,
@@ -76,14 +76,16 @@ class UserImport:
         self._drop_invalid = frozenset(drop_invalid)
         self._keep = keep
         self._seen = Contacts()
-        """Of a dry run's rows so far, which no look at the database finds."""
+        """Contacts of a dry run's rows so far, which are not in the database."""
         self._reasons: dict[str, str] = {}
         self._batch: Sequence[Row] = ()
         self._settled: dict[int, RowReport] = {}
 
     def row(self, mapping: CsvColumns, line: int, cells: Sequence[str]) -> Row:
-        """The record against the rules of an account. Cells that it lacks at its end are empty; what it has beyond the
-        header must be. Raises `UnreadableCsv` for a cell beyond measure.
+        """Parse a record and validate it as an account.
+
+        Missing cells at its end are empty; cells beyond the header must be empty. Raises `UnreadableCsv` for an
+        oversized cell.
         """
         width = len(mapping.names)
         if any(cell.strip() for cell in cells[width:]):
@@ -95,13 +97,14 @@ class UserImport:
         reason = "; also ".join(map(str, faults))
         if user is None:
             return self._refused(line, reason)
-        # What isn't set keeps its default.
+        # Unset attributes keep their defaults.
         values = {name: value for name in COLUMNS if (value := getattr(user, name)) is not None}
         return Row(line, values, f"stored without {reason}" if faults else "")
 
     def _judge(self, changes: UserChanges) -> tuple[User | None, list[Unacceptable]]:
-        """The account, if there can be one, and all that is wrong: one call tells one fault, so each faulty field is
-        left out of the next.
+        """Return the account, if it is valid, and all faults.
+
+        The account reports one fault at a time, so each faulty field is left out of the next attempt.
         """
         faults: list[Unacceptable] = []
         rest: Any = dict(changes)
@@ -117,7 +120,7 @@ class UserImport:
                 return user if all(fault.field in self._drop_invalid for fault in faults) else None, faults
 
     async def settle(self, rows: Sequence[Row]) -> list[RowReport]:
-        """What became of the rows, in their order; added to the report."""
+        """Store the rows, add their outcomes to the report, and return them in order."""
         fresh = [row for row in rows if row.values is not None]
         settled: dict[int, RowReport] = {}
         self._batch, self._settled = rows, settled
@@ -133,7 +136,7 @@ class UserImport:
         return [settled.get(row.line) or RowReport(row.line, RowOutcome.REJECTED, row.reason) for row in rows]
 
     async def _kept(self, stored: Sequence[RowReport]) -> None:
-        """In the transaction that stores them: how far the import is then."""
+        """Call `keep` with the progress, in the transaction that stores the rows."""
         if self._keep is None:
             return
         settled = self._settled | {report.line: report for report in stored}
@@ -155,7 +158,7 @@ class UserImport:
             try:
                 return await execute_transaction(self._transaction, write, name="import users", retry=3)
             except UniqueViolation:
-                continue  # who was quicker is seen by the next look
+                continue  # the next look-up finds who was faster
         if len(rows) == 1:
             return [RowReport(rows[0].line, RowOutcome.REJECTED, TAKEN_MEANWHILE)]
         half = len(rows) // 2
@@ -167,7 +170,9 @@ class UserImport:
         return await self._judged(rows, self._seen) if rows else []
 
     async def _judged(self, rows: Sequence[Row], taken: Contacts) -> list[RowReport]:
-        """What becomes of the rows beside the accounts there are and those in `taken`, which it adds to."""
+        """Return the outcomes of the rows, given existing accounts and the contacts in `taken`, to which it adds the
+        new ones.
+        """
         contacts = [_contacts(row) for row in rows]
         holders = await self._users.with_contacts(
             {key for key, _ in contacts if key is not None}, {phone for _, phone in contacts if phone is not None}
@@ -184,7 +189,7 @@ class UserImport:
         return reports
 
     def _refused(self, line: int, reason: str) -> Row:
-        """A row with one object for each reason, as a file can have the same one a hundred thousand times."""
+        """Return a rejected row. Reasons are interned, as a file can have the same one a hundred thousand times."""
         return Row(line, None, self._reasons.setdefault(reason, reason))
 
 

@@ -1,1 +1,1 @@
-"""Messages: stored with the work that causes them, relayed to the broker, handled once."""
+"""Messaging: store messages with the work that causes them, relay them to the broker, handle each once."""

@@ -1,22 +1,22 @@
-"""Broker: which one it is, and how Celery has to talk to it. For those who publish and those who work."""
+"""Broker: the broker's URL and Celery's configuration for it, shared by publishers and workers."""
 
 from pathlib import Path
 from typing import Any, Final
 
 DELIVER: Final = "gatehouse.deliver"
-"""The task that handles a message of the outbox; its argument is the message's id."""
+"""Name of the task that handles an outbox message; its argument is the message's id."""
 ACTING_USER: Final = "gatehouse_acting_user"
 REQUEST_ID: Final = "gatehouse_request_id"
 TRACE_PARENT: Final = "traceparent"
-"""Headers: for whom a task acts, and which request and trace it belongs to."""
+"""Task headers: the acting user, the request and the trace."""
 
 EMBEDDED: Final = "sqlalchemy+sqlite:///"
 SOCKET_TIMEOUT: Final = 5.0
-"""Seconds that a publisher waits for a broker's answer."""
+"""Seconds that a publisher waits for the broker."""
 
 
 class Broker:
-    """The broker at a URL; without one the embedded one, a file in `folder`. Opens nothing itself."""
+    """The broker at a URL, or without one the embedded broker, a file in `folder`. It opens no connection."""
 
     def __init__(
         self,
@@ -40,17 +40,17 @@ class Broker:
 
     @property
     def embedded(self) -> bool:
-        """Whether it is a SQLite file of this machine."""
+        """True if the broker is a SQLite file on this machine."""
         return self.url.startswith(EMBEDDED)
 
     @property
     def redis(self) -> bool:
-        """Whether it is Redis, which gives an unacknowledged task away after the visibility timeout."""
+        """True for Redis, which redelivers an unacknowledged task after the visibility timeout."""
         return self.url.startswith(("redis", "valkey"))
 
     def options(self) -> dict[str, Any]:
-        """Celery's configuration. JSON alone is accepted; a task is acknowledged when it has ended, and given back when
-        its process was lost.
+        """Return Celery's configuration. Only JSON is accepted; a task is acknowledged when it ends, and redelivered if
+        its process is lost.
         """
         if self.embedded:
             self._folder.mkdir(parents=True, exist_ok=True)
@@ -83,7 +83,7 @@ class Broker:
         }
 
     def options_for_publishing(self) -> dict[str, Any]:
-        """Those of a Celery application that only sends, and waits for no broker longer than `SOCKET_TIMEOUT`."""
+        """Return the configuration of a Celery application that only sends; its timeout is `SOCKET_TIMEOUT`."""
         options = self.options()
         if self.redis:
             options["broker_transport_options"] |= {

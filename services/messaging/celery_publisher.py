@@ -1,4 +1,4 @@
-"""CeleryPublisher: messages as Celery tasks. Celery itself is imported by whoever sends (docs/decisions/0045)."""
+"""CeleryPublisher: publish messages as Celery tasks. Celery is imported on first use (docs/decisions/0045)."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -10,19 +10,19 @@ from services.messaging.publisher import BrokerUnavailable
 
 
 class CeleryPublisher:
-    """A `Publisher`. What it sends names a message by its id: payloads stay in the database."""
+    """A `Publisher` that sends only a message's id: payloads stay in the database."""
 
     def __init__(self, broker: Callable[[], Broker]) -> None:
         self._broker = broker
         self._made: tuple[dict[str, Any], Any] | None = None
-        """Celery's application, and the options it was made with."""
+        """The Celery application, and the options it was created with."""
 
     async def publish(self, messages: Sequence[OutboxMessage]) -> None:
-        """In a thread, as Celery blocks."""
+        """Send the messages in a thread, as Celery blocks."""
         await asyncio.to_thread(self._publish, messages)
 
     def _celery(self) -> Any:
-        """An application for the broker in force, which is nobody's current one."""
+        """Return an application for the current broker; it isn't set as Celery's current app."""
         options = self._broker().options_for_publishing()
         if self._made is not None and self._made[0] == options:
             return self._made[1]

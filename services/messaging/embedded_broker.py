@@ -1,4 +1,4 @@
-"""EmbeddedBroker: Celery's SQLAlchemy transport on a SQLite file, made to last."""
+"""EmbeddedBroker: Celery's SQLAlchemy transport on a SQLite file, fixed for long-term use."""
 
 import threading
 import warnings
@@ -11,13 +11,14 @@ from kombu.transport import sqlalchemy as kombu_sqlalchemy
 from kombu.transport.sqlalchemy.models import ModelBase
 
 SWEEP_AFTER: Final = 1000
-"""Messages taken, after which their rows are deleted; sooner when the queue is empty."""
+"""Number of consumed messages after which rows are deleted; sooner when the queue is empty."""
 
 
 class Channel(kombu_sqlalchemy.Channel):
-    """kombu keeps every message that was taken for ever. It never gives them back either, so this one deletes them.
+    """A kombu channel that deletes consumed messages: kombu keeps them for ever and never redelivers them.
 
-    Its session is used by the worker's main thread, and by the pool's when a process was lost: here they take turns.
+    Its session is used by the worker's main thread, and by the pool's thread when a process was lost; a lock serializes
+    them.
     """
 
     _taken = 0
@@ -26,7 +27,7 @@ class Channel(kombu_sqlalchemy.Channel):
         self._turns = threading.RLock()
         super().__init__(connection, **options)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # its models name a loader that SQLAlchemy is about to drop
+            warnings.simplefilter("ignore")  # its models use a loader that SQLAlchemy deprecates
             ModelBase.registry.configure()
 
     def _get(self, queue: str, timeout: float | None = None) -> Any:
@@ -61,7 +62,7 @@ class Channel(kombu_sqlalchemy.Channel):
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
-        """An error leaves the session usable."""
+        """Hold the session's lock; roll the session back on an error."""
         with self._turns:
             try:
                 yield
@@ -78,7 +79,7 @@ class Channel(kombu_sqlalchemy.Channel):
 
 
 class EmbeddedBroker(kombu_sqlalchemy.Transport):
-    """Looks for messages ten times a second."""
+    """A transport that polls ten times a second."""
 
     Channel = Channel
     polling_interval = 0.1

@@ -1,4 +1,4 @@
-"""InboxService: has a message that reached a worker handled, and keeps what became of it."""
+"""InboxService: handle messages that reached a worker, and record the outcome."""
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
@@ -14,25 +14,25 @@ from unitwork.models import utc_now
 log = logging.getLogger("gatehouse.outbox")
 
 Handler = Callable[[OutboxMessage], Awaitable[object]]
-"""Does what a message says. In the transaction of its effects it calls `InboxDao.take(message.id)`, and has none where
-that is False. What can't be rolled back, such as a mail, comes before that transaction and carries the message's id, by
-which the receiver knows it again.
+"""Handles a message. In the transaction of its effects it must call `InboxDao.take(message.id)`, and have no effects if
+that returns False. An effect that can't be rolled back, such as a mail, comes before that transaction and carries the
+message's id, so that the receiver can detect duplicates.
 """
 
 
 class Handled(StrEnum):
-    """What became of a delivery."""
+    """The outcome of a delivery."""
 
     HANDLED = "handled"
-    """Its handler has come to its end."""
+    """The handler has succeeded."""
     NOT_WAITING = "not waiting"
-    """It was done before, or is parked."""
+    """The message was done before, or is parked."""
     FAILED = "failed"
     PARKED = "parked"
 
 
 class InboxService:
-    """The workers' side of the outbox."""
+    """Handles outbox messages in the workers."""
 
     def __init__(
         self,
@@ -49,10 +49,11 @@ class InboxService:
         self._backoff_max = backoff_max
 
     async def handle(self, message_id: int) -> Handled:
-        """Handle one delivery. A message may be delivered any number of times, at once too: its effects are committed
-        once. What a handler raises is kept with the message, which is then tried again, or parked; it isn't raised.
+        """Handle one delivery.
 
-        Cancelled, or killed, it leaves the message to the relay.
+        A message may be delivered any number of times, also concurrently: its effects are committed once. An exception
+        of the handler is stored with the message, which is retried or parked; it isn't raised. If this is cancelled or
+        killed, the relay delivers the message again.
         """
         message = await self._outbox.begin(message_id, at=utc_now())
         if message is None:
@@ -79,6 +80,8 @@ class InboxService:
 
 
 def _told(error: Exception) -> str:
-    """Our own errors quote nothing that people have typed; of others the type is told, and the log has the stack."""
+    """Return our own error's message, which contains no user input; of other errors only the type. The log has the
+    stack.
+    """
     ours = isinstance(error, (UnitworkError, DomainError))
     return f"{type(error).__name__}: {error}" if ours else type(error).__name__

@@ -1,4 +1,4 @@
-"""NotificationService: what people are told, and when."""
+"""NotificationService: notifications to people."""
 
 from typing import Final
 
@@ -9,11 +9,11 @@ from services.messaging.notifier import Notification, Notifier
 from unitwork import TransactionProvider
 
 WELCOME: Final = "user.registered"
-"""The topic of a message that has a new account welcomed."""
+"""The topic of a message that sends a welcome to a new account."""
 
 
 class NotificationService:
-    """Notifications follow a commit: each is a message of the outbox first."""
+    """Sends notifications. Each is an outbox message first, so it follows a commit."""
 
     def __init__(
         self,
@@ -28,7 +28,7 @@ class NotificationService:
         self._notifier = notifier
 
     async def welcome(self, message: OutboxMessage) -> None:
-        """Handles `WELCOME`. An account that is deleted meanwhile is told nothing."""
+        """Handle a `WELCOME` message. Nothing is sent if the account has been deleted."""
         user = await self._users.get_or_none(int(message.payload["user_id"]))
         address = None if user is None else user.email or user.phone
         if user is not None and address is not None:

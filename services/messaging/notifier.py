@@ -1,4 +1,4 @@
-"""Notifier: whoever tells people things. Here with an implementation that writes files."""
+"""Notifier: the protocol of sending notifications, and an implementation that writes files."""
 
 import asyncio
 import json
@@ -10,7 +10,7 @@ from typing import Protocol
 
 @dataclass(frozen=True)
 class Notification:
-    """Something to tell. `id` is the same each time it is tried, so that a receiver knows it again."""
+    """A notification. `id` is the same in each attempt, so that a receiver can detect duplicates."""
 
     id: int
     kind: str
@@ -21,21 +21,21 @@ class Notification:
 
 
 class Notifier(Protocol):
-    """Tells people things. Called again with the same id it must not tell twice, as far as it can."""
+    """Sends notifications. Should send one with a known id only once, as far as it can."""
 
     async def send(self, notification: Notification) -> None:
-        """Return once it is on its way. Raises otherwise: it is then tried again."""
+        """Send the notification. Raising means that it wasn't sent and is to be retried."""
         ...
 
 
 class FileNotifier:
-    """Writes each notification to a file of its own, readable by this user alone. The same id is the same file."""
+    """Writes each notification to a file, named by its id and readable by this user alone."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     async def send(self, notification: Notification) -> None:
-        """In a thread. A file is whole, or not there."""
+        """Write the file atomically, in a thread."""
         await asyncio.to_thread(self._write, notification)
 
     def _write(self, notification: Notification) -> None:

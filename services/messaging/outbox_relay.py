@@ -1,4 +1,4 @@
-"""OutboxRelay: takes messages from the outbox to the broker, again and again until each is done."""
+"""OutboxRelay: publish outbox messages to the broker, repeatedly until each is done."""
 
 import asyncio
 import logging
@@ -15,15 +15,15 @@ from unitwork.models import utc_now
 log = logging.getLogger("gatehouse.outbox")
 
 CHANNEL: Final = "gatehouse_outbox"
-"""Where PostgreSQL tells of new messages (migration 0004)."""
+"""PostgreSQL's notification channel for new messages (migration 0004)."""
 FIRST_PAUSE: Final = timedelta(seconds=0.25)
 LONGEST_PAUSE: Final = timedelta(seconds=5)
-"""After a failure of the broker or the database; the messages wait as long."""
+"""Maximum pause after a failure of the broker or the database."""
 
 
 class OutboxRelay:
-    """Any number of them may run: each claims its own batch. A relay that is killed loses nothing, as what it claimed
-    is due again after `redeliver_after`.
+    """Publishes due messages. Any number of relays may run: each claims its own batch. Messages claimed by a relay that
+    is killed are due again after `redeliver_after`.
     """
 
     def __init__(
@@ -45,8 +45,9 @@ class OutboxRelay:
         self._redeliver_after = redeliver_after
 
     async def relay(self) -> int:
-        """Publish one batch of what is due; how many. Raises `BrokerUnavailable`: then the batch is due again after a
-        moment. Publishing happens outside any transaction.
+        """Publish one batch of due messages, outside any transaction; return their number.
+
+        Raises `BrokerUnavailable`: then the batch is due again after a pause.
         """
         now = utc_now()
         async with self._transaction(name="claim messages"):
@@ -64,7 +65,7 @@ class OutboxRelay:
         return len(messages)
 
     async def run(self) -> None:
-        """Relay until cancelled. Outages of the broker and the database are logged, and outlived."""
+        """Relay until cancelled. Failures of the broker and the database are logged and retried."""
         failures = 0
         async with self._notifications.listening(CHANNEL) as notification:
             while True:

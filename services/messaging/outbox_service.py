@@ -1,4 +1,4 @@
-"""OutboxService: messages that are stored with the work that causes them, and what became of those."""
+"""OutboxService: store messages with the work that causes them, and manage those that aren't done."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,15 +14,15 @@ from unitwork.models import current_request_id, utc_now
 
 @dataclass(frozen=True)
 class OutboxPage:
-    """Messages that aren't done, the oldest first; `next_cursor` is None on the last page."""
+    """Messages that aren't done, oldest first; `next_cursor` is None on the last page."""
 
     items: Sequence[OutboxMessage]
     next_cursor: str | None
 
 
 class OutboxService:
-    """A message is committed, or rolled back, with its transaction. It is delivered at least once after that, in no
-    particular order, and is done exactly once.
+    """Manages the outbox. A message is committed or rolled back with its transaction. After that it is delivered at
+    least once, in no particular order, and is done exactly once.
     """
 
     def __init__(self, transaction: TransactionProvider, outbox: OutboxDao) -> None:
@@ -30,8 +30,9 @@ class OutboxService:
         self._outbox = outbox
 
     async def append(self, topic: str, payload: Mapping[str, Any]) -> OutboxMessage:
-        """Store a message in the ambient transaction; the acting user, the request and its trace go with it. Payloads
-        hold ids, and nothing secret. Raises `NoActiveTransaction` outside a transaction.
+        """Store a message in the ambient transaction, with the acting user, the request and its trace.
+
+        The payload holds ids and nothing secret. Raises `NoActiveTransaction` outside a transaction.
         """
         message = OutboxMessage.create(
             topic, payload, request_id=current_request_id(), trace_parent=current_trace_parent()
@@ -40,7 +41,9 @@ class OutboxService:
             return await self._outbox.add(message)
 
     async def list(self, *, parked: bool | None = None, limit: int = 50, cursor: str | None = None) -> OutboxPage:
-        """One page of what isn't done; `why_not_done()` of each tells the reason. Raises `InvalidCursor`."""
+        """Return one page of messages that aren't done; `why_not_done()` of each gives the reason. Raises
+        `InvalidCursor`.
+        """
         query = self._outbox.query()
         if parked is not None:
             query = query.is_not_null("parked_at") if parked else query.is_null("parked_at")
@@ -48,18 +51,18 @@ class OutboxService:
         return OutboxPage(page.items, page.next_cursor)
 
     async def get(self, message_id: int) -> OutboxMessage:
-        """A message that isn't done. Raises `MessageNotFound`."""
+        """Return a message that isn't done. Raises `MessageNotFound`."""
         return await self._outbox.get(message_id)
 
     async def retry(self, message_id: int) -> None:
-        """Have it tried again at once, parked or not. Raises `MessageNotFound`."""
+        """Make a message due at once, even if it is parked. Raises `MessageNotFound`."""
         if not await self._outbox.retry(message_id, at=utc_now()):
             raise MessageNotFound(message_id)
 
     async def retry_parked(self) -> int:
-        """Have all parked ones tried again at once; how many."""
+        """Make all parked messages due at once; return their number."""
         return await self._outbox.retry_parked(at=utc_now())
 
     async def lag(self) -> OutboxLag:
-        """How far the outbox is behind. Cheap: what is done isn't in it."""
+        """Return the number and age of waiting messages. Cheap: messages that are done aren't stored."""
         return await self._outbox.lag()

@@ -1,4 +1,4 @@
-"""Publisher: whoever carries a message from the outbox to the workers."""
+"""Publisher: the protocol of sending outbox messages to the workers."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -7,7 +7,7 @@ from domain.outbox_message import OutboxMessage
 
 
 class BrokerUnavailable(Exception):
-    """The broker took none of these messages, or only some: what it took may arrive twice, which does no harm."""
+    """The broker accepted none or only some of these messages. Repeating all of them is safe."""
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
@@ -18,8 +18,8 @@ class BrokerUnavailable(Exception):
 
 
 class Publisher(Protocol):
-    """Hands messages to a broker. Publishing one twice must do no harm beyond the work."""
+    """Sends messages to a broker. Repeating a message must be harmless."""
 
     async def publish(self, messages: Sequence[OutboxMessage]) -> None:
-        """Return once the broker has all of them. Raises `BrokerUnavailable` otherwise."""
+        """Send the messages. Returns when the broker has all of them; raises `BrokerUnavailable` otherwise."""
         ...

@@ -1,4 +1,4 @@
-"""UserImportJob: a CSV import that goes on after its request was answered."""
+"""UserImportJob: run a CSV import after its request was answered."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -18,16 +18,16 @@ from unitwork import TransactionProvider
 from unitwork.models import utc_now
 
 USER_IMPORT: Final = "users.import"
-"""The job's kind, and the topic of the message that has it run."""
+"""The job's kind, and the topic of the message that runs it."""
 REPORTED: Final = 1000
-"""Rejected rows that are kept with the job, and rows that lack a field; the others are counted."""
+"""Maximum rejected rows, and maximum rows without a dropped field, that the job stores; the others are only counted."""
 
 
 class UserImportJob:
-    """The file is stored with the job, in the database, where any worker finds it; it is deleted when the job ends.
+    """Runs imports as jobs. The file is stored in the database, where any worker can read it, until the job ends.
 
-    Each batch is committed with the job's progress: a job that is interrupted goes on behind its last batch, and counts
-    no row twice.
+    Each batch is committed with the job's progress: an interrupted job continues after its last batch, and counts no
+    row twice.
     """
 
     def __init__(
@@ -59,8 +59,10 @@ class UserImportJob:
         start_line: int = 1,
         dry_run: bool = False,
     ) -> Job:
-        """Store the file, and have it imported. `columns` are `FIELD=COLUMN`. Raises `CsvTooLarge`, and `CsvError`
-        leaves for columns and encodings that can't be meant; then there is no job.
+        """Store the file and a message that runs its import; `columns` are `FIELD=COLUMN`.
+
+        Raises `CsvTooLarge`, and other subclasses of `CsvError` for invalid columns or an invalid encoding; then no job
+        is created.
         """
         column_mapping(columns)
         options = {
@@ -81,16 +83,18 @@ class UserImportJob:
                 await self._jobs.received(job.id)
                 await self._outbox.append(USER_IMPORT, {"job_id": str(job.id)})
         except Exception:
-            await self._jobs.purge(job.id)  # its parts go with it
+            await self._jobs.purge(job.id)  # deletes the parts of its file, too
             raise
         return await self._jobs.get(job.id)
 
     async def get(self, job_id: int) -> Job:
-        """How far it is. Raises `JobNotFound`."""
+        """Return the job with its progress. Raises `JobNotFound`."""
         return await self._jobs.get(job_id)
 
     async def run(self, message: OutboxMessage) -> None:
-        """Handles `USER_IMPORT`: begins, or goes on. While another worker is at it, the message is left for later."""
+        """Handle a `USER_IMPORT` message: start or continue the job. If another worker runs it, the message is retried
+        later.
+        """
         job_id = int(message.payload["job_id"])
         if not await self._jobs.claim(job_id, now=utc_now()):
             job = await self._jobs.get_or_none(job_id)
@@ -144,7 +148,7 @@ class UserImportJob:
 
 
 class _StoredFile:
-    """A `ByteFile` over the job's parts."""
+    """A `ByteFile` over the parts of a job's file."""
 
     def __init__(self, jobs: JobDao, job_id: int) -> None:
         self._jobs = jobs
@@ -158,7 +162,7 @@ class _StoredFile:
 
 
 def progress_of(report: ImportReport) -> dict[str, Any]:
-    """What who polls is told."""
+    """Return the progress as stored with the job, for polling clients."""
     counts = {"rows": report.rows, "imported": report.imported, "skipped": report.skipped}
     return {
         **counts,
@@ -188,6 +192,6 @@ def _report_of(job: Job) -> ImportReport:
 
 
 def _counted(progress: Mapping[str, Any], name: str) -> list[Rejection]:
-    """As many as there were, of which the first are known."""
+    """Return the stored rejections, padded to their total number."""
     listed = [Rejection(row["line"], row["reason"]) for row in progress.get(name, ())]
     return listed + [Rejection(0, "")] * (progress.get(f"{name}_count", 0) - len(listed))
