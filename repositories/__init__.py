@@ -1,7 +1,7 @@
-"""What we ask of a session: every SELECT on business tables is in this room.
+"""Repositories: every SELECT on the accounts' tables is here.
 
-Here: one DAO for each noun of the accounts. Not here: `BaseDao` and its builders (`unitwork.dao`), when work is
-committed (`services`), rules (`domain`).
+Here: one DAO for each noun of the accounts. Elsewhere: `BaseDao` and its builders (`unitwork.dao`), commits
+(`services`), rules (`domain`).
 """
 
 from repositories.audit_dao import AuditDao

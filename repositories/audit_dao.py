@@ -1,4 +1,4 @@
-"""AuditDao: what we ask of the audit trail."""
+"""AuditDao: queries on the audit trail."""
 
 from typing import Final
 
@@ -6,20 +6,21 @@ from unitwork.audit import AuditEntry, without_values
 from unitwork.dao import BaseDao, Slice
 
 BATCH: Final = 500
-"""Entries of one statement."""
+"""Entries in one statement."""
 
 
 class AuditDao(BaseDao[AuditEntry]):
-    """Entries by the record they are about. Writing them is the session's (`unitwork.audit.trail`)."""
+    """Audit entries by the record they are about. Sessions write them (`unitwork.audit.trail`)."""
 
     async def history(self, record_id: int, *, size: int, cursor: str | None = None) -> Slice[AuditEntry]:
-        """One page of what happened to a record, newest first. Raises `InvalidCursor`."""
+        """Return one page of a record's history, newest first. Raises `InvalidCursor`."""
         return await self.query().eq("record_id", record_id).order_by("-id").after(cursor, size)
 
     async def forget_values(self, *record_ids: int) -> int:
-        """Forget what the records' fields held; who changed which of them, and when, stays. The number of entries.
+        """Erase the fields' values of these records; return the number of entries.
 
-        For a purge, in the same transaction and after it, as the purge is recorded too.
+        Which fields were changed, by whom and when, is kept. Call it after a purge in the same transaction, as the
+        purge is recorded, too.
         """
         forgotten, last = 0, 0
         async with self._session() as session:

@@ -1,11 +1,11 @@
-"""Which rows of the accounts weren't found.
+"""Errors for rows of the accounts that weren't found.
 
     NotFound                the library's: no such row, or it is soft-deleted
     ├── UserNotFound
     ├── MessageNotFound
     └── JobNotFound
 
-What else a DAO or builder refuses is in `unitwork.errors`.
+Other errors of DAOs and builders are in `unitwork.errors`.
 """
 
 from unitwork.errors import NotFound
@@ -24,7 +24,7 @@ class UserNotFound(NotFound):
 
 
 class MessageNotFound(NotFound):
-    """No message that isn't done has this id."""
+    """No unfinished message has this id."""
 
     def __init__(self, id: object) -> None:
         super().__init__("message", id)

@@ -1,4 +1,4 @@
-"""IdempotencyDao: what we ask about requests that were answered before."""
+"""IdempotencyDao: queries on the stored answers of requests."""
 
 from datetime import datetime
 
@@ -7,14 +7,14 @@ from unitwork.dao import BaseDao
 
 
 class IdempotencyDao(BaseDao[IdempotencyKey]):
-    """Answers by their scope, besides what every DAO can do."""
+    """Stored answers by scope."""
 
     async def of_scope(self, scope: str) -> IdempotencyKey | None:
-        """What is stored for it, expired or not."""
+        """Return the stored answer for the scope, expired or not; None without one."""
         return await self.query().eq("scope", scope).one_or_none()
 
     async def forget(self, limit: int, *, before: datetime) -> int:
-        """Delete answers from before that moment, at most so many; the number deleted."""
+        """Delete at most `limit` answers from before this moment; return their number."""
         expired = await self.query().lt("created_at", before).order_by("created_at").limit(limit).all()
         async with self._session() as session:
             for row in expired:

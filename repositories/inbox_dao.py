@@ -1,4 +1,4 @@
-"""InboxDao: which messages are done."""
+"""InboxDao: the ids of messages that are done."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -11,11 +11,12 @@ from unitwork.dao import BaseDao
 
 
 class InboxDao(BaseDao[InboxMessage]):
-    """Messages that are done, by their ids."""
+    """Messages that are done, by id."""
 
     async def take(self, message_id: int) -> bool:
-        """Make the message done with the transaction this is called in: True there, and False in every other one,
-        which then must do nothing. Who comes second waits until the first one's transaction has ended.
+        """Mark the message as done in the current transaction. True for one caller only; another must have no effects.
+
+        A concurrent caller waits until the first one's transaction has ended.
         """
         async with self._session() as session:
             locked = select(OutboxMessage.topic).where(OutboxMessage.id == message_id).with_for_update()
@@ -28,11 +29,11 @@ class InboxDao(BaseDao[InboxMessage]):
             return True
 
     async def done(self, message_ids: Sequence[int]) -> set[int]:
-        """Those of them that are done."""
+        """Return those of the ids that are done."""
         return set(await self.query().in_("id", message_ids).scalars("id"))
 
     async def forget(self, limit: int, *, before: datetime) -> int:
-        """Delete proofs that old; how many. Their messages are gone, and can't be done again."""
+        """Delete at most `limit` rows from before this moment; return their number. Their messages no longer exist."""
         old = (
             select(InboxMessage.id).where(InboxMessage.done_at < before).limit(limit).with_for_update(skip_locked=True)
         )

@@ -1,4 +1,4 @@
-"""JobDao: jobs, and the files they work on."""
+"""JobDao: jobs, and the files they process."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -12,20 +12,20 @@ from unitwork.dao import BaseDao
 from unitwork.errors import StaleVersion
 
 LEASE: Final = timedelta(seconds=60)
-"""Who hasn't come further with a job for so long has lost it."""
+"""Time without progress after which another worker may take over a job."""
 
 
 class JobDao(BaseDao[Job]):
-    """Jobs by their id, besides what every DAO can do."""
+    """Jobs by id."""
 
     not_found = JobNotFound
 
     async def received(self, job_id: int) -> None:
-        """Its file is whole."""
+        """Mark the job's file as complete."""
         await self.update().eq("id", job_id).set(status=JobStatus.WAITING).execute()
 
     async def claim(self, job_id: int, *, now: datetime) -> bool:
-        """Begin it, or go on with it where nobody has for `LEASE`; False where somebody is at it, or it has ended."""
+        """Start the job, or take it over after `LEASE`; False if another worker runs it, or it has ended."""
         free = or_(
             Job.status == JobStatus.WAITING,
             and_(Job.status == JobStatus.RUNNING, Job.updated_at < now - LEASE),
@@ -33,13 +33,13 @@ class JobDao(BaseDao[Job]):
         return await self.update().eq("id", job_id).where(free).set(status=JobStatus.RUNNING).execute() > 0
 
     async def advance(self, job_id: int, *, progress: Mapping[str, Any], position: int) -> None:
-        """It has come to `position`. Raises `StaleVersion` when somebody else has come as far."""
+        """Record the progress up to `position`. Raises `StaleVersion` if another worker has taken over."""
         changed = self.update().eq("id", job_id).eq("status", JobStatus.RUNNING).lt("position", position)
         if not await changed.set(progress=progress, position=position).execute():
             raise StaleVersion
 
     async def finish(self, job_id: int, *, progress: Mapping[str, Any], error: str | None, at: datetime) -> None:
-        """It has ended, in `error` or well; its file goes. Needs a transaction."""
+        """Mark the job as ended, with an error or without, and delete its file. Needs a transaction."""
         status = JobStatus.DONE if error is None else JobStatus.FAILED
         error = None if error is None else error[:ERROR_LENGTH]
         await (
@@ -48,23 +48,25 @@ class JobDao(BaseDao[Job]):
         await self.drop_file(job_id)
 
     async def add_part(self, job_id: int, number: int, content: bytes) -> None:
-        """Store a piece of the job's file."""
+        """Store a part of the job's file."""
         async with self._session() as session:
             await session.execute(insert(JobFilePart).values(job_id=job_id, number=number, content=content))
 
     async def part(self, job_id: int, number: int) -> bytes | None:
-        """A piece of the job's file; None behind the last one."""
+        """Return a part of the job's file; None after the last one."""
         statement = select(JobFilePart.content).where(JobFilePart.job_id == job_id, JobFilePart.number == number)
         async with self._reading() as session:
             return await session.scalar(statement)
 
     async def drop_file(self, job_id: int) -> None:
-        """The job needs its file no longer."""
+        """Delete the job's file."""
         async with self._session() as session:
             await session.execute(delete(JobFilePart).where(JobFilePart.job_id == job_id))
 
     async def forget(self, limit: int, *, finished_before: datetime) -> int:
-        """Delete jobs that ended, or whose file broke off, before that moment; how many. Needs a transaction."""
+        """Delete at most `limit` jobs that ended, or whose upload was abandoned, before this moment; return their
+        number. Needs a transaction.
+        """
         receiving = Job.status == JobStatus.RECEIVING
         old = (
             select(Job.id)

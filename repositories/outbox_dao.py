@@ -1,4 +1,4 @@
-"""OutboxDao: messages that aren't done, and the relay's, the worker's and the operator's ways to ask for them."""
+"""OutboxDao: unfinished messages, with queries for the relay, workers and operators."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,24 +13,26 @@ from unitwork.dao import BaseDao
 
 @dataclass(frozen=True)
 class OutboxLag:
-    """How far the outbox is behind. `waiting` and `oldest` leave parked messages out."""
+    """The backlog of the outbox. `waiting` and `oldest` exclude parked messages."""
 
     waiting: int
     parked: int
     oldest: datetime | None
-    """When the oldest that waits was stored."""
+    """Moment at which the oldest waiting message was stored."""
 
 
 class OutboxDao(BaseDao[OutboxMessage]):
-    """A message is here until it is done. What is claimed is locked, and skipped by others, until the transaction ends;
-    on SQLite its one writer does as much.
+    """Messages that aren't done. Claimed ones are locked, and skipped by others, until the transaction ends; on SQLite
+    the lock of the only writer has the same effect.
     """
 
     not_found = MessageNotFound
 
     async def claim(self, limit: int, *, now: datetime, redeliver_after: timedelta) -> Sequence[OutboxMessage]:
-        """Messages that are due, the longest due first. They are due again after `redeliver_after`, doubled with each
-        earlier publication: nobody else gets them before. Needs a transaction.
+        """Claim due messages, those due longest first. Needs a transaction.
+
+        Each is due again after `redeliver_after`, doubled with each earlier publication; until then nobody else claims
+        it.
         """
         statement = (
             select(OutboxMessage)
@@ -42,7 +44,7 @@ class OutboxDao(BaseDao[OutboxMessage]):
         async with self._session() as session:
             messages = (await session.scalars(statement)).all()
             for message in messages:
-                session.expunge(message)  # what follows need not keep them in step
+                session.expunge(message)  # detach: no need to synchronize with the statements below
         by_publications: dict[int, list[int]] = {}
         for message in messages:
             by_publications.setdefault(message.publications, []).append(message.id)
@@ -52,17 +54,17 @@ class OutboxDao(BaseDao[OutboxMessage]):
         return messages
 
     async def published(self, ids: Sequence[int], *, at: datetime) -> None:
-        """The broker has taken them. Those that are done meanwhile are gone, and stay so."""
+        """Mark the messages as published. Those done meanwhile no longer exist and are ignored."""
         if ids:
             await self.update().in_("id", ids).increment("publications").set(published_at=at).execute()
 
     async def not_published(self, ids: Sequence[int], *, at: datetime, due_at: datetime, error: str) -> None:
-        """The broker has not taken them, which is no fault of theirs."""
+        """Record that the broker refused the messages; it doesn't count as an attempt."""
         if ids:
             await self.update().in_("id", ids).set(due_at=due_at, failed_at=at, error=error).execute()
 
     async def begin(self, id: int, *, at: datetime) -> OutboxMessage | None:
-        """Count an attempt; None when the message is done or parked."""
+        """Count an attempt and return the message; None if it is done or parked."""
         if (
             not await self.update()
             .eq("id", id)
@@ -75,20 +77,20 @@ class OutboxDao(BaseDao[OutboxMessage]):
         return await self.get_or_none(id)
 
     async def failed(self, id: int, *, at: datetime, due_at: datetime, error: str, park: bool) -> None:
-        """An attempt has failed: tried again at `due_at`, or parked."""
+        """Record a failed attempt: retry at `due_at`, or park the message."""
         parked_at = at if park else None
         await self.update().eq("id", id).set(due_at=due_at, failed_at=at, error=error, parked_at=parked_at).execute()
 
     async def retry(self, id: int, *, at: datetime) -> bool:
-        """Due now, parked or not, with all attempts before it; False when it is done."""
+        """Make a message due now, parked or not, with its attempts reset; False if it is done."""
         return await self.update().eq("id", id).set(due_at=at, parked_at=None, attempts=0).execute() > 0
 
     async def retry_parked(self, *, at: datetime) -> int:
-        """All that are parked, likewise; how many."""
+        """Make all parked messages due now, with attempts reset; return their number."""
         return await self.update().is_not_null("parked_at").set(due_at=at, parked_at=None, attempts=0).execute()
 
     async def lag(self) -> OutboxLag:
-        """One statement over what isn't done."""
+        """Return the backlog, by one statement over the unfinished messages."""
         parked = func.count(OutboxMessage.parked_at)
         oldest = select(func.min(OutboxMessage.created_at)).where(OutboxMessage.parked_at.is_(None)).scalar_subquery()
         async with self._reading() as session:

@@ -1,4 +1,4 @@
-"""TokenDao: what we ask about tokens."""
+"""TokenDao: queries on tokens."""
 
 from datetime import datetime
 
@@ -10,21 +10,21 @@ from unitwork.dao import BaseDao
 
 
 class TokenDao(BaseDao[Token]):
-    """Tokens by their digest, besides what every DAO can do."""
+    """Tokens by digest."""
 
     async def with_user(self, digest: str) -> tuple[Token, User] | None:
-        """The token and the account it acts for, expired or revoked or not, in one statement."""
+        """Return the token and its account, even if it is expired or revoked, by one statement; None without one."""
         statement = select(Token, User).join(User, User.id == Token.user_id).where(Token.digest == digest)
         async with self._reading() as session:
             row = (await session.execute(statement.execution_options(include_deleted=True))).first()
         return None if row is None else (row[0], row[1])
 
     async def revoke(self, digest: str, *, at: datetime) -> bool:
-        """Refuse the token from now on; False when there is no such token, or it was revoked before."""
+        """Revoke the token; False if there is none, or it was revoked before."""
         return await self.update().eq("digest", digest).is_null("revoked_at").set(revoked_at=at).execute() > 0
 
     async def forget(self, limit: int, *, expired_before: datetime) -> int:
-        """Delete tokens that expired before that moment; how many. Needs a transaction."""
+        """Delete at most `limit` tokens that expired before this moment; return their number. Needs a transaction."""
         old = select(Token.id).where(Token.expires_at < expired_before).limit(limit).with_for_update(skip_locked=True)
         old = old.execution_options(include_deleted=True)
         async with self._session() as session:
@@ -34,14 +34,14 @@ class TokenDao(BaseDao[Token]):
         return len(ids)
 
     async def rotate(self, id: int, *, at: datetime) -> bool:
-        """Use a refresh token up. Of callers at the same time one gets True; so does nobody once it is revoked."""
+        """Mark a refresh token as used. Of concurrent callers one gets True; nobody does once it is revoked."""
         unused = self.update().eq("id", id).is_null("rotated_at").is_null("revoked_at")
         return await unused.set(rotated_at=at).execute() > 0
 
     async def revoke_family(self, family: str, *, at: datetime) -> int:
-        """Refuse every token of a login from now on; how many still counted."""
+        """Revoke every token of a login; return the number of those that were valid."""
         return await self.update().eq("family", family).is_null("revoked_at").set(revoked_at=at).execute()
 
     async def revoke_all(self, user_id: int, *, at: datetime) -> int:
-        """Refuse every token of an account from now on; how many still counted."""
+        """Revoke every token of an account; return the number of those that were valid."""
         return await self.update().eq("user_id", user_id).is_null("revoked_at").set(revoked_at=at).execute()

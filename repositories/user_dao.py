@@ -1,4 +1,4 @@
-"""UserDao: what we ask about accounts."""
+"""UserDao: queries on accounts."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -20,25 +20,25 @@ B = TypeVar("B", bound=Conditions[User])
 
 @dataclass(frozen=True)
 class UserFilter:
-    """Which accounts are meant; None leaves a criterion out."""
+    """Criteria for accounts; None means no restriction."""
 
     email: str | None = None
-    """The whole address, in any spelling that is the same address."""
+    """The whole address; other spellings of the same address match, too."""
     phone: str | None = None
     """The whole number with its country code, in any spelling."""
     name: str | None = None
-    """Part of the display name, in any case and accents."""
+    """Part of the display name, ignoring case and accents."""
     status: UserStatus | None = None
     created_after: datetime | None = None
-    """Aware."""
+    """Must be aware."""
 
     @classmethod
     def of_contact(cls, contact: str) -> Self:
-        """The account with this e-mail address or phone number (with country code), in any spelling."""
+        """Return a filter for an e-mail address or phone number (with country code), in any spelling."""
         return cls(phone=contact.strip()) if means_phone(contact) else cls(email=contact.strip())
 
     def apply(self, builder: B) -> B:
-        """The builder narrowed to these accounts."""
+        """Add the criteria to a builder."""
         if self.email is not None:
             builder = builder.eq("email_key", email_key(self.email))
         if self.phone is not None:
@@ -54,7 +54,7 @@ class UserFilter:
 
 
 class StoredContacts(NamedTuple):
-    """What an account is found by."""
+    """The contacts of an account, and their keys."""
 
     id: int
     email: str | None
@@ -66,13 +66,13 @@ class StoredContacts(NamedTuple):
 
 
 class UserDao(BaseDao[User]):
-    """Accounts by their contacts, besides what every DAO can do."""
+    """Accounts, with look-ups by contact."""
 
     not_found = UserNotFound
 
     async def with_contacts(self, email_keys: Iterable[str], phones: Iterable[str]) -> list[User]:
-        """Accounts, deleted ones too, that have one of these e-mail keys or phone numbers: whoever holds a
-        value that must stay unique.
+        """Return accounts, including soft-deleted ones, that have one of these e-mail keys or phone numbers, and so
+        block their reuse.
         """
         keys, phone_numbers = list(email_keys), list(phones)
         holders: dict[int, User] = {}
@@ -85,15 +85,15 @@ class UserDao(BaseDao[User]):
         return list(holders.values())
 
     async def contacts_after(self, user_id: int, limit: int) -> Sequence[StoredContacts]:
-        """The contacts of the accounts behind this id, by id, deleted ones too."""
+        """Return the contacts of accounts with ids above this one, ordered by id, including soft-deleted ones."""
         columns = select(*(getattr(User, name) for name in StoredContacts._fields)).where(User.id > user_id)
         columns = columns.order_by(User.id).limit(limit).execution_options(include_deleted=True)
         async with self._session() as session:
             return [StoredContacts(*row) for row in await session.execute(columns)]
 
     async def store_name_key(self, user_id: int, key: str | None, *, version: int) -> bool:
-        """Give the account the key of its name; False when it was changed after that version. Nobody has changed the
-        account by it: its version and stamps stay.
+        """Store the key of an account's name; False if the account was changed after that version. Version and stamps
+        stay as they are, as no user has changed the account.
         """
         kept = {name: getattr(User, name) for name in ("version", "updated_at", "updated_by")}
         change = update(User).where(User.id == user_id, User.version == version).values(name_key=key, **kept)
@@ -103,8 +103,8 @@ class UserDao(BaseDao[User]):
             return bool(result.rowcount == 1)
 
     async def claim_deleted(self, limit: int, *, before: datetime) -> Sequence[int]:
-        """Ids of accounts that were soft-deleted before that moment, locked; those that somebody else has locked are
-        left out. Needs a transaction.
+        """Lock and return ids of accounts soft-deleted before this moment, skipping locked ones. Needs a
+        transaction.
         """
         old = select(User.id).where(User.deleted_at < before).order_by(User.deleted_at).limit(limit)
         old = old.execution_options(include_deleted=True)
@@ -112,8 +112,8 @@ class UserDao(BaseDao[User]):
             return (await session.scalars(old.with_for_update(skip_locked=True))).all()
 
     async def lock_active_admins(self) -> list[int]:
-        """The ids of the accounts that may administer, which nobody else changes until the transaction ends. Always
-        locked in the same order, so that those who ask wait for each other and never in a circle.
+        """Lock the active admins until the transaction ends, and return their ids. The order of locking is fixed, so
+        that concurrent calls don't deadlock.
         """
         active = User.status == UserStatus.ACTIVE
         admins = select(User.id).where(User.role == Role.ADMIN, active, User.deleted_at.is_(None))
