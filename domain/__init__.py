@@ -1,7 +1,7 @@
-"""What the business knows: mapped models, rules, errors. No I/O, no session.
+"""Domain: mapped models, rules and errors of the accounts. No I/O, no session.
 
-Here: `User` and `Token` with their rules, messages and jobs. Not here: what mapped models share and who is acting
-(`unitwork.models`), how rows are asked for (`repositories`), who may do what (`services`).
+Here: `User` and `Token` with their rules, messages and jobs. Elsewhere: mixins of models and the acting user
+(`unitwork.models`), queries (`repositories`), permissions and transactions (`app`, `services`).
 """
 
 from domain.idempotency_key import IdempotencyKey

@@ -1,4 +1,4 @@
-"""contact_key: the one spelling under which a contact is looked up, and attempts on its account are counted."""
+"""contact_key: the normalized form of a contact, for look-ups and for counting attempts on its account."""
 
 from contextlib import suppress
 
@@ -8,8 +8,9 @@ from domain.phone_number import means_phone, searched_phone
 
 
 def contact_key(contact: str) -> str:
-    """Every spelling of an e-mail address or a phone number (with country code) has one. What is neither has a key
-    too, which no account has.
+    """Return the normalized form of an e-mail address or a phone number with country code.
+
+    Text that is neither has a key, too, which matches no account.
     """
     text = contact.strip()
     if means_phone(text):

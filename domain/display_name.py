@@ -1,4 +1,4 @@
-"""Display names: what a person is called, in any script."""
+"""Display names: validate and normalize a person's name, in any script."""
 
 import re
 from typing import Final
@@ -11,21 +11,21 @@ MAX_LENGTH: Final = 200
 TYPED_LENGTH: Final = 1000
 
 _BLANKS: Final = re.compile(r"\s+")
-"""Blanks of every width; control characters among them are refused before."""
+"""White space of every width; control characters are refused before."""
 _UNSEEN_ENDS: Final = " \u200b\u2060\ufeff"
-"""Blanks without width. Joiners aren't: they shape what stands beside them."""
+"""Blanks and characters without width that are stripped. Joiners are kept: they shape their neighbours."""
 _OVERRIDES: Final = "\u202d\u202e"
 _ENDS: Final = {"\u202a": "\u202c", "\u202b": "\u202c", "\u2066": "\u2069", "\u2067": "\u2069", "\u2068": "\u2069"}
-"""What ends each embedding and isolate (Unicode Standard Annex 9)."""
+"""The closing character of each embedding and isolate (Unicode Standard Annex 9)."""
 _UNBALANCED: Final = "which changes the direction of what is written behind the name"
 
 
 def display_name(value: str) -> str:
-    """The name with one space for each run of blanks, and none at its ends.
+    """Return the name with runs of blanks replaced by one space, and stripped.
 
-    Raises `InvalidText` when nothing of it can be seen, when it holds a control character, or when it could turn the
-    direction of text: by an override, or by an embedding or isolate that doesn't end within it. Joiners, variation
-    selectors and isolates that end are kept: names in Persian and Hindi, and emoji, are made with them.
+    Raises `InvalidText` if nothing of it is visible, or it contains a control character, a direction override, or an
+    embedding or isolate that isn't closed. Joiners, variation selectors and closed isolates are kept: Persian and Hindi
+    names and emoji need them.
     """
     name = _BLANKS.sub(" ", storable_text("display_name", value, max_length=TYPED_LENGTH)).strip(_UNSEEN_ENDS)
     if len(name) > MAX_LENGTH:

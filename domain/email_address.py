@@ -1,4 +1,4 @@
-"""E-mail addresses: stored as typed, compared by key."""
+"""E-mail addresses: stored as typed, compared by a normalized key."""
 
 import re
 import unicodedata
@@ -14,13 +14,13 @@ from domain.text import storable_text
 
 MAX_LENGTH = 254
 KEY_MAX_LENGTH = 2 * MAX_LENGTH
-"""NFKC can make one character eighteen."""
+"""NFKC can expand one character to eighteen."""
 PRIVATE_DOMAINS: Final = "GATEHOUSE_EMAIL__PRIVATE_DOMAINS"
-"""The setting that allows domains of no public network."""
+"""The setting that allows non-public domains."""
 
 _PUBLIC: Final = ".x"
-"""Behind a private domain it makes one that email-validator takes for public: its list of special-use names is the
-process's, and can't be changed for one container.
+"""Suffix that makes email-validator accept a private domain as a public one: its list of special-use names is
+process-wide, and can't be changed for one container.
 """
 _ADDRESS: Final = re.compile(r"[^\s,;:|/&<>()\[\]\"]+@[^\s,;:|/&<>()\[\]\"@]+")
 _QUOTED: Final = re.compile(r"\s*(?:\b(?:of|in)\s+)?(['\"]).*\1", re.DOTALL)
@@ -30,10 +30,10 @@ _EXAMPLE: Final = "write it as name@example.com"
 
 
 def email_address(value: str, *, private_domains: Collection[str] = ()) -> str:
-    """The address as typed, without surrounding white space. Raises `InvalidEmail`; asks no name server.
+    """Return the address as typed, stripped. Raises `InvalidEmail`. Sends no DNS query.
 
-    `private_domains` are domains of no public network that are taken all the same, each with all below it:
-    `local`, `corp.test`, in lower case, as A-labels.
+    `private_domains` are non-public domains to accept, with their subdomains: `local`, `corp.test`, in lower case, as
+    A-labels.
     """
     address = storable_text("email", value, max_length=MAX_LENGTH)
     for character in address:
@@ -53,10 +53,12 @@ def email_address(value: str, *, private_domains: Collection[str] = ()) -> str:
 
 
 def email_key(address: str) -> str:
-    """What makes two spellings one address: the folded part before the @-sign, and the domain's A-label (IDNA 2008).
+    """Return the key that all spellings of an address share: the casefolded local part, and the domain's A-label (IDNA
+    2008).
 
-    It depends on no setting. What is no address has a key too, under which nobody can register: it is folded as a
-    whole, as all addresses were before migration 0006, so that an account stored under older rules is still found.
+    It depends on no setting. Text that isn't a valid address has a key, too, under which nobody can register: it is
+    folded as a whole, as all addresses were before migration 0006, so that accounts stored under older rules are still
+    found.
     """
     local, at, domain = address.rpartition("@")
     label = _a_label(domain) if local else None
@@ -64,7 +66,7 @@ def email_key(address: str) -> str:
 
 
 def folded(text: str) -> str:
-    """NFKC, casefolded, without what can't be seen, NFKC again (each of the others can undo it)."""
+    """Apply NFKC, casefold, remove invisible characters, and apply NFKC again, which the other steps can undo."""
     text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
     if text.isascii():
         return text
@@ -72,7 +74,7 @@ def folded(text: str) -> str:
 
 
 def _a_label(domain: str) -> str | None:
-    """The domain as name servers know it; None when it is none. A domain in ASCII is not judged."""
+    """Return the domain's A-label; None if it has none. An ASCII domain is returned as it is."""
     if domain.isascii():
         return domain.lower()
     if len(domain) > MAX_LENGTH:
@@ -88,7 +90,7 @@ def _within(label: str | None, domains: Collection[str]) -> bool:
 
 
 def _reason(address: str, error: EmailNotValidError) -> str:
-    """email-validator's own, where we know no better, without what was typed."""
+    """Return the reason of the refusal without the user's input: our own where it is clearer than email-validator's."""
     if len(_ADDRESS.findall(address)) > 1:
         return "is more than one e-mail address; give one"
     label = _a_label(address.rpartition("@")[2])
@@ -99,7 +101,7 @@ def _reason(address: str, error: EmailNotValidError) -> str:
             f"{PRIVATE_DOMAINS}={special}"
         )
     text = str(error)
-    if isinstance(error.__cause__, IDNAError):  # which repeats what was typed
+    if isinstance(error.__cause__, IDNAError):  # whose message repeats the input
         text = text.replace(str(error.__cause__), _QUOTED.sub("", str(error.__cause__)))
     text = _SUBJECT.sub("It ", text.rstrip("."))
     if label and _LABEL.fullmatch(label) and "@" in address:

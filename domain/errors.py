@@ -1,4 +1,4 @@
-"""What the business refuses, and why.
+"""Errors of the domain: refused values and operations.
 
     DomainError
     ├── Unacceptable                a value breaks a rule; .field names it
@@ -20,18 +20,18 @@
     ├── LastAdmin                   without this account nobody could administer
     └── TooManyAttempts             the rate limit is reached; .retry_after tells for how long
 
-Leaves state a fact; values typed by people appear in none of them.
+Leaf classes state a fact; none contains a value that a user typed.
 """
 
 from typing import ClassVar
 
 
 class DomainError(Exception):
-    """Root of everything the business refuses."""
+    """Root of the errors of the domain."""
 
 
 class Unacceptable(DomainError):
-    """A value breaks a rule: `field` names it, `reason` says which rule, without the value."""
+    """A value breaks a rule: `field` names it, `reason` states the rule, without the value."""
 
     def __init__(self, field: str, reason: str) -> None:
         self.field = field
@@ -51,7 +51,7 @@ class InvalidPhone(Unacceptable):
 
 
 class InvalidText(Unacceptable):
-    """A text is empty, too long, or holds a character that can't be stored."""
+    """A text is empty, too long, or contains a character that can't be stored."""
 
 
 class InvalidPassword(Unacceptable):
@@ -59,7 +59,7 @@ class InvalidPassword(Unacceptable):
 
 
 class WrongPassword(Unacceptable):
-    """The account's current password is another one, or it has none."""
+    """The given current password is wrong, or the account has none."""
 
     def __init__(self) -> None:
         super().__init__("current", "is not the current password")
@@ -73,21 +73,21 @@ class UnknownField(Unacceptable):
 
 
 class ContactMissing(Unacceptable):
-    """An account without e-mail address and phone number."""
+    """An account would have neither an e-mail address nor a phone number."""
 
     def __init__(self) -> None:
         super().__init__("email", "an account needs an e-mail address or a phone number; give one of them")
 
 
 class IdempotencyKeyReused(DomainError):
-    """The key came before, with another body."""
+    """The key was used before, with another body."""
 
     def __str__(self) -> str:
         return "this Idempotency-Key came before with another body; send a new key with a new request"
 
 
 class AlreadyTaken(DomainError):
-    """Another account, perhaps a deleted one, has this value."""
+    """Another account, perhaps a soft-deleted one, has this value."""
 
     field: ClassVar[str]
 
@@ -108,7 +108,7 @@ class PhoneTaken(AlreadyTaken):
 
 
 class NotAuthenticated(DomainError):
-    """The token is missing, unknown, expired or revoked; which of them is not told."""
+    """The token is missing, unknown, expired or revoked; the error doesn't say which."""
 
     def __str__(self) -> str:
         return "a valid access token is needed: send it as `Authorization: Bearer …`"
@@ -122,14 +122,16 @@ class NotAllowed(DomainError):
 
 
 class LoginRefused(DomainError):
-    """The account is unknown, deleted, suspended or without password, or the password is wrong; which is not told."""
+    """The account is unknown, deleted, suspended or without password, or the password is wrong; the error doesn't say
+    which.
+    """
 
     def __str__(self) -> str:
         return "no active account has this login and this password"
 
 
 class RefreshRefused(DomainError):
-    """The refresh token is unknown, expired, used before or revoked; which of them is not told."""
+    """The refresh token is unknown, expired, used before or revoked; the error doesn't say which."""
 
     def __str__(self) -> str:
         return "this refresh token doesn't count, or no longer; log in again"

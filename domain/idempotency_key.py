@@ -1,4 +1,4 @@
-"""IdempotencyKey: what a request with the header `Idempotency-Key` was answered, for whoever sends it again."""
+"""IdempotencyKey: the stored answer of a request with the header `Idempotency-Key`, repeated when the request is."""
 
 from datetime import datetime
 from typing import Any
@@ -11,7 +11,7 @@ from unitwork.models import Base, IdMixin, UTCDateTime, utc_now
 
 
 class IdempotencyKey(IdMixin, Base):
-    """Stored in the transaction of the work it answers: there is none of a request that failed."""
+    """Stored in the transaction of the answered work, so that a failed request has none."""
 
     __tablename__ = "idempotency_keys"
     __table_args__ = (UniqueConstraint("scope"),)

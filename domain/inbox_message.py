@@ -1,4 +1,4 @@
-"""InboxMessage: the proof that a message is done. Stored in the transaction of its effects."""
+"""InboxMessage: the record that a message is done. Stored in the transaction of its effects."""
 
 from datetime import datetime
 
@@ -9,7 +9,7 @@ from unitwork.models import Base, UTCDateTime, utc_now
 
 
 class InboxMessage(Base):
-    """A message that is done. Its id is the message's, so that there is one of each."""
+    """A message that is done. Its id is the outbox message's, so that there is at most one."""
 
     __tablename__ = "inbox_messages"
     __shown__ = ("id", "topic", "done_at")

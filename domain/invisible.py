@@ -1,6 +1,6 @@
-"""Invisible characters: what a text can hold without anybody seeing it.
+"""Invisible characters: the characters that are displayed as nothing.
 
-What each kind of value does about them is said where its rules are: `phone_number`, `email_address`, `display_name`.
+The rules for each kind of value are in `phone_number`, `email_address` and `display_name`.
 """
 
 import re
@@ -11,19 +11,19 @@ DEFAULT_IGNORABLE: Final = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
     "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
-"""Unicode's Default_Ignorable_Code_Point (DerivedCoreProperties.txt): drawn as nothing, and passed over by
-NFKC_Casefold. Joiners and variation selectors, which change how their neighbours are drawn, are among them.
+"""Unicode's Default_Ignorable_Code_Point (DerivedCoreProperties.txt): displayed as nothing, and removed by
+NFKC_Casefold. It includes joiners and variation selectors, which change the display of their neighbours.
 """
 _BLANK_BRAILLE: Final = "\u2800"
 
 
 def named(character: str) -> str:
-    """The character in words: `U+200B ZERO WIDTH SPACE`."""
+    """Return the character's code and name: `U+200B ZERO WIDTH SPACE`."""
     return f"U+{ord(character):04X} {unicodedata.name(character, '')}".rstrip()
 
 
 def visible(text: str) -> bool:
-    """True when something of the text is drawn: a letter, digit, sign or symbol, not marks alone."""
+    """True if something of the text is displayed: a letter, digit, sign or symbol, not only marks."""
     return any(
         (kind := unicodedata.category(character)) not in {"Cc", "Cf", "Cs"}
         and kind[0] not in "MZ"

@@ -1,4 +1,4 @@
-"""Job: work that goes on after its request was answered, and how far it is."""
+"""Job: work that continues after its request was answered, with its progress."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -11,12 +11,12 @@ from unitwork.models import Base, ModelMixin, UTCDateTime
 
 ERROR_LENGTH: Final = 300
 PART: Final = 60_000
-"""Bytes of a part: what the smallest binary column of all databases holds."""
+"""Bytes of a part, limited by the smallest binary column of the supported databases."""
 
 
 class JobStatus(StrEnum):
     RECEIVING = "receiving"
-    """Its file is still coming."""
+    """Its file is being uploaded."""
     WAITING = "waiting"
     RUNNING = "running"
     DONE = "done"
@@ -24,7 +24,7 @@ class JobStatus(StrEnum):
 
 
 class Job(ModelMixin, Base):
-    """`progress` is for who asks; `position` is where the work goes on after an interruption."""
+    """A job. `progress` is shown to clients; `position` is where an interrupted job continues."""
 
     __tablename__ = "jobs"
     __shown__ = ("id", "kind", "status", "position", "finished_at")
@@ -44,12 +44,12 @@ class Job(ModelMixin, Base):
     progress: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     position: Mapped[int] = mapped_column(Integer, default=0)
     error: Mapped[str | None] = mapped_column(String(ERROR_LENGTH))
-    """Why it failed."""
+    """Reason of the failure."""
     finished_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
 
 class JobFilePart(Base):
-    """A piece of the file that a job works on. In the database, as a worker may be on another machine."""
+    """A part of a job's file, stored in the database because the worker may run on another machine."""
 
     __tablename__ = "job_file_parts"
     __shown__ = ("job_id", "number")

@@ -1,4 +1,4 @@
-"""OutboxMessage: what is to be done once, after a commit. Stored in the transaction that causes it."""
+"""OutboxMessage: work to be done once after a commit. Stored in the transaction that causes it."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -11,18 +11,18 @@ from unitwork.models import Base, ModelMixin, UTCDateTime, utc_now
 
 ERROR_LENGTH: Final = 300
 DOUBLINGS: Final = 6
-"""A pause is doubled so often at most: 64 times the first one."""
+"""Maximum number of times that a pause is doubled: it grows up to 64 times the first one."""
 
 
 class OutboxMessage(ModelMixin, Base):
-    """A message that isn't done: the row goes when its inbox row comes. `created_by` is who it is done for."""
+    """A message that isn't done: the row is deleted when its inbox row is stored. `created_by` is the acting user."""
 
     __tablename__ = "outbox_messages"
     __shown__ = ("id", "topic", "publications", "attempts", "failed_at", "parked_at")
     __table_args__ = (Index("ix_outbox_messages_parked_at_due_at", "parked_at", "due_at"),)
 
     topic: Mapped[str] = mapped_column(String(100))
-    """Says who handles it."""
+    """Selects the handler."""
     payload: Mapped[dict[str, Any]] = mapped_column(JSON)
     """Ids, and nothing secret."""
     request_id: Mapped[str | None] = mapped_column(String(128))
@@ -31,25 +31,25 @@ class OutboxMessage(ModelMixin, Base):
     """When a relay is to publish it next."""
     publications: Mapped[int] = mapped_column(Integer, default=0)
     published_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    """When the broker last took it."""
+    """When the broker last accepted it."""
     attempts: Mapped[int] = mapped_column(Integer, default=0)
-    """How often a worker has begun it."""
+    """Number of times a worker has started it."""
     attempted_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     error: Mapped[str | None] = mapped_column(String(ERROR_LENGTH))
-    """What the last attempt, or publication, failed with."""
+    """Error of the last attempt or publication."""
     failed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     parked_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    """Since when nobody tries any more, until it is told to."""
+    """When it was parked: it isn't retried until an operator requests it."""
 
     @classmethod
     def create(
         cls, topic: str, payload: Mapping[str, Any], *, request_id: str | None = None, trace_parent: str | None = None
     ) -> "OutboxMessage":
-        """A message, not yet stored."""
+        """Return a message that isn't stored yet."""
         return cls(topic=topic, payload=dict(payload), request_id=request_id, trace_parent=trace_parent)
 
     def why_not_done(self) -> str:
-        """The reason, for people."""
+        """Return the reason, as text for people."""
         if self.parked_at is not None:
             return f"parked after {_times(self.attempts)} begun: {self.error or 'no worker came to its end'}"
         if self.failed_at is not None and self.attempts and not self._begun_since(self.failed_at):
@@ -73,7 +73,7 @@ class OutboxMessage(ModelMixin, Base):
 
 
 def pause(first: timedelta, times: int, *, longest: timedelta | None = None) -> timedelta:
-    """The pause after so many tries: doubled with each, up to `longest`, or 64 times the first one."""
+    """Return the pause after this many tries: doubled each time, up to `longest`, or else to 64 times the first one."""
     doubled = first * 2 ** min(times, DOUBLINGS if longest is None else 30)
     return doubled if longest is None else min(doubled, longest)
 

@@ -1,7 +1,7 @@
-"""Phone numbers: always E.164.
+"""Phone numbers: validate them and convert them to E.164.
 
-The library's parser reads as much as it can of any text (letters are keypad digits to it, a second number is cut off):
-the text is judged first, and what was read of it afterwards.
+The `phonenumbers` parser is lenient (it reads letters as keypad digits, and drops a second number), so the text is
+checked before parsing, and the result afterwards.
 """
 
 import re
@@ -16,15 +16,15 @@ from domain.invisible import named
 from domain.text import storable_text
 
 MAX_LENGTH: Final = 16
-"""E.164 has at most 15 digits after the plus; some countries' numbering plans say more."""
+"""E.164 has at most 15 digits after the plus; some countries' numbering plans allow more."""
 TYPED_LENGTH: Final = 64
 REGIONS: Final = frozenset(phonenumbers.SUPPORTED_REGIONS)
-"""ISO 3166 codes a national number can be read in."""
+"""ISO 3166 codes of regions whose national numbers can be parsed."""
 EXAMPLE: Final = "+14155550132"
 
 _PASTED: Final = re.compile("[\u00ad\u061c\u200b-\u200f\u202a\u202c\u202d\u2060\u2066\u2068\u2069\ufeff]")
-"""Marks that address books put around a number. None of them can make its digits be seen in another order, as U+202B,
-U+202E and U+2067 do, which are refused.
+"""Invisible marks that address books put around numbers. U+202B, U+202E and U+2067 aren't among them: they change the
+displayed order of digits, and are refused.
 """
 _PLUSES: Final = "+\uff0b"
 _BRACKETS: Final = "()[]\uff08\uff09\uff3b\uff3d"
@@ -32,7 +32,7 @@ _SLASHES: Final = "/\uff0f"
 _DOTS: Final = ".\uff0e"
 _DASHES: Final = "-\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u30fc\uff0d"
 _BETWEEN: Final = frozenset(_PLUSES + _BRACKETS + _SLASHES + _DOTS + _DASHES)
-"""What may stand between the digits, besides blanks; the library knows each of them."""
+"""Characters allowed between digits, besides blanks; the parser supports each of them."""
 _PARTING: Final = re.compile(f"[{re.escape(_SLASHES + _BRACKETS)}]")
 _PLAIN: Final = re.compile(r"\+?[0-9 .()-]+")
 _DECIMAL: Final = re.compile(r"\+?\d{5,}[.,]0+")
@@ -53,11 +53,11 @@ _DIGITS: Final = {
 
 
 def phone_number(value: str, *, region: str | None = None) -> str:
-    """The number as E.164 (`+14155550132`).
+    """Return the number as E.164 (`+14155550132`).
 
-    A national number needs `region` (`"US"`). Raises `InvalidPhone` when the text is more or less than one whole number
-    of its country's numbering plan, or has an extension, which E.164 can't hold; `InvalidText` when it can't be text at
-    all. Whether the number is assigned to anybody is not asked.
+    A national number needs `region` (`"US"`). Raises `InvalidPhone` unless the text is exactly one number of its
+    country's numbering plan, without an extension, which E.164 doesn't have; `InvalidText` for characters that can't be
+    stored. It isn't checked that the number is assigned to anybody.
     """
     text, number = _read(value, region)
     reason, parted = _unfit(number, international=text[:1] in _PLUSES), _in_two_parts(text, number)
@@ -69,14 +69,14 @@ def phone_number(value: str, *, region: str | None = None) -> str:
 
 
 def searched_phone(value: str) -> str:
-    """The number as E.164 if it is one that accounts can have: also one that today's rules would refuse, as older
-    accounts may hold it. Raises `InvalidPhone`, `InvalidText` for what can't be read as one number.
+    """Return the number as E.164 for a search, including numbers that are refused today but that older accounts may
+    have. Raises `InvalidPhone`, `InvalidText` for text that can't be parsed as one number.
     """
     return _e164(_read(value, None)[1])
 
 
 def means_phone(contact: str) -> bool:
-    """True for what is written as a phone number with its country code, not as an e-mail address."""
+    """True if the text is written as a phone number with country code rather than as an e-mail address."""
     return _PASTED.sub("", contact).lstrip()[:1] in {*_PLUSES}
 
 
@@ -85,7 +85,7 @@ def _e164(number: PhoneNumber) -> str:
 
 
 def _read(value: str, region: str | None) -> tuple[str, PhoneNumber]:
-    """The text without what was pasted along, and the number in it."""
+    """Return the text without surrounding marks, and the parsed number."""
     text = storable_text("phone", value, max_length=TYPED_LENGTH)
     text = _PASTED.sub("", text).strip()
     if text[:4].lower() == "tel:":  # RFC 3966
@@ -104,7 +104,7 @@ def _read(value: str, region: str | None) -> tuple[str, PhoneNumber]:
 
 
 def _spoiled(text: str) -> str | None:
-    """What a spreadsheet has made of the number."""
+    """Return the reason if a spreadsheet has corrupted the number; else None."""
     if _EXPONENT.fullmatch(text):
         return (
             f"{_NONE}: a spreadsheet has shortened it to an exponent (E+), and its last digits are lost; "
@@ -123,7 +123,7 @@ def _spoiled(text: str) -> str | None:
 
 
 def _foreign(text: str) -> str | None:
-    """What in the text belongs to no number."""
+    """Return the reason if the text contains anything that isn't part of a number; else None."""
     if _PLAIN.fullmatch(text):
         return None
     if _SECOND_PLUS.search(text) or _SEPARATED.search(text):
@@ -138,7 +138,7 @@ def _foreign(text: str) -> str | None:
 
 
 def _unread(error: NumberParseException, text: str) -> str:
-    """Why the library could read nothing."""
+    """Return the reason why the text couldn't be parsed."""
     kind = error.error_type
     if kind in {NumberParseException.TOO_SHORT_AFTER_IDD, NumberParseException.TOO_SHORT_NSN}:
         return f"{_NONE}: it has too few digits; write it with its country code, as {EXAMPLE}"
@@ -152,7 +152,7 @@ def _unread(error: NumberParseException, text: str) -> str:
 
 
 def _unfit(number: PhoneNumber, *, international: bool) -> str | None:
-    """Why the number is none of its country's numbering plan."""
+    """Return the reason why the number doesn't fit its country's numbering plan; None if it does."""
     if phonenumbers.is_valid_number(number):
         return "has the wrong number of digits: E.164 has at most 15" if len(_e164(number)) > MAX_LENGTH else None
     code = number.country_code or 0
@@ -162,7 +162,9 @@ def _unfit(number: PhoneNumber, *, international: bool) -> str | None:
         regions = phonenumbers.region_codes_for_country_code(code)
         if any(shortnumberinfo.is_emergency_number(national, region) for region in regions):
             return "is an emergency number, which no person has; give the person's own"
-        if not (international and result == ValidationResult.TOO_SHORT):  # with a country code it is one cut short
+        if not (
+            international and result == ValidationResult.TOO_SHORT
+        ):  # with a country code, the number was cut short
             return "is a short number of a service, which no person has; give the person's own"
     if result == ValidationResult.IS_POSSIBLE_LOCAL_ONLY:
         return f"lacks its area code; write the whole number, as {EXAMPLE}"
@@ -174,8 +176,9 @@ def _unfit(number: PhoneNumber, *, international: bool) -> str | None:
 
 
 def _in_two_parts(text: str, number: PhoneNumber) -> str | None:
-    """A slash or a bracket parts a country's or area's code from what follows; anywhere else it is a second number, an
-    extension, or a range, and its digits must not become part of the first.
+    """Return the reason if a slash or bracket separates anything but a country or area code from the rest; else None.
+
+    Anywhere else it marks a second number, an extension or a range, whose digits must not be joined to the first.
     """
     if not _PARTING.search(text):
         return None

@@ -1,15 +1,15 @@
-"""Text as it is searched: one spelling for all that people take for the same."""
+"""search_key: normalize text for searching, so that equivalent spellings match."""
 
 import unicodedata
 from typing import Final
 
 GROWTH: Final = 18
-"""How many characters one can become (U+FDFA)."""
+"""Maximum number of characters that one can become (U+FDFA)."""
 _POINTED: Final = range(10, 37)
 """Combining classes of Hebrew and Arabic vowel points."""
 _ACCENTS_FROM: Final = 200
-"""Combining classes from here on are marks above, below and through letters. The smaller ones tell letters apart, as
-the marks of Japanese and of Indian scripts do.
+"""Minimum combining class of marks above, below and through letters. Smaller ones distinguish letters, as in Japanese
+and Indian scripts.
 """
 _LETTERS: Final = str.maketrans(
     {
@@ -17,14 +17,14 @@ _LETTERS: Final = str.maketrans(
         "‘": "'", "’": "'", "ʼ": "'", "‐": "-", "–": "-",
     }
 )  # fmt: skip
-"""What Unicode doesn't decompose."""
+"""Replacements for characters that Unicode doesn't decompose."""
 
 
 def search_key(text: str) -> str:
-    """The text without case, accents, typographic variants and surplus blanks: `Ö`, `ö`, `O` and a fullwidth `ｏ` are
-    `o`, `İ` and `ı` are `i`, `ß` is `ss`. Empty when nothing is left that could be looked for.
+    """Return the text without case, accents, typographic variants and surplus blanks.
 
-    Made here and stored, as each database folds text by rules of its own.
+    `Ö`, `ö`, `O` and a fullwidth `ｏ` become `o`, `İ` and `ı` become `i`, `ß` becomes `ss`. The result is empty if
+    nothing searchable is left. It is computed here and stored, as databases differ in folding text.
     """
     folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
     kept = "".join(character for character in folded if not _dropped(character))

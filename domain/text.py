@@ -6,8 +6,8 @@ from domain.errors import InvalidText
 
 
 def storable_text(field: str, value: str, *, max_length: int) -> str:
-    """The text without surrounding white space. Raises `InvalidText` when it is empty, longer than
-    `max_length` characters, or holds a NUL, another control character or half a surrogate pair.
+    """Return the text stripped. Raises `InvalidText` if it is empty, longer than `max_length` characters, or contains a
+    control character (such as NUL) or an unpaired surrogate.
     """
     text = value.strip()
     if not text:

@@ -1,6 +1,7 @@
-"""Token: the right to act as a user (access), or to be given such a right (refresh), until it expires or is revoked.
+"""Token: the right to act as a user (access), or to get such a token (refresh), until it expires or is revoked.
 
-Only its SHA-256 is stored. The tokens of one login are a family: each refresh adds to it, and it is revoked as a whole.
+Only its SHA-256 is stored. The tokens of one login form a family: each refresh adds to it, and it is revoked as a
+whole.
 """
 
 import hashlib
@@ -22,16 +23,16 @@ class TokenKind(StrEnum):
     ACCESS = "access"
     """Authenticates requests."""
     REFRESH = "refresh"
-    """Buys the next pair of its family, once."""
+    """Can be exchanged once for the next pair of its family."""
 
     @property
     def prefix(self) -> str:
-        """Lets secret scanners find a token that was published by mistake, and tells the kinds apart unasked."""
+        """The prefix of secrets, by which secret scanners detect leaked tokens and the kinds are distinguished."""
         return "gh_" if self is TokenKind.ACCESS else "ghr_"
 
 
 class Token(ModelMixin, Base):
-    """A token's digest, whose it is, and how long it counts. One that was issued outside a login has no family."""
+    """A token's digest, owner and validity. A token issued outside a login has no family."""
 
     __tablename__ = "tokens"
     __shown__ = ("id", "user_id", "kind", "expires_at", "rotated_at", "revoked_at")
@@ -52,7 +53,7 @@ class Token(ModelMixin, Base):
     digest: Mapped[str] = mapped_column(String(64), info={CONFIDENTIAL: True})
     expires_at: Mapped[datetime] = mapped_column(UTCDateTime)
     rotated_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    """When this refresh token was used. It counts once: whoever shows it again is not to be trusted."""
+    """When this refresh token was used. It is valid once: a second use means that it was stolen."""
     revoked_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
     @classmethod
@@ -64,7 +65,7 @@ class Token(ModelMixin, Base):
         kind: TokenKind = TokenKind.ACCESS,
         family: str | None = None,
     ) -> tuple[Self, str]:
-        """A new token, not yet stored, and its secret (256 bits), which is nowhere else and can't be had again."""
+        """Return a new token, not stored yet, and its secret (256 bits), which is not stored anywhere."""
         secret = kind.prefix + secrets.token_urlsafe(32)
         token = cls(
             user_id=user_id, kind=kind, family=family, digest=digest_of(secret), expires_at=utc_now() + lifetime
@@ -72,12 +73,12 @@ class Token(ModelMixin, Base):
         return token, secret
 
     def live(self, now: datetime) -> bool:
-        """Whether the token still counts."""
+        """True if the token is valid at this moment."""
         return self.rotated_at is None and self.revoked_at is None and not self.deleted and now < self.expires_at
 
 
 class TokenPair(NamedTuple):
-    """What a login and each refresh give: two secrets, and how long the first one counts."""
+    """The result of a login or a refresh: two secrets, and the lifetime of the access token."""
 
     access: str
     refresh: str
@@ -85,15 +86,15 @@ class TokenPair(NamedTuple):
 
 
 def new_family() -> str:
-    """The name of a new login's tokens."""
+    """Return a random name for a new login's family."""
     return secrets.token_hex(16)
 
 
 def well_formed(secret: str, kind: TokenKind) -> bool:
-    """Whether the text can be a secret of this kind; what can't is never looked up."""
+    """True if the text has the form of a secret of this kind; any other isn't looked up."""
     return secret.startswith(kind.prefix) and len(secret) <= MAX_LENGTH
 
 
 def digest_of(secret: str) -> str:
-    """The SHA-256 (hex) under which a secret is stored and looked up."""
+    """Return the SHA-256 (hex) under which a secret is stored and looked up."""
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,4 +1,4 @@
-"""Which trace this work belongs to: the W3C `traceparent`, carried from the request to the workers."""
+"""Trace parent: the W3C `traceparent` of the current work, passed from the request to the workers."""
 
 import re
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ _trace_parent: ContextVar[str | None] = ContextVar("trace_parent", default=None)
 
 @contextmanager
 def bound_trace_parent(trace_parent: str | None) -> Iterator[None]:
-    """What is made inside the block belongs to this trace; text of another form is none."""
+    """Set the trace inside the block; text of another form means no trace."""
     token = _trace_parent.set(trace_parent if trace_parent and _FORM.fullmatch(trace_parent) else None)
     try:
         yield
@@ -22,5 +22,5 @@ def bound_trace_parent(trace_parent: str | None) -> Iterator[None]:
 
 
 def current_trace_parent() -> str | None:
-    """The trace; None where there is none."""
+    """Return the trace; None without one."""
     return _trace_parent.get()

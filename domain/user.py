@@ -1,4 +1,4 @@
-"""User: an account, and the rules its values keep."""
+"""User: an account, with the rules for its values."""
 
 from collections.abc import Collection
 from enum import StrEnum
@@ -25,7 +25,7 @@ class Role(StrEnum):
 class UserStatus(StrEnum):
     ACTIVE = "active"
     SUSPENDED = "suspended"
-    """Can't log in, and its tokens are refused."""
+    """Can't log in; its tokens are refused."""
 
 
 class UserChanges(TypedDict, total=False):
@@ -39,8 +39,8 @@ class UserChanges(TypedDict, total=False):
 
 
 class User(Audited, ModelMixin, Base):
-    """An account. `email_key` and `phone` are unique among all rows, deleted ones included, so that
-    restoring an account never conflicts.
+    """An account. `email_key` and `phone` are unique among all rows, including soft-deleted ones, so that restoring an
+    account never conflicts.
     """
 
     __tablename__ = "users"
@@ -58,14 +58,14 @@ class User(Audited, ModelMixin, Base):
 
     email: Mapped[str | None] = mapped_column(String(MAX_LENGTH))
     email_key: Mapped[str | None] = mapped_column(String(KEY_MAX_LENGTH), info=made_of("email", email_key, needed=True))
-    """Set with the address."""
+    """Derived from the address."""
     phone: Mapped[str | None] = mapped_column(String(16))
     display_name: Mapped[str | None] = mapped_column(String(DISPLAY_NAME_LENGTH))
     name_key: Mapped[str | None] = mapped_column(
         String(DISPLAY_NAME_LENGTH * GROWTH),
         info={DERIVED: True, **made_of("display_name", search_key, needed=False)},
     )
-    """The display name as it is searched; set with it."""
+    """The display name's search key; derived from it."""
     role: Mapped[Role] = mapped_column(
         Enum(
             Role,
@@ -97,17 +97,17 @@ class User(Audited, ModelMixin, Base):
         region: str | None = None,
         private_domains: Collection[str] = (),
     ) -> Self:
-        """A new account, not yet stored. `region` is for phone numbers written without country code,
-        `private_domains` for e-mail addresses at domains that aren't public.
+        """Return a new account, not stored yet. `region` is for phone numbers without country code, `private_domains`
+        are non-public domains of e-mail addresses to accept.
 
-        Raises `Unacceptable` leaves, each naming its field.
+        Raises subclasses of `Unacceptable`, each naming its field.
         """
         user = cls(password_hash=password_hash)
         user.change({"email": None, "phone": None} | changes, region=region, private_domains=private_domains)
         return user
 
     def change(self, changes: UserChanges, *, region: str | None = None, private_domains: Collection[str] = ()) -> None:
-        """Take the changes over, all or none. Raises `Unacceptable` leaves, each naming its field."""
+        """Apply the changes, all or none. Raises subclasses of `Unacceptable`, each naming its field."""
         for field in changes.keys() - UserChanges.__annotations__.keys():
             raise UnknownField(field)
         email, phone, name = changes.get("email"), changes.get("phone"), changes.get("display_name")
@@ -136,12 +136,12 @@ class User(Audited, ModelMixin, Base):
 
     @property
     def active(self) -> bool:
-        """Whether this account may log in, and its tokens count."""
+        """True if the account may log in and its tokens are valid."""
         return not self.deleted and self.status is UserStatus.ACTIVE
 
     @property
     def admin(self) -> bool:
-        """Whether this account may administer others."""
+        """True if the account may administer others."""
         return self.role is Role.ADMIN
 
 
