@@ -1,8 +1,8 @@
-"""Values read from the environment, and nothing else.
+"""Settings: values read from the environment, and nothing else.
 
-Here: one `Settings` class and its sections. Not here: anything that acts on a value (opening the
-engine is `unitwork.connections.engine`, making a key is `settings.secret_key`, called by the container).
-Imports no other room; importing it reads no environment, constructing `Settings()` does.
+Here: one `Settings` class and its sections. Elsewhere: anything that acts on a value (opening the engine is
+`unitwork.connections.engine`; the container creates the key by `settings.secret_key`). Imports no other room. Importing
+it doesn't read the environment, constructing `Settings()` does.
 """
 
 from settings.database import DatabaseSettings

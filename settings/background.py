@@ -1,14 +1,14 @@
-"""The section `BACKGROUND__…`: work of the API process that goes on after its request was answered."""
+"""The section `BACKGROUND__…`: work of the API process that continues after its request was answered."""
 
 from pydantic import BaseModel, ConfigDict, Field
 
 
 class BackgroundSettings(BaseModel):
-    """They are drained within `DATABASE__DRAIN_TIMEOUT`."""
+    """Limits of background work. It is drained within `DATABASE__DRAIN_TIMEOUT`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     limit: int = Field(default=1000, ge=1)
-    """How many may run or wait; one more is refused."""
+    """Maximum number of tasks that run or wait; a further one is refused."""
     concurrency: int = Field(default=4, ge=1)
-    """How many run at once, each on a connection of its own."""
+    """Maximum number of tasks at a time, each with a connection of its own."""

@@ -1,4 +1,4 @@
-"""The section `CSV__…`: how much of a file an import takes."""
+"""The section `CSV__…`: limits of an import."""
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -9,6 +9,6 @@ class CsvSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     max_bytes: int = Field(default=104_857_600, ge=1024)
-    """A larger file is refused from there on (over HTTP: 413). It is read in pieces, and never held whole."""
+    """Maximum size of a file, in bytes (over HTTP: 413 beyond it). It is read in pieces, never held in memory whole."""
     max_rows: int = Field(default=500_000, ge=1)
-    """What comes after so many rows is refused; a later import can go on from there."""
+    """Maximum number of rows of one import; a later import can continue after them."""

@@ -1,4 +1,4 @@
-"""The section `DATABASE__…`: which database, and how its pool and its statements are bounded."""
+"""The section `DATABASE__…`: the database, and the limits of its pool and statements."""
 
 import re
 from importlib.util import find_spec
@@ -23,8 +23,8 @@ PREFIX: Final = "GATEHOUSE_DATABASE__"
 
 
 def as_variables(text: str) -> str:
-    """The text with the variables that set them in place of the library's options ("raise `pool_size`"), and the
-    service's own command in place of Alembic's.
+    """Replace names of the library's options in a message by the service's variables ("raise `pool_size`"), and
+    Alembic's command by the service's own.
     """
 
     def variable(found: re.Match[str]) -> str:
@@ -54,7 +54,7 @@ DatabaseURL = Annotated[
 
 
 class DatabaseSettings(BaseModel):
-    """All durations are seconds."""
+    """The database and its limits. All durations are in seconds."""
 
     model_config = ConfigDict(
         arbitrary_types_allowed=True,
@@ -65,56 +65,59 @@ class DatabaseSettings(BaseModel):
     )
 
     url: DatabaseURL = Field(default_factory=lambda: async_url("sqlite:///var/gatehouse.db"))
-    """PostgreSQL, MySQL, MariaDB, SQLite (a file) or Oracle, in any spelling; the async driver is put in."""
+    """URL of PostgreSQL, MySQL, MariaDB, SQLite (a file) or Oracle; the driver may be omitted."""
     username: str | None = None
-    """Replaces the URL's user; needs no escaping."""
+    """Replaces the user in the URL; needs no escaping."""
     password: SecretStr | None = None
-    """Replaces the URL's password; needs no escaping. A secrets directory may hold it as a file."""
+    """Replaces the password in the URL; needs no escaping. May be a file in the secrets directory."""
     pool_size: int = Field(default=5, ge=1, le=1000)
-    """Connections kept open by each process."""
+    """Number of connections that each process keeps open."""
     max_overflow: int = Field(default=10, ge=0, le=1000)
-    """Connections opened above `pool_size` under load, and closed again."""
+    """Number of connections opened above `pool_size` under load, and closed afterwards."""
     pool_timeout: float = Field(default=3.0, gt=0)
-    """How long a unit waits for a connection before `PoolTimeout`."""
+    """Maximum wait for a connection before `PoolTimeout`."""
     pool_recycle: float = Field(default=1800.0, gt=0)
-    """A connection older than this is replaced when next taken."""
+    """A connection older than this is replaced when it is next taken."""
     ping_after_idle: float = Field(default=30.0, ge=0)
-    """A connection that idled longer is checked when next taken, at one round trip; others are not."""
+    """A connection idle for longer is checked when it is next taken, which takes one round trip; others are not."""
     connect_timeout: float = Field(default=5.0, gt=0)
-    """How long opening one connection may take before `DatabaseUnavailable`."""
+    """Maximum time for opening a connection before `DatabaseUnavailable`."""
     statement_timeout: float | None = Field(default=30.0, gt=0)
-    """PostgreSQL ends a longer statement itself (`StatementTimeout`); SQLite waits this long at most for
-    its one writer. None leaves the server's own setting."""
+    """Maximum duration of a statement on PostgreSQL (`StatementTimeout`), and maximum wait for the write lock on
+    SQLite. None keeps the server's own setting.
+    """
     cancel_grace: float = Field(default=0.25, gt=0)
-    """How long a cancelled statement, COMMIT or ROLLBACK may take to its own end, so that its connection is kept."""
+    """Time that a cancelled statement, COMMIT or ROLLBACK gets to finish, so that its connection stays usable."""
     drain_timeout: float = Field(default=10.0, ge=0)
-    """How long open units may go on when `running()` is left, or the server told to stop; then they are cancelled.
-    Two seconds later everything is closed."""
+    """Time that open units get to finish on shutdown before they are cancelled. Two seconds later everything is closed.
+    """
     monitor: bool = True
-    """Whether the sessions are watched; the thresholds below may be changed while it runs. None reports nothing."""
+    """Enables the monitor; the thresholds below may be changed while it runs. A threshold of None disables its report.
+    """
     slow_sql_threshold: float | None = Field(default=0.5, gt=0)
-    """A statement that takes as long is reported, one that failed or was cancelled too."""
+    """Minimum duration of statements that are reported, including failed and cancelled ones."""
     session_leak_threshold: float | None = Field(default=60.0, gt=0)
-    """A unit that holds its connection as long is reported, with the lines that opened it."""
+    """Minimum time of holding a connection after which a unit is reported, with the lines that opened it."""
     idle_in_transaction_threshold: float | None = Field(default=5.0, gt=0)
-    """A transaction that sends nothing for as long is reported, with the line that awaits."""
+    """Minimum time without a statement after which a transaction is reported, with the line at which it waits."""
     lock_wait_threshold: float | None = Field(default=1.0, gt=0)
-    """A statement that has run as long and waits for a lock is reported, with whoever holds it. On PostgreSQL, and not
-    through a transaction pooler, which mixes up whose process is whose.
+    """Minimum duration after which a statement that waits for a lock is reported, with the lock's holder. PostgreSQL
+    only, and not behind a transaction pooler, which changes server processes.
     """
     repeated_sql_threshold: int | None = Field(default=10, ge=2)
-    """One thing read as often from one line, in one transaction or request, is reported (N+1)."""
+    """Number of reads of one thing from one line, in one transaction or request, that is reported (N+1)."""
     budgets: Literal["report", "raise"] = "report"
-    """What becomes of an exceeded `budget`: a report and a count, or, as in tests, `BudgetExceeded`."""
+    """Effect of an exceeded `budget`: a report and a count, or `BudgetExceeded`, as in tests."""
     traces: bool = False
-    """Whether OpenTelemetry gets a span for each transaction and statement; needs the extra `otel`."""
+    """Export a span to OpenTelemetry for each transaction and statement; needs the extra `otel`."""
     pooler: Literal["none", "pgbouncer"] = "none"
-    """`pgbouncer` (transaction pooling): no session settings are sent and no statement outlives its
-    transaction by name."""
+    """`pgbouncer` (transaction pooling): sends no session settings, and uses no prepared statement beyond its
+    transaction.
+    """
 
     @property
     def application_name(self) -> str:
-        """What the server lists the connections under."""
+        """The name under which the server lists the connections."""
         return "gatehouse"
 
     @field_validator("traces")
@@ -138,5 +141,5 @@ class DatabaseSettings(BaseModel):
 
     @property
     def embedded(self) -> bool:
-        """Whether the database is a SQLite file of this machine."""
+        """True if the database is a SQLite file on this machine."""
         return self.url.get_backend_name() == "sqlite"

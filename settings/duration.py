@@ -1,4 +1,4 @@
-"""Duration: a length of time as settings name it."""
+"""Duration: a length of time in a setting."""
 
 from datetime import timedelta
 from typing import Annotated, Any
@@ -7,7 +7,7 @@ from pydantic import BeforeValidator
 
 
 def _seconds(value: Any) -> Any:
-    """Text that is a number counts seconds: pydantic takes it for a number of days that lacks its unit."""
+    """Convert a numeric text to seconds: pydantic would read it as days."""
     try:
         return float(value) if isinstance(value, str) else value
     except ValueError:

@@ -1,4 +1,4 @@
-"""The section `EMAIL__…`: which e-mail addresses are taken besides those at public domains."""
+"""The section `EMAIL__…`: non-public domains whose e-mail addresses are accepted."""
 
 import re
 from typing import Annotated, Any, Final
@@ -22,11 +22,11 @@ def _domain(text: str) -> str:
 
 
 class EmailSettings(BaseModel):
-    """Lists are written with commas."""
+    """Settings of e-mail addresses. Lists are separated by commas."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     private_domains: Annotated[
         tuple[Annotated[str, AfterValidator(_domain)], ...], NoDecode, BeforeValidator(_split)
     ] = ()
-    """Domains of no public network (`local,localhost,corp.test`) at which, and below which, addresses are taken."""
+    """Non-public domains (`local,localhost,corp.test`) whose addresses are accepted, with their subdomains."""

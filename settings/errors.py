@@ -1,4 +1,4 @@
-"""SettingsError — a value from the environment that can't be used."""
+"""SettingsError: a value from the environment can't be used."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,14 +8,14 @@ from pydantic import ValidationError
 
 @dataclass(frozen=True)
 class Problem:
-    """One unusable setting: the long name of its variable, and what is wrong with it."""
+    """One unusable setting: the long name of its variable, and the reason."""
 
     variable: str
     reason: str
 
 
 class SettingsError(ValueError):
-    """Some settings can't be used; `problems` names each variable. Never holds a value."""
+    """Some settings can't be used; `problems` names each variable. Never contains a value."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
@@ -26,13 +26,15 @@ class SettingsError(ValueError):
 
     @classmethod
     def from_validation(cls, error: ValidationError, *, prefix: str) -> "SettingsError":
-        """The same problems with the variables' long names; a rule over several begins with the name to change."""
+        """Convert pydantic's error, with the variables' long names. A rule over several settings begins with the one to
+        change.
+        """
         problems = []
         for item in error.errors(include_input=False, include_url=False, include_context=False):
             reason = item["msg"].removeprefix("Value error, ")
             name = "__".join(str(part) for part in item["loc"])
             if not name:
                 name, _, reason = reason.partition(" ")
-            # An unknown name of a `.env` comes with its prefix.
+            # Names of unknown variables in a `.env` include the prefix.
             problems.append(Problem(prefix + name.upper().removeprefix(prefix), reason))
         return cls(problems)

@@ -1,4 +1,4 @@
-"""The section `HTTP__…`: which proxies and which web pages of others are trusted. Nobody, unless it is said."""
+"""The section `HTTP__…`: trusted proxies and web origins; none by default."""
 
 import re
 from ipaddress import IPv4Network, IPv6Network
@@ -16,7 +16,7 @@ def _split(value: Any) -> Any:
 
 
 def _origin(text: str) -> str:
-    """An origin is compared as text, so it must be written as browsers send it."""
+    """Validate an origin, which must be written as browsers send it because it is compared as text."""
     if text != ANY_ORIGIN and not _ORIGIN.fullmatch(text):
         msg = (
             "an origin is a scheme, a host and perhaps a port, in lower case and without path: https://app.example.com"
@@ -26,17 +26,18 @@ def _origin(text: str) -> str:
 
 
 class HttpSettings(BaseModel):
-    """Lists are written with commas."""
+    """Trusted proxies and origins. Lists are separated by commas."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode, BeforeValidator(_split)] = ()
     """Addresses or networks (`10.0.0.0/8`) of proxies whose X-Forwarded-For, X-Forwarded-Proto and X-Forwarded-Prefix
-    count."""
+    are trusted.
+    """
     cors_origins: Annotated[tuple[Annotated[str, AfterValidator(_origin)], ...], NoDecode, BeforeValidator(_split)] = ()
-    """Origins whose pages may call the API from a browser, each whole (`https://app.example.com`); `*` for all."""
+    """Origins whose pages may call the API from a browser, in full (`https://app.example.com`); `*` for all."""
     cors_credentials: bool = False
-    """Whether those pages may send cookies or client certificates. A bearer token needs no credentials."""
+    """Allow those pages to send cookies or client certificates. A bearer token doesn't need it."""
 
     @model_validator(mode="after")
     def _no_credentials_from_anywhere(self) -> Self:

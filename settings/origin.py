@@ -1,4 +1,4 @@
-"""Where each setting in force comes from, and variables that are no setting."""
+"""Origin: the source of each setting in force, and variables that aren't settings."""
 
 import difflib
 import os
@@ -19,14 +19,14 @@ from pydantic_settings import (
 from settings.settings import PREFIX, SHORT_NAMES, Settings
 
 BESIDES: Final = {f"{PREFIX}SECRETS_DIR"}
-"""Variables of ours that are no setting: they say where settings are."""
+"""Variables with our prefix that aren't settings: they configure the sources of settings."""
 TESTS: Final = "TEST_"
 DEFAULT: Final = "default"
 
 
 @dataclass(frozen=True)
 class Stranger:
-    """A variable of the environment with our prefix that is no setting, and the one that may be meant."""
+    """An environment variable with our prefix that isn't a setting, and the setting that may be meant."""
 
     variable: str
     meant: str | None
@@ -37,7 +37,7 @@ class Stranger:
 
 
 def variables(model: type[BaseModel] = Settings, prefix: str = PREFIX) -> Iterator[str]:
-    """The long name of every setting, those of sections after the section's."""
+    """Yield the long name of every setting; a section's name comes before its settings'."""
     for name, field in model.model_fields.items():
         yield prefix + name.upper()
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
@@ -45,9 +45,9 @@ def variables(model: type[BaseModel] = Settings, prefix: str = PREFIX) -> Iterat
 
 
 def origins() -> dict[str, str]:
-    """For each setting that a source gives, by its long name, that source; the first one that has it counts.
+    """Return the source of each setting that is set, by long name; the first source that has it wins.
 
-    Of the environment and `.env` it names a short variable where that is the one that counts.
+    For the environment and `.env`, the source includes the short variable if that is the one in force.
     """
     sources = Settings.settings_customise_sources(
         Settings,
@@ -65,7 +65,7 @@ def origins() -> dict[str, str]:
 
 
 def strangers() -> list[Stranger]:
-    """Variables of the environment that look like settings of ours and are none, in order."""
+    """Return environment variables that look like our settings but aren't, sorted."""
     known = {name.removeprefix(PREFIX) for name in (*variables(), *BESIDES)}
     found = []
     for variable in sorted(os.environ):
@@ -78,7 +78,7 @@ def strangers() -> list[Stranger]:
 
 def _given(values: Mapping[str, Any], prefix: str) -> Iterator[str]:
     for name, value in values.items():
-        # An unknown name of a `.env` comes with its prefix.
+        # Names of unknown variables in a `.env` include the prefix.
         variable = prefix + name.upper().removeprefix(PREFIX)
         if isinstance(value, Mapping):
             yield from _given(value, f"{variable}__")
@@ -95,7 +95,7 @@ def _name(source: PydanticBaseSettingsSource) -> str:
 
 
 def _short(source: PydanticBaseSettingsSource, variable: str) -> str:
-    """The short variable in brackets, where it is the one that was read."""
+    """Return the short variable in brackets, if it is the one that was read."""
     for short, long in SHORT_NAMES.items():
         if long.upper() != variable:
             continue

@@ -1,4 +1,4 @@
-"""The section `PASSWORDS__…`: what an argon2id hash costs."""
+"""The section `PASSWORDS__…`: cost parameters of argon2id hashes."""
 
 from typing import Self
 
@@ -6,18 +6,20 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class PasswordSettings(BaseModel):
-    """Stronger ones reach a stored hash when its owner next logs in. The defaults are RFC 9106's second choice."""
+    """Costs of hashes. A stored hash gets new costs when its owner next logs in. The defaults are RFC 9106's second
+    choice.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     time_cost: int = Field(default=3, ge=1, le=100)
-    """Passes over the memory."""
+    """Number of passes over the memory."""
     memory_cost: int = Field(default=65536, ge=8, le=4_194_304)
-    """KiB that one hash takes while it is computed."""
+    """Memory of one hash in KiB."""
     parallelism: int = Field(default=4, ge=1, le=64)
-    """Lanes that one hash is computed in."""
+    """Number of lanes of one hash."""
     threads: int | None = Field(default=None, ge=1, le=256)
-    """Hashes at once in each process, each with `memory_cost`; without it, one for each processor."""
+    """Maximum concurrent hashes in each process, each with `memory_cost`; default: the number of processors."""
 
     @model_validator(mode="after")
     def _enough_for_each_lane(self) -> Self:

@@ -1,4 +1,4 @@
-"""The section `RATE_LIMITS__…`: how often what guesses may be tried."""
+"""The section `RATE_LIMITS__…`: limits of attempts that could be guesses."""
 
 from collections.abc import Mapping
 from typing import Annotated
@@ -10,7 +10,7 @@ OFF = "off"
 
 
 def _rates(text: str) -> str:
-    """Raises ValueError, which names no library's words, for what is no rate."""
+    """Validate rates. Raises ValueError, in our own words, for text that isn't a rate."""
     if text.strip().lower() == OFF:
         return OFF
     try:
@@ -25,16 +25,17 @@ Rates = Annotated[str, AfterValidator(_rates)]
 
 
 class RateLimitSettings(BaseModel):
-    """Each a rate, several apart by `;`, or `off`. An account is the one that is named, whether or not there is one; an
-    address is the client's.
+    """Limits of attempts: rates separated by `;`, or `off`.
+
+    An account is the one that the attempt names, whether or not it exists; an address is the client's.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     login_account: Rates = "10/minute;60/hour"
-    """Passwords tried on one account."""
+    """Password attempts on one account."""
     login_address: Rates = "60/minute"
-    """Passwords tried from one address."""
+    """Password attempts from one address."""
     register_account: Rates = "5/minute;20/hour"
     """Registrations of one e-mail address or phone number."""
     register_address: Rates = "30/minute;300/hour"
@@ -44,7 +45,7 @@ class RateLimitSettings(BaseModel):
     refresh_address: Rates = "300/minute"
     """Refreshes from one address."""
     max_keys: int = Field(default=100_000, ge=1)
-    """Accounts and addresses that are counted in memory; beyond these, those are forgotten that end soonest."""
+    """Maximum number of accounts and addresses counted in memory; beyond it, the oldest windows are dropped."""
 
     @property
     def rates(self) -> Mapping[str, str]:

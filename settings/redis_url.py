@@ -1,10 +1,10 @@
-"""The address of Redis, which may hold a password: never shown."""
+"""Redis URL: validation that never shows the URL, which may contain a password."""
 
 from pydantic import SecretStr
 
 
 def accepted_redis_url(value: SecretStr) -> SecretStr:
-    """The URL as it is. Raises ValueError, which never repeats it, for what is no URL of Redis."""
+    """Return the URL unchanged. Raises ValueError, which doesn't contain it, if it isn't a Redis URL."""
     from redis import ConnectionPool  # noqa: PLC0415 - slow to import, and most have no Redis
 
     text = value.get_secret_value()

@@ -1,4 +1,4 @@
-"""The key that signs cursors: from the settings, or in development from a file made once."""
+"""The key that signs cursors: from the settings, or in development from a generated file."""
 
 import os
 import secrets
@@ -12,10 +12,9 @@ FILE_NAME = "secret.key"
 
 
 def secret_key(settings: Settings, read: MutableMapping[Path, str] | None = None) -> str:
-    """The configured key, else the one in `var_dir/secret.key`, which is made on first use, mode 0600. `read` keeps
-    what was read, by its file.
+    """Return the configured key, else the one in `var_dir/secret.key`, which is created on first use with mode 0600.
 
-    Processes that start together agree on one key: the file is created whole, or not at all.
+    `read` caches keys by file. Processes that start together use the same key: the file is created atomically.
     """
     if settings.secret_key is not None:
         return settings.secret_key.get_secret_value()
@@ -33,7 +32,7 @@ def secret_key(settings: Settings, read: MutableMapping[Path, str] | None = None
 
 def _create(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    # A name of its own and mode 0600: a process id is not unique where containers share a volume.
+    # A random name, as process ids are not unique among containers that share a volume; mode 0600.
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.")
     draft = Path(name)
     with os.fdopen(descriptor, "w", encoding="ascii") as file:
@@ -41,6 +40,6 @@ def _create(path: Path) -> None:
     try:
         os.link(draft, path)
     except FileExistsError:
-        pass  # another process was first: its key is the key
+        pass  # another process was faster: use its key
     finally:
         draft.unlink()

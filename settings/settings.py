@@ -1,4 +1,4 @@
-"""Settings: every value the system is configured by, in one typed object."""
+"""Settings: the configuration of the system, in one typed object."""
 
 import os
 import re
@@ -37,7 +37,7 @@ SHORT_NAMES: Final = {
     "log_level": "gatehouse_log_level",
     "redis_url": "gatehouse_redis_url",
 }
-"""Names that platforms set, and the long name each stands for. In one source the long name wins."""
+"""Names that platforms set, and the long name of each. Within one source the long name wins."""
 
 
 class Environment(StrEnum):
@@ -51,10 +51,10 @@ class LogFormat(StrEnum):
 
 
 class Settings(BaseSettings):
-    """Sources, first wins: arguments (flags), environment, `.env`, secrets directory, default.
+    """All settings. Sources, first wins: arguments (flags), environment, `.env`, secrets directory, default.
 
-    The secrets directory is `GATEHOUSE_SECRETS_DIR`, else `/run/secrets` where it exists; a file's name
-    is the variable's. Raises `SettingsError`, naming each unusable variable and never its value.
+    The secrets directory is `GATEHOUSE_SECRETS_DIR`, else `/run/secrets` if it exists; a file is named like the
+    variable. Raises `SettingsError`, naming each unusable variable and never its value.
     """
 
     model_config = SettingsConfigDict(
@@ -71,32 +71,33 @@ class Settings(BaseSettings):
     )
 
     environment: Environment = Environment.DEVELOPMENT
-    """`production` closes the docs, refuses debug and demands a `SECRET_KEY`."""
+    """`production` disables the docs, refuses debug, and requires a `SECRET_KEY`."""
     debug: bool = False
-    """Log at DEBUG, and each statement's text (never its values)."""
+    """Log at DEBUG, including each statement's text (never its values)."""
     var_dir: Path = Path("var")
-    """Where this machine's own files go: the embedded database, the development key."""
+    """Folder of this machine's own files: the embedded database, the development key."""
     secret_key: SecretStr | None = Field(default=None)
-    """Signs cursors; at least 32 characters. In development it may be missing: one is made under `var_dir`."""
+    """Key that signs cursors; at least 32 characters. In development it may be missing: one is created in `var_dir`."""
     host: str = "127.0.0.1"
-    """The address the server listens on."""
+    """Address on which the server listens."""
     port: int = Field(default=8000, ge=0, le=65535)
-    """The port the server listens on; 0 takes a free one."""
+    """Port on which the server listens; 0 selects a free one."""
     log_level: str = Field(default="INFO", pattern="^(DEBUG|INFO|WARNING|ERROR|CRITICAL)$")
     log_format: LogFormat = LogFormat.CONSOLE
     node_id: int | None = Field(default=None, ge=0, lt=4096)
-    """This process's share of the id space; two processes on one database need different ones. Without it each
-    container leases one from the database.
+    """Node of the ids that this process makes; it must be unique among processes on one database. Unset: each container
+    leases one from the database.
     """
     max_body_bytes: int = Field(default=1_048_576, ge=1024)
-    """A longer request body is answered 413."""
+    """Maximum size of a request body in bytes; a larger one is answered 413."""
     redis_url: Annotated[SecretStr, AfterValidator(accepted_redis_url)] | None = None
-    """Where processes count their rate limits together: `redis://` or `rediss://`. Without it each counts
-    in its memory.
+    """Redis in which processes share rate limit counters: `redis://` or `rediss://`. Unset: each process counts in its
+    own memory.
     """
     metrics_dir: Path | None = None
-    """Where processes that serve one port leave their metrics for each other, so that any of them can answer for all;
-    emptied by whoever starts them."""
+    """Folder in which processes that serve one port share their metrics, so that any of them can answer for all; the
+    process that starts them empties it.
+    """
     database: DatabaseSettings = Field(default_factory=DatabaseSettings)
     tokens: TokenSettings = Field(default_factory=TokenSettings)
     outbox: OutboxSettings = Field(default_factory=OutboxSettings)
@@ -166,8 +167,9 @@ class Settings(BaseSettings):
 
 
 def _ours(variables: Mapping[str, str | None]) -> Mapping[str, str | None]:
-    """The variables with our prefix, and the long name of each short one that stands alone. A `.env` is shared:
-    what other programs read from it is no mistake of ours.
+    """Return the variables with our prefix, and the long name of each short one without a long one.
+
+    Other variables are ignored: a `.env` may be shared with other programs.
     """
     return {
         **{long: variables[short] for short, long in SHORT_NAMES.items() if variables.get(short)},

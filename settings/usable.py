@@ -1,4 +1,4 @@
-"""usable_besides: settings in which what can't be used is left at its default, for who looks for further faults."""
+"""usable_besides: settings with unusable values replaced by defaults, to check for further faults."""
 
 import os
 import secrets
@@ -14,8 +14,9 @@ from settings.settings import PREFIX, Settings
 
 
 def usable_besides(error: SettingsError) -> Settings | None:
-    """The settings with the default of each variable that the error names, or None where that doesn't help. A variable
-    that is no setting is passed over; a `.env` that has one is left out whole.
+    """Return the settings with the default of each variable in the error; None if they are still unusable.
+
+    A variable that isn't a setting is ignored; a `.env` that has one is ignored as a whole.
     """
     given: dict[str, Any] = {}
     strangers: list[str] = []
@@ -32,7 +33,7 @@ def usable_besides(error: SettingsError) -> Settings | None:
 
 @contextmanager
 def _without(names: list[str]) -> Iterator[None]:
-    """The environment without these variables, for the length of the block."""
+    """Remove these variables from the environment inside the block."""
     kept = {name: os.environ.pop(name) for name in names}
     try:
         yield
@@ -41,7 +42,7 @@ def _without(names: list[str]) -> Iterator[None]:
 
 
 def _put_default(given: dict[str, Any], path: list[str]) -> bool:
-    """Whether it is a setting of ours."""
+    """Replace a value by its default. True if the name is a setting's."""
     model: type[BaseModel] = Settings
     for section in path[:-1]:
         field = model.model_fields.get(section)
@@ -52,7 +53,7 @@ def _put_default(given: dict[str, Any], path: list[str]) -> bool:
     if field is None:
         return False
     default = field.get_default(call_default_factory=True)
-    # Production has no default key: nobody is to take this one for it.
+    # Production has no default key: nobody may mistake this one for it.
     if isinstance(default, URL):
         default = default.render_as_string(hide_password=False)  # pydantic-settings takes it for a plain tuple
     given[path[-1]] = secrets.token_hex(32) if path == ["secret_key"] else default

@@ -1,4 +1,4 @@
-"""The section `WORKER__…`: the broker, and how long a task may take."""
+"""The section `WORKER__…`: the broker, time limits of tasks, and retention."""
 
 from datetime import timedelta
 from typing import Literal, Self
@@ -9,35 +9,37 @@ from settings.duration import Duration
 
 
 class WorkerSettings(BaseModel):
-    """All durations are seconds, or ISO 8601 (`P30D`) where days are usual."""
+    """Settings of workers. All durations are in seconds; those usually given in days also accept ISO 8601 (`P30D`)."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, use_attribute_docstrings=True)
 
     broker_url: SecretStr | None = None
-    """`redis://…`, `amqp://…`, or another of Celery's. Without it a SQLite file under `VAR_DIR`, which needs nothing
-    installed, and which all processes of one machine share."""
+    """URL of the broker: `redis://…`, `amqp://…`, or another of Celery's. Unset: a SQLite file in `VAR_DIR`, which
+    needs no installation and is shared by all processes of one machine.
+    """
     results_url: SecretStr | None = None
-    """Where what periodic tasks return is kept for a day. Without it the broker, where that is Redis, else a SQLite
-    file under `VAR_DIR`."""
+    """URL of the store in which results of periodic tasks are kept for a day. Unset: the broker if it is Redis, else a
+    SQLite file in `VAR_DIR`.
+    """
     queue: str = Field(default="gatehouse", pattern=r"^[A-Za-z0-9._-]{1,100}$")
     pool: Literal["prefork", "threads", "solo"] = "prefork"
-    """Processes, threads, or neither."""
+    """Execution by processes, threads, or neither."""
     concurrency: int = Field(default=2, ge=1, le=1000)
-    """Processes or threads. Each process has a pool of connections of its own."""
+    """Number of processes or threads. Each process has its own pool of connections."""
     soft_time_limit: float = Field(default=300.0, gt=0)
-    """After this time a task's unit is cancelled and rolled back."""
+    """Time after which a task's unit is cancelled and rolled back."""
     hard_time_limit: float = Field(default=330.0, gt=0)
-    """After this time its process is killed (prefork only)."""
+    """Time after which a task's process is killed (prefork only)."""
     visibility_timeout: float = Field(default=3600.0, gt=0)
-    """After this time Redis gives a task that was taken, and not acknowledged, to another worker."""
+    """Time after which Redis redelivers a task that wasn't acknowledged to another worker."""
     retain_deleted_users: Duration = Field(default=timedelta(days=30), ge=timedelta(0))
-    """How long a soft-deleted account can be restored; then it is purged."""
+    """Time during which a soft-deleted account can be restored; then it is purged."""
     retain_tokens: Duration = Field(default=timedelta(days=7), ge=timedelta(0))
-    """How long a token is kept after it has expired."""
+    """Time for which a token is kept after its expiry."""
     retain_inbox: Duration = Field(default=timedelta(days=7), ge=timedelta(0))
-    """How long the proof that a message is done is kept."""
+    """Time for which the record that a message is done is kept."""
     retain_jobs: Duration = Field(default=timedelta(days=30), ge=timedelta(0))
-    """How long a job that ended can be asked for."""
+    """Time for which a job is kept after its end."""
 
     @property
     def broker(self) -> str | None:
