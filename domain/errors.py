@@ -6,10 +6,10 @@
     │   ├── InvalidPhone
     │   ├── InvalidText
     │   ├── InvalidPassword
-    │   ├── WrongPassword           the current password isn't this one
-    │   ├── UnknownField            a change names a field that isn't there
+    │   ├── WrongPassword           the given current password is wrong
+    │   ├── UnknownField            a change names an unknown field
     │   └── ContactMissing          an account needs an e-mail address or a phone number
-    ├── IdempotencyKeyReused        the same key came with another body
+    ├── IdempotencyKeyReused        the key was used with another body
     ├── AlreadyTaken                another account has the value; .field names it
     │   ├── EmailTaken
     │   └── PhoneTaken
@@ -17,8 +17,8 @@
     ├── LoginRefused                no active account has this login and this password
     ├── RefreshRefused              the refresh token is unknown, expired, used or revoked
     ├── NotAllowed                  the acting user may not do this
-    ├── LastAdmin                   without this account nobody could administer
-    └── TooManyAttempts             the rate limit is reached; .retry_after tells for how long
+    ├── LastAdmin                   no other active account is an admin
+    └── TooManyAttempts             the rate limit is reached; .retry_after is the time to wait
 
 Leaf classes state a fact; none contains a value that a user typed.
 """

@@ -16,7 +16,7 @@ PART: Final = 60_000
 
 class JobStatus(StrEnum):
     RECEIVING = "receiving"
-    """Its file is being uploaded."""
+    """The file is still being uploaded."""
     WAITING = "waiting"
     RUNNING = "running"
     DONE = "done"

@@ -28,10 +28,10 @@ class OutboxMessage(ModelMixin, Base):
     request_id: Mapped[str | None] = mapped_column(String(128))
     trace_parent: Mapped[str | None] = mapped_column(String(55))
     due_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utc_now)
-    """When a relay is to publish it next."""
+    """Moment of the next publication by a relay."""
     publications: Mapped[int] = mapped_column(Integer, default=0)
     published_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    """When the broker last accepted it."""
+    """Moment of the last publication that the broker accepted."""
     attempts: Mapped[int] = mapped_column(Integer, default=0)
     """Number of times a worker has started it."""
     attempted_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
@@ -39,7 +39,7 @@ class OutboxMessage(ModelMixin, Base):
     """Error of the last attempt or publication."""
     failed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     parked_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    """When it was parked: it isn't retried until an operator requests it."""
+    """Moment when it was parked: it isn't retried until an operator requests it."""
 
     @classmethod
     def create(

@@ -162,9 +162,8 @@ def _unfit(number: PhoneNumber, *, international: bool) -> str | None:
         regions = phonenumbers.region_codes_for_country_code(code)
         if any(shortnumberinfo.is_emergency_number(national, region) for region in regions):
             return "is an emergency number, which no person has; give the person's own"
-        if not (
-            international and result == ValidationResult.TOO_SHORT
-        ):  # with a country code, the number was cut short
+        # With a country code, a short number was cut short.
+        if not (international and result == ValidationResult.TOO_SHORT):
             return "is a short number of a service, which no person has; give the person's own"
     if result == ValidationResult.IS_POSSIBLE_LOCAL_ONLY:
         return f"lacks its area code; write the whole number, as {EXAMPLE}"

@@ -53,7 +53,7 @@ class Token(ModelMixin, Base):
     digest: Mapped[str] = mapped_column(String(64), info={CONFIDENTIAL: True})
     expires_at: Mapped[datetime] = mapped_column(UTCDateTime)
     rotated_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    """When this refresh token was used. It is valid once: a second use means that it was stolen."""
+    """Moment when this refresh token was used. It is valid once: a second use means that it was stolen."""
     revoked_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
 
     @classmethod

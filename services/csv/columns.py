@@ -29,7 +29,7 @@ HEADER: Final = ("id", *FIELDS, "created_at")
 CONTACTS: Final = frozenset({"email", "phone"})
 """An account needs one of these."""
 RIGHTS: Final = frozenset({"role", "status"})
-"""Never mapped by name alone: other programs use these names with other meanings, and nobody must become an admin by
+"""Never mapped by name alone: other programs use these names with other meanings, and an account must not become an admin by
 accident.
 """
 OURS: Final = 6

@@ -28,7 +28,7 @@ _NEXT: Final = re.compile(r'\n|(?:^|(?<=[,;\t|\n]))"')
 _DECLARED: Final = re.compile(r"sep=([,;\t|])")
 """A first line that spreadsheets read and write; it isn't a header."""
 _REWRITTEN: Final = re.compile(r'"?sep=[,;\t|]?"?[,;\t|]+')
-"""That line after a program that doesn't support it has saved it as a row; the delimiter in it is unreliable."""
+"""Such a line, saved as a row by a program that doesn't support it; its delimiter is unreliable."""
 _BLANK: Final = re.compile(r'(?:[\s,;|]|"")*')
 
 

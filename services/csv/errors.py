@@ -2,18 +2,18 @@
 
 CsvError
 ├── UnreadableCsv           not text, or not CSV, from some line on
-│   └── NotCsv              another kind of file, which is named
-├── UnknownEncoding         an encoding that isn't known, or holds no text
-├── CsvTooLarge             the file has more bytes than are taken
-├── TooManyCsvRows          the file has more rows than are taken
+│   └── NotCsv              another kind of file; .kind names it
+├── UnknownEncoding         an unknown encoding, or one that isn't of text
+├── CsvTooLarge             the file exceeds the limit of bytes
+├── TooManyCsvRows          the file exceeds the limit of rows
 ├── UnknownCsvColumn        the mapping names a column that the header doesn't have
-├── AmbiguousCsvColumn      a column that is meant is in the header twice
+├── AmbiguousCsvColumn      a mapped column is in the header twice
 ├── UnknownField            the mapping names a field that accounts don't have
 ├── MalformedMapping        a piece of the mapping is not FIELD=COLUMN
 ├── RepeatedField           the mapping names one field twice
-├── MalformedTemplate       the mapping's template has a brace without its partner
-├── FormattedTemplate       the mapping's template asks for a conversion or a format
-└── NoUsableColumn          no column stands for an e-mail address or a phone number
+├── MalformedTemplate       the mapping's template has an unmatched brace
+├── FormattedTemplate       the mapping's template has a conversion or a format
+└── NoUsableColumn          no column maps to an e-mail address or a phone number
 
 TextCutShort, a UnicodeError, is raised by a file whose last character is incomplete.
 """
