@@ -29,8 +29,8 @@ HEADER: Final = ("id", *FIELDS, "created_at")
 CONTACTS: Final = frozenset({"email", "phone"})
 """An account needs one of these."""
 RIGHTS: Final = frozenset({"role", "status"})
-"""Never mapped by name alone: other programs use these names with other meanings, and an account must not become an admin by
-accident.
+"""Never mapped by name alone: other programs use these names with other meanings, and an import must not appoint
+admins by accident.
 """
 OURS: Final = 6
 """Minimum number of `HEADER`'s names in a file for it to be an edited export of ours."""

@@ -6,8 +6,9 @@
     container.session_provider.override(sessions)
     container.user_dao.override(InMemoryUsers(sessions))
 
-The same tests run over these fakes and over real databases (`tests/repositories/test_conformance*.py`). A construct that
-memory can't evaluate as a database would raises `NotFaked`. Where databases differ, the fakes behave like PostgreSQL.
+The same tests run over these fakes and over real databases (`tests/repositories/test_conformance*.py`). A construct
+that memory can't evaluate as a database would raises `NotFaked`. Where databases differ, the fakes behave like
+PostgreSQL.
 
     part          supported                                        raises NotFaked (or differs, in brackets)
     ------------  -----------------------------------------------  -----------------------------------------------
