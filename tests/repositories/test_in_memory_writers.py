@@ -118,7 +118,7 @@ async def test_a_turn_that_does_not_come_is_not_waited_for_for_ever(
     with acting_as(SYSTEM):
         writing = asyncio.create_task(write())
         await written.wait()
-        monkeypatch.setattr("unitwork.testing.fakes.rows.store.TURN", 0.01)
+        monkeypatch.setattr("unitwork.testing.fakes.rows.store.TURN_TIMEOUT_SECONDS", 0.01)
         with pytest.raises(LockNotAvailable, match="another block writes"):
             await users.add(account("late@example.com"))
         seen.set()

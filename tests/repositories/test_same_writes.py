@@ -77,7 +77,7 @@ def changed(row: Any, specimen: Specimen) -> list[Seen]:
 @pytest.mark.parametrize("copying", [False, True])
 @pytest.mark.parametrize("models", [False, True])
 async def test_add_many(zoo: Zoo, *, models: bool, copying: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bulk_insert, "COPY_FROM", ROWS if copying else 1000)
+    monkeypatch.setattr(bulk_insert, "MIN_COPY_ROWS", ROWS if copying else 1000)
     told = []
     for specimen in zoo.specimens:
         if specimen.model is Viewed if models else not set(specimen.rows(0)) <= columns_of(specimen):

@@ -10,7 +10,7 @@ from containers import Container
 from domain import Role, User
 from tests.repositories.accounts import store_named
 from unitwork.dao import Page, Slice
-from unitwork.dao.statements.selection import KEPT, selection
+from unitwork.dao.statements.selection import MAX_CACHED_STATEMENTS, selection
 from unitwork.errors import OutsideSubquery
 from unitwork.models import SYSTEM, acting_as
 
@@ -43,7 +43,7 @@ async def test_queries_of_one_shape_share_a_statement_and_keep_their_values(cont
     found = await asyncio.gather(*(ask(number) for number in asked))
     assert found == [str(number) if number < 20 else None for number in asked]
     assert selection.cache_info().misses == built
-    assert selection.cache_info().maxsize == KEPT
+    assert selection.cache_info().maxsize == MAX_CACHED_STATEMENTS
 
 
 @pytest.mark.parametrize("length", [3, 999, 40_000])

@@ -155,7 +155,7 @@ async def test_a_second_connection_of_the_same_task_is_refused_at_once(with_tabl
 
 
 async def test_a_wait_for_another_task_ends(with_tables: Container, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pool, "LONGEST_WAIT", 0.2)
+    monkeypatch.setattr(pool, "TURN_TIMEOUT_SECONDS", 0.2)
     inside, enough = asyncio.Event(), asyncio.Event()
 
     async def holder() -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unitwork.monitor.fingerprint import LONGEST, fingerprint, masked
+from unitwork.monitor.fingerprint import MAX_LENGTH, fingerprint, masked
 
 CANARY = "c4n4ry"
 
@@ -67,7 +67,7 @@ def test_a_very_long_text_is_cut() -> None:
     rows = ", ".join(f"(${number}, 'c4n4ry')" for number in range(10_000))
     found = fingerprint(f"INSERT INTO t (a, b) VALUES {rows}", "postgresql")
     assert found.text.startswith("INSERT INTO t (a, b) VALUES (?, …), …")
-    assert len(found.text) < LONGEST
+    assert len(found.text) < MAX_LENGTH
     assert CANARY not in found.text
 
 

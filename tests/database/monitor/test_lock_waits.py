@@ -16,7 +16,7 @@ from tests.conftest import FIGURE
 from tests.database.monitor.test_watch import line_of, the
 from unitwork.models import SYSTEM, acting_as
 from unitwork.monitor.findings.finding import LOCK_WAIT
-from unitwork.monitor.findings.lock_waits import AGAIN
+from unitwork.monitor.findings.lock_waits import QUERY_AGAIN_AFTER_SECONDS
 
 THRESHOLD = 0.4
 CANARY = "c4n4ry"
@@ -83,7 +83,7 @@ async def test_a_lock_wait_names_the_line_that_waits_and_who_holds_the_lock(
     (line,) = [record.getMessage() for record in caplog.records if record.getMessage().startswith("lock wait")]
     assert holder["opened_at"] in line
     assert facts["call_site"] in line
-    assert CANARY not in caplog.text + str(finding.told())
+    assert CANARY not in caplog.text + str(finding.as_facts())
     async with asyncio.timeout(5):
         while finding.open:  # noqa: ASYNC110 - the end of a wait is no event
             await asyncio.sleep(0.005)
@@ -106,13 +106,15 @@ async def test_a_stranger_who_holds_the_lock_is_a_process_and_its_state_though_t
         assert full.sql_monitor().pools.state().waits == 0
     assert finding.facts["blocked_by"] == [{"pid": pid, "state": "idle in transaction"}]
     assert f"process {pid} (idle in transaction)" in finding.text
-    assert CANARY not in str(finding.told())
+    assert CANARY not in str(finding.as_facts())
 
 
 async def test_a_statement_that_is_slow_by_itself_waits_for_no_lock(container: Container) -> None:
     before = await processes(container)
     async with container.transaction()(name="slow") as tx:
-        await tx.session.execute(text("SELECT pg_sleep(:seconds)"), {"seconds": THRESHOLD + AGAIN + 0.3})
+        await tx.session.execute(
+            text("SELECT pg_sleep(:seconds)"), {"seconds": THRESHOLD + QUERY_AGAIN_AFTER_SECONDS + 0.3}
+        )
     assert container.sql_monitor().findings.counts[LOCK_WAIT] == 0
     assert container.sql_monitor().errors.total() == 0
     assert not any("pg_stat_activity AS waiter" in shape.fingerprint.text for shape in container.sql_monitor().shapes)

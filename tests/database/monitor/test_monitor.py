@@ -16,7 +16,7 @@ from unitwork.monitor.budget import BudgetExceeded
 from unitwork.monitor.feed import picture
 from unitwork.monitor.findings.finding import BUDGET, DEADLOCK, FAILED
 from unitwork.monitor.monitor import SqlMonitor
-from unitwork.monitor.shape import MOST_SHAPES, MOST_TEXTS, OK, Shapes
+from unitwork.monitor.shape import MAX_SHAPES, MAX_TEXTS, OK, Shapes
 
 ROUNDS = 5
 CANARY = "c4n4ry"
@@ -78,7 +78,7 @@ async def test_a_failed_transactions_error_tells_what_it_did_last_without_values
     (finding,) = container.sql_monitor().findings.latest(FAILED)
     assert [event["outcome"] for event in finding.facts["events"]][-2:] == ["ok", "SchemaOutdated"]
     assert "SELECT id FROM users WHERE email = ?" in caplog.text
-    assert CANARY not in note + caplog.text + str(finding.told())
+    assert CANARY not in note + caplog.text + str(finding.as_facts())
 
 
 @pytest.mark.database("own")
@@ -195,8 +195,8 @@ def test_memory_is_bounded_whatever_texts_come() -> None:
     for number in range(20_000):
         text_ = f"SELECT c{number % 10_000} FROM t{number % 10_000}"
         shapes.of(text_, "postgresql").ended(float(number), 0.001, 1, OK)
-    assert len(shapes) <= MOST_SHAPES
-    assert len(shapes._texts) <= MOST_TEXTS
+    assert len(shapes) <= MAX_SHAPES
+    assert len(shapes._texts) <= MAX_TEXTS
     assert sum(kind.ok for kind in shapes.kinds.values()) == 20_000, "what is forgotten was counted"
 
 

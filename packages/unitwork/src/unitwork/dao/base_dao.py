@@ -30,7 +30,7 @@ from unitwork.sessions.session import SessionProvider
 
 T = TypeVar("T", bound=DeclarativeBase)
 Q = TypeVar("Q", bound=Query[Any])
-KEYS_AT_ONCE: Final = 1000
+MAX_KEYS_PER_SELECT: Final = 1000
 """Maximum number of composite keys in one SELECT of `get_many`."""
 
 
@@ -96,7 +96,7 @@ class BaseDao(Generic[T]):
         key = key_of(self.model, id)
         if not possible_key(key):
             return None
-        alone, plan = self._sessions.alone(), instance_plan(self.model)
+        alone, plan = self._sessions.autocommit_dialect(), instance_plan(self.model)
         if alone is not None and plan is not None and type(self).query is BaseDao.query:
             parameters = {"p0": id} if len(key) == 1 else {f"p{at}": value for at, value in enumerate(key)}
             found = await self._sessions.send_autocommit(by_id(self.model, alone, include_deleted), parameters)
@@ -123,8 +123,8 @@ class BaseDao(Generic[T]):
         else:
             columns = tuple_(*(column(self.model, name) for name in names))
             distinct = list(dict.fromkeys(keys))
-            for at in range(0, len(distinct), KEYS_AT_ONCE):
-                found += await self.query().where(columns.in_(distinct[at : at + KEYS_AT_ONCE])).all()
+            for at in range(0, len(distinct), MAX_KEYS_PER_SELECT):
+                found += await self.query().where(columns.in_(distinct[at : at + MAX_KEYS_PER_SELECT])).all()
         rows = {tuple(getattr(row, name) for name in names): row for row in found}
         return [rows[key] for key in keys if key in rows]
 

@@ -69,7 +69,7 @@ class Position:
         return Position(self.values, not self.backward, not self.inclusive)
 
 
-ANYWHERE: Final = Position((), backward=False, inclusive=False)
+NO_CURSOR: Final = Position((), backward=False, inclusive=False)
 """No cursor: start at the first row, or backward at the last."""
 
 

@@ -40,7 +40,7 @@ class Sessions:
         """Open a session for a change."""
         return session_of(self._source, _WRITES_SOME if several else _WRITES_ONCE)
 
-    def alone(self) -> str | None:
+    def autocommit_dialect(self) -> str | None:
         """Return the dialect if one statement can be sent without a session; None inside a block, and if the session
         provider isn't ours.
         """
@@ -48,7 +48,7 @@ class Sessions:
         return None if dialect is None else dialect.name
 
     def send_autocommit(self, statement: Executable, parameters: Mapping[str, Any]) -> Awaitable[Answer]:
-        """Send one autocommit statement without a session. Only valid if `alone` returns a dialect."""
+        """Send one autocommit statement without a session. Only valid if `autocommit_dialect` returns a dialect."""
         return self._source.send_autocommit(statement, parameters)
 
     def inside(self, session: AsyncSession) -> InsideStatements | None:

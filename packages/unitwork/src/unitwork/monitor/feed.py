@@ -10,7 +10,7 @@ from unitwork.monitor.findings import finding as findings
 from unitwork.monitor.findings.watch import named
 from unitwork.monitor.monitor import SqlMonitor
 
-MOST: Final = 20
+MAX_ENTRIES: Final = 20
 """Maximum number of entries in each list."""
 TROUBLE: Final = tuple(kind for kind in findings.KINDS if kind not in {findings.SLOW, findings.REPEATED})
 
@@ -28,12 +28,12 @@ def picture(monitor: SqlMonitor, *, history: bool) -> dict[str, Any]:
         "totals": _totals(monitor),
         "open": _open(monitor),
         "statements": _statements(monitor),
-        "slow": [found.told() for found in latest(findings.SLOW)[:MOST]],
-        "repeated": [found.told() for found in latest(findings.REPEATED)[:MOST]],
+        "slow": [found.as_facts() for found in latest(findings.SLOW)[:MAX_ENTRIES]],
+        "repeated": [found.as_facts() for found in latest(findings.REPEATED)[:MAX_ENTRIES]],
         "trouble": sorted(
-            (found.told() for kind in TROUBLE for found in latest(kind)[:MOST]),
-            key=lambda told: (not told["open"], -told["at"]),
-        )[:MOST],
+            (found.as_facts() for kind in TROUBLE for found in latest(kind)[:MAX_ENTRIES]),
+            key=lambda entry: (not entry["open"], -entry["at"]),
+        )[:MAX_ENTRIES],
         "thresholds": asdict(monitor.thresholds),
         "history": [asdict(sample) for sample in (samples if history else samples[-1:])],
     }
@@ -56,7 +56,7 @@ def _open(monitor: SqlMonitor) -> list[dict[str, Any]]:
     """Return units that hold a connection or wait for one, oldest first."""
     now = time.monotonic()
     lines = []
-    for unit, record in sorted(monitor.open.items(), key=lambda item: item[0].since)[:MOST]:
+    for unit, record in sorted(monitor.open.items(), key=lambda item: item[0].since)[:MAX_ENTRIES]:
         working = now - unit.executing if unit.executing else None
         state = "waits for a connection" if not unit.connected and unit.statements else "idle"
         state = "works" if working is not None else "ends" if unit.ending else state
@@ -81,7 +81,7 @@ def _open(monitor: SqlMonitor) -> list[dict[str, Any]]:
 
 def _statements(monitor: SqlMonitor) -> list[dict[str, Any]]:
     """Return the statement shapes with the largest total time."""
-    shapes = sorted(monitor.shapes, key=lambda shape: shape.seconds, reverse=True)[:MOST]
+    shapes = sorted(monitor.shapes, key=lambda shape: shape.seconds, reverse=True)[:MAX_ENTRIES]
     return [
         {
             "fingerprint": shape.fingerprint.id,

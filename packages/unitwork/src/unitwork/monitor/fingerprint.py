@@ -4,7 +4,7 @@ import re
 from hashlib import blake2s
 from typing import Final, NamedTuple
 
-LONGEST: Final = 4096
+MAX_LENGTH: Final = 4096
 """Maximum characters of a text that are analysed; bulk statements have hundreds of thousands, all alike."""
 _MASK: Final = "?"
 _COMMENT: Final = r"--[^\n]*|/\*.*?(?:\*/|\Z)"
@@ -89,10 +89,10 @@ def fingerprint(statement: str, dialect: str) -> Fingerprint:
 def masked(statement: str, dialect: str) -> str:
     """Return the text with literals and bind parameters masked, and lists of them shortened."""
     tokens = _TOKENS.get(dialect, _TOKENS["postgresql"])
-    text = tokens.sub(_instead, statement[:LONGEST])
+    text = tokens.sub(_instead, statement[:MAX_LENGTH])
     text = _CAST.sub(_MASK, " ".join(text.split()))
     text = _ROWS.sub(r"\1, …", _LIST.sub("(?, …)", text))
-    if len(statement) > LONGEST:
+    if len(statement) > MAX_LENGTH:
         text = _CUT_LIST.sub("", text).rstrip(" ,") + " …"
     return text
 

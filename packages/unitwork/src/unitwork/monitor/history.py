@@ -11,9 +11,9 @@ from unitwork.monitor.pools import PoolState
 from unitwork.monitor.shape import BUCKETS, Kind
 from unitwork.monitor.transactions import Transactions
 
-LENGTH: Final = 300
+MAX_SAMPLES: Final = 300
 """Maximum number of samples that are kept."""
-EVERY: Final = 1.0
+SAMPLE_INTERVAL_SECONDS: Final = 1.0
 """Seconds between two samples."""
 
 
@@ -44,7 +44,7 @@ class History:
     """Samples of one monitor."""
 
     def __init__(self) -> None:
-        self.samples: deque[Sample] = deque(maxlen=LENGTH)
+        self.samples: deque[Sample] = deque(maxlen=MAX_SAMPLES)
         self._before: _Sums | None = None
 
     def sample(self, kinds: Iterable[Kind], transactions: Transactions, pool: PoolState) -> None:

@@ -163,7 +163,7 @@ class SqlMonitor:
         try:
             self.transactions.ended(unit, record, time.monotonic())
             failures.report(self.findings, unit, record)
-            if record.told is not None:
+            if record.reported is not None:
                 self._watch.ended(unit)
             if self._spans is not None:
                 self._spans.left(unit, record)
@@ -275,7 +275,7 @@ class SqlMonitor:
             self._spans.statement(record, Event(*event))
 
     def _tell(self, ended: Event, *, slow: bool) -> None:
-        facts = {**ended.told(), "request_id": current_request_id()}
+        facts = {**ended.as_facts(), "request_id": current_request_id()}
         if slow:
             self.findings.report(findings.SLOW, f"slow SQL, {ended.took * 1000:.0f} ms: {ended}", facts)
         else:

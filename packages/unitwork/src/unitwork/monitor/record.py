@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 from unitwork.call_site import CallSite, shown
 from unitwork.monitor.shape import Shape
 
-LATEST: Final = 16
+MAX_EVENTS: Final = 16
 """Maximum number of events of a unit that are kept."""
 
 
@@ -23,7 +23,7 @@ class Event(NamedTuple):
     outcome: str
     """`ok`, `cancelled`, or the name of the error."""
 
-    def told(self) -> dict[str, object]:
+    def as_facts(self) -> dict[str, object]:
         """Return the event as facts for programs."""
         return {
             "statement": self.shape.fingerprint.text,
@@ -52,7 +52,7 @@ class Record:
     """Total seconds between statements."""
     in_sql = 0.0
     statements = 0
-    told: set[str] | None = None
+    reported: set[str] | None = None
     """Kinds of findings that were reported about it."""
     repeats: dict[Repeated, int] | None = None
     span: object | None = None
@@ -68,19 +68,19 @@ class Record:
     @property
     def events(self) -> list[Event]:
         """The latest events, oldest first."""
-        return [Event(*event) for event in self._latest[-LATEST:]]
+        return [Event(*event) for event in self._latest[-MAX_EVENTS:]]
 
     def keep(self, event: Plain) -> None:
         """Add an event, dropping the oldest one if there are too many."""
         self._latest.append(event)
-        if len(self._latest) > 4 * LATEST:
-            del self._latest[:-LATEST]
+        if len(self._latest) > 4 * MAX_EVENTS:
+            del self._latest[:-MAX_EVENTS]
 
-    def tell_once(self, what: str) -> bool:
+    def first_report(self, what: str) -> bool:
         """True on the first call with this kind of finding."""
-        if self.told is None:
-            self.told = set()
-        if what in self.told:
+        if self.reported is None:
+            self.reported = set()
+        if what in self.reported:
             return False
-        self.told.add(what)
+        self.reported.add(what)
         return True

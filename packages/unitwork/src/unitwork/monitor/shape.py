@@ -9,14 +9,14 @@ from collections.abc import Iterator
 from typing import Final
 
 from unitwork.call_site import CallSite
-from unitwork.monitor.fingerprint import LONGEST, Fingerprint, fingerprint
+from unitwork.monitor.fingerprint import MAX_LENGTH, Fingerprint, fingerprint
 
 BUCKETS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Upper bounds of the histogram, in seconds; an additional bucket counts longer ones."""
 OTHER: Final = "other"
-MOST_KINDS: Final = 64
-MOST_SHAPES: Final = 512
-MOST_TEXTS: Final = 2048
+MAX_KINDS: Final = 64
+MAX_SHAPES: Final = 512
+MAX_TEXTS: Final = 2048
 OK: Final = "ok"
 CANCELLED: Final = "cancelled"
 FAILED: Final = "failed"
@@ -88,7 +88,7 @@ class Shapes:
         shape = self._texts.get(statement)
         if shape is not None:
             return shape
-        cut = statement if len(statement) <= LONGEST else statement[: LONGEST + 1]
+        cut = statement if len(statement) <= MAX_LENGTH else statement[: MAX_LENGTH + 1]
         if cut is not statement:
             shape = self._texts.get(cut)
             if shape is not None:
@@ -104,10 +104,10 @@ class Shapes:
         found = fingerprint(cut, dialect)
         shape = self._shapes.get(found.id)
         if shape is None:
-            if len(self._shapes) >= MOST_SHAPES:
+            if len(self._shapes) >= MAX_SHAPES:
                 self._forget()
             shape = self._shapes[found.id] = Shape(found, self._kind(found))
-        if len(self._texts) >= MOST_TEXTS:
+        if len(self._texts) >= MAX_TEXTS:
             self._texts.clear()
         self._texts[cut] = shape
         return shape
@@ -116,13 +116,13 @@ class Shapes:
         name = f"{found.verb} {found.table}".strip() or OTHER
         kind = self.kinds.get(name)
         if kind is None:
-            if len(self.kinds) >= MOST_KINDS:
+            if len(self.kinds) >= MAX_KINDS:
                 return self.kinds[OTHER]
             kind = self.kinds[name] = Kind(name)
         return kind
 
     def _forget(self) -> None:
-        oldest = sorted(self._shapes.values(), key=lambda shape: shape.last)[: MOST_SHAPES // 4]
+        oldest = sorted(self._shapes.values(), key=lambda shape: shape.last)[: MAX_SHAPES // 4]
         for shape in oldest:
             del self._shapes[shape.fingerprint.id]
         self._texts.clear()  # they refer to dropped shapes, which would go on counting

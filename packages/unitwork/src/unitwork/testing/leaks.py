@@ -13,9 +13,9 @@ from unitwork.call_site import asking_site
 from unitwork.testing.subject import engine_of, factory_of
 from unitwork.unit import Unit
 
-GRACE: Final = 0.5
+TASK_GRACE_SECONDS: Final = 0.5
 """Seconds for which tasks may go on after the end of the block."""
-NOWHERE: Final = "no line of yours"
+NO_CALL_SITE: Final = "no line of yours"
 
 
 @asynccontextmanager
@@ -58,7 +58,7 @@ def _connections(engine: AsyncEngine) -> Iterator[dict[int, str]]:
     taken: dict[int, str] = {}
 
     def checkout(_connection: Any, record: Any, _proxy: Any) -> None:
-        taken[id(record)] = asking_site() or NOWHERE
+        taken[id(record)] = asking_site() or NO_CALL_SITE
 
     def checkin(_connection: Any, record: Any) -> None:
         taken.pop(id(record), None)
@@ -82,7 +82,7 @@ def _tasks() -> Iterator[dict["asyncio.Task[Any]", str]]:
 
     def start(loop: asyncio.AbstractEventLoop, work: Any, **options: Any) -> Any:
         task: Any = asyncio.Task(work, loop=loop, **options) if before is None else before(loop, work, **options)
-        started[task] = asking_site() or NOWHERE
+        started[task] = asking_site() or NO_CALL_SITE
         return task
 
     loop.set_task_factory(start)
@@ -95,7 +95,7 @@ def _tasks() -> Iterator[dict["asyncio.Task[Any]", str]]:
 async def _settle(tasks: dict["asyncio.Task[Any]", str]) -> None:
     pending = [task for task in tasks if _running(task)]
     if pending:
-        await asyncio.wait(pending, timeout=GRACE)
+        await asyncio.wait(pending, timeout=TASK_GRACE_SECONDS)
 
 
 def _running(task: "asyncio.Task[Any]") -> bool:

@@ -19,7 +19,7 @@ from unitwork.dao.statements.comparison import (
     condition,
     with_value,
 )
-from unitwork.dao.statements.membership import MANY, SQLITE_MANY, Bind
+from unitwork.dao.statements.membership import MAX_SQLITE_PARAMETERS, SQLITE_LONG_LIST, Bind
 
 T = TypeVar("T")
 
@@ -125,9 +125,9 @@ class Conditions(Generic[T]):
     @property
     def criteria(self) -> tuple[Expression, ...]:
         """The conditions, including the one that excludes soft-deleted rows."""
-        return (*self.asked(), *self.kept())
+        return (*self.conditions_for(), *self.soft_delete_filter())
 
-    def asked(self, dialect: str | None = None) -> list[Expression]:
+    def conditions_for(self, dialect: str | None = None) -> list[Expression]:
         """Return the caller's conditions, without the soft-delete filter, as SQL for `dialect`; None for any
         dialect.
         """
@@ -135,7 +135,7 @@ class Conditions(Generic[T]):
             with_value(one, self.entity, dialect) if isinstance(one, Comparison) else one for one in self.conditions
         ]
 
-    def kept(self) -> list[Expression]:
+    def soft_delete_filter(self) -> list[Expression]:
         """Return the condition that excludes soft-deleted rows; empty if they are included or the model has none."""
         return [] if self.include_deleted or not soft_deletable(self.model) else [self.entity.deleted_at.is_(None)]
 
@@ -153,13 +153,13 @@ class Conditions(Generic[T]):
             if isinstance(one, Comparison) and one.shape.operator not in VALUELESS
         }
 
-    def spoken(self, dialect: str) -> str:
+    def dialect_name(self, dialect: str) -> str:
         """Return the dialect's name for `conditions_of`: another one when a list may exceed SQLite's limits."""
         if dialect == "sqlite" and any(
-            isinstance(one, Comparison) and one.shape.operator in MEMBERSHIP and len(one.value) > MANY
+            isinstance(one, Comparison) and one.shape.operator in MEMBERSHIP and len(one.value) > MAX_SQLITE_PARAMETERS
             for one in self.conditions
         ):
-            return SQLITE_MANY
+            return SQLITE_LONG_LIST
         return dialect
 
     def versioned(self) -> bool:

@@ -10,7 +10,7 @@ from unitwork.dao.builders.conditions import Conditions, conditions_of
 from unitwork.dao.sessions import Sessions
 from unitwork.dao.statements.columns import ColumnName, column, soft_deletable
 from unitwork.dao.statements.comparison import Shape
-from unitwork.dao.statements.selection import KEPT
+from unitwork.dao.statements.selection import MAX_CACHED_STATEMENTS
 from unitwork.models.soft_delete import INCLUDE_DELETED, NOT_DELETED
 
 T = TypeVar("T")
@@ -53,27 +53,27 @@ class Count(Conditions[T]):
         return await self._run(column(self.model, name).key, distinct=True)
 
     async def _run(self, counted: str | None, *, distinct: bool = False) -> int:
-        shapes, alone = self.shapes, self.sessions.alone()
+        shapes, alone = self.shapes, self.sessions.autocommit_dialect()
         if alone is not None and shapes is not None:
-            shape = CountShape(self.model, self.spoken(alone), shapes, self.include_deleted, counted, distinct)
+            shape = CountShape(self.model, self.dialect_name(alone), shapes, self.include_deleted, counted, distinct)
             return int((await self.sessions.send_autocommit(_counting(shape), self.parameters())).rows[0][0] or 0)
         async with self.sessions.reading() as session:
-            dialect = self.spoken(self.sessions.dialect_of(session).name)
+            dialect = self.dialect_name(self.sessions.dialect_of(session).name)
             if shapes is None:
                 return int(await session.scalar(self._with_values(counted, distinct=distinct, dialect=dialect)) or 0)
             shape = CountShape(self.model, dialect, shapes, self.include_deleted, counted, distinct)
             return int(await session.scalar(_counting(shape), self.parameters()) or 0)
 
     def _with_values(self, counted: str | None, *, distinct: bool, dialect: str | None) -> Select[Any]:
-        statement = _selected(self.model, counted, distinct=distinct).where(*self.asked(dialect))
+        statement = _selected(self.model, counted, distinct=distinct).where(*self.conditions_for(dialect))
         if self.shapes is not None:
-            statement = statement.where(*self.kept())
+            statement = statement.where(*self.soft_delete_filter())
         elif not self.include_deleted and soft_deletable(self.model):
             statement = statement.options(NOT_DELETED)
         return statement.execution_options(**{INCLUDE_DELETED: True})
 
 
-@lru_cache(maxsize=KEPT)
+@lru_cache(maxsize=MAX_CACHED_STATEMENTS)
 def _counting(shape: CountShape) -> Select[Any]:
     """Return the SELECT of this shape, without values."""
     criteria = conditions_of(shape.conditions, shape.model, shape.dialect)

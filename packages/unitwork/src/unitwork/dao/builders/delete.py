@@ -29,7 +29,7 @@ class Delete(Write[T]):
 
     async def locked(self, session: AsyncSession, criteria: Sequence[ColumnElement[bool]]) -> list[T]:
         read = select(self.model).where(*criteria).order_by(*self._key()).with_for_update(of=self.model)
-        options = {"populate_existing": not self.unsent(session), INCLUDE_DELETED: True}
+        options = {"populate_existing": not self.has_unsent_changes(session), INCLUDE_DELETED: True}
         rows = list((await session.scalars(read, execution_options=options)).unique().all())
         if rows:
             dialect = self.sessions.dialect_of(session).name

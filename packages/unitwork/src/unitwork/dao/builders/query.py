@@ -12,7 +12,7 @@ from sqlalchemy.sql.base import ExecutableOption
 from unitwork.dao.builders.changed import changed
 from unitwork.dao.builders.conditions import Conditions
 from unitwork.dao.cursor import Cursors
-from unitwork.dao.pagination import ANYWHERE, Page, Position, Slice, check_size, sliced
+from unitwork.dao.pagination import NO_CURSOR, Page, Position, Slice, check_size, sliced
 from unitwork.dao.row_lock import RowLock
 from unitwork.dao.sessions import Sessions
 from unitwork.dao.statements.alias import alias_of, over_alias
@@ -117,9 +117,9 @@ class Query(Conditions[T]):
 
     async def all(self) -> list[T]:
         """Return every row."""
-        alone, plan = self._alone(), instance_plan(self.model)
+        alone, plan = self._autocommit_dialect(), instance_plan(self.model)
         if alone is not None and plan is not None and not self._several:
-            return plan.instances((await self.sessions.send_autocommit(*self._said(COLUMNS, alone))).rows)
+            return plan.instances((await self.sessions.send_autocommit(*self._statement_for(COLUMNS, alone))).rows)
         async with self.sessions.reading(several=self._several) as session:
             return list((await self.run(session)).scalars().all())
 
@@ -155,8 +155,8 @@ class Query(Conditions[T]):
     async def scalars(self, name: ColumnName) -> list[Any]:
         """Return the values of one column, one for each row."""
         key = column(self.model, name).key
-        if (alone := self._alone()) is not None and not self._bounded:
-            return [row[0] for row in (await self.sessions.send_autocommit(*self._said(key, alone))).rows]
+        if (alone := self._autocommit_dialect()) is not None and not self._bounded:
+            return [row[0] for row in (await self.sessions.send_autocommit(*self._statement_for(key, alone))).rows]
         async with self.sessions.reading(several=self._bounded) as session:
             return list((await self.run(session, key)).scalars().all())
 
@@ -168,7 +168,7 @@ class Query(Conditions[T]):
             dialect = self.sessions.dialect_of(session)
             if self.lock is not None:
                 self.lock.check(session, dialect)
-            statement, parameters = self._said(ROWS, dialect.name)
+            statement, parameters = self._statement_for(ROWS, dialect.name)
             rows = await session.stream_scalars(statement.execution_options(yield_per=chunk), parameters)
             try:
                 async for part in rows.partitions(chunk):  # one await per chunk instead of one per row
@@ -215,9 +215,9 @@ class Query(Conditions[T]):
     async def _counted(self, limit: int, offset: int) -> Page[T]:
         """Return the rows of the page and the total, which is 0 if the page has no rows."""
         bounded = changed(self, row_limit=limit, row_offset=offset)
-        alone, plan = self._alone(), instance_plan(self.model)
+        alone, plan = self._autocommit_dialect(), instance_plan(self.model)
         if alone is not None and plan is not None and not self._several:
-            rows = (await self.sessions.send_autocommit(*bounded._said(COUNTED, alone))).rows  # noqa: SLF001 - another of its class
+            rows = (await self.sessions.send_autocommit(*bounded._statement_for(COUNTED, alone))).rows  # noqa: SLF001 - another of its class
             return Page(plan.instances(rows), rows[0][-1] if rows else 0)
         async with self.sessions.reading(several=self._several) as session:
             found: Sequence[Any] = (await bounded.run(session, TOTAL)).all()
@@ -225,21 +225,21 @@ class Query(Conditions[T]):
 
     async def _any(self, limit: int) -> bool:
         limited = changed(self, row_limit=limit)
-        if (alone := self._alone()) is not None:
-            return bool((await self.sessions.send_autocommit(*limited._said(EXISTS, alone))).rows)  # noqa: SLF001 - another of its class
+        if (alone := self._autocommit_dialect()) is not None:
+            return bool((await self.sessions.send_autocommit(*limited._statement_for(EXISTS, alone))).rows)  # noqa: SLF001 - another of its class
         async with self.sessions.reading() as session:
             return bool((await limited.run(session, EXISTS)).scalar())
 
-    def _alone(self) -> str | None:
+    def _autocommit_dialect(self) -> str | None:
         """Return the dialect if this query can be sent without a session; None if it needs one."""
         if self.lock is not None or self.loading or self.alias is not None or self.shapes is None:
             return None
-        return self.sessions.alone()
+        return self.sessions.autocommit_dialect()
 
     async def run(self, session: AsyncSession, end: str = ROWS) -> Result[Any]:
         """Run the query in this session, selecting what `end` names. For statements of a DAO of your own."""
         dialect = self.sessions.dialect_of(session)
-        statement, parameters = self._said(end, dialect.name)
+        statement, parameters = self._statement_for(end, dialect.name)
         if self.lock is None:
             result: Result[Any] = await session.execute(statement, parameters)
         else:
@@ -250,13 +250,13 @@ class Query(Conditions[T]):
             return result.unique()
         return result
 
-    def _said(self, end: str, dialect: str) -> tuple[Select[Any], dict[str, Any]]:
+    def _statement_for(self, end: str, dialect: str) -> tuple[Select[Any], dict[str, Any]]:
         """Return the statement for an end and its parameters: from the cache if the query's shape can be cached."""
         shapes = None if self.loading or self.alias is not None else self.shapes
-        dialect = self.spoken(dialect)
+        dialect = self.dialect_name(dialect)
         if shapes is None:
             return self._parts(end, dialect), {}
-        limit, offset, position = self.row_limit, self.row_offset, self.position or ANYWHERE
+        limit, offset, position = self.row_limit, self.row_offset, self.position or NO_CURSOR
         parameters = self.parameters() | position.parameters()
         if limit is not None:
             parameters["row_limit"] = limit
@@ -281,12 +281,12 @@ class Query(Conditions[T]):
 
     def _parts(self, end: str, dialect: str | None) -> Select[Any]:
         """Return the statement with its values in it."""
-        position = self.position or ANYWHERE
+        position = self.position or NO_CURSOR
         bounds = Bounds(self.row_limit, self.row_offset, position.values or None, position.backward, position.inclusive)
-        criteria, options = self.asked(dialect), list(self.loading)
+        criteria, options = self.conditions_for(dialect), list(self.loading)
         if not self.include_deleted and soft_deletable(self.model):
             if self.shapes is not None and not self.loading and self.alias is None:
-                criteria += self.kept()
+                criteria += self.soft_delete_filter()
             else:
                 options.append(NOT_DELETED)  # filters joined tables and eager loads, too
         parts = Parts(self.entity, criteria, self._order(), bounds, self.each_once, self.lock, options)

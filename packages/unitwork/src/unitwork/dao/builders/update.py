@@ -60,11 +60,11 @@ class Update(Write[T]):
 
     @property
     def autocommit_changes(self) -> AutocommitChanges | None:
-        said = [(name, isinstance(value, Increment)) for name, value in self.values.items()]
+        columns = [(name, isinstance(value, Increment)) for name, value in self.values.items()]
         values = [value.by if isinstance(value, Increment) else value for value in self.values.values()]
-        if any(map(is_sql, values)) or any(adds and not self._of_its_type(name) for name, adds in said):
+        if any(map(is_sql, values)) or any(adds and not self._of_its_type(name) for name, adds in columns):
             return None
-        return AutocommitChanges(tuple(said), values)
+        return AutocommitChanges(tuple(columns), values)
 
     def _of_its_type(self, name: str) -> bool:
         """True if the amount has the column's own type: numbers do, an interval added to a date doesn't."""
@@ -88,17 +88,17 @@ class Update(Write[T]):
         if not found:
             return []
         these = self.by_key(found, self.sessions.dialect_of(session).name)
-        unsent = self.unsent(session)
+        unsent = self.has_unsent_changes(session)
         options = {"synchronize_session": "auto" if unsent else False, INCLUDE_DELETED: True}
         await session.execute(self.changing([these]), execution_options=options)
         read = select(self.model).where(these).order_by(*self._key())
         options = {"populate_existing": not unsent, INCLUDE_DELETED: True}
         rows = list((await session.scalars(read, execution_options=options)).unique().all())
         if unsent:
-            await self.ran(session)
+            await self.after_execution(session)
         return rows
 
-    async def ran(self, session: AsyncSession) -> None:
+    async def after_execution(self, session: AsyncSession) -> None:
         """Reload the attributes that the UPDATE changed in the database (stamps, SQL expressions) on rows the session
         holds.
 

@@ -54,7 +54,7 @@ class Write(Conditions[T]):
     def statement(self) -> UpdateStatement | DeleteStatement:
         """The statement. Raises `UnconditionalUpdate` or `UnconditionalDelete` without a condition."""
         self.check()
-        statement: UpdateStatement | DeleteStatement = self._spoken(None)
+        statement: UpdateStatement | DeleteStatement = self._statement_for(None)
         return statement
 
     def check(self) -> None:
@@ -75,9 +75,9 @@ class Write(Conditions[T]):
                 (await self.sessions.send_autocommit(autocommit.statement, autocommit.parameters)).matched
             )
         async with self.sessions.writing(several=issubclass(self.model, Audited)) as session:
-            statement = self._spoken(self.sessions.dialect_of(session).name)
+            statement = self._statement_for(self.sessions.dialect_of(session).name)
             result = cast("CursorResult[Any]", await session.execute(statement, execution_options=_in_step(session)))
-            await self.ran(session)
+            await self.after_execution(session)
             return self._matched(result.rowcount)
 
     async def returning(self) -> list[T]:
@@ -99,14 +99,16 @@ class Write(Conditions[T]):
         async with self.sessions.writing(several=not alone) as session:
             dialect = self.sessions.dialect_of(session)
             if self.returns(dialect) and not loads:
-                unsent = self.unsent(session)
+                unsent = self.has_unsent_changes(session)
                 options = _in_step(session) | {"populate_existing": not unsent}
-                statement = self._spoken(dialect.name).returning(self.model)
+                statement = self._statement_for(dialect.name).returning(self.model)
                 rows = self._in_order(list((await session.scalars(statement, execution_options=options)).all()))
                 if unsent:
-                    await self.ran(session)
+                    await self.after_execution(session)
             else:
-                rows = await self.locked(session, self.asked(self.spoken(dialect.name)) + self.kept())
+                rows = await self.locked(
+                    session, self.conditions_for(self.dialect_name(dialect.name)) + self.soft_delete_filter()
+                )
             self._matched(len(rows))
             return rows
 
@@ -114,11 +116,11 @@ class Write(Conditions[T]):
         """Lock, write and read in three statements; the read comes first or last."""
         raise NotImplementedError
 
-    def unsent(self, session: AsyncSession) -> bool:
+    def has_unsent_changes(self, session: AsyncSession) -> bool:
         """True if the session holds changes of these rows that this statement neither flushes first nor may discard."""
         return not session.autoflush and any(isinstance(row, self.model) for row in session.dirty)
 
-    async def ran(self, session: AsyncSession) -> None:
+    async def after_execution(self, session: AsyncSession) -> None:
         """Bring the session's models in step after the statement has run; overridden by `Update`."""
 
     def _in_order(self, rows: list[T]) -> list[T]:
@@ -129,16 +131,20 @@ class Write(Conditions[T]):
         """Return the statement to send without a session; None if it needs one (in a block, for expressions, for
         audited models).
         """
-        alone, plan = self.sessions.alone(), instance_plan(self.model)
+        alone, plan = self.sessions.autocommit_dialect(), instance_plan(self.model)
         shapes, changes = self.shapes, self.autocommit_changes
         if alone is None or plan is None or shapes is None or changes is None or issubclass(self.model, Audited):
             return None
-        shape = WriteShape(self.model, self.spoken(alone), shapes, self.include_deleted, changes.said, returning)
+        shape = WriteShape(
+            self.model, self.dialect_name(alone), shapes, self.include_deleted, changes.columns, returning
+        )
         parameters = self.parameters() | {f"v{place}": value for place, value in enumerate(changes.values)}
         return AutocommitWrite(autocommit_write(shape), parameters, plan)
 
-    def _spoken(self, dialect: str | None) -> Any:
-        statement = self.changing(self.asked(dialect and self.spoken(dialect)) + self.kept())
+    def _statement_for(self, dialect: str | None) -> Any:
+        statement = self.changing(
+            self.conditions_for(dialect and self.dialect_name(dialect)) + self.soft_delete_filter()
+        )
         if self.shapes is None and not self.include_deleted:
             return statement.options(NOT_DELETED)  # applies to subqueries in the caller's expressions
         return statement
@@ -154,7 +160,7 @@ class Write(Conditions[T]):
         if len(names) > 1:
             return tuple_(*self._key()).in_([tuple(key) for key in keys])
         these = Conditions(self.model).in_(names[0], [key[0] for key in keys])
-        return these.asked(these.spoken(dialect))[0]
+        return these.conditions_for(these.dialect_name(dialect))[0]
 
     def selecting_keys(self, criteria: Sequence[ColumnElement[bool]]) -> Select[Any]:
         return select(*self._key()).where(*criteria).execution_options(**{INCLUDE_DELETED: True})

@@ -17,7 +17,7 @@ from unitwork.dao.statements.columns import check_columns
 from unitwork.sessions.write_recorder import recorded
 from unitwork.unit import UNIT
 
-COPY_FROM: Final = 1_000
+MIN_COPY_ROWS: Final = 1_000
 """Minimum number of rows for which COPY is faster despite its set-up."""
 
 
@@ -44,7 +44,7 @@ class BulkInsert:
         stored = 0
         chunks = Chunks(rows)
         while chunk := chunks.take():
-            if stored == 0 and len(chunk) >= COPY_FROM:
+            if stored == 0 and len(chunk) >= MIN_COPY_ROWS:
                 self._dialect = await self._copying()
             if self._dialect is not None and set(map(type, chunk)) == {dict}:
                 stored += await self._copied_mappings(chunk, chunks, self._dialect)

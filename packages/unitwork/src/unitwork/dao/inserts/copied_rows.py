@@ -11,9 +11,9 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 from unitwork.dao.inserts.new_rows import UNSET, Columns, NewRows
 from unitwork.models.utc_datetime import UTCDateTime
 
-CHUNK: Final = 2_000
+CHUNK_ROWS: Final = 2_000
 """Number of rows in memory at a time."""
-COPY_AT_MOST: Final = 20_000
+MAX_COPY_ROWS: Final = 20_000
 """Maximum rows of one COPY. A COPY is one statement, so timeouts and cancellation apply to it as a whole."""
 
 
@@ -26,7 +26,7 @@ class Chunks:
 
     def take(self) -> list[Any]:
         """Return the next chunk; empty at the end. Raises what the source of rows raises."""
-        chunk, self._back = self._back or list(islice(self._rows, CHUNK)), []
+        chunk, self._back = self._back or list(islice(self._rows, CHUNK_ROWS)), []
         return chunk
 
     def put_back(self, chunk: list[Any]) -> None:
@@ -61,7 +61,7 @@ class Records:
                 yield record
             self._next = None
             await asyncio.sleep(0)  # let other tasks run
-            if self.count < COPY_AT_MOST:
+            if self.count < MAX_COPY_ROWS:
                 self._next = self._following()
 
     def raise_error(self) -> None:

@@ -19,7 +19,7 @@ from unitwork.dao.statements.instances import instance_plan
 from unitwork.sessions.inside_statement import InsideStatements
 from unitwork.sessions.write_recorder import entry_of
 
-HEARD_BEFORE_OR_AFTER: Final = (
+FLUSH_EVENTS: Final = (
     "before_flush",
     "after_flush_postexec",
     "before_attach",
@@ -36,7 +36,7 @@ async def store_one(statements: InsideStatements, session: AsyncSession, row: An
     """
     sync, model = session.sync_session, type(row)
     state: InstanceState[Any] = instance_state(row)
-    if not _alone(state, sync) or instance_plan(model) is None:
+    if not _independent(state, sync) or instance_plan(model) is None:
         return False
     rows = NewRows(model, sync.execution_options)
     attributes = state.dict
@@ -53,23 +53,23 @@ async def store_one(statements: InsideStatements, session: AsyncSession, row: An
     _hold(sync, state)
     entry = entry_of(session, row)
     if entry is not None:
-        told, given = entry
-        rows = NewRows(told, sync.execution_options)
+        entry_model, given = entry
+        rows = NewRows(entry_model, sync.execution_options)
         await statements.send(_insert(rows.table), rows.of(given))
     return True
 
 
-def _alone(state: InstanceState[Any], session: Session) -> bool:
+def _independent(state: InstanceState[Any], session: Session) -> bool:
     """True if the model is new, belongs to no session, and no listener could change what is stored."""
     mapper: Mapper[Any] = state.mapper
-    told: Any = session.dispatch
+    listeners: Any = session.dispatch
     return (
         state.key is None
         and state.session is None
         and mapper.version_id_generator is not False  # the database counts
         and _related(mapper).isdisjoint(state.dict)
-        and not any(getattr(told, event) for event in HEARD_BEFORE_OR_AFTER)
-        and len(told.after_flush) == 1  # the only listener is ours
+        and not any(getattr(listeners, event) for event in FLUSH_EVENTS)
+        and len(listeners.after_flush) == 1  # the only listener is ours
         and past_the_unit_of_work(mapper)
         and not (mapper.dispatch.before_insert or mapper.dispatch.after_insert)
     )

@@ -13,7 +13,7 @@ from sqlalchemy.orm import InstanceState, Mapper
 
 from unitwork.backends.registry import backend_named
 from unitwork.dao.inserts.bulk_insert import refuse_where_reading
-from unitwork.dao.inserts.copied_rows import CHUNK
+from unitwork.dao.inserts.copied_rows import CHUNK_ROWS
 from unitwork.dao.inserts.new_rows import NewRows, Values
 from unitwork.dao.statements.columns import ColumnName, column
 from unitwork.dao.statements.selection import primary_key
@@ -25,7 +25,7 @@ from unitwork.sessions.restoring import remember
 from unitwork.sessions.write_recorder import recorded
 
 STAMPS: Final = ("updated_at", "updated_by")
-KEPT: Final = frozenset({"version", "created_at", "created_by", *STAMPS})
+PRESERVED_COLUMNS: Final = frozenset({"version", "created_at", "created_by", *STAMPS})
 """Columns besides the primary key that an existing row doesn't take from its new values."""
 _AMBIGUOUS: Final = "21000"
 """SQLSTATE of a subquery that returns two rows; the MariaDB statement uses it to refuse a row."""
@@ -68,7 +68,7 @@ class Upsert:
         kind = self._kind()
         stored = 0
         remaining = iter(rows)
-        while chunk := list(islice(remaining, CHUNK)):
+        while chunk := list(islice(remaining, CHUNK_ROWS)):
             given = [as_mapping(self._model, row) for row in chunk]
             for names, alike in groupby(given, key=lambda row: tuple(sorted(row))):
                 await self._store(self._changes(names), [self._rows.of({**kind, **row}) for row in alike])
@@ -141,8 +141,8 @@ class Upsert:
         states: list[InstanceState[Any]] = [inspect(row) for row in self._session if isinstance(row, self._model)]
         held = [state.identity for state in states if state.identity]
         key = [getattr(self._model, name) for name in primary_key(self._model)]
-        for start in range(0, len(held), CHUNK):
-            some = held[start : start + CHUNK]
+        for start in range(0, len(held), CHUNK_ROWS):
+            some = held[start : start + CHUNK_ROWS]
             these = key[0].in_([one for (one,) in some]) if len(key) == 1 else tuple_(*key).in_(some)
             options = {"populate_existing": True, INCLUDE_DELETED: True}
             await self._session.execute(select(self._model).where(these), execution_options=options)
@@ -177,7 +177,7 @@ def key_names(model: type[Any], on: ColumnName | Sequence[ColumnName]) -> tuple[
 
 def changed_names(model: type[Any], given: Iterable[str], on: Sequence[str]) -> list[str]:
     """Return the attributes that an existing row takes over when `update` isn't given."""
-    kept = {*KEPT, *primary_key(model), *on}
+    kept = {*PRESERVED_COLUMNS, *primary_key(model), *on}
     return [name for name in given if name not in kept]
 
 

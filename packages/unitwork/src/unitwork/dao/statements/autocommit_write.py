@@ -14,7 +14,7 @@ from unitwork.dao.builders.conditions import conditions_of, named
 from unitwork.dao.statements.columns import column_keys, soft_deletable
 from unitwork.dao.statements.comparison import Shape
 from unitwork.dao.statements.instances import InstancePlan
-from unitwork.dao.statements.selection import KEPT
+from unitwork.dao.statements.selection import MAX_CACHED_STATEMENTS
 
 
 class WriteShape(NamedTuple):
@@ -34,7 +34,7 @@ class WriteShape(NamedTuple):
 class AutocommitChanges(NamedTuple):
     """The changes of a write: those of `WriteShape.changes`, and their values."""
 
-    said: tuple[tuple[str, bool], ...] | None
+    columns: tuple[tuple[str, bool], ...] | None
     values: list[Any]
 
 
@@ -46,7 +46,7 @@ class AutocommitWrite(NamedTuple):
     plan: InstancePlan
 
 
-@lru_cache(maxsize=KEPT)
+@lru_cache(maxsize=MAX_CACHED_STATEMENTS)
 def autocommit_write(shape: WriteShape) -> Update | Delete:
     """Return the statement of this shape, without values. It returns the columns in the order of the mapping."""
     hashable: Any = shape.model

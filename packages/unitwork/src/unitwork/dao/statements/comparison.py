@@ -72,7 +72,9 @@ def compared(operator: str, attribute: Any, value: Any = None) -> Comparison | E
         return Comparison(Shape(operator, key))
     if is_sql(value):
         sql: Expression = (
-            getattr(attribute, operator)(value) if operator in MEMBERSHIP else _said(operator)(attribute, value)
+            getattr(attribute, operator)(value)
+            if operator in MEMBERSHIP
+            else OPERATORS[operator].render(attribute, value)
         )
         return sql
     values = list(value) if operator in MEMBERSHIP else [value]
@@ -95,8 +97,8 @@ def condition(shape: Shape, entity: Any, bind: Bind, dialect: str | None) -> Exp
     if shape.operator in MEMBERSHIP:
         return MEMBERSHIP[shape.operator](attribute, bind, dialect)
     if shape.operator in VALUELESS:
-        return _said(shape.operator)(attribute, None)
-    return _said(shape.operator)(attribute, bind(attribute.type))
+        return OPERATORS[shape.operator].render(attribute, None)
+    return OPERATORS[shape.operator].render(attribute, bind(attribute.type))
 
 
 def with_value(comparison: Comparison, entity: Any, dialect: str | None = None) -> Expression:
@@ -111,7 +113,3 @@ def with_value(comparison: Comparison, entity: Any, dialect: str | None = None) 
 def is_sql(value: Any) -> bool:
     """True if the value is a SQL expression or an attribute that stands for one."""
     return isinstance(value, roles.SQLRole) or hasattr(value, "__clause_element__")
-
-
-def _said(operator: str) -> Callable[[Any, Any], Expression]:
-    return OPERATORS[operator].render

@@ -17,7 +17,7 @@ from sqlalchemy.orm.path_registry import PathRegistry
 
 from unitwork.dao.statements.columns import column_keys
 
-LOADED_WHEN_ASKED: Final = frozenset({"select", True, "raise", "raise_on_sql", "dynamic", "write_only"})
+LAZY_STRATEGIES: Final = frozenset({"select", True, "raise", "raise_on_sql", "dynamic", "write_only"})
 """The `lazy` settings of a relationship that don't affect loading its row."""
 
 
@@ -39,7 +39,7 @@ class InstancePlan:
         self._state = type(instance_state(self._manager.new_instance()))
 
     @property
-    def heard(self) -> bool:
+    def has_listeners(self) -> bool:
         """True if there are listeners to load events."""
         return bool(self._manager.dispatch.load)
 
@@ -81,7 +81,7 @@ def instance_plan(model: type[Any]) -> InstancePlan | None:
     if known is None or known.attributes is not mapper.attrs:
         known = _known[model] = _looked_at(mapper, known)
     plan = known.plan
-    return None if plan is None or plan.heard else plan
+    return None if plan is None or plan.has_listeners else plan
 
 
 def _looked_at(mapper: Mapper[Any], before: _Known | None) -> _Known:
@@ -111,5 +111,5 @@ def _left_alone(attribute: Any, table: Table) -> bool:
         columns = attribute.columns
         return len(columns) == 1 and columns[0] in set(table.columns) and not attribute.deferred
     if isinstance(attribute, RelationshipProperty):
-        return attribute.lazy in LOADED_WHEN_ASKED
+        return attribute.lazy in LAZY_STRATEGIES
     return isinstance(attribute, SynonymProperty)

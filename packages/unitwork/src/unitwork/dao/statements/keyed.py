@@ -20,13 +20,13 @@ def keyed(model: type[Any], statement: Any, parameters: Any) -> Any:
         return statement
     attributes = {attribute.columns[0].key: attribute.key for attribute in inspect(model).column_attrs}
     values = statement._values or {}  # noqa: SLF001 - what `values()` has gathered has no public name
-    said = {attributes.get(getattr(one, "key", one), one): _literal(value) for one, value in values.items()}
+    given = {attributes.get(getattr(one, "key", one), one): _literal(value) for one, value in values.items()}
     rows = parameters if isinstance(parameters, list) else [] if values else [parameters or {}]
     for row in rows if statement.is_update else ():
         for name, one in known.items():
-            if one.source in row and one.source not in said and name not in row:
+            if one.source in row and one.source not in given and name not in row:
                 raise KeyNeedsText(one.source)
-    keys = keys_of(model, said)
+    keys = keys_of(model, given)
     return statement.values(**keys) if keys else statement
 
 

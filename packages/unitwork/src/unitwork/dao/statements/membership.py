@@ -26,9 +26,9 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 POSTGRESQL: Final = "postgresql"
-SQLITE_MANY: Final = "sqlite, many values"
+SQLITE_LONG_LIST: Final = "sqlite, many values"
 """Dialect name for lists that may exceed SQLite's limit of parameters."""
-MANY: Final = 1_000
+MAX_SQLITE_PARAMETERS: Final = 1_000
 
 
 class Bind(Protocol):
@@ -56,7 +56,7 @@ def member(attribute: Any, bind: Bind, dialect: str | None) -> ColumnElement[boo
     """Return SQL that is true if the column is among the values; false for an empty list."""
     if dialect == POSTGRESQL and (array := _array(attribute.type)) is not None:
         return _bool(attribute == any_(bind(array)))
-    if dialect == SQLITE_MANY and _jsonable(attribute.type):
+    if dialect == SQLITE_LONG_LIST and _jsonable(attribute.type):
         return _bool(attribute.in_(_each(attribute, bind)))
     return _bool(attribute.in_(bind(attribute.type, expanding=True)))
 
@@ -65,7 +65,7 @@ def not_member(attribute: Any, bind: Bind, dialect: str | None) -> ColumnElement
     """Return SQL that is true if the column is none of the values; true for an empty list."""
     if dialect == POSTGRESQL and (array := _array(attribute.type)) is not None:
         return _bool(attribute != all_(bind(array)))
-    if dialect == SQLITE_MANY and _jsonable(attribute.type):
+    if dialect == SQLITE_LONG_LIST and _jsonable(attribute.type):
         return _bool(attribute.not_in(_each(attribute, bind)))
     return _bool(attribute.not_in(bind(attribute.type, expanding=True)))
 
@@ -75,9 +75,10 @@ def _each(attribute: Any, bind: Bind) -> Any:
 
 
 def _array(type_: TypeEngine[Any]) -> ARRAY[Any] | None:
-    """Return the array type for such values; None if only the type's own code can tell the length of its text.
+    """Return the array type for values of this type; None if it has none.
 
-    Text is declared without a length: casting to VARCHAR(n) would truncate a longer text to one that may exist.
+    Text is declared without a length: casting to VARCHAR(n) would truncate a longer text to one that may exist. A type
+    decorator over text has none, as its length can't be removed.
     """
     plain: TypeEngine[Any] = type_.impl_instance if isinstance(type_, TypeDecorator) else type_
     if isinstance(plain, String) and not isinstance(plain, Enum):

@@ -18,7 +18,7 @@ from unitwork.dao.statements.comparison import Expression, Shape
 from unitwork.dao.statements.sort_order import Order, SortKey, beyond_row, order_by, total_order
 from unitwork.models.soft_delete import INCLUDE_DELETED
 
-KEPT: Final = 512
+MAX_CACHED_STATEMENTS: Final = 512
 """Maximum number of cached statements of each kind; the least recently used is evicted first."""
 ROWS, COLUMNS, EXISTS, TOTAL, COUNTED = "rows", "columns", "exists", "total", "counted"
 """The result that a selection is for: rows; their columns in the order of the mapping; whether any exist; rows with the
@@ -56,7 +56,7 @@ class SelectionShape(NamedTuple):
     """`ROWS`, `COLUMNS`, `EXISTS`, `TOTAL`, `COUNTED`, or the name of the column to select."""
 
 
-@lru_cache(maxsize=KEPT)
+@lru_cache(maxsize=MAX_CACHED_STATEMENTS)
 def selection(shape: SelectionShape) -> Select[Any]:
     """Return the SELECT of this shape, without values."""
     model, keys = shape.model, total_order(shape.model, shape.order)
@@ -77,7 +77,7 @@ def selection(shape: SelectionShape) -> Select[Any]:
     return parts.select(shape.end, shape.dialect).execution_options(**{INCLUDE_DELETED: True})
 
 
-@lru_cache(maxsize=KEPT)
+@lru_cache(maxsize=MAX_CACHED_STATEMENTS)
 def by_id(model: type[Any], dialect: str, include_deleted: bool) -> Select[Any]:
     """Return the SELECT of one row's columns. The key is the parameters `p0`, `p1` and so on, in the order of the
     primary key.

@@ -20,14 +20,14 @@ from unitwork.monitor.shape import Shapes
 from unitwork.outcome import Outcome
 from unitwork.unit import UNIT, Unit
 
-NOTED: Final = 8
+MAX_NOTED_EVENTS: Final = 8
 """Maximum number of events in the note on an error; the log has all that were kept."""
 _PROCESS: Final = re.compile(r"Process (\d+)")
 
 log = logging.getLogger("unitwork.sql")
 
 
-def report(told: Findings, unit: Unit, record: Record) -> None:
+def report(reports: Findings, unit: Unit, record: Record) -> None:
     """Report a unit that failed: add its last statements to the error as a note, and log them."""
     if unit.outcome is Outcome.COMMITTED or not record.statements:
         return
@@ -37,13 +37,13 @@ def report(told: Findings, unit: Unit, record: Record) -> None:
         return
     outcome = "outcome unknown" if unit.outcome is Outcome.UNKNOWN else "rolled back"
     title = f"{named(unit)}, {outcome} by {type(error).__name__} after {record.statements} statements"
-    events = [event.told() for event in record.events]
-    lines = "".join(f"\n  {event}" for event in record.events[-NOTED:])
+    events = [event.as_facts() for event in record.events]
+    lines = "".join(f"\n  {event}" for event in record.events[-MAX_NOTED_EVENTS:])
     if isinstance(left_by, Exception):
         left_by.add_note(f"{title}; the last:{lines}")
     level = _level(unit, error)
     if level >= logging.WARNING:
-        told.report(
+        reports.report(
             findings.FAILED, f"{title}; the last:{lines}", {**facts(unit, record), "events": events}, level=level
         )
     else:
@@ -62,7 +62,7 @@ def _level(unit: Unit, error: BaseException) -> int:
     return logging.INFO if undone(error) is not None else logging.WARNING
 
 
-def deadlock(told: Findings, shapes: Shapes, open: dict[Unit, Record | None], context: ExceptionContext) -> None:
+def deadlock(reports: Findings, shapes: Shapes, open: dict[Unit, Record | None], context: ExceptionContext) -> None:
     """Report a deadlock with the statements that the victim and the other units had sent.
 
     The driver's error has only the victim's statement; PostgreSQL also names the other processes.
@@ -87,7 +87,7 @@ def deadlock(told: Findings, shapes: Shapes, open: dict[Unit, Record | None], co
                     "call_site": shown(call_site or unit.call_site),
                     "before": []
                     if record is None
-                    else [event.shape.fingerprint.text for event in record.events[-NOTED:]],
+                    else [event.shape.fingerprint.text for event in record.events[-MAX_NOTED_EVENTS:]],
                     **facts(unit, record),
                 }
             )
@@ -96,7 +96,7 @@ def deadlock(told: Findings, shapes: Shapes, open: dict[Unit, Record | None], co
         f"\n  {'rolled back' if side['victim'] else 'went on'}: {side['statement']} [{side['call_site']}]"
         for side in sides
     )
-    told.report(findings.DEADLOCK, f"deadlock:{lines}", {"sides": sides})
+    reports.report(findings.DEADLOCK, f"deadlock:{lines}", {"sides": sides})
 
 
 def _links(error: BaseException) -> Iterator[BaseException]:

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-LATEST: Final = 50
+MAX_FINDINGS_PER_KIND: Final = 50
 """Maximum number of findings of each kind that are kept."""
-MOST_BUDGETS: Final = 100
+MAX_BUDGETS: Final = 100
 OTHER: Final = "other"
 
 log = logging.getLogger("unitwork.sql")
@@ -38,7 +38,7 @@ class Finding:
     open: bool = False
     """True while the problem lasts, as a leak does until its unit ends."""
 
-    def told(self) -> dict[str, Any]:
+    def as_facts(self) -> dict[str, Any]:
         return {"kind": self.kind, "text": self.text, "at": round(self.at, 3), "open": self.open, **self.facts}
 
 
@@ -48,7 +48,7 @@ class Findings:
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter(dict.fromkeys(KINDS, 0))
         self.budgets: Counter[str] = Counter()
-        self._latest: dict[str, deque[Finding]] = {kind: deque(maxlen=LATEST) for kind in KINDS}
+        self._latest: dict[str, deque[Finding]] = {kind: deque(maxlen=MAX_FINDINGS_PER_KIND) for kind in KINDS}
         self._groups: dict[tuple[str, str], Finding] = {}
 
     def report(
@@ -68,7 +68,7 @@ class Findings:
         before = self._groups.pop(group, None)
         times = 1 if before is None else before.facts["scopes"] + 1
         finding = self._groups[group] = self.report(REPEATED, text, {**facts, "scopes": times})
-        if len(self._groups) > LATEST:
+        if len(self._groups) > MAX_FINDINGS_PER_KIND:
             del self._groups[next(iter(self._groups))]
         return finding
 
@@ -79,7 +79,7 @@ class Findings:
             finding.facts["times"] = max(times, finding.facts["times"])
 
     def over_budget(self, name: str, reason: str) -> None:
-        known = name if name in self.budgets or len(self.budgets) < MOST_BUDGETS else OTHER
+        known = name if name in self.budgets or len(self.budgets) < MAX_BUDGETS else OTHER
         self.budgets[known] += 1
         self.report(BUDGET, f"{name}: {reason}", {"name": name, "reason": reason})
 

@@ -18,11 +18,11 @@ from unitwork.monitor.record import Record
 from unitwork.monitor.shape import Shapes
 from unitwork.unit import Unit
 
-WITHIN: Final = 1.0
+QUERY_TIMEOUT_SECONDS: Final = 1.0
 """Timeout of one query, in seconds, including the connection."""
-PAUSE: Final = 0.25
+QUERY_INTERVAL_SECONDS: Final = 0.25
 """Minimum seconds between two queries: each opens a connection."""
-AGAIN: Final = 1.0
+QUERY_AGAIN_AFTER_SECONDS: Final = 1.0
 """Seconds to wait before querying again about a statement that wasn't waiting for a lock."""
 _BLOCKED: Final = """
 SELECT DISTINCT waiter.pid, holder.pid, holder.state
@@ -98,7 +98,7 @@ class LockWaits:
 
     def _due(self, unit: Unit, now: float) -> bool:
         long = self._long.get(unit)
-        return long is None or (long.finding is None and now - long.asked >= AGAIN)
+        return long is None or (long.finding is None and now - long.asked >= QUERY_AGAIN_AFTER_SECONDS)
 
     async def _ask(self, due: dict[Pool, dict[int, Unit]]) -> None:
         try:
@@ -106,7 +106,7 @@ class LockWaits:
                 now = time.monotonic()
                 begun = {unit: unit.executing for unit in waiters.values()}
                 self._long |= {unit: _Long(since, now) for unit, since in begun.items() if since}
-                async with asyncio.timeout(WITHIN):
+                async with asyncio.timeout(QUERY_TIMEOUT_SECONDS):
                     blocked = await greenlet_spawn(_blocked, pool, list(waiters))
                 for pid, holders in blocked.items():
                     unit = waiters[pid]
@@ -116,18 +116,18 @@ class LockWaits:
             self._failed(error)
         finally:
             self._asking = None
-            self._not_before = max(self._not_before, time.monotonic() + PAUSE)
+            self._not_before = max(self._not_before, time.monotonic() + QUERY_INTERVAL_SECONDS)
 
     def _report(self, unit: Unit, holders: list[Holder], pool: Pool) -> None:
         waited = time.monotonic() - unit.executing
         statement, call_site = self._monitor.shapes.text(unit.statement), _call_site(unit)
         ours = {process(other): other for other in self._monitor.open if _pool(other) is pool}
-        told = [self._holder(pid, state, ours.get(pid)) for pid, state in holders]
+        blockers = [self._holder(pid, state, ours.get(pid)) for pid, state in holders]
         text = "; ".join(
             f"{holder['transaction']}, opened at {holder['opened_at']}, now at {holder['call_site']}"
             if "call_site" in holder
             else f"process {holder['pid']} ({holder['state']})"
-            for holder in told
+            for holder in blockers
         )
         self._long[unit].finding = self._monitor.findings.report(
             findings.LOCK_WAIT,
@@ -136,18 +136,18 @@ class LockWaits:
                 "waited": round(waited, 3),
                 "statement": statement,
                 "call_site": call_site,
-                "blocked_by": told,
+                "blocked_by": blockers,
                 **facts(unit, self._monitor.open.get(unit)),
             },
             open=True,
         )
 
     def _holder(self, pid: int | None, state: str | None, unit: Unit | None) -> dict[str, object]:
-        told: dict[str, object] = {"pid": pid, "state": state or "state unknown"}
+        holder: dict[str, object] = {"pid": pid, "state": state or "state unknown"}
         if unit is None or pid is None:
-            return told
+            return holder
         opened_at = facts(unit, self._monitor.open.get(unit))["opened_at"]
-        return told | {"transaction": named(unit), "opened_at": opened_at, "call_site": _call_site(unit)}
+        return holder | {"transaction": named(unit), "opened_at": opened_at, "call_site": _call_site(unit)}
 
 
 def process(unit: Unit) -> int | None:

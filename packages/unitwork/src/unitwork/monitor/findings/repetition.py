@@ -12,12 +12,12 @@ from unitwork.monitor.findings.finding import Findings
 from unitwork.monitor.record import Event, Plain, Record
 from unitwork.monitor.work import Work
 
-MOST: Final = 1000
+MAX_TRACKED: Final = 1000
 """Maximum number of (statement, line) pairs that are tracked in one piece of work."""
 
 
 def count_repetition(
-    told: Findings, threshold: int | None, record: Record | None, work: Work | None, event: Plain
+    reports: Findings, threshold: int | None, record: Record | None, work: Work | None, event: Plain
 ) -> None:
     """Count a completed statement that reads one thing, in its unit and its work, and report a repetition."""
     if work is not None:
@@ -30,7 +30,7 @@ def count_repetition(
         repeats = record.repeats
     key = event[1:4]
     times = repeats.get(key, 0) + 1
-    if times == 1 and len(repeats) >= MOST:
+    if times == 1 and len(repeats) >= MAX_TRACKED:
         repeats.clear()
     repeats[key] = times
     if threshold is None or times < threshold:
@@ -38,12 +38,12 @@ def count_repetition(
     ended = Event(*event)
     call_site = shown(ended.call_site or ended.via)
     if times > threshold:
-        told.grew(ended.shape.fingerprint.id, call_site, times)
+        reports.grew(ended.shape.fingerprint.id, call_site, times)
         return
     if work is not None:
         work.repeated += 1
-    facts = {**ended.told(), "request_id": current_request_id(), "times": times, "call_site": call_site}
+    facts = {**ended.as_facts(), "request_id": current_request_id(), "times": times, "call_site": call_site}
     if ended.via is not None:
         facts["via"] = shown(ended.via)
     facts["stack"] = [shown(line) for line in asking_stack()]
-    told.repeated(f"N+1, {times} times from {call_site}: {ended.shape.fingerprint.text}", facts)
+    reports.repeated(f"N+1, {times} times from {call_site}: {ended.shape.fingerprint.text}", facts)

@@ -12,13 +12,13 @@ from unitwork.call_site import awaiting_site, shown
 from unitwork.monitor.findings import finding as findings
 from unitwork.monitor.findings.finding import Finding, Findings
 from unitwork.monitor.findings.thresholds import Thresholds
-from unitwork.monitor.history import EVERY
+from unitwork.monitor.history import SAMPLE_INTERVAL_SECONDS
 from unitwork.monitor.record import Record
 from unitwork.unit import Unit
 
-FINEST: Final = 0.005
+MIN_INTERVAL_SECONDS: Final = 0.005
 """Minimum seconds between two checks."""
-PART: Final = 0.05
+INTERVAL_FRACTION: Final = 0.05
 """Interval of checks, as a fraction of the shortest threshold: the maximum relative delay of a finding."""
 
 
@@ -47,7 +47,7 @@ class Watch:
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._timer is None:
-            self._timer = loop.call_later(FINEST, self._look, loop)
+            self._timer = loop.call_later(MIN_INTERVAL_SECONDS, self._look, loop)
 
     def stop(self) -> None:
         if self._timer is not None:
@@ -57,7 +57,7 @@ class Watch:
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         now = time.monotonic()
         try:
-            if now - self._sampled >= EVERY:
+            if now - self._sampled >= SAMPLE_INTERVAL_SECONDS:
                 self._sampled = now
                 self._sample()
             for unit, record in tuple(self._monitor.open.items()):
@@ -66,22 +66,25 @@ class Watch:
             if self._look_at_locks is not None:
                 self._look_at_locks(now)
         finally:
-            pause = min(max(self._monitor.thresholds.shortest * PART, FINEST), EVERY)
+            pause = min(
+                max(self._monitor.thresholds.shortest * INTERVAL_FRACTION, MIN_INTERVAL_SECONDS),
+                SAMPLE_INTERVAL_SECONDS,
+            )
             self._timer = loop.call_later(pause, self._look, loop)
 
     def _check(self, unit: Unit, record: Record, now: float) -> None:
         limits = self._monitor.thresholds
         held = now - record.since
-        if limits.session_leak is not None and held >= limits.session_leak and record.tell_once(findings.LEAK):
+        if limits.session_leak is not None and held >= limits.session_leak and record.first_report(findings.LEAK):
             self._leak(unit, record, held)
         if limits.idle_in_transaction is None or not unit.transactional or unit.ending:
             return
         idle = 0.0 if unit.executing else now - record.active
         if idle < limits.idle_in_transaction:
-            if record.told is not None and findings.IDLE in record.told:
-                record.told.discard(findings.IDLE)  # it is active again: report the next idle time
+            if record.reported is not None and findings.IDLE in record.reported:
+                record.reported.discard(findings.IDLE)  # it is active again: report the next idle time
                 self._over(unit, findings.IDLE)
-        elif record.tell_once(findings.IDLE):
+        elif record.first_report(findings.IDLE):
             self._idle(unit, record, idle)
 
     def _leak(self, unit: Unit, record: Record, held: float) -> None:
@@ -106,8 +109,8 @@ class Watch:
             {"idle": round(idle, 3), "call_site": call_site, **facts(unit, record)},
         )
 
-    def _report(self, unit: Unit, kind: str, text: str, told: dict[str, object]) -> None:
-        finding = self._monitor.findings.report(kind, text, told, open=True)
+    def _report(self, unit: Unit, kind: str, text: str, details: dict[str, object]) -> None:
+        finding = self._monitor.findings.report(kind, text, details, open=True)
         self._reported.setdefault(unit, []).append(finding)
 
     def ended(self, unit: Unit) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from unitwork.errors.query import RepositoryError
 
-LONGEST = 120
+MAX_LENGTH = 120
 """Maximum characters of a statement that an error repeats."""
 
 
@@ -45,4 +45,4 @@ def written(expression: Any) -> str:
         text = " ".join(str(expression).split()) if isinstance(expression, ClauseElement) else repr(type(expression))
     except SQLAlchemyError:  # it can't be compiled for the default dialect
         text = type(expression).__name__
-    return f"`{text if len(text) <= LONGEST else text[:LONGEST] + '…'}` ({kind.replace('_', ' ')})"
+    return f"`{text if len(text) <= MAX_LENGTH else text[:MAX_LENGTH] + '…'}` ({kind.replace('_', ' ')})"

@@ -102,7 +102,7 @@ class IsolatedConnection(Connection):  # type: ignore[misc]  # asyncmy has few t
         await super().query(statement)
 
     async def _ended_when_cancelled(self, sql: Any, unbuffered: bool) -> Any:
-        """Have the server end the statement on cancellation: the driver would close the connection, and so the outer
+        """Kill the statement by the server on cancellation: the driver would close the connection, and so the outer
         transaction.
         """
         task = asyncio.get_running_loop().create_task(super().query(sql, unbuffered))

@@ -10,7 +10,7 @@ from unitwork.call_site import asking_site
 from unitwork.connections.pool import Pool
 from unitwork.testing.errors import NeedsOwnDatabase
 
-LONGEST_WAIT = 10.0
+TURN_TIMEOUT_SECONDS = 10.0
 """Maximum seconds that a unit waits for its turn."""
 
 
@@ -47,11 +47,11 @@ class IsolatedPool(Pool):
             what = f"a second connection was asked for while the one taken at {held.call_site} is in use"
             raise NeedsOwnDatabase(what, turn.call_site)
         try:
-            async with asyncio.timeout(LONGEST_WAIT):
+            async with asyncio.timeout(TURN_TIMEOUT_SECONDS):
                 await self._free.acquire()
         except TimeoutError:
             holder = "nobody knows where" if self._turn is None else self._turn.call_site
-            what = f"the connection taken at {holder} was not given back within {LONGEST_WAIT:g} s"
+            what = f"the connection taken at {holder} was not given back within {TURN_TIMEOUT_SECONDS:g} s"
             raise NeedsOwnDatabase(what, turn.call_site) from None
         self._turn = turn
 

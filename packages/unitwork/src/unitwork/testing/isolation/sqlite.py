@@ -14,7 +14,7 @@ from unitwork.testing.isolation.steps import step
 
 _SAVEPOINT: Final = "unitwork_unit"
 _PRAGMA: Final = re.compile(r"\s*PRAGMA\b", re.IGNORECASE)
-PLACE: Final = "in SQLite's own thread"
+CALL_SITE: Final = "in SQLite's own thread"
 BEGIN_OUTER: Final = "BEGIN IMMEDIATE /* of the whole test */"
 """The statement that begins the outer transaction, which is the only writer of the file from then on."""
 END_STATEMENT: Final = "COMMIT /* of a statement outside a transaction */"
@@ -38,7 +38,7 @@ class IsolatedCursor(sqlite3.Cursor):
         return self
 
     def executescript(self, sql_script: str, /) -> NoReturn:
-        raise NeedsOwnDatabase("a script was executed, which begins with a COMMIT", PLACE)
+        raise NeedsOwnDatabase("a script was executed, which begins with a COMMIT", CALL_SITE)
 
 
 class IsolatedConnection(sqlite3.Connection):
@@ -127,7 +127,7 @@ class IsolatedConnection(sqlite3.Connection):
 
     def _check_outer(self) -> None:
         if not self.in_transaction:
-            raise NeedsOwnDatabase("SQLite gave up the whole transaction, as after an interrupted write", PLACE)
+            raise NeedsOwnDatabase("SQLite gave up the whole transaction, as after an interrupted write", CALL_SITE)
 
     def _run(self, sql: str) -> sqlite3.Cursor:
         try:

@@ -19,7 +19,7 @@ from unitwork.testing.fakes.rows.values import Values
 Written = dict[Table, dict[Identity, Values | None]]
 """The rows that a unit has stored; None for a deleted one."""
 
-TURN: Final = 30.0
+TURN_TIMEOUT_SECONDS: Final = 30.0
 """Seconds that a unit waits for another one that writes."""
 
 
@@ -54,11 +54,11 @@ class Store:
         if view in self._writers:
             return
         try:
-            async with asyncio.timeout(TURN):
+            async with asyncio.timeout(TURN_TIMEOUT_SECONDS):
                 while (writer := next((one for one in self._writers if one not in view.around), None)) is not None:
                     await writer.done.wait()
         except TimeoutError:
-            msg = f"another block writes, and has not ended within {TURN:g} s"
+            msg = f"another block writes, and has not ended within {TURN_TIMEOUT_SECONDS:g} s"
             raise LockNotAvailable(msg) from None
         self._writers.append(view)
 
