@@ -40,7 +40,7 @@ def as_variables(text: str) -> str:
 
 def _usable(text: object) -> URL:
     try:
-        return async_url(text)  # type: ignore[arg-type]  # it refuses what is no text
+        return async_url(text)  # type: ignore[arg-type]  # it refuses other types
     except ValueError as error:
         raise ValueError(as_variables(str(error))) from None
 

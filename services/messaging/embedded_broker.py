@@ -42,7 +42,7 @@ class Channel(kombu_sqlalchemy.Channel):
                     self._sweep()
             return message
 
-    def _put(self, queue: str, payload: Any, **options: Any) -> None:  # type: ignore[override]  # kombu names it twice
+    def _put(self, queue: str, payload: Any, **options: Any) -> None:  # type: ignore[override]  # kombu declares it twice
         with self._turn():
             super()._put(queue, payload, **options)
 

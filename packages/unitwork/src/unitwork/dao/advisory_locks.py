@@ -26,7 +26,7 @@ class AdvisoryLocks:
         name: str,
         *,
         shared: bool = False,
-        timeout: float | None = None,  # noqa: ASYNC109 - the database's
+        timeout: float | None = None,  # noqa: ASYNC109 - the database applies it
     ) -> None:
         """Wait for the lock on `name`; raise `LockNotAvailable` after `timeout` seconds. Returns at once for its
         holder.

@@ -138,7 +138,7 @@ class BaseDao(Generic[T]):
         return row
 
     @overload
-    async def add_many(self, rows: Sequence[T]) -> Sequence[T]: ...  # type: ignore[overload-overlap]  # models it is
+    async def add_many(self, rows: Sequence[T]) -> Sequence[T]: ...  # type: ignore[overload-overlap]  # models match it first
 
     @overload
     async def add_many(self, rows: Iterable[T | Mapping[str, Any]]) -> int: ...

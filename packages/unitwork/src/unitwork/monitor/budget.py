@@ -29,7 +29,7 @@ class BudgetExceeded(AssertionError):
         return f"{self.name}: {self.reason}. Load what is needed in fewer statements, or give it a larger budget."
 
 
-class budget:  # noqa: N801 - reads as what it does: `with budget(queries=3):`, `@budget(queries=3)`
+class budget:  # noqa: N801 - used as a statement: `with budget(queries=3):`, `@budget(queries=3)`
     """Limit a block or a decorated function to `queries` statements, and to `ms` milliseconds in all of them.
 
     Raises `BudgetExceeded` when the block ends normally, if budgets are configured to raise; it never replaces an

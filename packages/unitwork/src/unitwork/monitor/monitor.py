@@ -167,7 +167,7 @@ class SqlMonitor:
                 self._watch.ended(unit)
             if self._spans is not None:
                 self._spans.left(unit, record)
-        except Exception as error:  # noqa: BLE001 - a monitor breaks nothing
+        except Exception as error:  # noqa: BLE001 - never raises into a unit
             self._failed(error)
 
     def retried(self) -> None:
@@ -186,7 +186,7 @@ class SqlMonitor:
             return
         try:
             self._count(unit, statement, dialect, sent, time.monotonic(), rows, OK)
-        except Exception as error:  # noqa: BLE001 - a monitor breaks nothing
+        except Exception as error:  # noqa: BLE001 - never raises into a unit
             self._failed(error)
 
     def _after(self, unit: Unit | None, connection: Connection, cursor: Any, statement: str, context: Any) -> None:
@@ -198,7 +198,7 @@ class SqlMonitor:
                     rows = len(getattr(cursor, "_rows", ()))
                 self._count(unit, statement, context.dialect.name, context.unitwork_sent, now, rows, OK)
                 context.unitwork_sent = 0.0
-        except Exception as error:  # noqa: BLE001 - a monitor breaks nothing
+        except Exception as error:  # noqa: BLE001 - never raises into a unit
             self._failed(error)
 
     def _error(self, context: ExceptionContext) -> None:
@@ -213,14 +213,14 @@ class SqlMonitor:
             if isinstance(original, asyncio.CancelledError):
                 outcome = CANCELLED
             self._statement_failed(context.connection, context.statement or "", execution, now, outcome)
-        except Exception as error:  # noqa: BLE001 - a monitor breaks nothing
+        except Exception as error:  # noqa: BLE001 - never raises into a unit
             self._failed(error)
 
     def _deadlock(self, context: ExceptionContext) -> None:
         """Report a deadlock. It must be the first listener: the next one removes the other process from the error."""
         try:
             failures.deadlock(self.findings, self.shapes, self.open, context)
-        except Exception as error:  # noqa: BLE001 - a monitor breaks nothing
+        except Exception as error:  # noqa: BLE001 - never raises into a unit
             self._failed(error)
 
     def _statement_failed(self, connection: Connection, statement: str, context: Any, now: float, outcome: str) -> None:
@@ -294,7 +294,7 @@ class SqlMonitor:
         for hook in hooks:
             try:
                 hook()
-            except Exception as error:  # noqa: BLE001 - a monitor breaks nothing
+            except Exception as error:  # noqa: BLE001 - never raises into a unit
                 self._failed(error)
 
     def _failed(self, error: Exception) -> None:

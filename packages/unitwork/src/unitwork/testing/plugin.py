@@ -191,5 +191,5 @@ def _mariadb_version() -> str:
         return "mariadb not (no server is named)"
     try:
         return f"mariadb {mariadb_server.version()}"
-    except Exception as error:  # noqa: BLE001 - of a driver that needn't be installed
+    except Exception as error:  # noqa: BLE001 - the driver, whose errors these are, is optional
         return f"mariadb (no answer: {type(error).__name__})"

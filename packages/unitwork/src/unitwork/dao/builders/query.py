@@ -217,7 +217,7 @@ class Query(Conditions[T]):
         bounded = changed(self, row_limit=limit, row_offset=offset)
         alone, plan = self._autocommit_dialect(), instance_plan(self.model)
         if alone is not None and plan is not None and not self._several:
-            rows = (await self.sessions.send_autocommit(*bounded._statement_for(COUNTED, alone))).rows  # noqa: SLF001 - another of its class
+            rows = (await self.sessions.send_autocommit(*bounded._statement_for(COUNTED, alone))).rows  # noqa: SLF001 - same class
             return Page(plan.instances(rows), rows[0][-1] if rows else 0)
         async with self.sessions.reading(several=self._several) as session:
             found: Sequence[Any] = (await bounded.run(session, TOTAL)).all()
@@ -226,7 +226,7 @@ class Query(Conditions[T]):
     async def _any(self, limit: int) -> bool:
         limited = changed(self, row_limit=limit)
         if (alone := self._autocommit_dialect()) is not None:
-            return bool((await self.sessions.send_autocommit(*limited._statement_for(EXISTS, alone))).rows)  # noqa: SLF001 - another of its class
+            return bool((await self.sessions.send_autocommit(*limited._statement_for(EXISTS, alone))).rows)  # noqa: SLF001 - same class
         async with self.sessions.reading() as session:
             return bool((await limited.run(session, EXISTS)).scalar())
 

@@ -119,4 +119,4 @@ def _processed(type_: TypeEngine[Any], values: Sequence[Any], dialect: Dialect) 
 
 def _wraps(type_: TypeEngine[Any]) -> bool:
     """True if the type wraps its values in a SQL expression."""
-    return bool(type_._has_bind_expression)  # noqa: SLF001 - what the compiler itself asks
+    return bool(type_._has_bind_expression)  # noqa: SLF001 - as SQLAlchemy's compiler does

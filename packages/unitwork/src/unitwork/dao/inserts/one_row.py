@@ -107,7 +107,7 @@ def hold(session: Session, models: Sequence[Any]) -> None:
 
 def _hold(session: Session, state: InstanceState[Any]) -> None:
     """Do what `hold` does, for one model without relationships."""
-    session._save_impl(state)  # noqa: SLF001 - what `add` does with each row it finds
+    session._save_impl(state)  # noqa: SLF001 - as `add` does for each row
     session._register_persistent({state})  # noqa: SLF001 - as above
 
 

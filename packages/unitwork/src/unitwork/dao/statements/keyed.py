@@ -19,7 +19,7 @@ def keyed(model: type[Any], statement: Any, parameters: Any) -> Any:
     if not known:
         return statement
     attributes = {attribute.columns[0].key: attribute.key for attribute in inspect(model).column_attrs}
-    values = statement._values or {}  # noqa: SLF001 - what `values()` has gathered has no public name
+    values = statement._values or {}  # noqa: SLF001 - the values of `values()` have no public name
     given = {attributes.get(getattr(one, "key", one), one): _literal(value) for one, value in values.items()}
     rows = parameters if isinstance(parameters, list) else [] if values else [parameters or {}]
     for row in rows if statement.is_update else ():

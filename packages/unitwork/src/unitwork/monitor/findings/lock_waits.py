@@ -112,7 +112,7 @@ class LockWaits:
                     unit = waiters[pid]
                     if unit.executing and unit.executing == begun[unit]:  # it is still waiting
                         self._report(unit, holders, pool)
-        except Exception as error:  # noqa: BLE001 - a monitor breaks nothing
+        except Exception as error:  # noqa: BLE001 - never raises into a unit
             self._failed(error)
         finally:
             self._asking = None

@@ -156,7 +156,7 @@ class FakeSession(ProvidedSession):
             view.update(table, table.identity(values), changed_values(table, values, changes))
         check_references(view, [(table.table, table.identity(values)) for values in rows], [])
 
-    def begin_nested(self) -> "FakeSavepoint":  # type: ignore[override]  # all that is used of SQLAlchemy's
+    def begin_nested(self) -> "FakeSavepoint":  # type: ignore[override]  # the part of SQLAlchemy's class in use
         """Return a savepoint, to await or to enter."""
         return FakeSavepoint(self)
 

@@ -67,7 +67,7 @@ class IsolatedConnection(StrictCommitConnection):
             self._reads_only = readonly
         return super().transaction()
 
-    async def execute(self, query: str, *args: Any, timeout: float | None = None) -> str:  # noqa: ASYNC109 - its signature
+    async def execute(self, query: str, *args: Any, timeout: float | None = None) -> str:  # noqa: ASYNC109 - asyncpg's signature
         """Send a statement as asyncpg does, but replace the beginning and end of a virtual transaction."""
         ours = _OURS.fullmatch(query)
         if ours is None:

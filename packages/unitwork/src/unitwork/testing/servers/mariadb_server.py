@@ -87,7 +87,7 @@ def _emptied(name: str, tables: Mapping[str, str]) -> list[str]:
     if not tables:
         return []
     union = " UNION ALL ".join(
-        f"SELECT '{table}', EXISTS (SELECT 1 FROM `{name}`.`{table}`)"  # noqa: S608 - names of our own
+        f"SELECT '{table}', EXISTS (SELECT 1 FROM `{name}`.`{table}`)"  # noqa: S608 - the names are ours
         for table in tables
     )
     filled = {table for table, some in _asked(union) if some}

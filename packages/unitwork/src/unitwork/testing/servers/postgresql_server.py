@@ -41,7 +41,7 @@ def postgresql_server(root: Path | None = None) -> Iterator[str]:
         port = free_port()
         # The data is temporary: durability would only cost time. No Unix socket.
         options = ["-F", "-p", str(port), "-h", "127.0.0.1", "-k", "", "-N", "200"]
-        with subprocess.Popen(  # noqa: S603 - the program was found by us
+        with subprocess.Popen(  # noqa: S603 - the path of a program that this module found
             [binaries / "postgres", "-D", data, *options],
             user=user,
             stdout=subprocess.DEVNULL,

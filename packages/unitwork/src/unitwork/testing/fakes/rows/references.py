@@ -55,7 +55,7 @@ def referring(view: View, table: Table, values: Values) -> Iterator[tuple[Foreig
                 continue
             wanted = tuple(values[element.column.key] for element in foreign.elements)
             for identity, row in view.rows(child).items():
-                if tuple(row[key] for key in foreign.columns.keys()) == wanted:  # noqa: SIM118 - a collection's keys
+                if tuple(row[key] for key in foreign.columns.keys()) == wanted:  # noqa: SIM118 - no dict
                     yield foreign, child, identity
 
 

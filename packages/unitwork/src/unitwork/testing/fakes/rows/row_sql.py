@@ -39,7 +39,7 @@ class RowSql:
 def _text(table: Table, expression: Any) -> str:
     compiled = expression.compile(dialect=sqlite_dialect(), compile_kwargs={"literal_binds": True})
     row = ", ".join(f':{column.key} AS "{column.name}"' for column in table.columns)
-    return f'SELECT {compiled} FROM (SELECT {row}) AS "{table.name}"'  # noqa: S608 - the model's own words
+    return f'SELECT {compiled} FROM (SELECT {row}) AS "{table.name}"'  # noqa: S608 - SQL of the model's own table
 
 
 def _selected(text: str, values: Values) -> Any:

@@ -132,7 +132,7 @@ class View:
 
     def _put(self, table: Table, identity: Identity, values: Values | None, *, before: Values | None) -> None:
         for other in self.around:
-            if identity in other._written.get(table, ()):  # noqa: SLF001 - another of this class
+            if identity in other._written.get(table, ()):  # noqa: SLF001 - same class
                 raise _held()
         changed = list(self._changed_keys(table, values, before))
         for unique, key in changed:

@@ -89,7 +89,7 @@ class StoredTable:
         """Expire the attributes that are mapped SQL expressions: a statement returned only the table's columns."""
         state = instance_state(row)
         gone = [name for name in self._calculated if self.mapper.attrs[name].expire_on_flush]
-        state._expire_attributes(state.dict, state.unmodified_intersection(gone))  # noqa: SLF001 - what SQLAlchemy's flush does with them
+        state._expire_attributes(state.dict, state.unmodified_intersection(gone))  # noqa: SLF001 - as SQLAlchemy's flush does
 
     def next_version(self, version: int | None) -> Any:
         """Return the version after this one; the first one for None."""

@@ -65,7 +65,7 @@ def wrapped_in_sql(type_: TypeEngine[Any]) -> bool:
     """True if the type wraps each value in a SQL expression."""
     type_ = _resolved(type_)
     named = type_._variant_mapping.get("postgresql", type_)  # noqa: SLF001 - a variant has no public name; test_same_in_memory pins it
-    return any(one._has_bind_expression or one._has_column_expression for one in (type_, named))  # noqa: SLF001 - as SQLAlchemy's compiler asks
+    return any(one._has_bind_expression or one._has_column_expression for one in (type_, named))  # noqa: SLF001 - as SQLAlchemy's compiler does
 
 
 def _resolved(type_: Any) -> Any:
