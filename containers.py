@@ -37,7 +37,7 @@ from unitwork import (
     EngineSessionProvider,
     IdGenerator,
     Lifetime,
-    NotificationListener,
+    NewIds,
     Schema,
     SessionFactory,
     TransactionProvider,
@@ -63,6 +63,7 @@ class Container(containers.DeclarativeContainer):
     # Sessions and transactions. A Singleton is given providers, and asks at each use (`engine.provider`, no engine),
     # or it would keep what an override had in force when it was first made (docs/decisions/0066).
     id_generator = providers.Singleton(IdGenerator, settings.provider, engine.provider, lifetime.provider)
+    new_ids = providers.Singleton(NewIds, id_generator.provider)
     audit_trail = providers.Singleton(AuditTrail)
     sql_monitor = providers.Singleton(SqlMonitor, settings.provider)
     sql_metrics = providers.Factory(exposition, sql_monitor, settings.provided.metrics_dir.provider)
@@ -70,7 +71,7 @@ class Container(containers.DeclarativeContainer):
         SessionFactory,
         engine.provider,
         lifetime.provider,
-        id_generator.provider,
+        new_ids.provider,
         sql_monitor.provider,
         audit_trail.provider,
     )

@@ -8,7 +8,7 @@ from alembic.autogenerate.api import AutogenContext
 from sqlalchemy import Connection
 
 from settings import Settings
-from unitwork import build_engine
+from unitwork import build_engine, with_library_tables
 from unitwork.models import Base, UTCDateTime
 
 
@@ -25,7 +25,7 @@ def migrate(connection: Connection) -> None:
     sqlite = connection.dialect.name == "sqlite"
     context.configure(
         connection=connection,
-        target_metadata=Base.metadata,
+        target_metadata=with_library_tables(Base.metadata),
         render_as_batch=sqlite,
         # Ours begins with BEGIN IMMEDIATE, so SQLite's DDL is transactional.
         transactional_ddl=True if sqlite else None,

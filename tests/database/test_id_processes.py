@@ -73,7 +73,7 @@ class Engine:
 
 
 @asynccontextmanager
-async def block() -> Any:
+async def block(_name: str) -> Any:
     yield cast("Any", type("Transaction", (), {"session": None}))
 
 

@@ -9,14 +9,13 @@ from unitwork.connections.health import DatabaseServer, ServerFacts
 from unitwork.connections.lifetime import Lifetime
 from unitwork.connections.notification_listener import NotificationListener
 from unitwork.database import Database
-from unitwork.errors.undone import undone
-from unitwork.ids.id_generator import IdGenerator
+from unitwork.ids.id_generator import IdGenerator, NewIds
 from unitwork.ids.node_lease import NodeLease
 from unitwork.ids.snowflake import Snowflake
 from unitwork.monitor.budget import budget
 from unitwork.options import DatabaseOptions, Options
 from unitwork.outcome import Outcome
-from unitwork.schema import Schema
+from unitwork.schema import Schema, create_tables, with_library_tables
 from unitwork.sessions.session import SessionProvider
 from unitwork.sessions.session_factory import SessionFactory
 from unitwork.transactions.execution import execute_transaction
@@ -34,6 +33,7 @@ __all__ = [
     "EngineSessionProvider",
     "IdGenerator",
     "Lifetime",
+    "NewIds",
     "NodeLease",
     "NotificationListener",
     "Options",
@@ -52,9 +52,11 @@ __all__ = [
     "async_url",
     "budget",
     "build_engine",
+    "create_tables",
     "current_transaction",
     "execute_transaction",
     "masked",
     "open_engine",
     "undone",
+    "with_library_tables",
 ]

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from unitwork.connections.engine import open_engine
 from unitwork.connections.lifetime import Lifetime
 from unitwork.errors import EngineNotStarted
-from unitwork.ids.id_generator import IdGenerator
+from unitwork.ids.id_generator import IdGenerator, NewIds
 from unitwork.monitor.monitor import SqlMonitor
 from unitwork.options import DatabaseOptions, Options
 from unitwork.schema import Schema
@@ -63,8 +63,9 @@ class Database(AbstractAsyncContextManager["Database"]):
         self.monitor = SqlMonitor(lambda: configured)
         """Counts, findings and thresholds of the SQL sent."""
         ids = IdGenerator(lambda: configured, self._opened, lambda: self.lifetime)
+        new_ids = NewIds(lambda: ids)
         self.factory = SessionFactory(
-            self._opened, lambda: self.lifetime, lambda: ids, lambda: self.monitor, lambda: recorder
+            self._opened, lambda: self.lifetime, lambda: new_ids, lambda: self.monitor, lambda: recorder
         )
         self.sessions: EngineSessionProvider = (
             self.options.session_provider(self.factory)

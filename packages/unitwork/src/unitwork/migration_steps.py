@@ -1,8 +1,8 @@
 """Migration steps: run Alembic's commands for a folder of migrations on a connection of ours."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from alembic import command
 from alembic.autogenerate import compare_metadata
@@ -20,7 +20,7 @@ class MigrationSteps:
     as for a revision that the folder doesn't have, raises `UnknownRevision`.
     """
 
-    def __init__(self, location: Path, metadata: MetaData) -> None:
+    def __init__(self, location: Path, metadata: Sequence[MetaData]) -> None:
         self._metadata = metadata
         self._config = Config()
         self._config.set_main_option("script_location", str(location).replace("%", "%%"))
@@ -51,7 +51,10 @@ class MigrationSteps:
     def differences(self, connection: Connection) -> list[Any]:
         """Return the differences between the models and the connection's tables."""
         return list(
-            compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), self._metadata)
+            # Its annotation knows one metadata, and its code several, as `target_metadata` may be.
+            compare_metadata(
+                MigrationContext.configure(connection, opts={"compare_type": True}), cast("Any", self._metadata)
+            )
         )
 
     def _run(self, connection: Connection, step: Callable[[], object]) -> None:

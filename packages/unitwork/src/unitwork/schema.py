@@ -11,7 +11,7 @@ from sqlalchemy.pool import QueuePool
 
 from unitwork.connections.lifetime import Lifetime
 from unitwork.errors import SchemaOutdated
-from unitwork.models.base import Base
+from unitwork.models.base import Base, LibraryBase, is_needed
 from unitwork.sessions.session_factory import SessionFactory
 from unitwork.transactions.block_options import BlockOptions
 from unitwork.transactions.session_provider import EngineSessionProvider
@@ -23,9 +23,30 @@ _REVISION: Final[Select[str]] = select(column("version_num", String)).select_fro
 AUTOCOMMIT: Final = BlockOptions(transactional=False, autocommit=True, ambiently=False)
 
 
+def with_library_tables(*metadata: MetaData) -> list[MetaData]:
+    """Return the metadata, and that of the tables which the library keeps for these models: Alembic's
+    `target_metadata`. They are `node_leases` where a model has snowflake ids and `audit_entries` where there is a trail
+    without a class of entries of its own; none that the given metadata has already.
+    """
+    kept = MetaData(naming_convention=LibraryBase.metadata.naming_convention)
+    for ours in LibraryBase.metadata.sorted_tables:
+        if is_needed(ours) and not any(ours.key in one.tables for one in metadata):
+            ours.to_metadata(kept)
+    return [*metadata, kept]
+
+
+def create_tables(connection: Connection, *metadata: MetaData) -> None:
+    """Create what isn't there yet: the tables of the metadata, and those that the library keeps for their models. For
+    `run_sync`, where there are no migrations.
+    """
+    for one in with_library_tables(*metadata):
+        one.create_all(connection)
+
+
 class Schema:
-    """The migrations of a folder, run on one engine. All steps of a call are one transaction if the database's DDL is
-    transactional. `metadata` describes the models; by default it is that of the library's `Base`.
+    """The migrations of a folder, run on one engine. All of a call's steps are one transaction, where the
+    database's DDL is transactional. `metadata` is what the models have; without it that of the library's `Base`. The
+    tables that the library keeps for them are compared with it.
     """
 
     def __init__(
@@ -41,7 +62,7 @@ class Schema:
         self._engine = engine
         self._session_provider = EngineSessionProvider(session_factory)
         self._location = location
-        self._metadata = Base.metadata if metadata is None else metadata
+        self._metadata = with_library_tables(Base.metadata if metadata is None else metadata)
 
     @property
     def head(self) -> str | None:

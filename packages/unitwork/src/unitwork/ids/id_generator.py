@@ -1,4 +1,5 @@
-"""IdGenerator: a container's ids, with a separate generator for each database and each configured node.
+"""IdGenerator: the container's, with a generator of its own for each database and each node that was set; and NewIds,
+by which units get ids.
 
 A lease is valid only in the database that granted it: while a container's engine is replaced by another one, ids come
 from a node leased from that engine's database.
@@ -13,6 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from unitwork.connections.lifetime import Lifetime
 from unitwork.errors import ContainerClosed, EngineNotStarted
 from unitwork.ids.leased_ids import LeasedIds
+from unitwork.models.base import ID_GENERATOR
+from unitwork.sessions.session_factory import Begin, Prepared
 
 
 class Configured(Protocol):
@@ -84,3 +87,22 @@ class IdGenerator:
             if self._drawn:
                 found.draw()
         return found
+
+
+class NewIds:
+    """Gives each session its id generator, and has a node leased before the first unit that may write.
+
+    `ids` gives an `IdGenerator`; one of another kind makes ids for whatever engine, and leases no node.
+    """
+
+    def __init__(self, ids: Callable[[], Any]) -> None:
+        self._ids = ids
+
+    def __call__(self, engine: AsyncEngine, begin: Begin | None) -> Prepared:
+        """Return the execution option that carries the generator, and the lease to be awaited, if one is due."""
+        ids = self._ids()
+        if not isinstance(ids, IdGenerator):
+            return Prepared({ID_GENERATOR: ids}, None)
+        leased = ids.of(engine)
+        due = None if begin is None or leased.ready else leased.lease(engine, begin)
+        return Prepared({ID_GENERATOR: leased}, due)

@@ -12,7 +12,6 @@ import random
 import secrets
 import time
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -37,6 +36,7 @@ from unitwork.ids import node_leases
 from unitwork.ids.node_leases import NODES, Taken
 from unitwork.ids.snowflake import Snowflake
 from unitwork.models.base import any_snowflake_id
+from unitwork.sessions.session_factory import Begin
 
 LEASE_OPTION: Final = "unitwork_node_lease"
 """The execution option that an engine sets to False if its database can't store leases."""
@@ -57,17 +57,6 @@ RELEASE_WITHIN: Final = 0.3
 """Timeout of a release, in seconds; a lease that isn't released expires."""
 
 log = logging.getLogger("unitwork.database")
-
-
-class HasSession(Protocol):
-    """What a block gives: the session to lease with."""
-
-    @property
-    def session(self) -> AsyncSession: ...
-
-
-Begin = Callable[[], AbstractAsyncContextManager[HasSession]]
-"""Begins a short transaction that no other block joins."""
 
 
 @dataclass(frozen=True)
@@ -173,7 +162,7 @@ class LeasedIds:
             asked, now = self._monotonic(), self._clock()
             taken: Taken | None = None
             try:
-                async with begin() as transaction:
+                async with begin("node lease") as transaction:
                     taken = await node_leases.take(
                         transaction.session, now=now, ttl=round(self._ttl * 1000), reserve=self._reserve(now)
                     )

@@ -3,15 +3,16 @@
 from sqlalchemy import BigInteger, Integer, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from unitwork.models.base import Base
+from unitwork.models.base import NEEDED, LibraryBase, any_snowflake_id
 
 
-class NodeLease(Base):
-    """A node that has been leased at least once; its holder's until `expires_at`. Rows are written by
+class NodeLease(LibraryBase):
+    """A node that was leased before. Until `expires_at` it is its holder's. Taken, renewed and given back by
     `unitwork.ids.node_leases`.
     """
 
     __tablename__ = "node_leases"
+    __table_args__ = ({"info": {NEEDED: any_snowflake_id}},)
 
     node_id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
     holder: Mapped[str] = mapped_column(String(64))

@@ -26,6 +26,16 @@ ID_GENERATOR = "unitwork_id_generator"
 """The execution option that holds a session's `Snowflake`."""
 
 
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+"""How constraints are named where nobody names them."""
+
+
 class Base(DeclarativeBase):
     """Declarative base with the registry and metadata of every table. Constraint names follow a convention, so that
     errors can name them.
@@ -34,15 +44,7 @@ class Base(DeclarativeBase):
     __shown__: ClassVar[tuple[str, ...]] = ("id", "version")
     """The columns shown by repr, which appears in logs: no secrets, no personal data."""
 
-    metadata = MetaData(
-        naming_convention={
-            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-            "ck": "ck_%(table_name)s_%(constraint_name)s",
-            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-            "pk": "pk_%(table_name)s",
-        }
-    )
+    metadata = MetaData(naming_convention=NAMING)
 
     def __repr__(self) -> str:
         """Show the loaded columns, in any state of the instance, without a query."""
@@ -62,6 +64,25 @@ def _plain(value: Any) -> str:
 refuse_lazy_loads(Base)
 refuse_unseen_loads(Base)
 fetch_made_values(Base)
+
+
+class LibraryBase(Base):
+    """The base of the tables that the library itself keeps, on metadata of their own: they go with any host's
+    (`unitwork.schema.with_library_tables`), where they are needed.
+    """
+
+    __abstract__ = True
+    metadata = MetaData(naming_convention=NAMING)
+
+
+NEEDED = "unitwork_needed"
+"""The key in a library table's `info` for the function that says if this process's models need it."""
+
+
+def is_needed(table: Any) -> bool:
+    """True for a host's table, and for one of the library's that something is stored in."""
+    needed = table.info.get(NEEDED)
+    return needed is None or bool(needed())
 
 
 def _next_id(context: DefaultExecutionContext) -> int:
@@ -103,8 +124,11 @@ class SnowflakeId:
 
 
 def any_snowflake_id(kind: type[Any] = SnowflakeId) -> bool:
-    """True if a mapped model has a snowflake id."""
-    return "__mapper__" in vars(kind) or any(any_snowflake_id(one) for one in kind.__subclasses__())
+    """True when a mapped model, of whatever base, has such an id."""
+    mapper = vars(kind).get("__mapper__")
+    if mapper is not None and is_needed(mapper.local_table):
+        return True
+    return any(any_snowflake_id(one) for one in kind.__subclasses__())
 
 
 class Versioned:

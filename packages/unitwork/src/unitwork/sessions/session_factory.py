@@ -1,7 +1,8 @@
 """SessionFactory: creates sessions on the engine that the container provides at the moment."""
 
-from collections.abc import Callable
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Final, NamedTuple, Protocol
 
 from sqlalchemy import Dialect
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -16,32 +17,48 @@ from unitwork.connections.lifetime import Lifetime
 from unitwork.connections.listeners import followers, install
 from unitwork.connections.writer_turn import WriterTurn
 from unitwork.errors import EngineBelongsToAnotherProcess
-from unitwork.ids.id_generator import IdGenerator
-from unitwork.models.base import ID_GENERATOR
 from unitwork.monitor.monitor import SqlMonitor
 from unitwork.sessions.session import ProvidedSession, guarded_session
 from unitwork.sessions.write_recorder import WriteRecorder
 from unitwork.unit import UNIT, Unit
 
 
-class SessionFactory:
-    """Creates sessions. Its arguments are providers, called for every unit, so an override takes effect with the next
-    unit; a unit ends with the parts it began with. An engine's listeners are registered when it is first seen.
+class Prepared(NamedTuple):
+    """What a unit has when it begins."""
 
-    `ids` returns an `IdGenerator`, or another generator, for which no node is leased.
+    options: Mapping[str, Any]
+    """Execution options of its session."""
+    due: Awaitable[None] | None
+    """To be awaited before it begins; None, as nearly always, where nothing is missing."""
+
+
+Begin = Callable[[str], AbstractAsyncContextManager[Any]]
+"""Begins a short transaction of this name, which nothing joins and nothing is prepared for."""
+
+
+class Preparation(Protocol):
+    """What is asked before a unit begins: the one place where something is done before a first write."""
+
+    def __call__(self, engine: AsyncEngine, begin: Begin | None) -> Prepared:
+        """For a unit on this engine; `begin` is None for one that writes nothing, and for which nothing is due."""
+
+
+class SessionFactory:
+    """What it is given are providers, asked at every call, so an override takes effect with the next unit; a unit ends
+    with what it began with. What an engine needs is registered when it is first seen.
     """
 
     def __init__(
         self,
         engine: Callable[[], AsyncEngine],
         lifetime: Callable[[], Lifetime],
-        ids: Callable[[], Any],
+        preparation: Callable[[], Preparation],
         monitor: Callable[[], SqlMonitor],
         recorder: Callable[[], WriteRecorder | None],
     ) -> None:
         self._engine = engine
         self._lifetime = lifetime
-        self._ids = ids
+        self._preparation = preparation
         self._monitor = monitor
         self._recorder = recorder
         self._monitors: list[SqlMonitor] = []
@@ -95,22 +112,18 @@ class SessionFactory:
             self._lifetime().on_close(monitor.close)
         self._monitors.append(monitor)
 
-    @property
-    def id_generator(self) -> Any:
-        """Return the generator in force; it makes ids for the engine in force at each call."""
-        return self._ids()
+    def prepare(self, engine: AsyncEngine, begin: Begin | None = None) -> Prepared:
+        """What a unit on this engine needs before it begins; `begin` is given for one that may write."""
+        return self._preparation()(engine, begin)
 
-    def ids(self, engine: AsyncEngine) -> Any:
-        """Return the generator in force, bound to this engine."""
-        ids = self._ids()
-        return ids.of(engine) if isinstance(ids, IdGenerator) else ids
-
-    def __call__(self, engine: AsyncEngine, unit: Unit, ids: Any, *, autoflush: bool) -> ProvidedSession:
-        """Return an unconnected session for the unit on this engine; `ids` makes the ids of its new rows. The caller
-        must call `left` afterwards. Raises `ContainerClosed`.
+    def __call__(
+        self, engine: AsyncEngine, unit: Unit, prepared: Mapping[str, Any], *, autoflush: bool
+    ) -> ProvidedSession:
+        """A session for the unit on this engine, not connected yet, with the options that were prepared for it; `left`
+        must follow. Raises `ContainerClosed`.
         """
         bind, options = self.admit(engine, unit)
-        options[ID_GENERATOR] = ids
+        options |= prepared
         return guarded_session(unit, bind, options, autoflush=autoflush, recorder=self._recorder())
 
     def admit(self, engine: AsyncEngine, unit: Unit) -> tuple[AsyncEngine, dict[str, Any]]:

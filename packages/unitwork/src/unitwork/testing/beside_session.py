@@ -12,7 +12,6 @@ from sqlalchemy.orm import Session
 from sqlalchemy.orm.exc import StaleDataError
 
 from unitwork.errors import StaleVersion, TransactionIsOurs
-from unitwork.models.base import ID_GENERATOR
 from unitwork.sessions.session_factory import SessionFactory
 from unitwork.testing.errors import CallNeedsBlock
 from unitwork.testing.isolation.pool import IsolatedPool
@@ -59,8 +58,8 @@ class BesideSession(AsyncSession):
         self._unit = AsyncExitStack()
         super().__init__(
             expire_on_commit=False,
-            join_transaction_mode="rollback_only",  # only the unit commits
-            execution_options={ID_GENERATOR: factory.id_generator, "populate_existing": True},
+            join_transaction_mode="rollback_only",  # a commit is the unit's
+            execution_options={**factory.prepare(engine).options, "populate_existing": True},
         )
 
     async def execute(self, statement: Any, *arguments: Any, **options: Any) -> Any:

@@ -14,7 +14,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from unitwork.backends.registry import backend_of
 from unitwork.call_site import calling_site, calling_stack
 from unitwork.errors import TransactionTimeout
-from unitwork.ids.leased_ids import LeasedIds
 from unitwork.sessions.session import ProvidedSession
 from unitwork.sessions.session_factory import SessionFactory
 from unitwork.transactions import ending
@@ -31,7 +30,7 @@ class UnitBlock(AbstractAsyncContextManager[Transaction]):
     A class, because three nested generators cost a third of the unit's whole overhead.
     """
 
-    def __init__(self, factory: SessionFactory, options: BlockOptions, *, with_ids: bool = True) -> None:
+    def __init__(self, factory: SessionFactory, options: BlockOptions, *, prepares: bool = True) -> None:
         self._factory = factory
         self._options = options
         self._unit = Unit(
@@ -41,22 +40,17 @@ class UnitBlock(AbstractAsyncContextManager[Transaction]):
             transactional=options.transactional,
             autocommit=options.autocommit,
         )
-        self._with_ids = with_ids
+        self._prepares = prepares
         self._token: Token[Transaction | None] | None = None
         self._bound: AbstractAsyncContextManager[None] | None = None
 
     async def __aenter__(self) -> Transaction:
         unit, outer = self._unit, ambient.get()
         engine = self._factory.engine()
-        ids = self._factory.ids(engine)
-        if (
-            self._with_ids
-            and not unit.read_only
-            and not unit.autocommit
-            and isinstance(ids, LeasedIds)
-            and not ids.ready
-        ):
-            await ids.lease(engine, self._lease_block)
+        may_write = self._prepares and not unit.read_only and not unit.lone
+        prepared = self._factory.prepare(engine, self._before_this if may_write else None)
+        if prepared.due is not None:
+            await prepared.due
         generators: list[FrameType] = []
         unit.stack = stack = calling_stack(generators=generators)
         if generators:
@@ -64,8 +58,8 @@ class UnitBlock(AbstractAsyncContextManager[Transaction]):
         unit.enter(f"{stack[0][0]}:{stack[0][1]}" if stack else calling_site(), parent=_holder(outer, engine))
         if not unit.transactional and one_writer(engine):
             writer = open_writer(engine, own_task_only=False)
-            unit.blocked_by = None if writer is None else writer.call_site
-        self._session = session = self._factory(engine, unit, ids, autoflush=self._options.autoflush)
+            unit.blocked_by = None if writer is None else writer.place
+        self._session = session = self._factory(engine, unit, prepared.options, autoflush=self._options.autoflush)
         timeout = self._options.timeout
         if timeout is not None and not math.isinf(timeout):
             unit.deadline = asyncio.get_running_loop().time() + timeout
@@ -78,12 +72,10 @@ class UnitBlock(AbstractAsyncContextManager[Transaction]):
         unit.watch = ref(self, partial(_collected, session, self._factory))
         return transaction
 
-    def _lease_block(self) -> "UnitBlock":
-        """Return a block for a node lease. It precedes the unit, because the lease must be committed before the first
-        id is made.
-        """
-        options = BlockOptions(name="node lease", timeout=self._options.timeout, autoflush=False, ambiently=False)
-        return UnitBlock(self._factory, options, with_ids=False)
+    def _before_this(self, name: str) -> "UnitBlock":
+        """For what must have committed when this unit begins, which may need the pool's only connection."""
+        options = BlockOptions(name=name, timeout=self._options.timeout, autoflush=False, ambiently=False)
+        return UnitBlock(self._factory, options, prepares=False)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

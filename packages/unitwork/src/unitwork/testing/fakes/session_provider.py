@@ -1,6 +1,6 @@
 """FakeSessionProvider: a container's session provider without a database."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeVar, cast
 
 from sqlalchemy import Engine
@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from unitwork.connections.compiled_statements import CompiledStatements
 from unitwork.connections.lifetime import Lifetime
-from unitwork.ids.id_generator import IdGenerator
+from unitwork.ids.id_generator import IdGenerator, NewIds
 from unitwork.ids.leased_ids import LeasedIds
 from unitwork.monitor.monitor import SqlMonitor
 from unitwork.outcome import Outcome
@@ -44,8 +44,9 @@ class FakeSessionFactory(SessionFactory):
         lifetime, monitor = Lifetime(), SqlMonitor()
         ids = ids or LeasedIds(None, lifetime)
         ids.draw()  # there is no database to lease a node from
+        new_ids = NewIds(lambda: ids)
         self._place = cast("AsyncEngine", NoEngine())
-        super().__init__(self.engine, lambda: lifetime, lambda: ids, lambda: monitor, lambda: None)
+        super().__init__(self.engine, lambda: lifetime, lambda: new_ids, lambda: monitor, lambda: None)
         self.store: Final = Store()
         self.outcomes: Final[list[Outcome]] = []
         self.open = 0
@@ -56,15 +57,13 @@ class FakeSessionFactory(SessionFactory):
         """Return the owner of these sessions' transactions."""
         return self._place
 
-    def ids(self, engine: AsyncEngine) -> Any:
-        """Return the id generator, which uses a random node without a lease."""
-        return self._ids()
-
-    def plans(self, engine: AsyncEngine) -> CompiledStatements:
-        """Return an empty cache: there is no driver to compile statements for."""
+    def plans(self, engine: AsyncEngine) -> Plans:
+        """For a driver, which there isn't."""
         return self._plans
 
-    def __call__(self, engine: AsyncEngine, unit: Unit, ids: Any, *, autoflush: bool) -> ProvidedSession:
+    def __call__(
+        self, engine: AsyncEngine, unit: Unit, prepared: Mapping[str, Any], *, autoflush: bool
+    ) -> ProvidedSession:
         session = FakeSession(autoflush=autoflush, expire_on_commit=False)
         memory = session.memory
         memory.unit, memory.generators, memory.ended = unit, self._generators, self._ended
