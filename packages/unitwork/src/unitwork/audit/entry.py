@@ -13,7 +13,7 @@ from sqlalchemy import JSON, BigInteger, Enum, Index, Integer, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from unitwork.models.acting_user import acting_user_id
-from unitwork.models.base import Base, IdMixin
+from unitwork.models.base import NEEDED, IdMixin, LibraryBase
 from unitwork.models.request_id import current_request_id
 from unitwork.models.utc_datetime import UTCDateTime, utc_now
 
@@ -38,14 +38,14 @@ class AuditAction(StrEnum):
     """The record was deleted for good."""
 
 
-class AuditEntry(IdMixin, Base):
-    """One record's change, or a bulk change of many records: then `record_id` is None, `row_count` is their number, and
-    no values are kept. Entries are never changed, except to erase a purged person's values.
-    """
+class AuditColumns:
+    """What an entry tells of one record's change. Or of many records' at once, stored in bulk: then `record_id` is
+    None, `row_count` says how many there were, and no values are kept. Never changed, but for a purged person's values.
 
-    __tablename__ = "audit_entries"
-    __shown__ = ("id", "action", "record_type", "record_id", "record_version")
-    __table_args__ = (Index("ix_audit_entries_record_id_id", "record_id", "id"),)
+    A host whose keys are no integers, or which keeps the entries among its own tables, maps a class of its own: these
+    columns, a key, and `record_id`, nullable and of the records' keys' type, or text for keys of any kind
+    (`AuditTrail.record_id`).
+    """
 
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utc_now)
     created_by: Mapped[int] = mapped_column(BigInteger, default=acting_user_id)
@@ -54,12 +54,32 @@ class AuditEntry(IdMixin, Base):
         Enum(AuditAction, native_enum=False, length=16, values_callable=lambda actions: [one.value for one in actions])
     )
     record_type: Mapped[str] = mapped_column(String(63))
-    """Name of the record's table."""
-    record_id: Mapped[int | None] = mapped_column(BigInteger)
+    """The table's name, and its schema's before it where it has one; of an inherited model the first table's."""
     record_version: Mapped[int | None] = mapped_column(Integer)
     """Version of the record after the change."""
     row_count: Mapped[int] = mapped_column(Integer, default=1)
     changes: Mapped[Changes] = mapped_column(JSON, default=dict)
+
+
+class AuditEntry(IdMixin, AuditColumns, LibraryBase):
+    """The entries of hosts whose audited models have one integer as their key."""
+
+    __tablename__ = "audit_entries"
+    __shown__ = ("id", "action", "record_type", "record_id", "record_version")
+    __table_args__ = (
+        Index("ix_audit_entries_record_id_id", "record_id", "id"),
+        {"info": {NEEDED: lambda: not has_own_entries()}},
+    )
+
+    record_id: Mapped[int | None] = mapped_column(BigInteger)
+
+
+def has_own_entries(kind: type[Any] = AuditColumns) -> bool:
+    """True when the host has mapped a class of entries of its own."""
+    return any(
+        kind is not AuditEntry and ("__mapper__" in vars(kind) or has_own_entries(kind))
+        for kind in kind.__subclasses__()
+    )
 
 
 def without_values(changes: Changes) -> Changes:

@@ -19,7 +19,7 @@ from unitwork.dao.inserts.bulk_insert import BulkInsert
 from unitwork.dao.inserts.one_row import store_one
 from unitwork.dao.inserts.upsert import Upsert
 from unitwork.dao.sessions import Sessions
-from unitwork.dao.statements.columns import ColumnName, column
+from unitwork.dao.statements.columns import ColumnName, check_soft_deletable, column
 from unitwork.dao.statements.comparison import LARGEST
 from unitwork.dao.statements.instances import instance_plan
 from unitwork.dao.statements.selection import by_id, primary_key
@@ -174,7 +174,9 @@ class BaseDao(Generic[T]):
             return await Upsert(session, self.model, on=on, update=update).store(rows)
 
     async def soft_delete(self, id: Any, *, version: int | None = None) -> T:
-        """Mark the row as deleted and return it. Raises `NotFound`, and `StaleVersion` if `version` isn't the row's."""
+        """Mark the row as deleted. Raises `NotFound`, `StaleVersion` when `version` isn't the row's, and TypeError for
+        a model without `SoftDelete`.
+        """
         return await self._mark(id, version=version, deleted=True)
 
     async def restore(self, id: Any, *, version: int | None = None) -> T:
@@ -188,7 +190,7 @@ class BaseDao(Generic[T]):
             await session.flush()
 
     async def _mark(self, id: Any, *, version: int | None, deleted: bool) -> T:
-        column(self.model, "deleted_at")
+        check_soft_deletable(self.model)
         async with self._session() as session:
             row = await self._load(session, id, version=version, include_deleted=not deleted)
             if (cast("Any", row).deleted_at is not None) is not deleted:

@@ -46,11 +46,12 @@
     │       ├── StatementOutdated       the schema changed under a prepared statement; try again
     │       └── SchemaOutdated          a table or column is missing: migrations have not run
     ├── ModelError                      models
-    │   ├── NoActingUser                a write has no author
-    │   ├── NoIdGenerator               a row needs an id and the session has no generator
-    │   ├── RelationshipNotLoaded       a relationship is read that its query didn't load
-    │   ├── ColumnNotLoaded             a column is read that isn't loaded
-    │   ├── KeyNeedsText                a key is computed from a text that isn't available
+    │   ├── NoActingUser                nobody is named as the author of a write
+    │   ├── NoIdGenerator               a row needs an id and the session knows no generator
+    │   ├── RelationshipNotLoaded       a relationship is looked at that its query didn't load
+    │   ├── ColumnNotLoaded             a column is looked at whose value only the database knows
+    │   ├── KeyNeedsText                a text is not known here, and another column is made of it
+    │   ├── UnrecordableKey             the audit trail's entries can't name a row of this model
     │   └── ClockWentBack               ids can't be made until the clock has caught up
     └── RepositoryError                 DAOs and builders
         ├── NotFound                    no such row, or it is soft-deleted
@@ -108,6 +109,7 @@ from unitwork.errors.model import (
     NoActingUser,
     NoIdGenerator,
     RelationshipNotLoaded,
+    UnrecordableKey,
 )
 from unitwork.errors.query import (
     InvalidCursor,
@@ -208,5 +210,6 @@ __all__ = [
     "UnknownColumn",
     "UnknownLabel",
     "UnknownRevision",
+    "UnrecordableKey",
     "VersionIsCounted",
 ]

@@ -43,6 +43,21 @@ class KeyNeedsText(ModelError):
         )
 
 
+class UnrecordableKey(ModelError):
+    """An audited model's primary key doesn't fit into the `record_id` of the class of entries."""
+
+    def __init__(self, model: str, entries: str) -> None:
+        self.model = model
+        self.entries = entries
+        super().__init__(model, entries)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.entries}.record_id can't hold the primary key of {self.model}. "
+            "Give AuditTrail a class of entries of your own (AuditColumns) whose record_id is text, or of the key's type."
+        )
+
+
 class RelationshipNotLoaded(ModelError):
     """A relationship was read that wasn't loaded with its row: `option` is the loader option that loads it."""
 

@@ -2,4 +2,4 @@
 
 
 class Audited:
-    """Marks a model: changes of its rows are recorded in the same transaction. Rows need an integer `id`."""
+    """Mixin of models of any base: changes of their rows are recorded, in the transaction that makes them."""

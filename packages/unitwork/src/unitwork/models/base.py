@@ -8,11 +8,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import BigInteger, Integer, MetaData, literal_column
+from sqlalchemy import BigInteger, Integer, MetaData, event, literal_column
 from sqlalchemy.engine.default import DefaultExecutionContext
-from sqlalchemy.orm import DeclarativeBase, Mapped, declared_attr, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, Mapper, mapped_column
 from sqlalchemy.orm.attributes import instance_state
-from sqlalchemy.orm.interfaces import MapperProperty
 
 from unitwork.errors.model import NoIdGenerator
 from unitwork.models.acting_user import acting_user_id
@@ -140,11 +139,16 @@ class Versioned:
         Integer, default=1, onupdate=literal_column("version", Integer) + 1, sort_order=90
     )
 
-    @declared_attr.directive
-    @classmethod
-    def __mapper_args__(cls) -> dict[str, Any]:
-        version: MapperProperty[int] | Any = cls.__dict__.get("version", cls.version)
-        return {"version_id_col": version}
+
+def _count_versions(mapper: Mapper[Any], _model: type[Any]) -> None:
+    """Have the mapper count them. `__mapper_args__` of the mixin would be hidden by the model's own (`polymorphic_on`),
+    and an imperative mapping has none. One that names another column keeps its word.
+    """
+    if mapper.version_id_col is None:
+        mapper.version_id_col = mapper.columns["version"]
+
+
+event.listen(Versioned, "after_mapper_constructed", _count_versions, propagate=True)
 
 
 class Timestamps:

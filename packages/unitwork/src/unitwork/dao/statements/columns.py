@@ -7,6 +7,7 @@ from sqlalchemy import inspect
 from sqlalchemy.orm import InstrumentedAttribute, Mapper
 
 from unitwork.errors.query import UnknownColumn
+from unitwork.models.base import SoftDelete
 
 ColumnName = str | InstrumentedAttribute[Any]
 """A column, as callers give it: `"email"` or `User.email`."""
@@ -27,9 +28,14 @@ def _attributes(model: type[Any]) -> dict[str, InstrumentedAttribute[Any]]:
     return {key: getattr(model, key) for key in column_keys(model)}
 
 
-@cache
 def version_key(model: type[Any]) -> str | None:
-    """Return the attribute of the version column, which each change increments; None without one."""
+    """The attribute of the version that each change counts up."""
+    hashable: Any = model
+    return _version_key(hashable)
+
+
+@cache
+def _version_key(model: type[Any]) -> str | None:
     mapper: Mapper[Any] = inspect(model)
     counted = mapper.version_id_col
     return None if counted is None else mapper.get_property_by_column(counted).key
@@ -46,6 +52,15 @@ def check_columns(model: type[Any], names: Any) -> None:
         column(model, name)
 
 
+def check_soft_deletable(model: type[Any]) -> None:
+    """Raises `UnknownColumn` where the model has no `deleted_at`, and TypeError where it has one of its own meaning."""
+    column(model, "deleted_at")
+    if not soft_deletable(model):
+        name = model.__name__
+        msg = f"{name}.deleted_at is the model's own. Derive {name} from SoftDelete to have its rows soft-deleted."
+        raise TypeError(msg)
+
+
 def soft_deletable(model: type[Any]) -> bool:
-    """True if the model has `deleted_at`."""
-    return "deleted_at" in inspect(model).column_attrs
+    """True for a model with `SoftDelete`. A `deleted_at` of the host's own means what the host says."""
+    return issubclass(model, SoftDelete)
