@@ -38,6 +38,7 @@ from unitwork import (
     IdGenerator,
     Lifetime,
     NewIds,
+    NotificationListener,
     Schema,
     SessionFactory,
     TransactionProvider,

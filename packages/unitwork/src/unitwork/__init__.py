@@ -9,6 +9,7 @@ from unitwork.connections.health import DatabaseServer, ServerFacts
 from unitwork.connections.lifetime import Lifetime
 from unitwork.connections.notification_listener import NotificationListener
 from unitwork.database import Database
+from unitwork.errors.undone import undone
 from unitwork.ids.id_generator import IdGenerator, NewIds
 from unitwork.ids.node_lease import NodeLease
 from unitwork.ids.snowflake import Snowflake

@@ -54,7 +54,7 @@ class UnrecordableKey(ModelError):
     def __str__(self) -> str:
         return (
             f"{self.entries}.record_id can't hold the primary key of {self.model}. "
-            "Give AuditTrail entries of a class of your own (AuditColumns) whose record_id is text, or of the key's type."
+            "Give AuditTrail entries of a class of your own (AuditColumns) whose record_id is text or the key's type."
         )
 
 

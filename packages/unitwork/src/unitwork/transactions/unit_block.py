@@ -47,7 +47,7 @@ class UnitBlock(AbstractAsyncContextManager[Transaction]):
     async def __aenter__(self) -> Transaction:
         unit, outer = self._unit, ambient.get()
         engine = self._factory.engine()
-        may_write = self._prepares and not unit.read_only and not unit.lone
+        may_write = self._prepares and not unit.read_only and not unit.autocommit
         prepared = self._factory.prepare(engine, self._before_this if may_write else None)
         if prepared.due is not None:
             await prepared.due
@@ -58,7 +58,7 @@ class UnitBlock(AbstractAsyncContextManager[Transaction]):
         unit.enter(f"{stack[0][0]}:{stack[0][1]}" if stack else calling_site(), parent=_holder(outer, engine))
         if not unit.transactional and one_writer(engine):
             writer = open_writer(engine, own_task_only=False)
-            unit.blocked_by = None if writer is None else writer.place
+            unit.blocked_by = None if writer is None else writer.call_site
         self._session = session = self._factory(engine, unit, prepared.options, autoflush=self._options.autoflush)
         timeout = self._options.timeout
         if timeout is not None and not math.isinf(timeout):

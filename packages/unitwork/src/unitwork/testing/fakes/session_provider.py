@@ -57,8 +57,8 @@ class FakeSessionFactory(SessionFactory):
         """Return the owner of these sessions' transactions."""
         return self._place
 
-    def plans(self, engine: AsyncEngine) -> Plans:
-        """For a driver, which there isn't."""
+    def plans(self, engine: AsyncEngine) -> CompiledStatements:
+        """Return an empty cache: no driver sends anything."""
         return self._plans
 
     def __call__(
