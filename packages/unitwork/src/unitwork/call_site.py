@@ -7,7 +7,7 @@ import sys
 from functools import lru_cache
 from inspect import CO_ASYNC_GENERATOR
 from pathlib import Path
-from types import CodeType, FrameType
+from types import CodeType, FrameType, TracebackType
 from typing import Any, Final
 
 import greenlet
@@ -172,9 +172,24 @@ def awaiting_site(task: "asyncio.Task[Any]") -> CallSite | None:
     return found
 
 
-def shown(call_site: CallSite | str | None) -> str:
-    """Return `file:line` for messages, with the file's path relative to its project."""
-    if call_site is None:
+def is_machinery(code: CodeType) -> bool:
+    """True for code of ours, of SQLAlchemy, a driver, asyncio or the standard library."""
+    return _kind(code.co_filename) in {_MACHINE, _TASK} or code.co_filename.startswith(_HERE)
+
+
+def place_in(traceback: TracebackType | None) -> Place | None:
+    """The innermost line of a traceback that is neither machinery nor a framework's."""
+    found: Place | None = None
+    while traceback is not None:
+        if _kind_of(traceback.tb_frame.f_code) == _PLACE:
+            found = traceback.tb_frame.f_code.co_filename, traceback.tb_lineno
+        traceback = traceback.tb_next
+    return found
+
+
+def shown(place: Place | str | None) -> str:
+    """`file:line` for people, the file as it is called in its project."""
+    if place is None:
         return "no line of yours"
     file, _, line = call_site.rpartition(":") if isinstance(call_site, str) else (call_site[0], ":", str(call_site[1]))
     return f"{_in_its_project(file, str(Path.cwd()))}:{line}"

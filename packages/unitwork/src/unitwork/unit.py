@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 from unitwork.errors import SecondStatement, SessionBelongsToAnotherTask, SessionEnded
 from unitwork.held_connection import HeldConnection
 from unitwork.outcome import Outcome
+from unitwork.remembered_error import RememberedError, let_go_of_frames, recalled, remembered
 
 UNIT: Final = "unitwork_unit"
 """Execution option that holds the `Unit` a connection works for."""
@@ -66,7 +67,7 @@ class Frame:
 
     savepoint: str | None = None
     doomed: bool = False
-    cause: BaseException | None = None
+    doomed_by: RememberedError | None = None
     broken: bool = False
     """True when the database ruled out a commit: no further statement can run in it."""
     released_into: "Frame | None" = None
@@ -77,11 +78,16 @@ class Frame:
     after_commit: list[Hook] = field(default_factory=list)
     after_rollback: list[Hook] = field(default_factory=list)
 
-    def doom(self, cause: BaseException | None) -> None:
-        """Allow it to end in a rollback only. The first cause is kept."""
+    @property
+    def cause(self) -> BaseException | None:
+        """What has doomed it first."""
+        return recalled(self.doomed_by)
+
+    def doom(self, cause: BaseException | RememberedError | None) -> None:
+        """Let it end in a rollback only; the first cause stays."""
         self.doomed = True
-        if self.cause is None:
-            self.cause = cause
+        if self.doomed_by is None and cause is not None:
+            self.doomed_by = remembered(cause)
 
 
 @dataclass(eq=False, slots=True, weakref_slot=True)
@@ -132,7 +138,9 @@ class Unit:
     teardown: "asyncio.Task[None] | None" = None
     """Task that ends it instead of its owner (`unitwork.transactions.teardown`)."""
     watch: "weakref.ref[Any] | None" = None
-    """Weak reference whose callback reports that its block was garbage-collected."""
+    """Tells of its block's end in the garbage collector."""
+    told_of_task: "Callable[[asyncio.Task[Any]], object] | None" = None
+    """Called should its owner's task end before it does."""
     admitted_by: "tuple[Any, Any] | None" = None
     """Drain and monitor in which its beginning was registered, so that its end is registered in the same ones."""
     joined: int = 0
@@ -152,11 +160,13 @@ class Unit:
     in_function: bool = False
     """True while a function of the caller's runs in SQLAlchemy's greenlet (`run_sync`)."""
     cancelled: asyncio.CancelledError | None = None
-    """Cancellation deferred until its statement ends."""
-    spared: asyncio.CancelledError | None = None
-    """Latest cancellation that left the connection usable."""
-    failure: BaseException | None = None
-    """Latest error from the database or of a flush."""
+    """The cancellation that waits for its statement's end."""
+    spared: "weakref.ref[asyncio.CancelledError] | None" = None
+    """The latest cancellation that left the connection in order."""
+    raised: "weakref.ref[BaseException] | None" = None
+    """What SQLAlchemy has raised last for it."""
+    failed_by: RememberedError | None = None
+    """The latest error from the database, or of a flush."""
     commit_sent: bool = False
     """True once SQLAlchemy has passed its COMMIT to the driver."""
     commit_answered: bool = False
@@ -194,6 +204,15 @@ class Unit:
         self.since = time.monotonic()
 
     @property
+    def failure(self) -> BaseException | None:
+        """The latest error from the database, or of a flush."""
+        return recalled(self.failed_by)
+
+    def waited_out(self, error: BaseException | None) -> bool:
+        """True of a cancellation that the driver has not seen: nothing was in flight when it was raised."""
+        return error is not None and (error is self.cancelled or (self.spared is not None and error is self.spared()))
+
+    @property
     def top(self) -> Frame:
         """Return the innermost savepoint, or the transaction itself."""
         return self.frames[-1]
@@ -209,8 +228,12 @@ class Unit:
 
     @property
     def over(self) -> bool:
-        """True when nothing may join it: it has ended, or its block can no longer be left in its own task."""
-        if not (self.ended or self.abandoned):
+        """True when nothing may join it: it has ended, or nobody will leave its block in its task."""
+        if self.generators and not (self.ended or self.abandoned):
+            error = None if self.raised is None else self.raised()
+            if error is not None:
+                let_go_of_frames(error)
+            error = None
             self.abandoned = any(generator() is None for generator in self.generators)
         return self.ended or self.abandoned
 
@@ -285,9 +308,10 @@ class Unit:
         if self.read_only_frame is frame:
             self.read_only_engaged, self.read_only_frame = False, None
 
-    def failed(self, cause: BaseException, *, connection_lost: bool) -> None:
-        """Record an error from the database: the frame it happened in can't be committed, even if it is caught."""
-        self.failure = cause
+    def failed(self, cause: BaseException | RememberedError, *, connection_lost: bool) -> None:
+        """An error came from the database: what it happened in can't be committed, caught or not."""
+        cause = remembered(cause)
+        self.failed_by = cause
         self.lost = self.lost or connection_lost
         frame = self.root if connection_lost else self.top
         frame.broken = True
@@ -299,22 +323,25 @@ class Unit:
         `torn` is False if the driver had finished with it.
         """
         self.cancelled = None
-        self.spared = None if torn else cause
+        self.spared = None if torn else weakref.ref(cause)
         if self.transactional and not self.ending:
-            self.failure = cause
+            self.failed_by = RememberedError(cause)
             self.top.broken = True
-            self.top.doom(cause)
+            self.top.doom(self.failed_by)
 
     def flush_failed(self, frame: Frame, cause: BaseException) -> None:
-        """Record a flush that failed or was refused. SQLAlchemy has already rolled `frame` back, or its changes are
-        pending.
-        """
-        self.failure = cause
-        frame.doom(cause)
+        """A flush failed, or was refused; SQLAlchemy has rolled `frame` back already, or what it holds is pending."""
+        self.failed_by = RememberedError(cause)
+        frame.doom(self.failed_by)
 
     def end(self) -> None:
         """Mark it as ended: its connection was returned, and its session refuses every further use."""
         self.ended = True
-        self.connection, self.watch, self.generators = None, None, ()
+        if self.told_of_task is not None:
+            owner = self.opener or self.task
+            if owner is not None:
+                owner.remove_done_callback(self.told_of_task)
+        self.connection, self.watch, self.told_of_task = None, None, None
+        self.generators, self.commit_error = (), None
         if self.holders is not None:
             self.holders.released(self)

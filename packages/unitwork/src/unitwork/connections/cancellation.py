@@ -16,14 +16,15 @@ from typing import Any, TypeVar
 import anyio
 
 from unitwork.backends import interruption
-from unitwork.backends.shielded_task import ShieldedTask
+from unitwork.backends.unbroken import Unbroken
+from unitwork.remembered_error import let_go_of_frames
 from unitwork.unit import Unit
 
 T = TypeVar("T")
 
 
 @types.coroutine
-def shield(
+def carry(  # noqa: PLR0915 - a helper more would be a call more for each statement
     work: Coroutine[Any, Any, T], unit: Unit, *, to_its_end: bool = False, within: float | None = None
 ) -> Generator[Any, Any, T]:
     """Return the result of `work`, run in the caller's own task with cancellation deferred while the driver is busy.
@@ -33,12 +34,14 @@ def shield(
     is raised after the driver call ends, and the result of `work` is dropped. After the unit's grace, or `within`
     seconds, the driver call is interrupted.
     """
-    held: _DeferredCancellation | None = None
+    held: _Held | None = None
+    arrived: BaseException | None = None
+    future: Any = None
     outermost, unit.carried = not unit.carried, True
     bound = None
     if within is not None:
-        bound = asyncio.get_running_loop().call_later(within, interruption.interrupt_ending, unit)
-    proxy = _FutureProxy()
+        bound = asyncio.get_running_loop().call_later(within, interruption.break_off_ending, unit)
+    stand_in: Any = _StandIn()
     try:
         future = work.send(None)
         while True:
@@ -47,7 +50,7 @@ def shield(
             # A bare `yield` without a future is the driver letting others run, half-way through many rows: it is busy
             # too.
             in_flight = shielded and future is not None
-            arrived: BaseException | None = None
+            arrived = None
             if held is not None and in_flight:
                 yield from held.waits_for(future)
             else:
@@ -70,6 +73,8 @@ def shield(
         answer: T = done.value
         return answer if unit.teardown is None else _unless_torn_down(answer, unit, ending=to_its_end)
     except BaseException as error:
+        if outermost:
+            let_go_of_frames(error)
         if held is None:
             raise
         held.torn = held.interrupted and isinstance(error, asyncio.CancelledError)
@@ -83,6 +88,8 @@ def shield(
             held.release()
         if outermost:
             unit.carried = False
+        # This frame is in the error's traceback: with the error in a variable it would keep itself, and all the others.
+        held = arrived = future = stand_in = None
 
 
 def _unless_torn_down(answer: T, unit: Unit, *, ending: bool) -> T:
@@ -172,6 +179,7 @@ class _DeferredCancellation:
         self._scope.__exit__(None, None, None)
         if not self._ending:
             self._unit.interrupted(self.cause, torn=self.torn)
+        self._future = None
 
 
 def _wake(proxy: "asyncio.Future[None]", _future: "asyncio.Future[Any]") -> None:

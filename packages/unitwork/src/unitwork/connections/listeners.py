@@ -8,7 +8,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from typing import Any, Final
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 from sqlalchemy import Connection, Dialect, event
 from sqlalchemy.engine import ExceptionContext
@@ -23,7 +23,8 @@ from unitwork.backends.driver_errors import LOST, raise_sent, translate
 from unitwork.backends.registry import backend_of
 from unitwork.backends.statement_effects import Effect, belongs_to_block, effect_of
 from unitwork.backends.transaction_events import hook_savepoints, mark_commits, notes_at
-from unitwork.connections.cancellation import shield
+from unitwork.call_site import asking
+from unitwork.connections.cancellation import carry
 from unitwork.connections.compiled_statements import SENT_OPTION
 from unitwork.connections.connecting import name_connect_failures
 from unitwork.connections.labels import check_labels, labels_of
@@ -39,7 +40,7 @@ from unitwork.errors import (
     TransactionIsOurs,
     TransactionRolledBack,
 )
-from unitwork.held_connection import OWN_OPTION
+from unitwork.remembered_error import RememberedError
 from unitwork.unit import UNIT, Follower, Unit
 
 _SAVEPOINTS: Final = (SavepointClause, RollbackToSavepointClause, ReleaseSavepointClause)
@@ -89,13 +90,23 @@ def _unit(connection: Connection | None) -> Unit | None:
 def _error(context: ExceptionContext) -> BaseException | None:
     statement = context.execution_context
     if statement is not None and statement.execution_options.get("skip_user_error_events"):
-        return None  # SQLAlchemy's own check, which relies on an error of MariaDB to learn if a table exists
-    error = translate(context)
+        return None  # SQLAlchemy's own, which asks MariaDB by an error whether a table exists
     connection = context.connection
     unit = _unit(connection)
+    error = _named(context, unit)
+    raised = error or context.sqlalchemy_exception
+    if unit is not None and raised is not None:
+        unit.raised = ref(raised)
+    return error
+
+
+def _named(context: ExceptionContext, unit: Unit | None) -> BaseException | None:
+    """The typed error to raise instead; its unit is told."""
+    error = translate(context)
+    connection = context.connection
     cancelled = isinstance(context.original_exception, asyncio.CancelledError)
-    if cancelled and unit is not None and context.original_exception in {unit.cancelled, unit.spared}:
-        context.is_disconnect = cancelled = False  # the driver was idle, so the connection is intact
+    if cancelled and unit is not None and unit.waited_out(context.original_exception):
+        context.is_disconnect = cancelled = False  # nothing is in flight
     if cancelled and connection is not None:
         backend_of(context.dialect).abandon(connection)
     if unit is not None and isinstance(error, DriverError) and error.sqlstate in WRITE_REFUSED:
@@ -111,7 +122,10 @@ def _error(context: ExceptionContext) -> BaseException | None:
     if unit is not None and (
         context.is_disconnect or isinstance(error, DriverError) or isinstance(context.sqlalchemy_exception, DBAPIError)
     ):
-        unit.failed(error or context.original_exception, connection_lost=context.is_disconnect)
+        cause = context.original_exception
+        unit.failed(
+            RememberedError(error or cause, cause=cause, place=asking()[0]), connection_lost=context.is_disconnect
+        )
     return error
 
 
@@ -246,8 +260,8 @@ def _release_savepoint(connection: Connection, _name: str) -> None:
     if unit is None or len(unit.frames) < 2:
         return
     if unit.top.doomed:
-        # PostgreSQL refuses to release it, and SQLite would keep part of its work: make both end the same way.
-        cause = unit.frames.pop().cause
-        unit.top.doom(cause)
-        raise TransactionRolledBack from cause
+        # PostgreSQL refuses to release it, and SQLite would keep its half: both end the same way.
+        released = unit.frames.pop()
+        unit.top.doom(released.doomed_by)
+        raise TransactionRolledBack from released.cause
     unit.pop_released()

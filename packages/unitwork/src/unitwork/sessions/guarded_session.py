@@ -15,6 +15,7 @@ from unitwork.errors import (
     TransactionIsOurs,
     TransactionRolledBack,
 )
+from unitwork.remembered_error import without_frames
 from unitwork.sessions import read_only
 from unitwork.sessions.resending import send_again
 from unitwork.sessions.restoring import RestoringSession
@@ -99,6 +100,7 @@ class GuardedSession(RestoringSession):
             raise
 
     def _flush_failed(self, frame: Frame, error: BaseException) -> None:
+        self._forget_frames()
         self.unit.flush_failed(frame, error)
         if not self.unit.transactional:
             super().rollback()  # at once: a later rollback would discard what is added meanwhile
@@ -132,7 +134,20 @@ class GuardedSession(RestoringSession):
         self.unit.check_use()
         if self.unit.refuses_writes or self.unit.blocked_by:
             raise _refusal(self.unit)
-        super()._bulk_save_mappings(*arguments, **options)
+        try:
+            super()._bulk_save_mappings(*arguments, **options)
+        except BaseException:
+            self._forget_frames()
+            raise
+
+    def _forget_frames(self) -> None:
+        """SQLAlchemy's transactions keep the error that has undone them, and it the frames that it goes through."""
+        transaction: Any = self._transaction
+        while transaction is not None:
+            error = transaction._rollback_exception  # noqa: SLF001 - it has no public name
+            if error is not None:
+                transaction._rollback_exception = without_frames(error)  # noqa: SLF001 - as above
+            transaction = transaction.parent
 
     def connection(self, *arguments: Any, **options: Any) -> Any:
         unit = self.unit

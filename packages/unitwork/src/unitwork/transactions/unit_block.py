@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 from contextvars import Token
 from functools import partial
 from types import FrameType, TracebackType
+from typing import Any
 from weakref import ref
 
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -69,13 +70,21 @@ class UnitBlock(AbstractAsyncContextManager[Transaction]):
         session.info["transaction"] = transaction = Transaction(unit, unit.root, session, owner=engine, outer=outer)
         if self._options.ambiently:
             self._token = ambient.set(transaction)
-        unit.watch = ref(self, partial(_collected, session, self._factory))
+        unit.watch = ref(self, partial(_dropped, session, self._factory))
+        if unit.task is not None:
+            unit.told_of_task = partial(_owner_done, ref(self))
+            unit.task.add_done_callback(unit.told_of_task)
         return transaction
 
-    def _before_this(self, name: str) -> "UnitBlock":
-        """For what must have committed when this unit begins, which may need the pool's only connection."""
-        options = BlockOptions(name=name, timeout=self._options.timeout, autoflush=False, ambiently=False)
-        return UnitBlock(self._factory, options, prepares=False)
+    def owner_done(self) -> None:
+        """Nobody will leave the block in its task any more."""
+        if not self._unit.ended:
+            tear_down(self._session, self._unit, self._factory.left)
+
+    def _lease_block(self) -> "UnitBlock":
+        """For a node lease: before this unit, never in it, as it must have committed when the first id is made."""
+        options = BlockOptions(name="node lease", timeout=self._options.timeout, autoflush=False, ambiently=False)
+        return UnitBlock(self._factory, options, with_ids=False)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -133,8 +142,15 @@ def by_another_task(unit: Unit) -> bool:
     return task is None or (task is not unit.task and task is not unit.helper)
 
 
-def _collected(session: ProvidedSession, factory: SessionFactory, _block: object) -> None:
-    """Tear down the unit of a block that was garbage-collected without being left. May run in any thread."""
+def _owner_done(block: "ref[UnitBlock]", _task: "asyncio.Task[Any]") -> None:
+    """The owner's task is done, with the block not left; one that nobody has is seen to by `_dropped`."""
+    held = block()
+    if held is not None:
+        held.owner_done()
+
+
+def _dropped(session: ProvidedSession, factory: SessionFactory, _block: object) -> None:
+    """The garbage collector has found a block that was not left. In any thread."""
     unit: Unit = session.sync_session.unit  # type: ignore[attr-defined]  # a GuardedSession
     if unit.ended or unit.teardown is not None or unit.task is None:
         return

@@ -188,9 +188,9 @@ class FakeSavepoint:
         """Release the savepoint (RELEASE). Raises `TransactionRolledBack` if an error inside it was caught."""
         mark, memory = self._open(), self._session.memory
         if memory.unit.top.doomed:
-            cause = memory.unit.frames.pop().cause
-            memory.unit.top.doom(cause)
-            raise TransactionRolledBack from cause
+            released = memory.unit.frames.pop()
+            memory.unit.top.doom(released.doomed_by)
+            raise TransactionRolledBack from released.cause
         await self._session.flush()
         place = memory.marks.index(mark)
         memory.release(memory.marks[place - 1])
