@@ -172,7 +172,9 @@ class Unit:
     commit_answered: bool = False
     """True once the driver has confirmed its COMMIT."""
     commit_error: BaseException | None = None
-    """Driver's error for its COMMIT, still to be raised through SQLAlchemy."""
+    """What the driver has raised for its COMMIT, which SQLAlchemy has yet to hear of."""
+    ended_behind: bool = False
+    """A statement has ended its transaction, though its text didn't show it: what was stored isn't known."""
     lost: bool = False
     """True if its connection broke, or was dropped under a cancelled statement."""
     root: Frame = field(default_factory=Frame)

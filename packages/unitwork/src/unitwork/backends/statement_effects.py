@@ -5,12 +5,17 @@ it on to the connection's next user. Effects inside database functions are not d
 """
 
 import re
+from collections.abc import Sequence
 from enum import Enum, auto
 from functools import lru_cache
 from typing import Final
 
+from unitwork.backends.statement_text import PlainText, plain
+
 KEPT: Final = 1024
-"""Number of statement texts whose effect is cached."""
+"""How many texts are remembered."""
+DEEPEST: Final = 4
+"""Texts in texts that are looked into: EXECUTE IMMEDIATE 'EXECUTE IMMEDIATE …'."""
 
 
 class Effect(Enum):
@@ -22,15 +27,27 @@ class Effect(Enum):
     RESETTABLE = auto()
     """Sets session state that the database can reset."""
     LASTING = auto()
-    """Sets session state that lasts until the connection is closed."""
+    """It sets something that only ends with the connection."""
+    COMMITTING = auto()
+    """As LASTING, and it commits the transaction that it is sent in."""
 
 
-_NAMES: Final = frozenset({"mysql", "mariadb"})
-_BLANK: Final = re.compile(r"(?:\s|;|\(|--[^\n]*(?:\n|$)|#[^\n]*(?:\n|$)|/\*!\d*)+")
-_COMMENT_PART: Final = re.compile(r"/\*|\*/")
+_MYSQL: Final = frozenset({"mysql", "mariadb"})
+_FIRST: Final = re.compile(r"[\s;(]*([A-Za-z]+)\b(?!\s*:)")
+_ORDINARY: Final = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE", "WITH", "VALUES", "REPLACE", "MERGE", "TABLE"})
+"""First words of what ends no transaction, and sets something only by what is called, or assigned, in it."""
+_SUSPECT: Final = {
+    "postgresql": re.compile(
+        r"set_?config|advisory_lock|setseed|temp|pg_settings|dblink|U&\"|pg_(?:start_)?backup|replication",
+        re.IGNORECASE,
+    ),
+    "sqlite": re.compile(r"load_extension", re.IGNORECASE),
+    "mysql": re.compile(r"get_lock|@|:=|/\*M?!", re.IGNORECASE),
+}
+"""Parts of ordinary statements without which they do no more than they say: looked for first, comments and all."""
 _TRANSACTION: Final = re.compile(
-    r"(COMMIT|END|ROLLBACK|ABORT|BEGIN|START(?=\s+TRANSACTION)|SAVEPOINT|RELEASE|PREPARE(?=\s+TRANSACTION)|XA"
-    r"|SET(?=\s+(?:SESSION\s+|LOCAL\s+|@@(?:SESSION\.|LOCAL\.)?)?AUTOCOMMIT\b))\b",
+    r"(COMMIT|END|ROLLBACK|ABORT|BEGIN(?!\s+NOT\s+ATOMIC\b)|START(?=\s+TRANSACTION\b)|SAVEPOINT|RELEASE"
+    r"|PREPARE(?=\s+TRANSACTION\b)|XA)\b",
     re.IGNORECASE,
 )
 _METHODS: Final = {
@@ -44,9 +61,12 @@ _METHODS: Final = {
     "SAVEPOINT": "savepoint",
     "RELEASE": "savepoint",
     "PREPARE": "commit",
-    "SET": "begin",
+    "AUTOCOMMIT": "begin",
 }
 _TEMPORARY: Final = r"CREATE\s+(?:OR\s+REPLACE\s+)?(?:(?:LOCAL|GLOBAL)\s+)?(?:UNLOGGED\s+)?TEMP(?:ORARY)?"
+_EXPLAINED: Final = re.compile(
+    r"EXPLAIN\s*(?:(?P<options>\([^()]*\))|(?P<words>(?:\b(?:ANALYZE|VERBOSE)\b\s*)*))", re.IGNORECASE
+)
 _SETS_POSTGRESQL: Final = re.compile(
     r"(?:SET(?!\s+(?:LOCAL|TRANSACTION|CONSTRAINTS)\b)|RESET|LISTEN|UNLISTEN|DECLARE|DO|CALL"
     rf"|{_TEMPORARY})\b",
@@ -54,62 +74,124 @@ _SETS_POSTGRESQL: Final = re.compile(
 )
 _LASTS_POSTGRESQL: Final = re.compile(r"(?:LOAD|PREPARE|EXECUTE|DEALLOCATE|DISCARD)\b", re.IGNORECASE)
 _CALLS_POSTGRESQL: Final = re.compile(
-    r"\bpg_(?:try_)?advisory_lock(?:_shared)?\s*\(|\bset_config\s*\((?![^()]*,\s*true\s*\))|\bsetseed\s*\("
-    r"|\bINTO\s+(?:(?:LOCAL|GLOBAL)\s+)?TEMP(?:ORARY)?\b|\bpg_temp\s*\.",
+    r"\bpg_(?:try_)?advisory_lock(?:_shared)?\s*\(|\bsetseed\s*\("
+    r"|\bset_config\s*\((?![^()]*,\s*(?:is_local\s*(?:=>|:=)\s*)?true\s*\))"
+    r"|\bINTO\s+(?:(?:LOCAL|GLOBAL)\s+)?TEMP(?:ORARY)?\b|\bpg_temp\s*\."
+    r"|\bUPDATE\s+(?:ONLY\s+)?(?:pg_catalog\s*\.\s*)?pg_settings\b",
     re.IGNORECASE,
 )
-_LASTS_MARIADB: Final = re.compile(
-    r"(?:SET(?!\s+(?:TRANSACTION|GLOBAL|STATEMENT|PASSWORD|DEFAULT\s+ROLE)\b)|USE|PREPARE|EXECUTE|DEALLOCATE|DROP\s+PREPARE"
-    rf"|LOCK|UNLOCK|HANDLER|CALL|{_TEMPORARY})\b",
+_LASTING_CALLS_POSTGRESQL: Final = re.compile(
+    r"\b(?:dblink_connect(?:_u)?|pg_(?:start_)?backup(?:_start)?|pg_replication_origin_session_setup"
+    r"|pg_create_(?:physical|logical)_replication_slot)\s*\(",
     re.IGNORECASE,
 )
-_CALLS_MARIADB: Final = re.compile(r"\bGET_LOCK\s*\(|@\w+\s*:=|\bINTO\s+@", re.IGNORECASE)
+_LASTS_MYSQL: Final = re.compile(
+    r"(?:SET(?!\s+(?:STATEMENT|PASSWORD|DEFAULT\s+ROLE)\b|\s+GLOBAL\b[^,]*$)|USE|PREPARE|EXECUTE|DEALLOCATE"
+    rf"|DROP\s+PREPARE|HANDLER|CALL|GET|LOAD(?=.*@)|{_TEMPORARY})\b",
+    re.IGNORECASE | re.DOTALL,
+)
+_COMMITS_MYSQL: Final = re.compile(
+    r"(?:UN)?LOCK\s+(?:TABLES?|INSTANCE)\b|FLUSH\b|BACKUP\b|RESET\s+QUERY\s+CACHE\b|(?:ANALYZE|CHECK|OPTIMIZE|REPAIR)\s+(?:\w+\s+)?TABLES?\b"
+    r"|CACHE\s+INDEX\b|SET\s+(?:PASSWORD|DEFAULT\s+ROLE)\b",
+    re.IGNORECASE,
+)
+_CALLS_MYSQL: Final = re.compile(r"\bGET_LOCK\s*\(|:=|\bINTO\s+@", re.IGNORECASE)
+_AUTOCOMMIT: Final = re.compile(
+    r"(?:\bSET\s|,)\s*(?:(?:SESSION|LOCAL)\s+|@@\s*(?:(?:SESSION|LOCAL)\s*\.\s*)?)?AUTOCOMMIT\s*:?=", re.IGNORECASE
+)
+_COMPOUND: Final = re.compile(
+    r"(?:\w+\s*:\s*)?(?:BEGIN\s+NOT\s+ATOMIC|IF|CASE|LOOP|WHILE|REPEAT|FOR)\b|\w+\s*:\s*BEGIN\b", re.IGNORECASE
+)
+_INSIDE_COMPOUND: Final = re.compile(
+    r"\b(COMMIT|ROLLBACK|SAVEPOINT|START(?=\s+TRANSACTION\b)|XA(?=\s+(?:START|BEGIN|END|PREPARE|COMMIT|ROLLBACK)\b)"
+    r"|BEGIN(?=\s+WORK\b))\b",
+    re.IGNORECASE,
+)
+_FOR_STATEMENT: Final = re.compile(r"SET\s+STATEMENT\b.*?\bFOR\b", re.IGNORECASE | re.DOTALL)
+_OF_STRING: Final = re.compile(
+    r"(?:EXECUTE\s+IMMEDIATE|PREPARE\s+\S+\s+FROM)\s+''\s*(?:USING\b.*)?;?\s*$", re.IGNORECASE
+)
 _LASTS_SQLITE: Final = re.compile(
-    rf"(?:ATTACH|DETACH|{_TEMPORARY}|CREATE\s+\w+\s+(?:IF\s+NOT\s+EXISTS\s+)?temp\s*\."
-    r"|PRAGMA\s+(?:\w+\s*\.\s*)?(?:\w+\s*=|(?!\w*_(?:info|xinfo|list|check)\b|optimize\b)\w+\s*\())",
+    rf"(?:ATTACH|DETACH|{_TEMPORARY}|CREATE(?:\s+\w+){{1,2}}\s+(?:IF\s+NOT\s+EXISTS\s+)?temp\s*\."
+    r"|(?:EXPLAIN\s+(?:QUERY\s+PLAN\s+)?)?PRAGMA\s+(?:\w+\s*\.\s*)?(?:\w+\s*=|(?!\w*_(?:info|xinfo|list|check)\b|optimize\b)\w+\s*\())",
     re.IGNORECASE,
 )
+"""SQLite carries a PRAGMA out when it compiles it: one that is only to be explained too."""
+_CALLS_SQLITE: Final = re.compile(r"\bload_extension\s*\(", re.IGNORECASE)
+_FOUND = tuple[Effect, str]
+_NOTHING: Final[_FOUND] = (Effect.NONE, "")
 
 
 @lru_cache(maxsize=KEPT)
 def effect_of(statement: str, dialect: str) -> Effect:
-    """Return the strongest effect detected in the text. Comments before the statement are skipped."""
-    words = _without_comments(statement)
-    if _TRANSACTION.match(words):
-        return Effect.TRANSACTION
-    if dialect == "postgresql":
-        if _LASTS_POSTGRESQL.match(words):
-            return Effect.LASTING
-        sets = _SETS_POSTGRESQL.match(words) or _CALLS_POSTGRESQL.search(words)
-        return Effect.RESETTABLE if sets else Effect.NONE
-    if dialect in _NAMES:
-        return Effect.LASTING if _LASTS_MARIADB.match(words) or _CALLS_MARIADB.search(words) else Effect.NONE
-    if dialect == "sqlite":
-        return Effect.LASTING if _LASTS_SQLITE.match(words) else Effect.NONE
-    return Effect.NONE
+    """The greatest effect that the text shows. Comments before it, or in it, don't hide it."""
+    if dialect in _MYSQL:
+        dialect = "mysql"
+    suspect = _SUSPECT.get(dialect)
+    first = _FIRST.match(statement)
+    if first is not None and first[1].upper() in _ORDINARY and (suspect is None or suspect.search(statement) is None):
+        return Effect.NONE
+    return _found(plain(statement, dialect), dialect)[0]
 
 
-def belongs_to_block(statement: str) -> str:
-    """Return the operation of a text of `Effect.TRANSACTION`: commit, rollback, begin or savepoint."""
-    found = _TRANSACTION.match(_without_comments(statement))
-    return "begin" if found is None else _METHODS[found[1].upper()]
+def belongs_to_block(statement: str, dialect: str) -> str:
+    """Which of the block's own works a text of `Effect.TRANSACTION` does: commit, rollback, begin or savepoint."""
+    return _found(plain(statement, dialect), "mysql" if dialect in _MYSQL else dialect)[1] or "begin"
 
 
-def _without_comments(statement: str) -> str:
-    """Return the statement from its first word on, without leading comments. Comments may be nested, as on PostgreSQL;
-    a comment that MariaDB executes (`/*!`) isn't skipped.
-    """
-    at = 0
-    while True:
-        blank = _BLANK.match(statement, at)
-        if blank is not None:
-            at = blank.end()
-        if not statement.startswith("/*", at):
-            return statement[at:]
-        depth, end = 0, len(statement)
-        for part in _COMMENT_PART.finditer(statement, at):
-            depth += 1 if part[0] == "/*" else -1
-            if depth == 0:
-                end = part.end()
-                break
-        at = end
+def _found(words: PlainText, dialect: str, depth: int = 0) -> _FOUND:
+    """The effect, and which of the block's own works it does."""
+    text = words.text
+    if (own := _TRANSACTION.match(text)) is not None:
+        return Effect.TRANSACTION, _METHODS[own[1].upper()]
+    match dialect:
+        case "postgresql":
+            return _of_postgresql(text), ""
+        case "mysql":
+            return _of_mysql(text, words.strings, depth)
+        case "sqlite":
+            lasts = _LASTS_SQLITE.match(text) or _CALLS_SQLITE.search(text)
+            return (Effect.LASTING, "") if lasts else _NOTHING
+    return _NOTHING
+
+
+def _of_postgresql(text: str) -> Effect:
+    explained = _EXPLAINED.match(text)
+    if explained is not None:
+        if "ANALYZE" not in (explained["options"] or explained["words"] or "").upper():
+            return Effect.NONE
+        text = text[explained.end() :].lstrip()
+    if _LASTS_POSTGRESQL.match(text) or _LASTING_CALLS_POSTGRESQL.search(text):
+        return Effect.LASTING
+    return Effect.RESETTABLE if _SETS_POSTGRESQL.match(text) or _CALLS_POSTGRESQL.search(text) else Effect.NONE
+
+
+def _of_mysql(text: str, strings: Sequence[str], depth: int) -> _FOUND:
+    if depth > DEEPEST:
+        return Effect.LASTING, ""
+    if (prefix := _FOR_STATEMENT.match(text)) is not None:
+        before = text[: prefix.end()].count("''")
+        return _found(PlainText(text[prefix.end() :].lstrip(), tuple(strings[before:])), "mysql", depth + 1)
+    if _OF_STRING.match(text) and strings:
+        inside = _found(plain(strings[0].replace("\\'", "'").replace("''", "'"), "mysql"), "mysql", depth + 1)
+        return inside if inside[0] in {Effect.TRANSACTION, Effect.COMMITTING} else (Effect.LASTING, "")
+    if _COMPOUND.match(text):
+        if (own := _INSIDE_COMPOUND.search(text)) is not None:
+            return Effect.TRANSACTION, _METHODS[own[1].upper()]
+        if _AUTOCOMMIT.search(text):
+            return Effect.TRANSACTION, "begin"
+        return _of_strings_in_compound(strings, depth)
+    if text[:3].upper() == "SET" and _AUTOCOMMIT.search(text):
+        return Effect.TRANSACTION, "begin"
+    if _COMMITS_MYSQL.match(text):
+        return Effect.COMMITTING, ""
+    return (Effect.LASTING, "") if _LASTS_MYSQL.match(text) or _CALLS_MYSQL.search(text) else _NOTHING
+
+
+def _of_strings_in_compound(strings: Sequence[str], depth: int) -> _FOUND:
+    """A compound statement may execute one of its strings."""
+    for string in strings:
+        inside = _found(plain(string, "mysql"), "mysql", depth + 1)
+        if inside[0] is Effect.TRANSACTION:
+            return inside
+    return Effect.LASTING, ""

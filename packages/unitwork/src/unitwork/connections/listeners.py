@@ -24,6 +24,7 @@ from unitwork.backends.registry import backend_of
 from unitwork.backends.statement_effects import Effect, belongs_to_block, effect_of
 from unitwork.backends.transaction_events import hook_savepoints, mark_commits, notes_at
 from unitwork.call_site import asking
+from unitwork.connections.behind_the_block import check_after, open_before
 from unitwork.connections.cancellation import carry
 from unitwork.connections.compiled_statements import SENT_OPTION
 from unitwork.connections.connecting import name_connect_failures
@@ -159,7 +160,7 @@ def _execute_guarded(execute: Callable[..., None], cursor: Any, statement: str, 
         if notes_at(connection.connection) is None:
             return False
         effect = effect_of(statement, context.dialect.name)
-        if effect in {Effect.RESETTABLE, Effect.LASTING}:
+        if effect in {Effect.RESETTABLE, Effect.LASTING, Effect.COMMITTING}:
             note_effect(connection.connection.info, effect)
         context.unitwork_sent = time.monotonic()
         execute(cursor, statement, parameters, context)
@@ -170,30 +171,35 @@ def _execute_guarded(execute: Callable[..., None], cursor: Any, statement: str, 
     unit.check_use()
     effect = effect_of(statement, context.dialect.name)
     if effect is not Effect.NONE and unit.connected and not context.execution_options.get(OWN_OPTION):
-        # Before the unit is connected, the BEGIN is ours.
-        _guard_effect(effect, connection, statement, context)
+        # Before it is connected, the BEGIN is ours.
+        _guard_effect(effect, unit, connection, statement, context)
     if unit.cancelled is not None and not unit.ending:
         raise unit.cancelled
+    was_open = open_before(unit, connection, context)
     if unit.carried:
         _send(unit, execute, cursor, statement, parameters, context)
     else:
         await_only(shield(greenlet_spawn(_send, unit, execute, cursor, statement, parameters, context), unit))
     for follower in unit.followers:
         follower(unit, connection, cursor, statement, context)
+    if was_open is not None:
+        check_after(unit, connection, statement, was_open=was_open)
     labels = labels_of(context)
     if labels:
         check_labels(labels, context, cursor)
     return True
 
 
-def _guard_effect(effect: Effect, connection: Connection, statement: str, context: Any) -> None:
-    """Raise `TransactionIsOurs` for a statement that only the block may send, and `NotSupported` for one that sets
-    session state behind a transaction pooler. Note on the connection what has to be undone before the next unit.
+def _guard_effect(effect: Effect, unit: Unit, connection: Connection, statement: str, context: Any) -> None:
+    """Raises `TransactionIsOurs` for what belongs to the block, and `NotSupported` for what would stay with a session
+    that a pooler hands on; notes what has to be undone before the next unit.
     """
     if effect is Effect.TRANSACTION:
         if not isinstance(getattr(context.compiled, "statement", None), _SAVEPOINTS):
-            raise TransactionIsOurs(belongs_to_block(statement))
+            raise TransactionIsOurs(belongs_to_block(statement, context.dialect.name))
         return
+    if effect is Effect.COMMITTING and unit.transactional:
+        raise TransactionIsOurs("commit")
     pooled = connection.connection
     if postgresql.behind_pooler(pooled.driver_connection):
         raise NotSupported(

@@ -83,8 +83,8 @@ def guard_pool(engine: AsyncEngine) -> None:
 
 
 def note_effect(info: MutableMapping[str, Any], effect: Effect) -> None:
-    """Note on a pooled connection that a statement sets session state."""
-    if info.get(ALTERED) is not Effect.LASTING:
+    """Remember at a pooled connection that a statement sets something for its session."""
+    if info.get(ALTERED) in {None, Effect.RESETTABLE}:
         info[ALTERED] = effect
 
 

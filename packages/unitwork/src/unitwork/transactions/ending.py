@@ -58,6 +58,8 @@ async def commit(session: ProvidedSession, unit: Unit, plans: CompiledStatements
         if not session.clean and not (unit.transactional and unit.root.doomed):
             # Flushed separately: a connection lost in a flush leaves no unknown outcome.
             await session.flush()
+        if unit.ended_behind:
+            raise CommitOutcomeUnknown from unit.root.cause
         if unit.transactional and unit.root.doomed:
             raise TransactionRolledBack from unit.root.cause
     except BaseException as error:
@@ -256,7 +258,7 @@ def _answered(error: BaseException) -> bool:
 def _give_back(session: Session, unit: Unit) -> None:
     """Roll back what is open and return the connection; a failure here doesn't change the outcome."""
     if unit.outcome is None and unit.transactional:
-        unit.outcome = Outcome.ROLLED_BACK
+        unit.outcome = Outcome.UNKNOWN if unit.ended_behind else Outcome.ROLLED_BACK
     try:
         _take_writes_again(session, unit)
         if unit.outcome is not Outcome.COMMITTED:
