@@ -87,5 +87,7 @@ class Backend:
         error.
         """
 
-    def abandon(self, connection: Connection) -> None:
-        """End the running statement of a connection and its transaction, for a caller that no longer waits."""
+    def abandon(self, driver: Any) -> None:
+        """End what a driver's connection is at, and its transaction, for a caller who waits no longer. The connection
+        is to be closed after that.
+        """

@@ -5,6 +5,7 @@ and BEGIN is ours: IMMEDIATE for a unit that may write.
 """
 
 import asyncio
+import gc
 import sqlite3
 from contextlib import suppress
 from pathlib import Path
@@ -62,20 +63,31 @@ def interrupt(driver: Any) -> None:
         driver.interrupt().send(None)  # awaits nothing
 
 
-def abandon(connection: Connection) -> None:
-    """End the statement in the driver's thread and its transaction, for a caller that no longer waits.
+def abandon(driver: Any) -> None:
+    """End the statement that runs in the driver's thread, and its transaction: its caller waits for it no longer.
 
     Without the interrupt, the connection could be closed only after the statement's own end. Without the rollback,
     SQLite keeps a closed connection and its write lock as long as a cursor of it is referenced.
     """
-    driver = connection.connection.driver_connection
-    if driver is None:
-        return
     interrupt(driver)
-    rollback = driver.rollback()
     with suppress(StopIteration, ValueError):
-        rollback.send(None)  # queued in the driver's thread, before the close that follows; not awaited
-    rollback.close()
+        rollback = driver._execute(_roll_back, driver._conn)  # noqa: SLF001 - aiosqlite's way to its thread has no public name
+        rollback.send(None)  # puts itself into the thread's queue, before the close that follows; nobody waits
+        rollback.close()
+
+
+def _roll_back(connection: sqlite3.Connection) -> None:
+    """In the connection's thread. A statement of which not all rows were read goes on being interrupted, and so does
+    whatever is sent meanwhile: then it is ended first.
+    """
+    with suppress(sqlite3.Error):
+        try:
+            connection.rollback()
+        except sqlite3.OperationalError:
+            for cursor in gc.get_referrers(connection):  # it has no list of its cursors that can be asked for
+                if isinstance(cursor, sqlite3.Cursor):
+                    cursor.close()
+            connection.rollback()
 
 
 def close_in_time(engine: AsyncEngine) -> None:
@@ -149,5 +161,5 @@ class SQLite(Backend):
     def abort(self, driver: Any) -> None:
         interrupt(driver)
 
-    def abandon(self, connection: Connection) -> None:
-        abandon(connection)
+    def abandon(self, driver: Any) -> None:
+        abandon(driver)

@@ -32,17 +32,19 @@ class Disposal:
         event.listen(engine.sync_engine, "connect", self._opened)
 
     async def dispose(self) -> None:
-        """Close all idle connections in order at once; drop those in use, and those that don't close in time."""
+        """Say goodbye on every idle connection at once, give up those in use, and drop what is late.
+
+        A transaction that is open on one is rolled back: SQLite would keep it, and the file's one writer, for as long
+        as anybody holds a cursor of the connection, and other servers until they notice that it is gone.
+        """
         if os.getpid() != self._opened_by:
             # A forked child that leaves its parent's block must not write to its parent's sockets.
             self._engine.sync_engine.dispose(close=False)
             return
         entries = [entry for entry in self._entries if entry.dbapi_connection is not None]
-        for entry in entries:
-            if entry.in_use:
-                self._drop(entry)
-        pending = {
-            asyncio.create_task(greenlet_spawn(self._close, entry)): entry for entry in entries if not entry.in_use
+        goodbyes = {
+            asyncio.create_task(greenlet_spawn(self._drop if entry.in_use else self._say_goodbye, entry)): entry
+            for entry in entries
         }
         try:
             if pending:
@@ -75,12 +77,15 @@ class Disposal:
         self._entries.add(entry)
 
     def _drop(self, entry: ConnectionPoolEntry) -> None:
-        """Close the connection without a message to the server; a caller that waits for an answer on it gets an
-        error.
-        """
+        """End what is open on the connection, and close it; whoever waits for an answer is told."""
         dialect: Any = self._engine.sync_engine.dialect
         connection = entry.dbapi_connection
         if connection is None or not dialect.has_terminate:
             return
-        backend_of(dialect).interrupt(entry.driver_connection)
-        dialect.do_terminate(connection)
+        backend = backend_of(dialect)
+        backend.interrupt(entry.driver_connection)
+        backend.abandon(entry.driver_connection)
+        try:
+            dialect.do_terminate(connection)
+        except Exception as error:  # noqa: BLE001 - as above
+            log.debug("a connection could not be closed: %s", type(error).__name__)

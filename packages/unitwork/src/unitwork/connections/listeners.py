@@ -108,8 +108,10 @@ def _named(context: ExceptionContext, unit: Unit | None) -> BaseException | None
     cancelled = isinstance(context.original_exception, asyncio.CancelledError)
     if cancelled and unit is not None and unit.waited_out(context.original_exception):
         context.is_disconnect = cancelled = False  # nothing is in flight
-    if cancelled and connection is not None:
-        backend_of(context.dialect).abandon(connection)
+    if cancelled and connection is not None and not connection.closed and not connection.invalidated:
+        driver = connection.connection.driver_connection
+        if driver is not None:
+            backend_of(context.dialect).abandon(driver)
     if unit is not None and isinstance(error, DriverError) and error.sqlstate in WRITE_REFUSED:
         if unit.blocked_by is not None:
             error = SecondWriterImpossible(unit.blocked_by)
