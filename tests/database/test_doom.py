@@ -117,7 +117,11 @@ async def test_an_exception_that_leaves_a_joined_transaction_dooms_it(
             with pytest.raises(LookupError):
                 async with transaction():
                     raise error
-    assert caught.value.__cause__ is error
+    cause = caught.value.__cause__
+    assert isinstance(cause, LookupError)
+    assert cause.args == ("first",)
+    assert cause.__traceback__ is None  # which would keep its frames
+    assert [note.partition(":")[0] for note in cause.__notes__] == ["raised at tests/database/test_doom.py"]
 
 
 async def test_an_exception_that_passes_a_joined_session_provider_or_dao_dooms_nothing(

@@ -22,6 +22,8 @@ from unitwork.testing.servers import mariadb_server
 pytestmark = pytest.mark.database("own")
 ON_MARIADB: Final = pytest.mark.parametrize("backend", ["mariadb"] if mariadb_server.named() else [], indirect=True)
 SECONDS: Final = 2.0
+LONGEST = 30.0
+"""Seconds more, until each has been answered a few times."""
 
 
 class ViewBase(DeclarativeBase):
@@ -125,8 +127,14 @@ async def test_a_view_is_replaced_under_traffic(
             answers["outdated"] += 1
             return ["Ada", "Eve"]
 
+    def goes_on() -> bool:
+        """On a machine that is busy with something else, longer."""
+        late = time.monotonic() > end + LONGEST
+        few = min(answers[name] for name in (*(ask.__name__ for ask in asked), "migrations")) <= 2
+        return time.monotonic() < end or (few and not late)
+
     async def client(ask: Callable[[], Awaitable[list[str]]]) -> None:
-        while time.monotonic() < end:
+        while goes_on():
             assert await ask() == ["Ada", "Eve"]
             answers[ask.__name__] += 1
 
@@ -135,11 +143,12 @@ async def test_a_view_is_replaced_under_traffic(
             await migrate(elsewhere, columns)
             answers["migrations"] += 1
             await asyncio.sleep(0.01)
-            if time.monotonic() > end:
+            if not goes_on():
                 return
 
-    await asyncio.gather(migrations(), *(client(ask) for ask in (one, every, without, replayed, plain)))
-    assert min(answers[ask.__name__] for ask in (one, every, without, replayed, plain)) > 2
+    asked = (one, every, without, replayed, plain)
+    await asyncio.gather(migrations(), *(client(ask) for ask in asked))
+    assert min(answers[ask.__name__] for ask in asked) > 2
     assert answers["migrations"] > 2
     assert container.schema().connections_in_use == 0
 

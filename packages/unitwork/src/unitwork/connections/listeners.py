@@ -7,6 +7,7 @@ for.
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final
 from weakref import WeakKeyDictionary, ref
 
@@ -97,7 +98,8 @@ def _error(context: ExceptionContext) -> BaseException | None:
     error = _named(context, unit)
     raised = error or context.sqlalchemy_exception
     if unit is not None and raised is not None:
-        unit.raised = ref(raised)
+        with suppress(TypeError):  # one of Python's own classes, of which there are no weak references
+            unit.raised = ref(raised)
     return error
 
 
