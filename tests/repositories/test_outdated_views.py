@@ -22,7 +22,7 @@ from unitwork.testing.servers import mariadb_server
 pytestmark = pytest.mark.database("own")
 ON_MARIADB: Final = pytest.mark.parametrize("backend", ["mariadb"] if mariadb_server.named() else [], indirect=True)
 SECONDS: Final = 2.0
-LONGEST = 30.0
+LONGEST: Final = 30.0
 """Seconds more, until each has been answered a few times."""
 
 
