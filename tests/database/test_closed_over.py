@@ -58,7 +58,7 @@ async def a_cursor_half_read(container: Container) -> None:
     block = container.transaction()()
     session = (await block.__aenter__()).session
     await _write(session)
-    raw = await (await session.connection()).get_raw_connection()
+    raw: Any = await (await session.connection()).get_raw_connection()
     HELD.extend((block, raw))
     if session.get_bind().dialect.name == "sqlite":
         cursor = await raw.driver_connection.execute("SELECT 1 UNION ALL SELECT 2")

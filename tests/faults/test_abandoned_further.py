@@ -9,7 +9,7 @@ from settings import Settings
 from tests.faults.abandonments import Abandonments, Form
 from tests.faults.abandonments_further import FURTHER
 
-RUNS = 6
+RUNS = 4
 
 
 @pytest.fixture
