@@ -58,10 +58,11 @@ async def a_cursor_half_read(container: Container) -> None:
     block = container.transaction()()
     session = (await block.__aenter__()).session
     await _write(session)
-    raw: Any = await (await session.connection()).get_raw_connection()
+    raw = await (await session.connection()).get_raw_connection()
     HELD.extend((block, raw))
     if session.get_bind().dialect.name == "sqlite":
-        cursor = await raw.driver_connection.execute("SELECT 1 UNION ALL SELECT 2")
+        driver: Any = raw.driver_connection
+        cursor = await driver.execute("SELECT 1 UNION ALL SELECT 2")
         await cursor.fetchone()
         HELD.append(cursor)
 

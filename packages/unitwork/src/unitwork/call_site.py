@@ -173,23 +173,23 @@ def awaiting_site(task: "asyncio.Task[Any]") -> CallSite | None:
 
 
 def is_machinery(code: CodeType) -> bool:
-    """True for code of ours, of SQLAlchemy, a driver, asyncio or the standard library."""
-    return _kind(code.co_filename) in {_MACHINE, _TASK} or code.co_filename.startswith(_HERE)
+    """True for code of this library, SQLAlchemy, a driver, asyncio or the standard library."""
+    return _kind(code.co_filename) in {_MACHINERY, _TASK} or code.co_filename.startswith(_HERE)
 
 
-def place_in(traceback: TracebackType | None) -> Place | None:
-    """The innermost line of a traceback that is neither machinery nor a framework's."""
-    found: Place | None = None
+def call_site_in(traceback: TracebackType | None) -> CallSite | None:
+    """Return the innermost line of a traceback outside this library and the frameworks, or None."""
+    found: CallSite | None = None
     while traceback is not None:
-        if _kind_of(traceback.tb_frame.f_code) == _PLACE:
+        if _kind_of(traceback.tb_frame.f_code) == _CALLER:
             found = traceback.tb_frame.f_code.co_filename, traceback.tb_lineno
         traceback = traceback.tb_next
     return found
 
 
-def shown(place: Place | str | None) -> str:
+def shown(call_site: CallSite | str | None) -> str:
     """`file:line` for people, the file as it is called in its project."""
-    if place is None:
+    if call_site is None:
         return "no line of yours"
     file, _, line = call_site.rpartition(":") if isinstance(call_site, str) else (call_site[0], ":", str(call_site[1]))
     return f"{_in_its_project(file, str(Path.cwd()))}:{line}"

@@ -12,9 +12,9 @@ from contextlib import suppress
 from typing import Any, Final, cast
 from weakref import ref
 
-from unitwork.call_site import Place, is_machinery, place_in, shown
+from unitwork.call_site import CallSite, call_site_in, is_machinery, shown
 
-DEEPEST: Final = 16
+MAX_LINKS: Final = 16
 """Links of a chain, and exceptions inside others, that are kept."""
 _OF_PYTHON: Final = 1 << 9
 """Py_TPFLAGS_HEAPTYPE: a class that a `class` statement has made."""
@@ -36,9 +36,9 @@ class RememberedError:
     __slots__ = ("_bare", "_original")
 
     def __init__(
-        self, error: BaseException, *, cause: BaseException | None = None, place: Place | str | None = None
+        self, error: BaseException, *, cause: BaseException | None = None, call_site: CallSite | str | None = None
     ) -> None:
-        """`cause` is what it will be raised from, where that isn't set yet; `place` the line to name in its note."""
+        """`cause` will be its cause where none is set yet; `call_site` is the line to name in its note."""
         try:
             self._original: ref[BaseException] | None = ref(error)
         except TypeError:  # a class of Python's own
@@ -46,9 +46,9 @@ class RememberedError:
         self._bare = without_frames(error)
         if cause is not None and self._bare.__cause__ is None and cause is not error:
             self._bare.__cause__ = without_frames(cause)
-        place = place or place_in(error.__traceback__)
-        if place is not None:
-            self._bare.add_note(f"raised at {shown(place)}")
+        call_site = call_site or call_site_in(error.__traceback__)
+        if call_site is not None:
+            self._bare.add_note(f"raised at {shown(call_site)}")
 
     def recall(self) -> BaseException:
         """Return the exception itself while somebody else keeps it; else its like: class, arguments, attributes, notes
@@ -66,7 +66,7 @@ def let_go_of_frames(error: BaseException) -> None:
     """
     seen: set[int] = set()
     links: list[BaseException | None] = [error]
-    while links and len(seen) < DEEPEST:
+    while links and len(seen) < MAX_LINKS:
         link = links.pop()
         if link is None or id(link) in seen:
             continue
@@ -114,7 +114,7 @@ class _Copying:
             kept = self._value(value)
             if kept is not _DROPPED:
                 copy.__dict__[name] = kept
-        if len(self._copies) < DEEPEST:
+        if len(self._copies) < MAX_LINKS:
             copy.__cause__ = None if error.__cause__ is None else self.copied(error.__cause__)
             copy.__context__ = None if error.__context__ is None else self.copied(error.__context__)
         copy.__suppress_context__ = error.__suppress_context__
@@ -126,7 +126,7 @@ class _Copying:
         try:
             # Not by the class's own `__init__`, which may want other arguments, or do something.
             if isinstance(error, BaseExceptionGroup):
-                inner = [self.copied(one) for one in error.exceptions[:DEEPEST]]
+                inner = [self.copied(one) for one in error.exceptions[:MAX_LINKS]]
                 copy: BaseException = cast("Any", BaseExceptionGroup).__new__(kind, error.message, inner)
             else:
                 arguments = builtin.__reduce__(error)[1]
@@ -143,7 +143,7 @@ class _Copying:
     def _value(self, value: object) -> object:
         """`_DROPPED` for what leads to frames, so far as one look tells."""
         if isinstance(value, BaseException):
-            return self.copied(value) if len(self._copies) < DEEPEST else type(value).__qualname__
+            return self.copied(value) if len(self._copies) < MAX_LINKS else type(value).__qualname__
         if isinstance(value, _FRAMES):
             return _DROPPED
         if type(value) in {list, tuple} and any(isinstance(one, (BaseException, *_FRAMES)) for one in value):  # type: ignore[attr-defined]  # a sequence

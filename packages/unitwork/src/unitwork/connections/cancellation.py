@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import anyio
 
 from unitwork.backends import interruption
-from unitwork.backends.unbroken import Unbroken
+from unitwork.backends.shielded_task import ShieldedTask
 from unitwork.remembered_error import let_go_of_frames
 from unitwork.unit import Unit
 
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 @types.coroutine
-def carry(  # noqa: PLR0915 - a helper more would be a call more for each statement
+def shield(  # noqa: PLR0915 - a helper more would be a call more for each statement
     work: Coroutine[Any, Any, T], unit: Unit, *, to_its_end: bool = False, within: float | None = None
 ) -> Generator[Any, Any, T]:
     """Return the result of `work`, run in the caller's own task with cancellation deferred while the driver is busy.
@@ -34,14 +34,14 @@ def carry(  # noqa: PLR0915 - a helper more would be a call more for each statem
     is raised after the driver call ends, and the result of `work` is dropped. After the unit's grace, or `within`
     seconds, the driver call is interrupted.
     """
-    held: _Held | None = None
+    held: _DeferredCancellation | None = None
     arrived: BaseException | None = None
     future: Any = None
     outermost, unit.carried = not unit.carried, True
     bound = None
     if within is not None:
-        bound = asyncio.get_running_loop().call_later(within, interruption.break_off_ending, unit)
-    stand_in: Any = _StandIn()
+        bound = asyncio.get_running_loop().call_later(within, interruption.interrupt_ending, unit)
+    proxy: Any = _FutureProxy()
     try:
         future = work.send(None)
         while True:
@@ -89,7 +89,7 @@ def carry(  # noqa: PLR0915 - a helper more would be a call more for each statem
         if outermost:
             unit.carried = False
         # This frame is in the error's traceback: with the error in a variable it would keep itself, and all the others.
-        held = arrived = future = stand_in = None
+        held = arrived = future = proxy = None
 
 
 def _unless_torn_down(answer: T, unit: Unit, *, ending: bool) -> T:

@@ -46,7 +46,7 @@ class _Parameter(NamedTuple):
 
 @dataclass(frozen=True)
 class CompiledStatement:
-    """Plan of a statement: its text, its parameters and the conversion of its answer."""
+    """CompiledStatement of a statement: its text, its parameters and the conversion of its answer."""
 
     text: str
     parameters: tuple[_Parameter, ...]

@@ -32,18 +32,18 @@ class Disposal:
         event.listen(engine.sync_engine, "connect", self._opened)
 
     async def dispose(self) -> None:
-        """Say goodbye on every idle connection at once, give up those in use, and drop what is late.
+        """Close idle connections in order, all at the same time, and drop those in use or late.
 
-        A transaction that is open on one is rolled back: SQLite would keep it, and the file's one writer, for as long
-        as anybody holds a cursor of the connection, and other servers until they notice that it is gone.
+        Roll back a transaction that is open on one: SQLite would keep it, and the file's one writer, for as long as
+        anybody holds a cursor of the connection, and other servers until they notice that the client is gone.
         """
         if os.getpid() != self._opened_by:
             # A forked child that leaves its parent's block must not write to its parent's sockets.
             self._engine.sync_engine.dispose(close=False)
             return
         entries = [entry for entry in self._entries if entry.dbapi_connection is not None]
-        goodbyes = {
-            asyncio.create_task(greenlet_spawn(self._drop if entry.in_use else self._say_goodbye, entry)): entry
+        pending = {
+            asyncio.create_task(greenlet_spawn(self._drop if entry.in_use else self._close, entry)): entry
             for entry in entries
         }
         try:
@@ -77,7 +77,7 @@ class Disposal:
         self._entries.add(entry)
 
     def _drop(self, entry: ConnectionPoolEntry) -> None:
-        """End what is open on the connection, and close it; whoever waits for an answer is told."""
+        """Roll back what is open on the connection, and close it; a call that waits for an answer fails."""
         dialect: Any = self._engine.sync_engine.dialect
         connection = entry.dbapi_connection
         if connection is None or not dialect.has_terminate:

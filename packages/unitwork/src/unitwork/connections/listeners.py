@@ -26,7 +26,7 @@ from unitwork.backends.statement_effects import Effect, belongs_to_block, effect
 from unitwork.backends.transaction_events import hook_savepoints, mark_commits, notes_at
 from unitwork.call_site import asking
 from unitwork.connections.behind_the_block import check_after, open_before
-from unitwork.connections.cancellation import carry
+from unitwork.connections.cancellation import shield
 from unitwork.connections.compiled_statements import SENT_OPTION
 from unitwork.connections.connecting import name_connect_failures
 from unitwork.connections.labels import check_labels, labels_of
@@ -42,6 +42,7 @@ from unitwork.errors import (
     TransactionIsOurs,
     TransactionRolledBack,
 )
+from unitwork.held_connection import OWN_OPTION
 from unitwork.remembered_error import RememberedError
 from unitwork.unit import UNIT, Follower, Unit
 
@@ -129,7 +130,7 @@ def _named(context: ExceptionContext, unit: Unit | None) -> BaseException | None
     ):
         cause = context.original_exception
         unit.failed(
-            RememberedError(error or cause, cause=cause, place=asking()[0]), connection_lost=context.is_disconnect
+            RememberedError(error or cause, cause=cause, call_site=asking()[0]), connection_lost=context.is_disconnect
         )
     return error
 

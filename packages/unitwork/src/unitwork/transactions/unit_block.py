@@ -77,14 +77,14 @@ class UnitBlock(AbstractAsyncContextManager[Transaction]):
         return transaction
 
     def owner_done(self) -> None:
-        """Nobody will leave the block in its task any more."""
+        """Tear the unit down: its owner's task has ended without leaving the block."""
         if not self._unit.ended:
             tear_down(self._session, self._unit, self._factory.left)
 
-    def _lease_block(self) -> "UnitBlock":
-        """For a node lease: before this unit, never in it, as it must have committed when the first id is made."""
-        options = BlockOptions(name="node lease", timeout=self._options.timeout, autoflush=False, ambiently=False)
-        return UnitBlock(self._factory, options, with_ids=False)
+    def _before_this(self, name: str) -> "UnitBlock":
+        """Return a block for work that must commit before this unit begins: it may need the only connection."""
+        options = BlockOptions(name=name, timeout=self._options.timeout, autoflush=False, ambiently=False)
+        return UnitBlock(self._factory, options, prepares=False)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -143,7 +143,7 @@ def by_another_task(unit: Unit) -> bool:
 
 
 def _owner_done(block: "ref[UnitBlock]", _task: "asyncio.Task[Any]") -> None:
-    """The owner's task is done, with the block not left; one that nobody has is seen to by `_dropped`."""
+    """Tear a block down that its owner's ended task has not left. `_dropped` does it for one that nobody refers to."""
     held = block()
     if held is not None:
         held.owner_done()
