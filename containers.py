@@ -22,6 +22,7 @@ from services import (
     UserCsvService,
     UserService,
 )
+from services.erasure.erasure import PURGED, Erasure
 from services.idempotency import Idempotency, InFlight
 from services.messaging.broker import Broker
 from services.messaging.celery_publisher import CeleryPublisher
@@ -78,8 +79,8 @@ class Container(containers.DeclarativeContainer):
     )
     session_provider = providers.Factory(EngineSessionProvider, session_factory)
     transaction = providers.Factory(TransactionProvider, session_provider)
-    schema = providers.Factory(Schema, engine, LOCATION, lifetime, session_factory)
-    notification_listener = providers.Factory(NotificationListener, engine.provider)
+    schema = providers.Factory(Schema, engine, LOCATION, lifetime, session_factory, revision_view="schema_revision")
+    wake_up = providers.Factory(WakeUp, engine.provider)
 
     # DAOs.
     cursors = providers.Singleton(Cursors, signing_key.provider)
@@ -102,6 +103,25 @@ class Container(containers.DeclarativeContainer):
         on_close=lifetime.provided.on_close.provider,
     )
     outbox_service = providers.Factory(OutboxService, transaction, outbox_dao)
+    notifier = providers.Factory(FileNotifier, settings.provided.notifications)
+    # What hangs on accounts and goes with them: DAOs with `purge_of` (docs/guides/adding-a-resource.md).
+    owned_resources = providers.List()
+    erasure = providers.Factory(
+        Erasure,
+        transaction,
+        user_dao,
+        audit_dao,
+        idempotency_dao,
+        job_dao,
+        outbox_dao,
+        inbox_dao,
+        outbox_service,
+        notifier,
+        rate_limits,
+        owned_resources,
+        database_server.provider,
+        settings.provided.csv.max_bytes,
+    )
     user_service = providers.Factory(
         UserService,
         transaction,
@@ -109,6 +129,7 @@ class Container(containers.DeclarativeContainer):
         token_dao,
         passwords,
         outbox_service,
+        erasure,
         settings.provided.email.private_domains,
     )
     contact_check = providers.Factory(ContactCheck, transaction, user_dao, settings.provided.email.private_domains)
@@ -144,7 +165,6 @@ class Container(containers.DeclarativeContainer):
         settings.provided.outbox.poll_interval,
         settings.provided.outbox.redeliver_after,
     )
-    notifier = providers.Factory(FileNotifier, settings.provided.notifications)
     notification_service = providers.Factory(NotificationService, transaction, user_dao, inbox_dao, notifier)
     user_import_job = providers.Factory(
         UserImportJob,
@@ -156,7 +176,11 @@ class Container(containers.DeclarativeContainer):
         settings.provided.csv.max_bytes,
     )
     message_handlers = providers.Dict(
-        {WELCOME: notification_service.provided.welcome, USER_IMPORT: user_import_job.provided.run}
+        {
+            WELCOME: notification_service.provided.welcome,
+            USER_IMPORT: user_import_job.provided.run,
+            PURGED: erasure.provided.purged,
+        }
     )
     inbox_service = providers.Factory(
         InboxService,
@@ -173,7 +197,7 @@ class Container(containers.DeclarativeContainer):
         token_dao,
         inbox_dao,
         job_dao,
-        audit_dao,
+        erasure,
         idempotency_dao,
         settings.provided.worker.retain_deleted_users,
         settings.provided.worker.retain_tokens,

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, String, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from unitwork.audit import CONFIDENTIAL
@@ -21,4 +21,6 @@ class IdempotencyKey(IdMixin, Base):
     """A digest of the acting user, the method, the path and the key."""
     request_digest: Mapped[str] = mapped_column(String(64), info={CONFIDENTIAL: True})
     """A keyed digest of the body, which may hold a password."""
+    record_id: Mapped[int | None] = mapped_column(BigInteger, index=True)
+    """The record that the answer tells of: the answer goes with it when it is purged."""
     answer: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)

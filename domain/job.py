@@ -42,7 +42,7 @@ class Job(ModelMixin, Base):
     )
     options: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     progress: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
-    position: Mapped[int] = mapped_column(Integer, default=0)
+    position: Mapped[int] = mapped_column(BigInteger, default=0)
     error: Mapped[str | None] = mapped_column(String(ERROR_LENGTH))
     """Reason of the failure."""
     finished_at: Mapped[datetime | None] = mapped_column(UTCDateTime)

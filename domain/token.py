@@ -52,6 +52,8 @@ class Token(ModelMixin, Base):
     family: Mapped[str | None] = mapped_column(String(32), index=True)
     digest: Mapped[str] = mapped_column(String(64), info={CONFIDENTIAL: True})
     expires_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    logged_in_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    """When the login began that this token belongs to; of a token outside a login, when it was issued."""
     rotated_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     """Moment when this refresh token was used. It is valid once: a second use means that it was stolen."""
     revoked_at: Mapped[datetime | None] = mapped_column(UTCDateTime)

@@ -1,20 +1,32 @@
 """AuditDao: queries on the audit trail."""
 
-from typing import Final
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
+from typing import Any, Final
 
-from unitwork.audit import AuditEntry, without_values
-from unitwork.dao import BaseDao, Slice
+from domain.user import User
+from unitwork.audit import AuditEntry, forget
+from unitwork.dao import BaseDao, Query, Slice
 
-BATCH: Final = 500
-"""Entries in one statement."""
+PERSONAL: Final = ("email", "phone", "display_name")
+"""Fields of an account by which a person is known."""
 
 
 class AuditDao(BaseDao[AuditEntry]):
-    """Audit entries by the record they are about. Sessions write them (`unitwork.audit.trail`)."""
+    """Entries by the record they are about. Writing them is the session's (`unitwork.audit.trail`), but for events."""
 
     async def history(self, record_id: int, *, size: int, cursor: str | None = None) -> Slice[AuditEntry]:
-        """Return one page of a record's history, newest first. Raises `InvalidCursor`."""
-        return await self.query().eq("record_id", record_id).order_by("-id").after(cursor, size)
+        """One page of what happened to a record, newest first. Raises `InvalidCursor`."""
+        return await self._changes().eq("record_id", record_id).order_by("-id").after(cursor, size)
+
+    async def page(
+        self, *, events: bool, since: datetime | None, size: int, cursor: str | None = None
+    ) -> Slice[AuditEntry]:
+        """One page of the whole trail, or of its `events` alone, oldest first. Raises `InvalidCursor`."""
+        query = self.query().is_not_null("event") if events else self.query()
+        if since is not None:
+            query = query.ge("created_at", since)
+        return await query.order_by("id").after(cursor, size)
 
     async def forget_values(self, *record_ids: int) -> int:
         """Erase the fields' values of these records; return the number of entries.
@@ -22,15 +34,29 @@ class AuditDao(BaseDao[AuditEntry]):
         Which fields were changed, by whom and when, is kept. Call it after a purge in the same transaction, as the
         purge is recorded, too.
         """
-        forgotten, last = 0, 0
         async with self._session() as session:
-            while True:
-                query = self.query().in_("record_id", record_ids).gt("id", last).order_by("id").limit(BATCH)
-                entries = list((await session.scalars(query.statement)).all())
-                for entry in entries:
-                    entry.changes = without_values(entry.changes)
-                await session.flush()
-                forgotten += len(entries)
-                if len(entries) < BATCH:
-                    return forgotten
-                last = entries[-1].id
+            return await forget(session, records=record_ids)
+
+    async def personal_values(self, user_ids: Collection[int]) -> set[str]:
+        """Every address, number and name that these accounts ever had, as far as the trail knows."""
+        rows = await self._changes().in_("record_id", user_ids).eq("record_type", User.__tablename__).all()
+        return set(_values(rows))
+
+    async def forget_persons(self, user_ids: Collection[int], records: Collection[int], values: Collection[str]) -> int:
+        """Forget persons: what these records' fields held, which requests they sent, and these values of theirs
+        wherever they have entered them themselves. The number of entries. Likewise for a purge.
+        """
+        entered = await self._changes().in_("created_by", user_ids).not_in("record_id", records).all()
+        entries = [entry.id for entry in entered if not set(values).isdisjoint(_values([entry]))]
+        async with self._session() as session:
+            return await forget(session, records=records, actors=user_ids, entries=entries)
+
+    def _changes(self) -> Query[AuditEntry]:
+        return self.query().is_null("event")
+
+
+def _values(entries: Sequence[AuditEntry]) -> Iterable[str]:
+    for entry in entries:
+        for field in PERSONAL:
+            change: Any = entry.changes.get(field) or {}
+            yield from (value for value in change.values() if isinstance(value, str) and value)

@@ -1,5 +1,6 @@
 """IdempotencyDao: queries on the stored answers of requests."""
 
+from collections.abc import Collection
 from datetime import datetime
 
 from domain.idempotency_key import IdempotencyKey
@@ -12,6 +13,10 @@ class IdempotencyDao(BaseDao[IdempotencyKey]):
     async def of_scope(self, scope: str) -> IdempotencyKey | None:
         """Return the stored answer for the scope, expired or not; None without one."""
         return await self.query().eq("scope", scope).one_or_none()
+
+    async def forget_records(self, record_ids: Collection[int]) -> int:
+        """Delete the answers that tell of these records; how many."""
+        return await self.delete().in_("record_id", record_ids).execute()
 
     async def forget(self, limit: int, *, before: datetime) -> int:
         """Delete at most `limit` answers from before this moment; return their number."""

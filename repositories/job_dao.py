@@ -1,10 +1,10 @@
 """JobDao: jobs, and the files they process."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import and_, delete, insert, or_, select
+from sqlalchemy import and_, delete, insert, or_, select, update
 
 from domain.job import ERROR_LENGTH, Job, JobFilePart, JobStatus
 from repositories.errors import JobNotFound
@@ -38,14 +38,59 @@ class JobDao(BaseDao[Job]):
         if not await changed.set(progress=progress, position=position).execute():
             raise StaleVersion
 
-    async def finish(self, job_id: int, *, progress: Mapping[str, Any], error: str | None, at: datetime) -> None:
-        """Mark the job as ended, with an error or without, and delete its file. Needs a transaction."""
+    async def finish(
+        self, job_id: int, *, progress: Mapping[str, Any], position: int, error: str | None, at: datetime
+    ) -> None:
+        """It has ended at `position`, in `error` or well; its file goes. Needs a transaction. Raises `StaleVersion`
+        when somebody else has come further, or it was taken away.
+        """
         status = JobStatus.DONE if error is None else JobStatus.FAILED
         error = None if error is None else error[:ERROR_LENGTH]
-        await (
-            self.update().eq("id", job_id).set(status=status, progress=progress, error=error, finished_at=at).execute()
-        )
+        mine = self.update().eq("id", job_id).eq("status", JobStatus.RUNNING).eq("position", position)
+        if not await mine.set(status=status, progress=progress, error=error, finished_at=at).execute():
+            raise StaleVersion
         await self.drop_file(job_id)
+
+    async def drop_of(self, user_ids: Collection[int]) -> Sequence[int]:
+        """Delete the jobs that these accounts have started, and their files, whatever has become of them; their ids."""
+        async with self._session() as session:
+            ids = (await session.scalars(select(Job.id).where(Job.created_by.in_(user_ids)).with_for_update())).all()
+        await self.drop(ids)
+        return ids
+
+    async def drop(self, job_ids: Collection[int]) -> None:
+        """Delete jobs with their files."""
+        async with self._session() as session:
+            if job_ids:
+                await session.execute(delete(JobFilePart).where(JobFilePart.job_id.in_(job_ids)))
+                await session.execute(delete(Job).where(Job.id.in_(job_ids)))
+
+    async def unfinished(self) -> Sequence[Job]:
+        """The jobs that have a file, or may get one, locked: who is at one comes no further meanwhile."""
+        waiting = select(Job).where(Job.finished_at.is_(None)).order_by(Job.id).with_for_update()
+        async with self._session() as session:
+            return (await session.scalars(waiting)).all()
+
+    async def ended(self, after: int, limit: int) -> Sequence[Job]:
+        """Jobs that have ended, by id, behind this one."""
+        return await self.query().is_not_null("finished_at").gt("id", after).order_by("id").limit(limit).all()
+
+    async def retell(self, job_id: int, **values: Any) -> None:
+        """Replace what a job tells of itself."""
+        await self.update().eq("id", job_id).set(**values).execute()
+
+    async def take_away(self, job_id: int, *, encoding: str, parts: int) -> None:
+        """Put the parts that were stored from number `parts` on in the place of those before, and have the job begun
+        anew from where it is: whoever is at it has lost it.
+        """
+        job = await self.get(job_id)
+        status = JobStatus.WAITING if job.status is JobStatus.RUNNING else job.status
+        await self.retell(job_id, options={**job.options, "encoding": encoding}, status=status)
+        async with self._session() as session:
+            mine = JobFilePart.job_id == job_id
+            await session.execute(delete(JobFilePart).where(mine, JobFilePart.number < parts))
+            moved = update(JobFilePart).where(mine).values(number=JobFilePart.number - parts)
+            await session.execute(moved.execution_options(synchronize_session=False))
 
     async def add_part(self, job_id: int, number: int, content: bytes) -> None:
         """Store a part of the job's file."""

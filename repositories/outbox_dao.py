@@ -1,10 +1,11 @@
 """OutboxDao: unfinished messages, with queries for the relay, workers and operators."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, or_, select
 
 from domain.outbox_message import OutboxMessage, pause
 from repositories.errors import MessageNotFound
@@ -88,6 +89,19 @@ class OutboxDao(BaseDao[OutboxMessage]):
     async def retry_parked(self, *, at: datetime) -> int:
         """Make all parked messages due now, with attempts reset; return their number."""
         return await self.update().is_not_null("parked_at").set(due_at=at, parked_at=None, attempts=0).execute()
+
+    async def drop(self, names: Mapping[str, Collection[int]]) -> int:
+        """Delete the messages whose payload names one of these: `{"user_id": ids}`. How many; parked ones too."""
+        told = [OutboxMessage.payload[name].as_string().in_([str(id_) for id_ in ids]) for name, ids in names.items()]
+        if not told:
+            return 0
+        async with self._session() as session:
+            result: Any = await session.execute(delete(OutboxMessage).where(or_(*told)))
+            return int(result.rowcount)
+
+    async def forget_requests(self, actors: Collection[int]) -> int:
+        """Forget in which requests these have caused what isn't done; how many messages."""
+        return await self.update().in_("created_by", actors).set(request_id=None, trace_parent=None).execute()
 
     async def lag(self) -> OutboxLag:
         """Return the backlog, by one statement over the unfinished messages."""

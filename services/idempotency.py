@@ -109,6 +109,7 @@ class Idempotency:
             row = await self._keys.add(IdempotencyKey(scope=scope, request_digest=digest))
             answer = await work()
             row.answer = answer
+            row.record_id = _record_of(answer)
         return answer
 
     def _scope(self, claim: Claim) -> str:
@@ -127,6 +128,13 @@ def _answer_of(stored: IdempotencyKey, digest: str) -> Answer:
     if not hmac.compare_digest(stored.request_digest, digest):
         raise IdempotencyKeyReused
     return stored.answer
+
+
+def _record_of(answer: Answer) -> int | None:
+    """The id in its body: when that record is purged, the answer is too."""
+    body = answer.get("body")
+    named = str(body.get("id", "")) if isinstance(body, dict) else ""
+    return int(named) if named.isascii() and named.isdecimal() else None
 
 
 def _ours(violation: UniqueViolation) -> bool:

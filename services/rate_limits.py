@@ -4,7 +4,8 @@ import hashlib
 import logging
 import math
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -55,9 +56,23 @@ class RateLimits:
         if account is not None:
             await self._hit_all(f"{purpose}_account", account)
 
+    async def forget(self, accounts: Collection[str]) -> None:
+        """Forget attempts on these accounts: their persons are purged. What other processes count in memory ends with
+        its window; a Redis that doesn't answer forgets by itself likewise.
+        """
+        redis = self._redis()
+        limiters = [self._memory, *([] if redis is None else [redis.limiter])]
+        for name, limits in self._rates().items():
+            if not name.endswith("_account"):
+                continue
+            for account in accounts:
+                for rate in parse_many(limits):
+                    for limiter in limiters:
+                        with suppress(StorageError, OSError):
+                            await limiter.clear(rate, name, _key(account))
+
     async def _hit_all(self, name: str, whose: str) -> None:
-        # Hashed, as e-mail addresses must not be stored in Redis.
-        key = hashlib.sha256(whose.encode("utf-8", "surrogatepass")).hexdigest()
+        key = _key(whose)
         limits = self._rates().get(name)
         for rate in () if limits is None else parse_many(limits):
             retry_after = await self._retry_after(rate, name, key)
@@ -95,6 +110,11 @@ class _Redis:
     limiter: FixedWindowRateLimiter
     ask_at: float = 0.0
     """Moment of the next try after a failure, by `time.monotonic()`."""
+
+
+def _key(whose: str) -> str:
+    """Not the e-mail address itself: it has no business in Redis."""
+    return hashlib.sha256(whose.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 async def _hit(limiter: FixedWindowRateLimiter, rate: RateLimitItem, *key: str) -> int | None:

@@ -4,12 +4,12 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Final
 
-from repositories.audit_dao import AuditDao
 from repositories.idempotency_dao import IdempotencyDao
 from repositories.inbox_dao import InboxDao
 from repositories.job_dao import JobDao
 from repositories.token_dao import TokenDao
 from repositories.user_dao import UserDao
+from services.erasure.erasure import Erasure
 from services.idempotency import KEPT
 from unitwork import TransactionProvider
 from unitwork.models import utc_now
@@ -34,7 +34,7 @@ class RetentionService:
         tokens: TokenDao,
         inbox: InboxDao,
         jobs: JobDao,
-        audit: AuditDao,
+        erasure: Erasure,
         keys: IdempotencyDao,
         retain_deleted_users: timedelta,
         retain_tokens: timedelta,
@@ -46,7 +46,7 @@ class RetentionService:
         self._tokens = tokens
         self._inbox = inbox
         self._jobs = jobs
-        self._audit = audit
+        self._erasure = erasure
         self._keys = keys
         self._retain_deleted_users = retain_deleted_users
         self._retain_tokens = retain_tokens
@@ -54,18 +54,15 @@ class RetentionService:
         self._retain_jobs = retain_jobs
 
     async def purge_users(self, *, retain: timedelta | None = None) -> int:
-        """Purge accounts that were soft-deleted longer ago than `retain` (unset: the configured time), with their
-        tokens.
-
-        Their values in the audit trail are erased; who changed which field, and when, is kept.
+        """Accounts that were soft-deleted so long ago, with everything that is known of their persons; the audit trail
+        keeps who changed which field, and when. `retain` instead of the configured time.
         """
         before = utc_now() - (self._retain_deleted_users if retain is None else retain)
 
         async def batch() -> int:
             ids = await self._users.claim_deleted(ACCOUNTS, before=before)
             if ids:
-                await self._users.delete(include_deleted=True).in_("id", ids).execute()
-                await self._audit.forget_values(*ids)
+                await self._erasure.erase(ids)
             return len(ids)
 
         return await self._in_batches("purge users", batch, ACCOUNTS)

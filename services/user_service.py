@@ -10,6 +10,7 @@ from repositories.errors import UserNotFound
 from repositories.token_dao import TokenDao
 from repositories.user_dao import UserDao, UserFilter
 from services.contacts import contacts_taken
+from services.erasure.erasure import Erasure
 from services.messaging.notification_service import WELCOME
 from services.messaging.outbox_service import OutboxService
 from services.passwords import Passwords
@@ -50,6 +51,7 @@ class UserService:
         tokens: TokenDao,
         passwords: Passwords,
         outbox: OutboxService,
+        erasure: Erasure,
         private_domains: Collection[str] = (),
     ) -> None:
         self._transaction = transaction
@@ -57,6 +59,7 @@ class UserService:
         self._tokens = tokens
         self._passwords = passwords
         self._outbox = outbox
+        self._erasure = erasure
         self._private_domains = private_domains
 
     async def create(self, changes: UserChanges, *, password: str | None = None, region: str | None = None) -> User:
@@ -173,13 +176,14 @@ class UserService:
             return await self._users.restore(user_id, version=version)
 
     async def purge(self, user_id: int, *, version: int | None = None) -> None:
-        """Delete the account for good, soft-deleted or not, with its tokens. Raises `UserNotFound`, `StaleVersion`,
-        `LastAdmin`.
+        """Delete the account for good, deleted before or not, and everything that is known of its person, wherever it
+        is (docs/decisions/0097). Raises `UserNotFound`, `StaleVersion`, `LastAdmin`.
         """
         async with self._transaction(name="purge user"):
             if await self._last_admin(user_id):
                 raise LastAdmin
-            await self._users.purge(user_id, version=version)
+            check_version(await self._users.get_locked(user_id, include_deleted=True), version)
+            await self._erasure.erase([user_id])
 
     async def _last_admin(self, user_id: int) -> bool:
         """True if there is no other active admin. The answer holds until the transaction ends, so that two admins can't

@@ -35,5 +35,7 @@ class NotificationService:
             await self._notifier.send(
                 Notification(message.id, "welcome", user.id, address, f"Welcome, {user.display_name or address}.")
             )
+            if await self._users.get_or_none(user.id, include_deleted=True) is None:
+                await self._notifier.forget([user.id])  # purged while it was told
         async with self._transaction(name="done: welcome"):
             await self._inbox.take(message.id)

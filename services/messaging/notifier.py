@@ -3,9 +3,15 @@
 import asyncio
 import json
 import os
+import re
+from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
+
+_USER: Final = re.compile(r'"user_id": "(\d+)"')
+"""Stands before the address, so that a draft that was cut short has it where it has that."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +33,10 @@ class Notifier(Protocol):
         """Send the notification. Raising means that it wasn't sent and is to be retried."""
         ...
 
+    async def forget(self, user_ids: Collection[int]) -> None:
+        """Delete what is kept of what these accounts were told: they are purged. Called more than once for some."""
+        ...
+
 
 class FileNotifier:
     """Writes each notification to a file, named by its id and readable by this user alone."""
@@ -37,6 +47,19 @@ class FileNotifier:
     async def send(self, notification: Notification) -> None:
         """Write the file atomically, in a thread."""
         await asyncio.to_thread(self._write, notification)
+
+    async def forget(self, user_ids: Collection[int]) -> None:
+        """In a thread. Drafts that a killed process has left are files of theirs too."""
+        await asyncio.to_thread(self._forget, frozenset(map(str, user_ids)))
+
+    def _forget(self, user_ids: Collection[str]) -> None:
+        if not self._folder.is_dir():
+            return
+        for path in self._folder.iterdir():
+            with suppress(FileNotFoundError):  # another process forgets them too
+                named = _USER.search(path.read_text(encoding="utf-8", errors="replace"))
+                if named is not None and named[1] in user_ids:
+                    path.unlink()
 
     def _write(self, notification: Notification) -> None:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -1,10 +1,12 @@
 """UserImportJob: run a CSV import after its request was answered."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 from domain import Job, JobStatus, OutboxMessage
 from domain.job import PART
+from repositories.errors import JobNotFound
 from repositories.inbox_dao import InboxDao
 from repositories.job_dao import JobDao
 from services.csv.columns import column_mapping
@@ -13,6 +15,7 @@ from services.csv.encoding import ByteFile, DecodedText, text_encoding
 from services.csv.errors import CsvError, CsvTooLarge
 from services.csv.import_report import ImportReport, Rejection
 from services.csv.user_csv_service import UserCsvService
+from services.messaging.job_files import StoredFile
 from services.messaging.outbox_service import OutboxService
 from unitwork import TransactionProvider
 from unitwork.models import utc_now
@@ -83,7 +86,8 @@ class UserImportJob:
                 await self._jobs.received(job.id)
                 await self._outbox.append(USER_IMPORT, {"job_id": str(job.id)})
         except Exception:
-            await self._jobs.purge(job.id)  # deletes the parts of its file, too
+            with suppress(JobNotFound):  # a purge was quicker: the file held who was purged
+                await self._jobs.purge(job.id)  # its parts go with it
             raise
         return await self._jobs.get(job.id)
 
@@ -111,7 +115,9 @@ class UserImportJob:
             error = str(refusal)
         async with self._transaction(name="end import"):
             if await self._inbox.take(message.id):
-                await self._jobs.finish(job_id, progress=progress_of(report), error=error, at=utc_now())
+                await self._jobs.finish(
+                    job_id, progress=progress_of(report), position=report.next_line, error=error, at=utc_now()
+                )
 
     async def _import(self, job: Job, report: ImportReport) -> None:
         async def keep(now: ImportReport) -> None:
@@ -120,7 +126,7 @@ class UserImportJob:
         options = job.options
         delimiter = options.get("delimiter")
         await self._users.import_file(
-            DecodedText(_StoredFile(self._jobs, job.id), max_bytes=self._max_bytes, encoding=options.get("encoding")),
+            DecodedText(StoredFile(self._jobs, job.id), max_bytes=self._max_bytes, encoding=options.get("encoding")),
             columns=column_mapping(options.get("columns", ())),
             region=options.get("region"),
             delimiter=None if delimiter is None else Delimiter(delimiter),
@@ -145,20 +151,6 @@ class UserImportJob:
                 number += 1
         if held:
             await self._jobs.add_part(job_id, number, bytes(held))
-
-
-class _StoredFile:
-    """A `ByteFile` over the parts of a job's file."""
-
-    def __init__(self, jobs: JobDao, job_id: int) -> None:
-        self._jobs = jobs
-        self._job_id = job_id
-        self._number = 0
-
-    async def read(self, _size: int, /) -> bytes:
-        part = await self._jobs.part(self._job_id, self._number)
-        self._number += 1
-        return part or b""
 
 
 def progress_of(report: ImportReport) -> dict[str, Any]:

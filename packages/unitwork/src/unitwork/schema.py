@@ -1,7 +1,8 @@
 """Schema: read the database's revision, and migrate it."""
 
 from collections.abc import Callable
-from functools import cached_property
+from contextlib import suppress
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -17,7 +18,7 @@ from unitwork.transactions.block_options import BlockOptions
 from unitwork.transactions.session_provider import EngineSessionProvider
 
 T = TypeVar("T")
-_REVISION: Final[Select[str]] = select(column("version_num", String)).select_from(table("alembic_version"))
+VERSION_TABLE: Final = "alembic_version"
 
 
 AUTOCOMMIT: Final = BlockOptions(transactional=False, autocommit=True, ambiently=False)
@@ -43,10 +44,15 @@ def create_tables(connection: Connection, *metadata: MetaData) -> None:
         one.create_all(connection)
 
 
+@cache
+def _revision(view: str) -> Select[str]:
+    return select(column("version_num", String)).select_from(table(view))
+
+
 class Schema:
     """The migrations of a folder, run on one engine. All of a call's steps are one transaction, where the
-    database's DDL is transactional. `metadata` is what the models have; without it that of the library's `Base`. The
-    tables that the library keeps for them are compared with it.
+    database's DDL is transactional. `metadata` is what the models have; without it that of the library's `Base`.
+    `revision_view` is a view on Alembic's table, for roles that have no business there.
     """
 
     def __init__(
@@ -57,12 +63,14 @@ class Schema:
         session_factory: SessionFactory,
         *,
         metadata: MetaData | None = None,
+        revision_view: str | None = None,
     ) -> None:
         lifetime.check_home()
         self._engine = engine
         self._session_provider = EngineSessionProvider(session_factory)
         self._location = location
-        self._metadata = with_library_tables(Base.metadata if metadata is None else metadata)
+        self._revision_views = [VERSION_TABLE] if revision_view is None else [revision_view, VERSION_TABLE]
+        self._metadata = Base.metadata if metadata is None else metadata
 
     @property
     def head(self) -> str | None:
@@ -85,13 +93,13 @@ class Schema:
         return pool.checkedout() >= pool.size() + pool._max_overflow  # noqa: SLF001 - as above
 
     async def current(self) -> str | None:
-        """Return the database's revision; None before the first. One round trip; doesn't wait for SQLite's writer."""
-        try:
-            async with self._session_provider.unit(AUTOCOMMIT) as autocommit:
-                revision: str | None = await autocommit.session.scalar(_REVISION)
-                return revision
-        except SchemaOutdated:
-            return None
+        """The revision the database is at; None before the first. One round trip, and no writer's place is taken."""
+        for view in self._revision_views:
+            with suppress(SchemaOutdated):
+                async with self._session_provider.unit(LONE) as lone:
+                    revision: str | None = await lone.session.scalar(_revision(view))
+                    return revision
+        return None
 
     async def upgrade(self, revision: str = "head") -> None:
         """Upgrade to this revision."""

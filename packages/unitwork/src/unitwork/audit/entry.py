@@ -35,7 +35,9 @@ class AuditAction(StrEnum):
     """The record was soft-deleted."""
     RESTORED = "restored"
     PURGED = "purged"
-    """The record was deleted for good."""
+    """Gone for good."""
+    EVENT = "event"
+    """No row was changed: `event` names what happened, and `changes` has its facts, each as `after`."""
 
 
 class AuditColumns:
@@ -48,7 +50,7 @@ class AuditColumns:
     """
 
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utc_now)
-    created_by: Mapped[int] = mapped_column(BigInteger, default=acting_user_id)
+    created_by: Mapped[int] = mapped_column(BigInteger, default=acting_user_id, index=True)
     request_id: Mapped[str | None] = mapped_column(String(128), default=current_request_id)
     action: Mapped[AuditAction] = mapped_column(
         Enum(AuditAction, native_enum=False, length=16, values_callable=lambda actions: [one.value for one in actions])
@@ -56,7 +58,9 @@ class AuditColumns:
     record_type: Mapped[str] = mapped_column(String(63))
     """The table's name, and its schema's before it where it has one; of an inherited model the first table's."""
     record_version: Mapped[int | None] = mapped_column(Integer)
-    """Version of the record after the change."""
+    """The record's version after it."""
+    event: Mapped[str | None] = mapped_column(String(63))
+    """What happened, where no row was changed, or who and where from besides a change that has an entry of its own."""
     row_count: Mapped[int] = mapped_column(Integer, default=1)
     changes: Mapped[Changes] = mapped_column(JSON, default=dict)
 

@@ -23,7 +23,9 @@ class Backend:
     names: ClassVar[frozenset[str]] = frozenset()
     """SQLAlchemy's names of its dialects."""
     extra: ClassVar[str | None] = None
-    """Extra of the package that installs its driver."""
+    """The extra that installs its driver."""
+    definer_functions: ClassVar[bool] = False
+    """Has functions that act with the rights of their owner."""
     one_writer: ClassVar[bool] = False
     """True if one transaction may write at a time; then there are no row locks and isolation levels aren't compared."""
     in_file: ClassVar[bool] = False
@@ -64,6 +66,10 @@ class Backend:
         """
         hook_transactions(engine, begin=begin, commit=commit, rollback=rollback)
         close_shielded(engine)
+
+    async def overwrite_deleted(self, engine: AsyncEngine) -> bool:
+        """Have a file hold nothing that was deleted; False when somebody who reads is in the way."""
+        return True
 
     def begin(self, connection: Connection, unit: Unit | None) -> None:
         """Send the statements that precede a unit's first; `unit` is None for a connection that works for no unit."""

@@ -67,6 +67,7 @@ def bound(connection: Connection, deadline: float) -> None:
 class PostgreSQL(Backend):
     names = frozenset({"postgresql"})
     extra = "postgresql"
+    definer_functions = True
     notifies = True
     copies = True
     plans_anew = True

@@ -7,7 +7,7 @@ and BEGIN is ours: IMMEDIATE for a unit that may write.
 import asyncio
 import gc
 import sqlite3
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -44,12 +44,14 @@ def make_folder(arguments: list[Any]) -> None:
 
 
 def configure(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
-    """Configure a new connection: readers don't wait for the writer, and foreign keys are checked."""
+    """For every new connection: readers don't wait for the writer, foreign keys count, and what is deleted is
+    overwritten, as free pages of the file would keep it.
+    """
     driver: Any = connection
     if driver.isolation_level is not None:
         driver.isolation_level = None  # BEGIN is ours, also on an engine that the caller built
     cursor = connection.cursor()
-    for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
+    for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON", "secure_delete = ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 
@@ -114,6 +116,15 @@ def refuse_writes(connection: Connection, *, refuse: bool) -> None:
         connection.info[_QUERY_ONLY] = refuse
 
 
+def _empty_log(file: str, *, uri: bool) -> bool:
+    try:
+        with closing(sqlite3.connect(file, timeout=CLOSE_TIMEOUT, uri=uri)) as connection:
+            busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    except sqlite3.OperationalError:
+        return False
+    return not busy
+
+
 class SQLite(Backend):
     names = frozenset({"sqlite"})
     extra = "sqlite"
@@ -147,6 +158,13 @@ class SQLite(Backend):
         refuse_writes(connection, refuse=read_only)
         if unit is None or unit.transactional:
             send_own(connection, "BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+    async def overwrite_deleted(self, engine: AsyncEngine) -> bool:
+        """Empty the write-ahead log, which keeps pages as they were. By a connection that waits for nobody long: a
+        pooled one waits as long as a writer does.
+        """
+        arguments, options = engine.dialect.create_connect_args(engine.url)
+        return await asyncio.to_thread(_empty_log, str(arguments[0]), uri=bool(options.get("uri")))
 
     def refuse_writes(self, connection: Connection, unit: Unit) -> None:
         refuse_writes(connection, refuse=True)

@@ -60,3 +60,10 @@ class DatabaseServer:
             superuser=None if superuser is None else bool(superuser),
             encrypted=None if encrypted is None else bool(int(encrypted)),
         )
+
+    async def overwrite_deleted(self) -> bool:
+        """Have the files of an embedded database hold nothing that was deleted, as its log does for a while. False when
+        a reader is in the way. A server's files are its own to clean, and its administrator's.
+        """
+        backend = backend_of(self._engine.dialect)
+        return True if not backend.in_file else await backend.overwrite_deleted(self._engine)

@@ -103,10 +103,10 @@ class BaseDao(Generic[T]):
             return plan.instances(found.rows)[0] if found.rows else None
         return await with_key(self.query(include_deleted=include_deleted), self.model, key).first()
 
-    async def get_locked(self, id: Any) -> T:
-        """Return the row, locked against changes until the transaction ends. Raises as `get` does."""
+    async def get_locked(self, id: Any, *, include_deleted: bool = False) -> T:
+        """The row, which nobody else changes until the transaction ends. Raises as `get` does."""
         async with self._session() as session:
-            return await self._load(session, id, version=None, include_deleted=False)
+            return await self._load(session, id, version=None, include_deleted=include_deleted)
 
     async def flush(self) -> None:
         """Send pending changes of the ambient transaction's rows. Raises `ConstraintViolation` and `StaleVersion`."""

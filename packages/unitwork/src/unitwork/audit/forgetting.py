@@ -1,0 +1,90 @@
+"""Forgetting: which fields changed, by whom and when stays in the trail; what they held goes.
+
+A role that may add to the trail and read it, and not change it, forgets by a function of its owner's on PostgreSQL
+(`forget_function`, for a migration). Where that function isn't, the role's own UPDATE does it.
+"""
+
+from collections.abc import Collection, Sequence
+from typing import Final
+
+from sqlalchemy import BigInteger, bindparam, func, or_, select, text
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from unitwork.audit.entry import AuditEntry, without_values
+from unitwork.backends.registry import backend_of
+
+BATCH: Final = 500
+"""Entries of one statement."""
+_SIGNATURE: Final = "audit_entries_forget(bigint[], bigint[], bigint[])"
+_FUNCTION: Final = """
+CREATE FUNCTION audit_entries_forget(records bigint[], actors bigint[], entries bigint[]) RETURNS bigint
+LANGUAGE sql SECURITY DEFINER SET search_path = {schema}, pg_temp AS $$
+    WITH forgotten AS (
+        UPDATE audit_entries AS entry SET
+            request_id = NULL,
+            changes = CASE WHEN entry.record_id = ANY (records) OR entry.id = ANY (entries) THEN
+                coalesce((SELECT json_object_agg(field, '{{}}'::json) FROM json_object_keys(entry.changes) AS field),
+                    '{{}}'::json)
+                ELSE entry.changes END
+        WHERE entry.record_id = ANY (records) OR entry.created_by = ANY (actors) OR entry.id = ANY (entries)
+        RETURNING 1
+    )
+    SELECT count(*) FROM forgotten
+$$
+"""
+_CALL: Final = select(
+    func.audit_entries_forget(
+        *(bindparam(name, type_=ARRAY(BigInteger)) for name in ("records", "actors", "entries")), type_=BigInteger
+    )
+)
+_THERE: Final = text(f"SELECT to_regprocedure('{_SIGNATURE}') IS NOT NULL")
+
+
+def forget_function(schema: str) -> str:
+    """Return the DDL of the function that forgets, and can do nothing else, for the schema of the trail's table."""
+    quoted = schema.replace('"', '""')
+    return _FUNCTION.format(schema=f'"{quoted}"')
+
+
+async def forget(
+    session: AsyncSession,
+    *,
+    records: Collection[int] = (),
+    actors: Collection[int] = (),
+    entries: Collection[int] = (),
+) -> int:
+    """Forget what the fields of these records, and of these entries, held, and the requests of all of them and of what
+    these actors did: a client names its requests itself. Returns the number of entries. Needs a transaction.
+    """
+    if not (records or actors or entries):
+        return 0
+    await session.flush()
+    backend = backend_of(session.get_bind().dialect)
+    if backend.definer_functions and await session.scalar(_THERE):
+        given = {"records": list(records), "actors": list(actors), "entries": list(entries)}
+        return int(await session.scalar(_CALL, given) or 0)
+    return await _by_hand(session, frozenset(records), list(actors), frozenset(entries))
+
+
+async def _by_hand(
+    session: AsyncSession, records: frozenset[int], actors: Sequence[int], entries: frozenset[int]
+) -> int:
+    forgotten, last = 0, 0
+    theirs = or_(
+        AuditEntry.record_id.in_(records),
+        *([AuditEntry.created_by.in_(actors)] if actors else ()),
+        *([AuditEntry.id.in_(entries)] if entries else ()),
+    )
+    while True:
+        found = select(AuditEntry).where(theirs, AuditEntry.id > last).order_by(AuditEntry.id).limit(BATCH)
+        batch = list((await session.scalars(found.execution_options(populate_existing=True))).all())
+        for entry in batch:
+            entry.request_id = None
+            if entry.record_id in records or entry.id in entries:
+                entry.changes = without_values(entry.changes)
+        await session.flush()
+        forgotten += len(batch)
+        if len(batch) < BATCH:
+            return forgotten
+        last = batch[-1].id

@@ -1,0 +1,1 @@
+"""Erasure: what a purge has to reach, so that nothing of a person is left."""

@@ -1,0 +1,117 @@
+"""Erasure: deletes accounts for good, and whatever of their persons is anywhere else."""
+
+import logging
+from collections.abc import Callable, Collection, Sequence
+from typing import Final, Protocol
+
+from domain import OutboxMessage
+from domain.user import User
+from repositories.audit_dao import AuditDao
+from repositories.idempotency_dao import IdempotencyDao
+from repositories.inbox_dao import InboxDao
+from repositories.job_dao import JobDao
+from repositories.outbox_dao import OutboxDao
+from repositories.user_dao import UserDao
+from services.erasure.job_files import JobFiles
+from services.erasure.personal_values import PersonalValues
+from services.messaging.notifier import Notifier
+from services.messaging.outbox_service import OutboxService
+from services.rate_limits import RateLimits
+from unitwork import DatabaseServer, TransactionProvider
+from unitwork.errors import EngineNotStarted
+
+log = logging.getLogger("gatehouse.erasure")
+
+PURGED: Final = "users.purged"
+"""The topic of the message that has files forgotten which no transaction can reach."""
+
+
+class OwnedResource(Protocol):
+    """What hangs on accounts, such as a DAO of orders. In `Container.owned_resources`."""
+
+    async def purge_of(self, user_ids: Collection[int]) -> Sequence[int]:
+        """Delete for good what these accounts have, deleted before or not. Return the ids of all of it: what the audit
+        trail holds of them is then forgotten. Called in the transaction of the purge, before the accounts go.
+        """
+        ...
+
+
+class Erasure:
+    """What is in the database goes in the caller's transaction, files and counters once it is committed: at once, and
+    again by a message, which outlives this process. Who did what to which record, and when, stays in the audit trail.
+    """
+
+    def __init__(
+        self,
+        transaction: TransactionProvider,
+        users: UserDao,
+        audit: AuditDao,
+        keys: IdempotencyDao,
+        jobs: JobDao,
+        outbox: OutboxDao,
+        inbox: InboxDao,
+        messages: OutboxService,
+        notifier: Notifier,
+        limits: RateLimits,
+        owned: Sequence[OwnedResource],
+        server: Callable[[], DatabaseServer],
+        max_bytes: int,
+    ) -> None:
+        self._transaction = transaction
+        self._users = users
+        self._audit = audit
+        self._keys = keys
+        self._jobs = jobs
+        self._outbox = outbox
+        self._inbox = inbox
+        self._messages = messages
+        self._notifier = notifier
+        self._limits = limits
+        self._owned = owned
+        self._server = server
+        self._files = JobFiles(jobs, max_bytes)
+
+    async def erase(self, user_ids: Collection[int]) -> None:
+        """Delete these accounts and all of them, deleted before or not. Joins the caller's transaction."""
+        async with self._transaction(name="erase persons") as transaction:
+            persons = await self._users.query(include_deleted=True).in_("id", user_ids).all()
+            values = {value for person in persons for value in _values_of(person)}
+            values |= await self._audit.personal_values(user_ids)
+            known = PersonalValues(values)
+            records = list(user_ids)
+            for resource in self._owned:
+                records += await resource.purge_of(user_ids)
+            await self._users.delete(include_deleted=True).in_("id", user_ids).execute()
+            await self._audit.forget_persons(user_ids, records, values)
+            await self._keys.forget_records(records)
+            job_ids = await self._jobs.drop_of(user_ids)
+            await self._outbox.drop({"user_id": user_ids, "job_id": job_ids})
+            await self._outbox.forget_requests(user_ids)
+            await self._files.forget(known)
+            await self._messages.append(PURGED, {"user_ids": [str(user_id) for user_id in user_ids]})
+
+            async def committed() -> None:
+                await self._limits.forget({*known.contacts, *map(str, user_ids)})
+                await self._notifier.forget(user_ids)
+                await self._overwrite()
+
+            transaction.after_commit(committed)
+
+    async def purged(self, message: OutboxMessage) -> None:
+        """Handles `PURGED`."""
+        await self._notifier.forget([int(user_id) for user_id in message.payload["user_ids"]])
+        async with self._transaction(name="done: purged"):
+            await self._inbox.take(message.id)
+        await self._overwrite()
+
+    async def _overwrite(self) -> None:
+        try:
+            server = self._server()
+        except EngineNotStarted:  # over fakes there is no file
+            return
+        if not await server.overwrite_deleted():
+            log.info("a reader keeps the write-ahead log; it is overwritten when the next purge ends")
+
+
+def _values_of(person: User) -> Sequence[str]:
+    return [value for value in (person.email, person.email_key, person.phone, person.display_name) if value]

@@ -1,0 +1,64 @@
+"""PersonalValues: by what persons are recognised in texts and files that others have made."""
+
+import re
+from collections.abc import Collection, Sequence
+from typing import Any, Final
+
+from domain.contact_key import contact_key
+from domain.email_address import email_key
+from domain.errors import Unacceptable
+from domain.phone_number import phone_number
+
+FORGOTTEN: Final = "(forgotten)"
+"""Stands where a text held a value of theirs."""
+FEWEST_DIGITS: Final = 7
+"""Of a phone number without its country code."""
+
+
+class PersonalValues:
+    """The addresses, numbers and names that some persons have, or ever had."""
+
+    def __init__(self, values: Collection[str]) -> None:
+        self._addresses = frozenset(email_key(value) for value in values if "@" in value)
+        self._numbers = frozenset(value for value in values if value.startswith("+"))
+        spellings = {spelling for value in values for spelling in (value, value.casefold()) if spelling.strip()}
+        words = sorted((re.escape(word) for word in spellings), key=len, reverse=True)
+        self._words = re.compile(rf"(?<!\w)(?:{'|'.join(words)})(?!\w)", re.IGNORECASE) if words else None
+
+    @property
+    def contacts(self) -> frozenset[str]:
+        """The keys under which attempts on their accounts are counted."""
+        return frozenset(map(contact_key, self._addresses | self._numbers))
+
+    def in_row(self, cells: Sequence[str], *, region: str | None) -> bool:
+        """True when a cell, or all cells one after the other, are an address or a number of theirs, in any spelling.
+        A name alone is no person: others have it too.
+        """
+        return any(self._is_contact(cell.strip(), region) for cell in cells)
+
+    def in_text(self, text: str) -> bool:
+        """True when the text holds one of the values, as a word."""
+        return self._words is not None and self._words.search(text) is not None
+
+    def without(self, value: Any) -> Any:
+        """What JSON can hold, without them."""
+        if self._words is None:
+            return value
+        if isinstance(value, str):
+            return self._words.sub(FORGOTTEN, value)
+        if isinstance(value, dict):
+            return {self.without(key): self.without(item) for key, item in value.items()}
+        return [self.without(item) for item in value] if isinstance(value, list) else value
+
+    def _is_contact(self, text: str, region: str | None) -> bool:
+        if "@" in text:
+            return email_key(text) in self._addresses or self.in_text(text)
+        digits = re.sub(r"\D", "", text).lstrip("0")
+        if len(digits) < FEWEST_DIGITS or not self._numbers:
+            return False
+        if any(number.endswith(digits) for number in self._numbers):
+            return True
+        try:
+            return phone_number(text, region=region) in self._numbers
+        except Unacceptable:
+            return False
