@@ -22,6 +22,7 @@ from services import (
     UserCsvService,
     UserService,
 )
+from services.authority import Authority
 from services.erasure.erasure import PURGED, Erasure
 from services.idempotency import Idempotency, InFlight
 from services.messaging.broker import Broker
@@ -31,6 +32,7 @@ from services.messaging.notification_service import WELCOME, NotificationService
 from services.messaging.notifier import FileNotifier
 from services.messaging.outbox_relay import OutboxRelay
 from services.messaging.user_import_job import USER_IMPORT, UserImportJob
+from services.security_events import SecurityEvents
 from settings import Settings
 from settings.secret_key import secret_key
 from unitwork import (
@@ -94,6 +96,9 @@ class Container(containers.DeclarativeContainer):
     advisory_locks = providers.Factory(AdvisoryLocks, session_provider)
 
     # Services.
+    security_events = providers.Singleton(
+        SecurityEvents, transaction.provider, audit_dao.provider, signing_key.provider
+    )
     passwords = providers.Singleton(Passwords, settings.provided.passwords.provider)
     rate_limits = providers.Singleton(
         RateLimits,
@@ -130,6 +135,7 @@ class Container(containers.DeclarativeContainer):
         passwords,
         outbox_service,
         erasure,
+        security_events,
         settings.provided.email.private_domains,
     )
     contact_check = providers.Factory(ContactCheck, transaction, user_dao, settings.provided.email.private_domains)
@@ -140,8 +146,9 @@ class Container(containers.DeclarativeContainer):
         UserCsvService, transaction, user_dao, settings.provided.csv.max_rows, settings.provided.email.private_domains
     )
     auth_service = providers.Factory(
-        AuthService, transaction, user_dao, token_dao, passwords, rate_limits, settings.provided.tokens
+        AuthService, transaction, user_dao, token_dao, passwords, rate_limits, settings.provided.tokens, security_events
     )
+    authority = providers.Factory(Authority, user_dao, token_dao)
 
     # Messages: stored with the work that causes them, relayed to the broker, handled by the workers.
     broker = providers.Factory(
@@ -173,6 +180,7 @@ class Container(containers.DeclarativeContainer):
         outbox_service,
         inbox_dao,
         user_csv_service,
+        authority,
         settings.provided.csv.max_bytes,
     )
     message_handlers = providers.Dict(

@@ -16,6 +16,7 @@
     ├── NotAuthenticated            the token is missing, unknown, expired or revoked
     ├── LoginRefused                no active account has this login and this password
     ├── RefreshRefused              the refresh token is unknown, expired, used or revoked
+    ├── FreshLoginNeeded            the login is too old for this, and no password was given; .max_age tells what is not
     ├── NotAllowed                  the acting user may not do this
     ├── LastAdmin                   no other active account is an admin
     └── TooManyAttempts             the rate limit is reached; .retry_after is the time to wait
@@ -61,8 +62,8 @@ class InvalidPassword(Unacceptable):
 class WrongPassword(Unacceptable):
     """The given current password is wrong, or the account has none."""
 
-    def __init__(self) -> None:
-        super().__init__("current", "is not the current password")
+    def __init__(self, field: str = "current") -> None:
+        super().__init__(field, "is not the current password")
 
 
 class UnknownField(Unacceptable):
@@ -112,6 +113,20 @@ class NotAuthenticated(DomainError):
 
     def __str__(self) -> str:
         return "a valid access token is needed: send it as `Authorization: Bearer …`"
+
+
+class FreshLoginNeeded(DomainError):
+    """The change needs the current password, or a login that began no more than `max_age` seconds ago."""
+
+    def __init__(self, max_age: int) -> None:
+        self.max_age = max_age
+        super().__init__(max_age)
+
+    def __str__(self) -> str:
+        return (
+            "changing an e-mail address or a phone number needs the current password, in the field current_password, "
+            f"or a login of the last {self.max_age} s: log in again"
+        )
 
 
 class NotAllowed(DomainError):

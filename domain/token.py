@@ -66,13 +66,29 @@ class Token(ModelMixin, Base):
         lifetime: timedelta,
         kind: TokenKind = TokenKind.ACCESS,
         family: str | None = None,
+        logged_in_at: datetime | None = None,
+        until: datetime | None = None,
     ) -> tuple[Self, str]:
-        """Return a new token, not stored yet, and its secret (256 bits), which is not stored anywhere."""
+        """A new token, not yet stored, and its secret (256 bits), which is nowhere else and can't be had again. Without
+        `logged_in_at` its login begins now; it counts until `until` at most.
+        """
         secret = kind.prefix + secrets.token_urlsafe(32)
+        now = utc_now()
+        expires_at = now + lifetime if until is None else min(now + lifetime, until)
         token = cls(
-            user_id=user_id, kind=kind, family=family, digest=digest_of(secret), expires_at=utc_now() + lifetime
+            user_id=user_id,
+            kind=kind,
+            family=family,
+            digest=digest_of(secret),
+            expires_at=expires_at,
+            logged_in_at=logged_in_at or now,
         )
         return token, secret
+
+    def fresh(self, now: datetime, within: timedelta) -> bool:
+        """True when its login began no longer ago than that."""
+        begun = self.logged_in_at or self.created_at
+        return now - begun <= within
 
     def live(self, now: datetime) -> bool:
         """True if the token is valid at this moment."""

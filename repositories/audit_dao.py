@@ -1,6 +1,6 @@
 """AuditDao: queries on the audit trail."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -43,11 +43,14 @@ class AuditDao(BaseDao[AuditEntry]):
         return set(_values(rows))
 
     async def forget_persons(self, user_ids: Collection[int], records: Collection[int], values: Collection[str]) -> int:
-        """Forget persons: what these records' fields held, which requests they sent, and these values of theirs
-        wherever they have entered them themselves. The number of entries. Likewise for a purge.
+        """Forget persons: what these records' fields held, which requests they sent, and these values of theirs in
+        records of others where they have entered them themselves. The number of entries. Likewise for a purge.
         """
-        entered = await self._changes().in_("created_by", user_ids).not_in("record_id", records).all()
-        entries = [entry.id for entry in entered if not set(values).isdisjoint(_values([entry]))]
+        theirs = frozenset(values)
+        others = self._changes().not_in("record_id", records)
+        entered = [entry for entry in await others.in_("created_by", user_ids).all() if _any(theirs, entry)]
+        into = {entry.record_id for entry in entered if entry.record_id is not None}
+        entries = [entry.id for entry in await others.in_("record_id", into).all() if _any(theirs, entry)]
         async with self._session() as session:
             return await forget(session, records=records, actors=user_ids, entries=entries)
 
@@ -55,7 +58,11 @@ class AuditDao(BaseDao[AuditEntry]):
         return self.query().is_null("event")
 
 
-def _values(entries: Sequence[AuditEntry]) -> Iterable[str]:
+def _any(values: frozenset[str], entry: AuditEntry) -> bool:
+    return not values.isdisjoint(_values([entry]))
+
+
+def _values(entries: Sequence[AuditEntry]) -> Iterator[str]:
     for entry in entries:
         for field in PERSONAL:
             change: Any = entry.changes.get(field) or {}

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, or_, select
 
 from domain.token import Token
 from domain.user import User
@@ -42,6 +42,13 @@ class TokenDao(BaseDao[Token]):
         """Revoke every token of a login; return the number of those that were valid."""
         return await self.update().eq("family", family).is_null("revoked_at").set(revoked_at=at).execute()
 
-    async def revoke_all(self, user_id: int, *, at: datetime) -> int:
-        """Revoke every token of an account; return the number of those that were valid."""
-        return await self.update().eq("user_id", user_id).is_null("revoked_at").set(revoked_at=at).execute()
+    async def revoke_all(self, user_id: int, *, at: datetime, keep: Token | None = None) -> int:
+        """Refuse every token of an account from now on, but for those of the login that `keep` belongs to; how many
+        still counted.
+        """
+        theirs = self.update().eq("user_id", user_id).is_null("revoked_at")
+        if keep is not None and keep.family is None:
+            theirs = theirs.ne("id", keep.id)
+        elif keep is not None:
+            theirs = theirs.where(or_(Token.family.is_(None), Token.family != keep.family))
+        return await theirs.set(revoked_at=at).execute()

@@ -1,11 +1,12 @@
 """AuthService: login, and the tokens that authenticate requests."""
 
 from contextlib import suppress
-from datetime import timedelta
-from typing import Protocol
+from datetime import datetime, timedelta
+from typing import Any, Protocol
 
 from domain.contact_key import contact_key
 from domain.errors import (
+    FreshLoginNeeded,
     InvalidPassword,
     LoginRefused,
     NotAuthenticated,
@@ -17,16 +18,16 @@ from domain.user import User
 from repositories.errors import UserNotFound
 from repositories.token_dao import TokenDao
 from repositories.user_dao import UserDao, UserFilter
+from services.password_rules import check_new_password
 from services.passwords import Passwords
 from services.rate_limits import RateLimits
+from services.security_events import SecurityEvent, SecurityEvents
 from unitwork import TransactionProvider
 from unitwork.models import acting_as, utc_now
 
 
 class TokenLifetimes(Protocol):
-    """The lifetimes of tokens: those issued by a command, and the two of a login. The settings' section
-    implements it.
-    """
+    """How long tokens and logins are accepted. The settings' section is one."""
 
     @property
     def lifetime(self) -> timedelta: ...
@@ -36,6 +37,16 @@ class TokenLifetimes(Protocol):
 
     @property
     def refresh_lifetime(self) -> timedelta: ...
+
+    @property
+    def login_lifetime(self) -> timedelta:
+        """Of a login, however often it is refreshed."""
+        ...
+
+    @property
+    def fresh(self) -> timedelta:
+        """For how long a login stands for the password."""
+        ...
 
 
 class AuthService:
@@ -53,6 +64,7 @@ class AuthService:
         passwords: Passwords,
         limits: RateLimits,
         lifetimes: TokenLifetimes,
+        events: SecurityEvents,
     ) -> None:
         self._transaction = transaction
         self._users = users
@@ -60,6 +72,7 @@ class AuthService:
         self._passwords = passwords
         self._limits = limits
         self._lifetimes = lifetimes
+        self._events = events
 
     async def issue(self, user_id: int, *, lifetime: timedelta | None = None) -> tuple[Token, str]:
         """Create an access token for the account; return it and its secret, which is not stored. Raises
@@ -69,6 +82,7 @@ class AuthService:
             user = await self._users.get_locked(user_id)
             token, secret = Token.issue(user.id, lifetime=self._lifetimes.lifetime if lifetime is None else lifetime)
             await self._tokens.add(token)
+            await self._events.record(SecurityEvent.TOKEN_ISSUED, user_id=user.id, by="command")
         return token, secret
 
     async def authenticate(self, secret: str) -> User:
@@ -77,6 +91,10 @@ class AuthService:
         Raises `NotAuthenticated` if the token is unknown, expired or revoked, or the account is deleted or suspended,
         without saying which.
         """
+        return (await self.authenticated(secret))[1]
+
+    async def authenticated(self, secret: str) -> tuple[Token, User]:
+        """The access token besides its account; likewise."""
         if not well_formed(secret, TokenKind.ACCESS):
             raise NotAuthenticated
         found = await self._tokens.with_user(digest_of(secret))
@@ -85,7 +103,7 @@ class AuthService:
         token, user = found
         if token.kind is not TokenKind.ACCESS or not token.live(utc_now()) or not user.active:
             raise NotAuthenticated
-        return user
+        return token, user
 
     async def login(self, login: str, password: str, *, address: str | None = None) -> TokenPair:
         """Check an e-mail address or phone number and its password; return the first tokens of a new family.
@@ -95,6 +113,14 @@ class AuthService:
         """
         await self._limits.hit("login", account=contact_key(login), address=address)
         user = await UserFilter.of_contact(login).apply(self._users.query(include_deleted=True)).one_or_none()
+        try:
+            return await self._login(user, password)
+        except LoginRefused:
+            known = None if user is None else user.id
+            await self._events.record(SecurityEvent.LOGIN_REFUSED, user_id=known, contact=contact_key(login))
+            raise
+
+    async def _login(self, user: User | None, password: str) -> TokenPair:
         stored = user.password_hash if user is not None and user.active else None
         verified = await self._passwords.verify(password, stored)
         if user is None or not verified.right:
@@ -109,7 +135,7 @@ class AuthService:
                     raise LoginRefused  # changed while the password was checked
                 if verified.renewed is not None:
                     current.password_hash = verified.renewed
-                return await self._pair(user.id, new_family())
+                return await self._pair(user.id, new_family(), logged_in_at=utc_now(), by="login")
 
     async def refresh(self, secret: str, *, address: str | None = None) -> TokenPair:
         """Exchange a refresh token for the next tokens of its family.
@@ -130,11 +156,13 @@ class AuthService:
                 except UserNotFound:
                     raise RefreshRefused from None
                 now = utc_now()
-                counts = current.active and now < token.expires_at
+                begun = token.logged_in_at or token.created_at
+                counts = current.active and now < min(token.expires_at, begun + self._lifetimes.login_lifetime)
                 if counts and await self._tokens.rotate(token.id, at=now):
-                    pair = await self._pair(user.id, token.family or new_family())
+                    pair = await self._pair(user.id, token.family or new_family(), logged_in_at=begun, by="refresh")
                 elif (counts or token.rotated_at is not None) and token.family is not None:
                     await self._tokens.revoke_family(token.family, at=now)
+                    await self._events.record(SecurityEvent.REFRESH_REUSED, user_id=user.id)
         if pair is None:
             raise RefreshRefused
         return pair
@@ -158,49 +186,81 @@ class AuthService:
                     await self._tokens.revoke(token.digest, at=utc_now())
                 else:
                     await self._tokens.revoke_family(token.family, at=utc_now())
+                await self._events.record(SecurityEvent.TOKEN_REVOKED, user_id=user.id, by="logout")
 
     async def logout_all(self, user_id: int) -> int:
         """Revoke every token of the account; return the number of those that were valid. Raises `UserNotFound`."""
         async with self._transaction(name="logout everywhere"):
             await self._users.get_locked(user_id)
+            await self._events.record(SecurityEvent.TOKEN_REVOKED, user_id=user_id, by="logout_all")
             return await self._tokens.revoke_all(user_id, at=utc_now())
+
+    async def confirm(self, token: Token, current: str | None, *, address: str | None = None) -> None:
+        """Make sure that whoever shows this access token is its owner, before a change that a thief would make: by the
+        current password, or without one by a login that has just begun.
+
+        Raises `FreshLoginNeeded`, `WrongPassword` naming `current_password`, `TooManyAttempts`, `UserNotFound`.
+        """
+        if current is not None:
+            await self._check_current(token.user_id, current, field="current_password", address=address)
+        elif not token.fresh(utc_now(), self._lifetimes.fresh):
+            raise FreshLoginNeeded(int(self._lifetimes.fresh.total_seconds()))
 
     async def change_password(self, user_id: int, current: str, new: str, *, address: str | None = None) -> None:
         """Set a new password, after checking the current one, and revoke every token of the account. Raises
         `WrongPassword`, `InvalidPassword`, `TooManyAttempts`, `UserNotFound`.
         """
-        await self._limits.hit("login", account=str(user_id), address=address)
-        user = await self._users.get(user_id)
-        try:
-            verified = await self._passwords.verify(current, user.password_hash)
-        except InvalidPassword:
-            raise WrongPassword from None
-        if not verified.right:
-            raise WrongPassword
-        await self._set_password(user_id, new, field="new", expected=user.password_hash)
+        user = await self._check_current(user_id, current, field="current", address=address)
+        await self._set_password(user, new, field="new", current=current, expected=user.password_hash)
 
     async def set_password(self, user_id: int, new: str) -> None:
         """Set a new password without the old one, and revoke every token of the account; for recovery by an operator.
         Raises `InvalidPassword`, `UserNotFound`.
         """
-        await self._set_password(user_id, new, field="password")
+        await self._set_password(await self._users.get(user_id), new, field="password")
 
     async def revoke(self, secret: str) -> bool:
         """Revoke the token, of either kind; False if it is unknown or was revoked before."""
         async with self._transaction(name="revoke token"):
-            return await self._tokens.revoke(digest_of(secret), at=utc_now())
+            digest = digest_of(secret)
+            revoked = await self._tokens.revoke(digest, at=utc_now())
+            if revoked:
+                found = await self._tokens.with_user(digest)
+                known = None if found is None else found[1].id
+                await self._events.record(SecurityEvent.TOKEN_REVOKED, user_id=known, by="command")
+            return revoked
 
-    async def _set_password(self, user_id: int, new: str, *, field: str, expected: str | None = None) -> None:
+    async def _check_current(self, user_id: int, current: str, *, field: str, address: str | None) -> User:
+        """The account whose current password this is. Raises `WrongPassword`, `TooManyAttempts`, `UserNotFound`."""
+        await self._limits.hit("login", account=str(user_id), address=address)
+        user = await self._users.get(user_id)
         try:
+            right = (await self._passwords.verify(current, user.password_hash)).right
+        except InvalidPassword:
+            right = False
+        if not right:
+            await self._events.record(SecurityEvent.LOGIN_REFUSED, user_id=user_id, by=field)
+            raise WrongPassword(field)
+        return user
+
+    async def _set_password(
+        self, account: User, new: str, *, field: str, current: str | None = None, expected: str | None = None
+    ) -> None:
+        try:
+            check_new_password(new, user=account, current=current)
             hashed = await self._passwords.hash(new)
+            stored = account.password_hash
+            if current is None and stored is not None and (await self._passwords.verify(new, stored)).right:
+                raise InvalidPassword(field, "is the current password; choose another one")
         except InvalidPassword as refusal:
             raise InvalidPassword(field, refusal.reason) from None
         async with self._transaction(name="set password"):
-            user = await self._users.get_locked(user_id)
+            user = await self._users.get_locked(account.id)
             if expected is not None and user.password_hash != expected:
                 raise WrongPassword  # changed while the password was checked
             user.password_hash = hashed
-            await self._tokens.revoke_all(user_id, at=utc_now())
+            await self._tokens.revoke_all(user.id, at=utc_now())
+            await self._events.record(SecurityEvent.PASSWORD_CHANGED, user_id=user.id)
 
     async def _refresh_token(self, secret: str) -> tuple[Token, User]:
         """Return the refresh token, even a used, expired or revoked one, and its account."""
@@ -211,10 +271,14 @@ class AuthService:
             raise RefreshRefused
         return found
 
-    async def _pair(self, user_id: int, family: str) -> TokenPair:
-        access, access_secret = Token.issue(user_id, lifetime=self._lifetimes.access_lifetime, family=family)
+    async def _pair(self, user_id: int, family: str, *, logged_in_at: datetime, by: str) -> TokenPair:
+        login: Any = {
+            "family": family, "logged_in_at": logged_in_at, "until": logged_in_at + self._lifetimes.login_lifetime
+        }  # fmt: skip
+        access, access_secret = Token.issue(user_id, lifetime=self._lifetimes.access_lifetime, **login)
         refresh, refresh_secret = Token.issue(
-            user_id, lifetime=self._lifetimes.refresh_lifetime, kind=TokenKind.REFRESH, family=family
+            user_id, lifetime=self._lifetimes.refresh_lifetime, kind=TokenKind.REFRESH, **login
         )
         await self._tokens.add_many([access, refresh])
+        await self._events.record(SecurityEvent.TOKEN_ISSUED, user_id=user_id, by=by)
         return TokenPair(access_secret, refresh_secret, self._lifetimes.access_lifetime)

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from domain.errors import LastAdmin
-from domain.user import User, UserChanges
+from domain.token import Token
+from domain.user import Role, User, UserChanges, UserStatus
 from repositories.errors import UserNotFound
 from repositories.token_dao import TokenDao
 from repositories.user_dao import UserDao, UserFilter
@@ -13,7 +14,9 @@ from services.contacts import contacts_taken
 from services.erasure.erasure import Erasure
 from services.messaging.notification_service import WELCOME
 from services.messaging.outbox_service import OutboxService
+from services.password_rules import check_new_password
 from services.passwords import Passwords
+from services.security_events import SecurityEvent, SecurityEvents
 from unitwork import TransactionProvider
 from unitwork.dao import check_version
 from unitwork.errors import UnknownColumn
@@ -52,6 +55,7 @@ class UserService:
         passwords: Passwords,
         outbox: OutboxService,
         erasure: Erasure,
+        events: SecurityEvents,
         private_domains: Collection[str] = (),
     ) -> None:
         self._transaction = transaction
@@ -60,6 +64,7 @@ class UserService:
         self._passwords = passwords
         self._outbox = outbox
         self._erasure = erasure
+        self._events = events
         self._private_domains = private_domains
 
     async def create(self, changes: UserChanges, *, password: str | None = None, region: str | None = None) -> User:
@@ -79,6 +84,7 @@ class UserService:
         """
         user = User.create(changes, region=region, private_domains=self._private_domains)
         if password is not None:
+            check_new_password(password, user=user)
             user.password_hash = await self._passwords.hash(password)
         return user
 
@@ -139,22 +145,29 @@ class UserService:
         return UserPage(page.items, page.next_cursor, total)
 
     async def update(
-        self, user_id: int, changes: UserChanges, *, version: int | None = None, region: str | None = None
+        self,
+        user_id: int,
+        changes: UserChanges,
+        *,
+        version: int | None = None,
+        region: str | None = None,
+        keep: Token | None = None,
     ) -> User:
-        """Change an account and return it; suspending it revokes its tokens. Raises `UserNotFound`, `StaleVersion`,
-        `LastAdmin`, and what `create` raises.
+        """The account after the changes; suspended, it has no token left, and with another e-mail address or phone
+        number none but those of the login that `keep` belongs to. Raises `UserNotFound`, `StaleVersion`, `LastAdmin`,
+        and what `create` raises.
         """
         with contacts_taken():
             async with self._transaction(name="update user"):
                 last = bool(changes.keys() & {"role", "status"}) and await self._last_admin(user_id)
                 user = await (self._users.get_locked(user_id) if version is None else self._users.get(user_id))
                 check_version(user, version)
+                before = (user.email, user.phone, user.role, user.status)
                 user.change(changes, region=region, private_domains=self._private_domains)
                 if last and not (user.admin and user.active):
                     raise LastAdmin
-                await self._users.flush()  # report a taken contact here, even inside an outer transaction
-                if not user.active:
-                    await self._tokens.revoke_all(user_id, at=utc_now())
+                await self._users.flush()  # an outer transaction would tell of a taken contact too late
+                await self._after_change(user, *before, keep)
         return user
 
     async def delete(self, user_id: int, *, version: int | None = None) -> User:
@@ -184,6 +197,27 @@ class UserService:
                 raise LastAdmin
             check_version(await self._users.get_locked(user_id, include_deleted=True), version)
             await self._erasure.erase([user_id])
+
+    async def _after_change(
+        self,
+        user: User,
+        email: str | None,
+        phone: str | None,
+        role: Role,
+        status: UserStatus,
+        keep: Token | None,
+    ) -> None:
+        """What a change of these ends, and tells."""
+        contact = (email, phone) != (user.email, user.phone)
+        if not user.active or contact:
+            await self._tokens.revoke_all(user.id, at=utc_now(), keep=keep if user.active else None)
+        for changed, event in (
+            (contact, SecurityEvent.CONTACT_CHANGED),
+            (role is not user.role, SecurityEvent.ROLE_CHANGED),
+            (status is not user.status, SecurityEvent.STATUS_CHANGED),
+        ):
+            if changed:
+                await self._events.record(event, user_id=user.id)
 
     async def _last_admin(self, user_id: int) -> bool:
         """True if there is no other active admin. The answer holds until the transaction ends, so that two admins can't

@@ -8,7 +8,7 @@ from settings.duration import Duration
 
 
 class TokenSettings(BaseModel):
-    """Lifetimes of tokens. Revoking a token ends it at once."""
+    """All of them end by themselves; revoking ends them at once."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
@@ -17,4 +17,8 @@ class TokenSettings(BaseModel):
     access_lifetime: Duration = Field(default=timedelta(minutes=15), gt=timedelta(0))
     """Lifetime of the access token of a login or a refresh."""
     refresh_lifetime: Duration = Field(default=timedelta(days=30), gt=timedelta(0))
-    """Lifetime of a login after its last refresh."""
+    """How long after its last refresh a login lasts."""
+    login_lifetime: Duration = Field(default=timedelta(days=90), gt=timedelta(0))
+    """How long a login lasts at most, however often it is refreshed."""
+    fresh: Duration = Field(default=timedelta(minutes=10), ge=timedelta(0))
+    """How long after a login its owner may change e-mail address and phone number without the password."""

@@ -1,20 +1,23 @@
 """Authentication: from the bearer token to the acting user, and whether that one may."""
 
-from typing import Final
+from typing import Any, Final
 
 from fastapi import FastAPI
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.api.access import PREFIX, Access, Address, access_table, check, from_loopback, method_of, path_of
+from app.api.access import PREFIX, Access, Address, Listed, access_table, check, from_loopback, method_of, path_of
 from app.api.problems import problem_for
 from containers import Container
-from domain import User
+from domain import Token, User
+from domain.client_address import bound_client_address
 from domain.errors import NotAllowed, NotAuthenticated
+from services.security_events import SecurityEvent
 from unitwork.errors import DatabaseError, EngineNotStarted
 from unitwork.models import SYSTEM, acting_as
 
 STATE_KEY: Final = "acting_user"
+TOKEN_KEY: Final = "acting_token"  # noqa: S105 - a key of the scope
 POLICY_VIOLATION: Final = 1008
 TRY_AGAIN_LATER: Final = 1013
 """Why a WebSocket is closed."""
@@ -47,21 +50,28 @@ class Authentication:
         path = path_of(scope)
         address = access_table(scope["app"]).address(path)
         listed = None if address is None else address.find(method_of(scope))
-        if _open(address, scope, below=path.startswith(f"{PREFIX}/")):
-            # Where there is no person: who registers has no account yet.
-            with acting_as(SYSTEM):
+        with bound_client_address(client_address(scope)):
+            if _open(address, scope, below=path.startswith(f"{PREFIX}/")):
+                # Where there is no person: who registers has no account yet.
+                with acting_as(SYSTEM):
+                    await self._app(scope, receive, send)
+                return
+            try:
+                token, user = await _authenticated(scope)
+                if listed is not None:
+                    await _check(listed, user, scope)
+            except (NotAuthenticated, NotAllowed, DatabaseError) as error:
+                await _refuse(error, scope, receive, send)
+                return
+            scope.setdefault("state", {}).update({STATE_KEY: user, TOKEN_KEY: token})
+            with acting_as(user.id):
                 await self._app(scope, receive, send)
-            return
-        try:
-            user = await _user(scope)
-            if listed is not None:
-                check(listed, user)
-        except (NotAuthenticated, NotAllowed, DatabaseError) as error:
-            await _refuse(error, scope, receive, send)
-            return
-        scope.setdefault("state", {})[STATE_KEY] = user
-        with acting_as(user.id):
-            await self._app(scope, receive, send)
+
+
+def client_address(scope: Scope) -> str | None:
+    """Where the client is, as far as trusted proxies tell; None over a socket of this machine's."""
+    client: Any = scope.get("client")
+    return None if client is None else str(client[0])
 
 
 def _open(address: Address | None, scope: Scope, *, below: bool) -> bool:
@@ -74,12 +84,24 @@ def _open(address: Address | None, scope: Scope, *, below: bool) -> bool:
     return listed.access is Access.ANYONE or (listed.access is Access.ADMIN_OR_LOOPBACK and from_loopback(scope))
 
 
-async def _user(scope: Scope) -> User:
+async def _authenticated(scope: Scope) -> tuple[Token, User]:
     secret = bearer_token(Headers(scope=scope))
     if not secret:
         raise NotAuthenticated
-    user: User = await serving(scope["app"]).auth_service().authenticate(secret)
-    return user
+    return await serving(scope["app"]).auth_service().authenticated(secret)
+
+
+async def _check(listed: Listed, user: User, scope: Scope) -> None:
+    """Raises `NotAllowed`, and has it told that somebody tried."""
+    try:
+        check(listed, user)
+    except NotAllowed:
+        events = serving(scope["app"]).security_events()
+        with acting_as(user.id):
+            await events.record_seldom(
+                SecurityEvent.NOT_ALLOWED, user_id=user.id, by=f"{method_of(scope)} {listed.access}"
+            )
+        raise
 
 
 def bearer_token(headers: Headers) -> str:

@@ -4,19 +4,22 @@ Accessors over `app.state.container`, resolved at each request, so that an overr
 an `HTTPConnection`, which WebSockets are too, and are coroutines, as FastAPI sends plain functions to a thread.
 """
 
+from functools import partial
 from typing import Annotated
 
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from app.api.addresses import HEAD_KEY
-from app.api.authentication import STATE_KEY, serving
+from app.api.authentication import STATE_KEY, TOKEN_KEY, serving
+from app.api.authentication import client_address as address_of
 from app.api.identifiers import UserId
 from app.background import BackgroundTasks
 from containers import Container
-from domain import User
+from domain import Token, User
 from domain.errors import NotAllowed, NotAuthenticated
 from services import AuditService, AuthService, RateLimits, UserCsvService, UserService
+from services.csv.import_report import May
 from services.messaging.user_import_job import UserImportJob
 from settings import Settings
 
@@ -46,7 +49,7 @@ async def rate_limits(container: ContainerDep) -> RateLimits:
 
 async def client_address(connection: HTTPConnection) -> str | None:
     """Where the client is, as far as trusted proxies tell; None over a socket of this machine's."""
-    return None if connection.client is None else connection.client.host
+    return address_of(connection.scope)
 
 
 async def user_import_job(container: ContainerDep) -> UserImportJob:
@@ -68,6 +71,15 @@ async def acting_user(connection: HTTPConnection) -> User:
     return user
 
 
+async def acting_token(connection: HTTPConnection) -> Token:
+    """By which token who asks was authenticated. Raises `NotAuthenticated`."""
+    token: Token | None = connection.scope.get("state", {}).get(TOKEN_KEY)
+    if token is None:
+        raise NotAuthenticated
+    return token
+
+
+ActingTokenDep = Annotated[Token, Depends(acting_token)]
 ActingUserDep = Annotated[User, Depends(acting_user)]
 
 
@@ -101,11 +113,17 @@ async def user_csv_service(container: ContainerDep) -> UserCsvService:
     return container.user_csv_service()
 
 
+async def still_admin(container: ContainerDep, token: ActingTokenDep) -> May:
+    """Asks whether who sent this request may still do what admins may, and raises `NotAllowed` otherwise."""
+    return partial(container.authority().check, token)
+
+
 async def audit_service(container: ContainerDep) -> AuditService:
     """Who changed what."""
     return container.audit_service()
 
 
+StillAdminDep = Annotated[May, Depends(still_admin)]
 AuditServiceDep = Annotated[AuditService, Depends(audit_service)]
 AuthServiceDep = Annotated[AuthService, Depends(auth_service)]
 RateLimitsDep = Annotated[RateLimits, Depends(rate_limits)]

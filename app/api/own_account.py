@@ -4,12 +4,11 @@ from http import HTTPStatus
 
 from fastapi import APIRouter, Response
 
+from app.api.account_change import AccountChangeDep, user_body
 from app.api.auth_schemas import PasswordChange
-from app.api.dependencies import ActingUserDep, AuthServiceDep, ClientAddressDep, UserServiceDep
-from app.api.etag import PreconditionDep
+from app.api.dependencies import ActingUserDep, AuthServiceDep, ClientAddressDep
 from app.api.media_type import JsonRoute
 from app.api.user_schemas import UserBody, UserPatch
-from app.api.users import change, user_body
 
 router = APIRouter(prefix="/users/me", tags=["users"], route_class=JsonRoute)
 
@@ -21,11 +20,11 @@ async def get_me(acting: ActingUserDep, response: Response) -> UserBody:
 
 
 @router.patch("")
-async def update_me(
-    body: UserPatch, acting: ActingUserDep, users: UserServiceDep, condition: PreconditionDep, response: Response
-) -> UserBody:
-    """Change some fields of one's own account. `role` and `status` are for admins. Needs If-Match."""
-    return await change(acting.id, body, acting, users, condition, response)
+async def update_me(body: UserPatch, acting: ActingUserDep, change: AccountChangeDep) -> UserBody:
+    """Change some fields of one's own account. `role` and `status` are for admins. Needs If-Match, and the current
+    password or a fresh login for another e-mail address or phone number, which ends the other logins.
+    """
+    return await change(acting.id, body)
 
 
 @router.post("/password", status_code=HTTPStatus.NO_CONTENT, response_class=Response)

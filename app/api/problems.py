@@ -29,6 +29,7 @@ from app.background import BackgroundError
 from domain.errors import (
     DomainError,
     EmailTaken,
+    FreshLoginNeeded,
     IdempotencyKeyReused,
     LastAdmin,
     LoginRefused,
@@ -95,6 +96,7 @@ class Problem(BaseModel):
 
 TABLE: Final[Sequence[tuple[type[BaseException], HTTPStatus, str]]] = (
     (NotAuthenticated, HTTPStatus.UNAUTHORIZED, "not_authenticated"),
+    (FreshLoginNeeded, HTTPStatus.UNAUTHORIZED, "fresh_login_needed"),
     (LoginRefused, HTTPStatus.UNAUTHORIZED, "login_refused"),
     (RefreshRefused, HTTPStatus.UNAUTHORIZED, "refresh_refused"),
     (TooManyAttempts, HTTPStatus.TOO_MANY_REQUESTS, "too_many_attempts"),
@@ -228,6 +230,9 @@ def _answer(
         errors = [FieldError(field=f"body.{error.field}", code=code, message=error.reason)]
     if status is HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = 'Bearer realm="gatehouse"'
+    if isinstance(error, FreshLoginNeeded):  # RFC 9470
+        step_up = f'error="insufficient_user_authentication", max_age="{error.max_age}"'
+        headers["WWW-Authenticate"] += f", {step_up}"
     if status in {HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS}:
         headers["Retry-After"] = str(round(getattr(error, "retry_after", 1.0)) or 1)
     return problem(status, code, given_detail or detail, path, errors=errors, headers=headers, facts=facts)

@@ -13,11 +13,12 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from app.api.accept import choose, prefers
 from app.api.csv_body import CONTENT, csv_body
-from app.api.dependencies import HeadOnlyDep, SettingsDep, UserCsvServiceDep, UserImportJobDep, admin
+from app.api.dependencies import HeadOnlyDep, SettingsDep, StillAdminDep, UserCsvServiceDep, UserImportJobDep, admin
 from app.api.jobs import JobBody
 from app.api.media_type import JSON
 from app.api.problems import problem_for
 from app.api.query_text import LISTS
+from domain.errors import NotAllowed
 from domain.phone_number import REGIONS
 from services.csv.columns import AccountField, column_mapping
 from services.csv.delimiter import Delimiter
@@ -134,6 +135,7 @@ async def import_users(
     users: UserCsvServiceDep,
     jobs: UserImportJobDep,
     settings: SettingsDep,
+    may: StillAdminDep,
     prefer: Annotated[  # noqa: ARG001 - it documents the header; the request has all of several, this only the last
         str, Header(description="`respond-async`: import in a worker")
     ] = "",
@@ -166,14 +168,17 @@ async def import_users(
                 dry_run=options.dry_run,
                 row_reports=None if lines is None else lines.add,
                 report=report,
+                may=may,
             )
-    except (CsvError, DatabaseError) as error:
+    except (CsvError, DatabaseError, NotAllowed) as error:
         if not report.rows:
             raise
         facts = ImportBody.of(report).model_dump() | {"next_line": report.next_line}
         done = None
         if isinstance(error, DatabaseError):
             done = f"the database failed; rows before line {report.next_line} are settled, go on from there"
+        if isinstance(error, NotAllowed):
+            done = f"the acting user may import no longer; rows from line {report.next_line} on are not in"
         return problem_for(error, request.url.path, detail=done, facts={"report": facts})
     if lines is None:
         return ImportBody.of(report)
@@ -239,6 +244,7 @@ async def export_users(
     request: Request,
     users: UserCsvServiceDep,
     head: HeadOnlyDep,
+    may: StillAdminDep,
     plain: Annotated[
         bool, Query(description="for programs: begin with the columns' names, without the line sep=,")
     ] = False,
@@ -250,7 +256,7 @@ async def export_users(
     choose(request.headers, CSV_TYPE)
     if head:
         return StreamingResponse((), HTTPStatus.OK, _attachment("users.csv"), CSV)
-    pieces = users.export(plain=plain)
+    pieces = users.export(plain=plain, may=may)
     # Before the status is sent: a database that doesn't answer is a 503, and no file of one line.
     first = await anext(pieces)
     return StreamingResponse(_whole(first, pieces), HTTPStatus.OK, _attachment("users.csv"), CSV)

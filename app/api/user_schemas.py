@@ -105,7 +105,7 @@ class UserContacts(BaseModel):
     display_name: str | None = Field(default=None, max_length=1000)
 
     def changes(self) -> UserChanges:
-        return cast("UserChanges", self.model_dump(exclude_unset=True, exclude={"password"}))
+        return cast("UserChanges", self.model_dump(exclude_unset=True, exclude={"password", "current_password"}))
 
     @property
     def account(self) -> str:
@@ -113,8 +113,8 @@ class UserContacts(BaseModel):
         return contact_key(self.email if self.email is not None else (self.phone or ""))
 
 
-class UserPatch(UserContacts):
-    """The changes of a PATCH: an absent field is unchanged, null clears. `role` and `status` are for admins."""
+class AccountFields(UserContacts):
+    """What admins say of accounts besides: `role` and `status`."""
 
     # Absent is told from null by `model_fields_set`; null is refused, as neither can be cleared.
     role: Role = Field(default_factory=lambda: Role.USER)
@@ -126,7 +126,22 @@ class UserPatch(UserContacts):
         return not self.model_fields_set.isdisjoint({"role", "status"})
 
 
-class NewUser(UserPatch):
+class UserPatch(AccountFields):
+    """The changes of a PATCH: an absent field is unchanged, null clears. `role` and `status` are for admins. Of one's
+    own account, another e-mail address or phone number needs `current_password`, or a login that has just begun.
+    """
+
+    current_password: SecretStr | None = Field(default=None, description="one's own, not stored by this")
+
+    def contacts_differ(self, user: User) -> bool:
+        """True when the e-mail address or the phone number would be another one."""
+        given = self.model_fields_set
+        email = "email" in given and self.email != user.email
+        phone = "phone" in given and (None if self.phone is None else contact_key(self.phone)) != user.phone
+        return email or phone
+
+
+class NewUser(AccountFields):
     """An account to create; it needs an e-mail address or a phone number (with country code)."""
 
     password: SecretStr | None = Field(default=None, description="8 characters to 1024 bytes; absent: no login")

@@ -6,16 +6,15 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
+from app.api.account_change import AccountChangeDep, user_body
 from app.api.dependencies import ActingUserDep, AuditServiceDep, UserServiceDep
-from app.api.etag import Precondition, PreconditionDep, etag
+from app.api.etag import PreconditionDep, etag
 from app.api.history import HistoryBody, HistoryQuery
 from app.api.idempotency import UserCreationDep
 from app.api.identifiers import UserId
 from app.api.media_type import JsonRoute
 from app.api.user_schemas import NewUser, UserBody, UserList, UserPageBody, UserPatch
-from domain import User
 from domain.errors import NotAllowed
-from services import UserService
 
 router = APIRouter(prefix="/users", tags=["users"], route_class=JsonRoute)
 
@@ -67,13 +66,12 @@ async def get_history(user_id: UserId, query: Annotated[HistoryQuery, Query()], 
 async def update_user(
     user_id: UserId,
     body: UserPatch,
-    acting: ActingUserDep,
-    users: UserServiceDep,
-    condition: PreconditionDep,
-    response: Response,
+    change: AccountChangeDep,
 ) -> UserBody:
-    """Change some fields. `role` and `status` are for admins. Needs If-Match."""
-    return await change(user_id, body, acting, users, condition, response)
+    """Change some fields. `role` and `status` are for admins. Needs If-Match, and, of one's own account, the current
+    password or a fresh login for another e-mail address or phone number, which ends the other logins.
+    """
+    return await change(user_id, body)
 
 
 @router.delete("/{user_id}", status_code=HTTPStatus.NO_CONTENT, response_class=Response)
@@ -91,19 +89,3 @@ async def restore_user(
     """Undo a soft delete. Needs If-Match."""
     version = await condition.version(partial(users.get, user_id, include_deleted=True))
     return user_body(await users.restore(user_id, version=version), response)
-
-
-async def change(
-    user_id: int, body: UserPatch, acting: User, users: UserService, condition: Precondition, response: Response
-) -> UserBody:
-    """What both addresses of an account do on PATCH. Raises `NotAllowed` for what only admins may change."""
-    if body.administrative and not acting.admin:
-        raise NotAllowed
-    version = await condition.version(partial(users.get, user_id))
-    return user_body(await users.update(user_id, body.changes(), version=version), response)
-
-
-def user_body(user: User, response: Response) -> UserBody:
-    """The account as it is answered, with its ETag."""
-    response.headers["ETag"] = etag(user.version)
-    return UserBody.model_validate(user)

@@ -78,3 +78,6 @@ Keep = Callable[[ImportReport], Awaitable[None]]
 """Called with the progress of the import, in the transaction that stores a batch: its writes are committed with the
 rows, and an exception rolls them back.
 """
+
+May = Callable[[], Awaitable[None]]
+"""Asked before each batch, in the transaction that stores it too; what it raises stops the work there."""

@@ -10,7 +10,7 @@ from repositories.user_dao import UserDao
 from services.csv.columns import HEADER, CsvColumns
 from services.csv.delimiter import Delimiter
 from services.csv.errors import CsvError, NoUsableColumn, TooManyCsvRows, UnknownCsvColumn, UnreadableCsv
-from services.csv.import_report import ImportReport, Keep, RowReports
+from services.csv.import_report import ImportReport, Keep, May, RowReports
 from services.csv.reader import TextFile, records
 from services.csv.text import SPREADSHEET_LINE, csv_text, neutral_cell
 from services.csv.user_import import Row, UserImport
@@ -61,6 +61,7 @@ class UserCsvService:
         row_reports: RowReports | None = None,
         report: ImportReport | None = None,
         keep: Keep | None = None,
+        may: May | None = None,
     ) -> ImportReport:
         """Create an account for each row whose e-mail address (without one: phone number) is new.
 
@@ -70,10 +71,10 @@ class UserCsvService:
         `drop_invalid` is stored without them. Rows without any text are ignored. Rows before `start_line` are skipped,
         except the header. A dry run reports the same, and stores nothing.
 
-        After each batch `progress` is called with the totals, and `row_reports` with the rows' outcomes. `report` is
-        updated after each batch: it is valid even if this raises or is cancelled, and its `next_line` is the
-        `start_line` to continue from. `keep` is called with the same report in each batch's transaction. Raises
-        subclasses of `CsvError` if the file can't be used, or not to its end.
+        After each batch `progress` is told the counts, and `row_reports` what became of its rows. `report` is filled
+        in as batches are settled: it holds what was done when this raises or is cancelled, and its `next_line` is the
+        `start_line` to go on from; `keep` is told the same in the transaction of each batch, and `may` is asked
+        there whether it may be stored. Raises what `may` raises, and `CsvError` leaves when the file can't be used, or not to its end.
         """
         report = ImportReport() if report is None else report
         users = UserImport(
@@ -85,6 +86,7 @@ class UserCsvService:
             dry_run=dry_run,
             drop_invalid=drop_invalid,
             keep=keep,
+            may=may,
         )
         batch: list[Row] = []
         mapping: CsvColumns | None = None
@@ -125,13 +127,17 @@ class UserCsvService:
         await settle()
         return report
 
-    async def export(self, *, plain: bool = False) -> AsyncGenerator[str, None]:
-        """Yield the accounts that aren't deleted as CSV text in pieces, ordered by id.
+    async def export(self, *, plain: bool = False, may: May | None = None) -> AsyncGenerator[str, None]:
+        """The accounts that aren't deleted, as CSV text in pieces, in the order of their ids. The first piece is the
+        header, below the line that has a spreadsheet split where we did; a `plain` export, for programs, begins with
+        the header.
 
-        The first piece is the header, after a line that makes spreadsheets split at commas; `plain`, for programs,
-        omits that line. Each piece is a separate read: no connection is held in between, however slow the consumer is.
-        Accounts created after the first piece are not included; changed ones are as they are when their piece is read.
+        Each piece is a read of its own: between two of them no connection is held, however slow the reader is. What
+        was created after the first piece isn't in it; what is changed meanwhile is as its piece finds it. `may` is asked
+        before each piece, and what it raises ends the export there.
         """
+        if may is not None:
+            await may()
         newest = await self._users.query().order_by("-id").first()
         yield ("" if plain else SPREADSHEET_LINE) + csv_text([HEADER])
         if newest is None:
@@ -140,6 +146,8 @@ class UserCsvService:
         users = await page.all()
         while users:
             yield csv_text([_cells(user) for user in users])
+            if may is not None:
+                await may()
             users = await page.gt("id", users[-1].id).all() if len(users) == PAGE else []
 
 

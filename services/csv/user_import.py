@@ -9,7 +9,7 @@ from domain.user import User, UserChanges
 from repositories.user_dao import UserDao
 from services.csv.columns import CsvColumns
 from services.csv.errors import UnreadableCsv
-from services.csv.import_report import ImportReport, Keep, RowOutcome, RowReport
+from services.csv.import_report import ImportReport, Keep, May, RowOutcome, RowReport
 from unitwork import TransactionProvider, execute_transaction
 from unitwork.errors import UniqueViolation
 
@@ -66,6 +66,7 @@ class UserImport:
         dry_run: bool,
         drop_invalid: Collection[str] = (),
         keep: Keep | None = None,
+        may: May | None = None,
     ) -> None:
         self._transaction = transaction
         self._users = users
@@ -73,6 +74,7 @@ class UserImport:
         self._region = region
         self._private_domains = private_domains
         self._dry_run = dry_run
+        self._may = may
         self._drop_invalid = frozenset(drop_invalid)
         self._keep = keep
         self._seen = Contacts()
@@ -120,7 +122,9 @@ class UserImport:
                 return user if all(fault.field in self._drop_invalid for fault in faults) else None, faults
 
     async def settle(self, rows: Sequence[Row]) -> list[RowReport]:
-        """Store the rows, add their outcomes to the report, and return them in order."""
+        """What became of the rows, in their order; added to the report."""
+        if self._may is not None:
+            await self._may()
         fresh = [row for row in rows if row.values is not None]
         settled: dict[int, RowReport] = {}
         self._batch, self._settled = rows, settled
@@ -148,6 +152,8 @@ class UserImport:
             return []
 
         async def write(_: object) -> list[RowReport]:
+            if self._may is not None:
+                await self._may()
             reports = await self._judged(rows, Contacts())
             new = [row for row, report in zip(rows, reports, strict=True) if report.outcome is RowOutcome.IMPORTED]
             await self._users.add_many([User(**(row.values or {})) for row in new])

@@ -23,7 +23,7 @@ class PersonalValues:
         self._numbers = frozenset(value for value in values if value.startswith("+"))
         spellings = {spelling for value in values for spelling in (value, value.casefold()) if spelling.strip()}
         words = sorted((re.escape(word) for word in spellings), key=len, reverse=True)
-        self._words = re.compile(rf"(?<!\w)(?:{'|'.join(words)})(?!\w)", re.IGNORECASE) if words else None
+        self._words = re.compile(rf"(?<![\w.+-])(?:{'|'.join(words)})(?![\w-]|\.\w)", re.IGNORECASE) if words else None
 
     @property
     def contacts(self) -> frozenset[str]:

@@ -9,7 +9,7 @@ from domain.errors import DomainError
 from domain.outbox_message import ERROR_LENGTH, OutboxMessage, pause
 from repositories.outbox_dao import OutboxDao
 from unitwork.errors import UnitworkError
-from unitwork.models import utc_now
+from unitwork.models import acting_as, utc_now
 
 log = logging.getLogger("gatehouse.outbox")
 
@@ -64,7 +64,8 @@ class InboxService:
         if message.attempts > self._attempts:
             return await self._failed(message, message.error or "begun too often without coming to its end", park=True)
         try:
-            await handler(message)
+            with acting_as(message.created_by):  # what is stored says so; what was sent only passes by
+                await handler(message)
         except Exception as error:
             log.exception("message %d (%s) failed in attempt %d", message.id, message.topic, message.attempts)
             return await self._failed(message, _told(error), park=message.attempts >= self._attempts)

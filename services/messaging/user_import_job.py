@@ -5,10 +5,12 @@ from contextlib import suppress
 from typing import Any, Final
 
 from domain import Job, JobStatus, OutboxMessage
+from domain.errors import NotAllowed
 from domain.job import PART
 from repositories.errors import JobNotFound
 from repositories.inbox_dao import InboxDao
 from repositories.job_dao import JobDao
+from services.authority import Authority
 from services.csv.columns import column_mapping
 from services.csv.delimiter import Delimiter
 from services.csv.encoding import ByteFile, DecodedText, text_encoding
@@ -29,8 +31,8 @@ REPORTED: Final = 1000
 class UserImportJob:
     """Runs imports as jobs. The file is stored in the database, where any worker can read it, until the job ends.
 
-    Each batch is committed with the job's progress: an interrupted job continues after its last batch, and counts no
-    row twice.
+    Each batch is committed with the job's progress: a job that is interrupted goes on behind its last batch, and counts
+    no row twice. It acts for who started it, and stops where that one may no longer.
     """
 
     def __init__(
@@ -40,8 +42,10 @@ class UserImportJob:
         outbox: OutboxService,
         inbox: InboxDao,
         users: UserCsvService,
+        authority: Authority,
         max_bytes: int,
     ) -> None:
+        self._authority = authority
         self._transaction = transaction
         self._jobs = jobs
         self._outbox = outbox
@@ -113,6 +117,8 @@ class UserImportJob:
             await self._import(job, report)
         except CsvError as refusal:
             error = str(refusal)
+        except NotAllowed:
+            error = f"who started this import may import no longer: rows from line {report.next_line} on are not in"
         async with self._transaction(name="end import"):
             if await self._inbox.take(message.id):
                 await self._jobs.finish(
@@ -136,6 +142,7 @@ class UserImportJob:
             dry_run=bool(options.get("dry_run")),
             report=report,
             keep=keep,
+            may=self._authority.check,
         )
 
     async def _store(self, job_id: int, file: ByteFile) -> None:

@@ -1,0 +1,57 @@
+"""AccountChange: what both addresses of an account do on PATCH."""
+
+from functools import partial
+from typing import Annotated
+
+from fastapi import Depends, Response
+
+from app.api.dependencies import ActingTokenDep, ActingUserDep, AuthServiceDep, ClientAddressDep, UserServiceDep
+from app.api.etag import PreconditionDep, etag
+from app.api.user_schemas import UserBody, UserPatch
+from domain import User
+from domain.errors import NotAllowed
+
+
+class AccountChange:
+    """Changes an account for one request."""
+
+    def __init__(
+        self,
+        acting: ActingUserDep,
+        token: ActingTokenDep,
+        users: UserServiceDep,
+        auth: AuthServiceDep,
+        address: ClientAddressDep,
+        condition: PreconditionDep,
+        response: Response,
+    ) -> None:
+        self._acting = acting
+        self._token = token
+        self._users = users
+        self._auth = auth
+        self._address = address
+        self._condition = condition
+        self._response = response
+
+    async def __call__(self, user_id: int, body: UserPatch) -> UserBody:
+        """The account after the changes. Raises `NotAllowed` for what only admins may change, and what
+        `AuthService.confirm` raises for contacts of one's own account.
+        """
+        if body.administrative and not self._acting.admin:
+            raise NotAllowed
+        version = await self._condition.version(partial(self._users.get, user_id))
+        own = user_id == self._acting.id
+        if own and body.contacts_differ(self._acting):
+            current = None if body.current_password is None else body.current_password.get_secret_value()
+            await self._auth.confirm(self._token, current, address=self._address)
+        keep = self._token if own else None
+        return user_body(await self._users.update(user_id, body.changes(), version=version, keep=keep), self._response)
+
+
+AccountChangeDep = Annotated[AccountChange, Depends()]
+
+
+def user_body(user: User, response: Response) -> UserBody:
+    """The account as it is answered, with its ETag."""
+    response.headers["ETag"] = etag(user.version)
+    return UserBody.model_validate(user)
