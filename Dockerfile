@@ -1,7 +1,9 @@
 # The service in one image: `docker build --tag gatehouse .`; docs/guides/operations.md says how it is run.
-ARG BASE=docker.io/library/python:3.11.13-slim-bookworm
+ARG BASE=docker.io/library/python:3.11.16-slim-bookworm
+# @sha256:… of that image, as it was when it was looked at.
+ARG BASE_DIGEST=
 
-FROM ${BASE} AS build
+FROM ${BASE}${BASE_DIGEST} AS build
 WORKDIR /build
 COPY requirements/tools.txt requirements/run.txt requirements/
 RUN python -m venv /opt/tools \
@@ -16,7 +18,7 @@ RUN /opt/tools/bin/python -m pip wheel --no-cache-dir --disable-pip-version-chec
     && /opt/tools/bin/uv pip install --no-cache --python /opt/gatehouse/bin/python --compile-bytecode --no-deps \
         /wheels/*.whl
 
-FROM ${BASE}
+FROM ${BASE}${BASE_DIGEST}
 RUN groupadd --gid 10001 gatehouse \
     && useradd --uid 10001 --gid gatehouse --no-create-home --shell /usr/sbin/nologin gatehouse \
     && install --directory --owner=gatehouse --group=gatehouse --mode=0700 /var/lib/gatehouse

@@ -106,6 +106,7 @@ class Container(containers.DeclarativeContainer):
         max_keys=settings.provided.rate_limits.max_keys.provider,
         redis_url=settings.provided.redis_url.provider,
         on_close=lifetime.provided.on_close.provider,
+        on_reached=security_events.provided.limit_reached.provider,
     )
     outbox_service = providers.Factory(OutboxService, transaction, outbox_dao)
     notifier = providers.Factory(FileNotifier, settings.provided.notifications)

@@ -39,8 +39,8 @@ def configure_logs(settings: Settings) -> None:
     ]
     last: list[Any] = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     if settings.log_format is LogFormat.JSON:
-        # By name, as nobody knows what the records of others carry.
-        shared.append(structlog.stdlib.ExtraAdder(allow={"sql"}))
+        # By name, as nobody knows what the records of others carry. The latter four are a security event's.
+        shared.append(structlog.stdlib.ExtraAdder(allow={"sql", "security_event", "address", "account", "by"}))
     if settings.log_format is LogFormat.CONSOLE:
         last = [
             structlog.dev.ConsoleRenderer(

@@ -153,10 +153,10 @@ class RefreshRefused(DomainError):
 
 
 class LastAdmin(DomainError):
-    """The change would leave no active admin."""
+    """The change would leave no active admin who can log in."""
 
     def __str__(self) -> str:
-        return "this is the last active admin; make another account an admin first"
+        return "this is the last active admin who can log in; make another account an admin with a password first"
 
 
 class TooManyAttempts(DomainError):

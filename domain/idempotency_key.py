@@ -18,7 +18,7 @@ class IdempotencyKey(IdMixin, Base):
 
     created_at: Mapped[datetime] = mapped_column(UTCDateTime, default=utc_now, index=True)
     scope: Mapped[str] = mapped_column(String(64))
-    """A digest of the acting user, the method, the path and the key."""
+    """A digest of the acting user (of nobody: the client's address), the method, the path and the key."""
     request_digest: Mapped[str] = mapped_column(String(64), info={CONFIDENTIAL: True})
     """A keyed digest of the body, which may hold a password."""
     record_id: Mapped[int | None] = mapped_column(BigInteger, index=True)

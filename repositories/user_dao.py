@@ -112,10 +112,13 @@ class UserDao(BaseDao[User]):
             return (await session.scalars(old.with_for_update(skip_locked=True))).all()
 
     async def lock_active_admins(self) -> list[int]:
-        """Lock the active admins until the transaction ends, and return their ids. The order of locking is fixed, so
-        that concurrent calls don't deadlock.
+        """The ids of the accounts that may administer and can log in, or, where none can, of those that may; nobody
+        else changes them until the transaction ends. Always locked in the same order, so that those who ask wait for
+        each other and never in a circle.
         """
         active = User.status == UserStatus.ACTIVE
-        admins = select(User.id).where(User.role == Role.ADMIN, active, User.deleted_at.is_(None))
+        admins = select(User.id, User.password_hash.is_not(None))
+        admins = admins.where(User.role == Role.ADMIN, active, User.deleted_at.is_(None))
         async with self._session() as session:
-            return list(await session.scalars(admins.order_by(User.id).with_for_update()))
+            found = (await session.execute(admins.order_by(User.id).with_for_update())).all()
+        return [id_ for id_, can in found if can] or [id_ for id_, _ in found]

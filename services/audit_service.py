@@ -1,9 +1,16 @@
-"""AuditService: the history of changes to accounts."""
+"""AuditService: who changed what, and when, and what happened to accounts besides."""
+
+from collections.abc import AsyncGenerator
+from datetime import datetime
+from typing import Final
 
 from repositories.audit_dao import AuditDao
 from repositories.user_dao import UserDao
 from unitwork.audit import AuditEntry
 from unitwork.dao import Slice
+
+BATCH: Final = 500
+"""Entries of one read of an export."""
 
 
 class AuditService:
@@ -23,3 +30,23 @@ class AuditService:
         if not page.items and cursor is None:
             await self._users.get(user_id, include_deleted=True)  # older than the audit trail: no entries yet
         return page
+
+    async def page(
+        self, *, events: bool = False, since: datetime | None = None, limit: int = 50, cursor: str | None = None
+    ) -> Slice[AuditEntry]:
+        """One page of the whole trail, oldest first, from a moment on; of its security events alone with `events`.
+
+        Raises `InvalidCursor`.
+        """
+        return await self._entries.page(events=events, since=since, size=limit, cursor=cursor)
+
+    async def export(self, *, events: bool = False, since: datetime | None = None) -> AsyncGenerator[AuditEntry, None]:
+        """Every entry of `page`. What is recorded after the first one was read may be in it or not."""
+        cursor: str | None = None
+        while True:
+            found = await self.page(events=events, since=since, limit=BATCH, cursor=cursor)
+            for entry in found.items:
+                yield entry
+            cursor = found.next_cursor
+            if cursor is None:
+                return

@@ -10,12 +10,13 @@ from datetime import timedelta
 from typing import Any, Final, TypeVar
 from weakref import WeakValueDictionary
 
+from domain.client_address import current_client_address
 from domain.errors import IdempotencyKeyReused
 from domain.idempotency_key import IdempotencyKey
 from repositories.idempotency_dao import IdempotencyDao
 from unitwork import TransactionProvider
 from unitwork.errors import NotFound, UniqueViolation
-from unitwork.models import acting_user_id, utc_now
+from unitwork.models import SYSTEM, acting_user_id, utc_now
 
 KEPT: Final = timedelta(hours=24)
 """Time for which a stored answer is repeated."""
@@ -113,7 +114,9 @@ class Idempotency:
         return answer
 
     def _scope(self, claim: Claim) -> str:
-        parts = (str(acting_user_id()), claim.target, claim.key)
+        user_id = acting_user_id()
+        caller = f"anyone at {current_client_address()}" if user_id == SYSTEM else str(user_id)
+        parts = (caller, claim.target, claim.key)
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
     def _digest(self, claim: Claim) -> str:

@@ -22,6 +22,10 @@ ASK_AGAIN_AFTER: Final = 5.0
 """Seconds to wait before Redis is tried again after a failure."""
 
 
+Reached = Callable[[str, str], Awaitable[None]]
+"""Told which limit was reached, and by which account or address."""
+
+
 class RateLimits:
     """Counts attempts in Redis if its URL is configured, so that processes share counters; else in memory.
 
@@ -37,10 +41,12 @@ class RateLimits:
         max_keys: Callable[[], int],
         redis_url: Callable[[], Any],
         on_close: Callable[[], Callable[[Callable[[], Awaitable[Any]]], Any]],
+        on_reached: Callable[[], Reached] | None = None,
     ) -> None:
         self._rates = rates
         self._redis_url = redis_url
         self._on_close = on_close
+        self._on_reached = on_reached
         self._memory = FixedWindowRateLimiter(Attempts(max_keys))
         self._servers: dict[str, _Redis] = {}
         """Redis connections by URL; those no longer in use are closed with the container."""
@@ -77,6 +83,8 @@ class RateLimits:
         for rate in () if limits is None else parse_many(limits):
             retry_after = await self._retry_after(rate, name, key)
             if retry_after is not None:
+                if self._on_reached is not None:
+                    await self._on_reached()(name, whose)
                 raise TooManyAttempts(retry_after)
 
     async def _retry_after(self, rate: RateLimitItem, *key: str) -> int | None:

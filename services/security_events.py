@@ -104,6 +104,11 @@ class SecurityEvents:
         self._told[known] = now
         await self.record(event, user_id=user_id, contact=contact, by=by)
 
+    async def limit_reached(self, limit: str, whose: str) -> None:
+        """Tell that the limit of this name was reached, by an account (by its contact or id) or by an address."""
+        contact = None if limit.endswith("_address") else whose
+        await self.record_seldom(SecurityEvent.LIMIT_REACHED, contact=contact, by=limit)
+
     def _digest(self, whose: str | None) -> str | None:
         if whose is None:
             return None

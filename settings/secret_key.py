@@ -31,8 +31,8 @@ def secret_key(settings: Settings, read: MutableMapping[Path, str] | None = None
 
 
 def _create(path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # A random name, as process ids are not unique among containers that share a volume; mode 0600.
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # A name of its own and mode 0600: a process id is not unique where containers share a volume.
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.")
     draft = Path(name)
     with os.fdopen(descriptor, "w", encoding="ascii") as file:

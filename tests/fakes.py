@@ -14,7 +14,8 @@ class InMemoryUsers(InMemoryDao[User], UserDao):
     """Accounts. `UserDao` asks through builders, so its own methods work as they are, but the one that locks."""
 
     async def lock_active_admins(self) -> list[int]:
-        return await self.query().eq("role", Role.ADMIN).eq("status", UserStatus.ACTIVE).scalars("id")
+        admins = await self.query().eq("role", Role.ADMIN).eq("status", UserStatus.ACTIVE).order_by("id").all()
+        return [user.id for user in admins if user.password_hash is not None] or [user.id for user in admins]
 
 
 class InMemoryTokens(InMemoryDao[Token], TokenDao):

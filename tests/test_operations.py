@@ -3,6 +3,8 @@
 import os
 import re
 import secrets
+import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -37,7 +39,8 @@ def blocks(language: str) -> list[str]:
 
 def statements(sql: str) -> list[str]:
     bare = "\n".join(line for line in sql.splitlines() if not line.startswith("--"))
-    return [statement.strip() for statement in bare.split(";") if statement.strip()]
+    found = re.findall(r"(?:[^;$]|\$\$.*?\$\$)+", bare, flags=re.DOTALL)
+    return [statement.strip() for statement in found if statement.strip()]
 
 
 def test_the_guide_shows_what_is_deployed() -> None:
@@ -91,12 +94,21 @@ async def test_the_service_works_as_a_role_that_can_change_rows_and_nothing_else
             user = await container.user_service().create({"email": "ada@example.com"})
             await container.user_service().delete(user.id)
             await container.user_service().purge(user.id)
+        history = (await container.audit_service().history(user.id)).items
+        assert [entry.action for entry in history] == ["purged", "deleted", "created"]
+        assert all(not values for entry in history for values in entry.changes.values()), "forgotten by the function"
         facts = await container.database_server().facts()
         assert facts.superuser is False
         assert await container.schema().current() == container.schema().head
         for statement in (
             "CREATE TABLE x (id int)", "DROP TABLE tokens", "ALTER TABLE users ADD COLUMN x int", "TRUNCATE users",
             "CREATE ROLE x", "SELECT pg_read_file('/etc/passwd')", "CREATE SCHEMA x",
+            "UPDATE audit_entries SET changes = '{}'", "UPDATE audit_entries SET created_by = 1",
+            "DELETE FROM audit_entries", "TRUNCATE audit_entries",
+            "SELECT * FROM alembic_version", "UPDATE alembic_version SET version_num = '0001'",
+            "UPDATE schema_revision SET version_num = '0001'",
+            "CREATE TEMP TABLE audit_entries (id int); ALTER FUNCTION audit_entries_forget(bigint[], bigint[], bigint[]) "
+            "SET search_path = pg_temp",
         ):  # fmt: skip
             await _refused(container, statement)
         async with container.engine().connect() as connection:
@@ -104,6 +116,30 @@ async def test_the_service_works_as_a_role_that_can_change_rows_and_nothing_else
                                 ("client_connection_check_interval", "5s"), ("statement_timeout", "30s")):  # fmt: skip
                 found = (await connection.exec_driver_sql(f"SHOW {name}")).scalar_one()
                 assert found == value, name
+
+
+async def test_the_privileges_can_be_given_again_after_an_upgrade(roles: tuple[str, str]) -> None:
+    owner, service = roles
+    name = str(make_url(service).username)
+    async with running(Container(settings=Settings(database={"url": owner}))) as container:
+        await container.schema().upgrade()
+        async with container.engine().begin() as connection:
+            await connection.exec_driver_sql(f"GRANT ALL ON audit_entries, alembic_version TO {name}")
+
+    async def again() -> None:
+        administrator = make_url(server.url_of(name)).set(drivername="postgresql")
+        connection = await asyncpg.connect(administrator.render_as_string(hide_password=False))
+        try:
+            for statement in statements(blocks("sql")[1]):
+                await connection.execute(re.sub(r"\bgatehouse(?=_owner|\b)", name, statement))
+        finally:
+            await connection.close()
+
+    server.apart(again)
+    async with running(Container(settings=Settings(database={"url": service}))) as container:
+        assert await container.schema().current() == container.schema().head
+        for statement in ("UPDATE audit_entries SET row_count = 2", "SELECT * FROM alembic_version"):
+            await _refused(container, statement)
 
 
 async def _refused(container: Container, statement: str) -> None:
@@ -135,11 +171,14 @@ def compose() -> dict[str, Any]:
 def test_images_are_pinned_and_nobody_is_root() -> None:
     bases = re.findall(r"^ARG BASE=(\S+)$", DOCKERFILE, flags=re.MULTILINE)
     images = [service["image"] for service in compose()["services"].values() if service["image"] != "gatehouse"]
+    digests = [re.search(r"\$\{\w+_DIGEST:-\}$", image) for image in images]
+    assert all(digests), "each may be pinned by its digest"
+    images = [image.partition("$")[0] for image in images]
     assert len(bases) == 1
     assert len(images) == 2
     for image in (*bases, *images):
         assert re.fullmatch(r"docker\.io/library/[a-z]+:\d+\.\d+(\.\d+)?-[a-z-]+", image), image
-    assert set(re.findall(r"^FROM (\S+)", DOCKERFILE, flags=re.MULTILINE)) == {"${BASE}"}
+    assert set(re.findall(r"^FROM (\S+)", DOCKERFILE, flags=re.MULTILINE)) == {"${BASE}${BASE_DIGEST}"}
     last = DOCKERFILE.rpartition("\nFROM ")[2]
     user = re.findall(r"^USER (\S+)$", last, flags=re.MULTILINE)
     assert user == ["10001:10001"]
@@ -168,6 +207,34 @@ def test_the_image_is_built_from_hashes_and_holds_no_secret() -> None:
         told = {key for key in service.get("environment", {}) if secret.search(key)}
         assert told <= {"POSTGRES_PASSWORD_FILE"}, name
     assert "secrets/" in (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
+
+
+def test_redis_has_a_password_and_nobody_but_those_who_need_it_reaches_it(tmp_path: Path) -> None:
+    document = compose()
+    inside = {name for name, network in document["networks"].items() if network and network.get("internal")}
+    assert inside == {"database", "redis"}
+    on = {name: set(service["networks"]) for name, service in document["services"].items()}
+    assert on == {
+        "postgresql": {"database"}, "redis": {"redis"}, "migrate": {"database"},
+        "api": {"outside", "database", "redis"}, "worker": {"database", "redis"},
+    }  # fmt: skip
+    redis = document["services"]["redis"]
+    assert "ports" not in redis
+    (tmp_path / "redis_password").write_text("canary\n", encoding="utf-8")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = str(listener.getsockname()[1])
+    *shell, script = redis["command"]
+    script = script.replace("$$", "$").replace("/run/secrets", str(tmp_path)) + f" --port {port} --dir {tmp_path}"
+    check = redis["healthcheck"]["test"][1].replace("$$", "$").replace("/run/secrets", str(tmp_path))
+    check = check.replace("redis-cli", f"redis-cli -p {port}")
+    with subprocess.Popen([*shell, script], stdout=subprocess.DEVNULL, start_new_session=True) as process:
+        try:
+            healthy = ["sh", "-c", f"for i in $(seq 50); do {check} && exit 0; sleep 0.1; done; exit 1"]
+            assert subprocess.run(healthy, timeout=30, check=False).returncode == 0
+            asked = subprocess.run(["redis-cli", "-p", port, "ping"], capture_output=True, text=True, check=False)
+            assert "NOAUTH" in asked.stdout + asked.stderr
+        finally:
+            os.killpg(process.pid, signal.SIGTERM)
 
 
 def test_every_setting_that_is_deployed_exists() -> None:

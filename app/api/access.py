@@ -57,6 +57,7 @@ TABLE: Final[Mapping[str, Access]] = {
     "POST /v1/users/{user_id}/restore": Access.ADMIN,
     "GET /v1/users/{user_id}/history": Access.ADMIN_OR_SELF,
     "GET /v1/jobs/{job_id}": Access.ADMIN,
+    "GET /v1/audit": Access.ADMIN,
     "GET /health/live": Access.ANYONE,
     "GET /health/ready": Access.ANYONE,
     "GET /metrics": Access.ADMIN_OR_LOOPBACK,

@@ -8,7 +8,7 @@ from fastapi import Depends, FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from app.api import auth, docs, health, jobs, monitor, own_account, user_csv, users
+from app.api import audit, auth, docs, health, jobs, monitor, own_account, user_csv, users
 from app.api.access import DOCS, PREFIX, TABLE, AccessTable, listed_only, warn_of_unlisted
 from app.api.addresses import Addresses
 from app.api.authentication import Authentication
@@ -88,7 +88,7 @@ def create_app(container: Container | None = None) -> FastAPI:
     app.add_middleware(Authentication)
     app.add_middleware(RequestContext, limits=limits, debug=settings.debug)
     _add_browser_rules(app, settings.http)
-    for module in (auth, own_account, user_csv, jobs, users):  # what is before /users/{user_id} isn't it
+    for module in (audit, auth, own_account, user_csv, jobs, users):  # what is before /users/{user_id} isn't it
         app.include_router(module.router, prefix=PREFIX)
     if public_docs:
         app.include_router(docs.router)

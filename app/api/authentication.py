@@ -97,10 +97,9 @@ async def _check(listed: Listed, user: User, scope: Scope) -> None:
         check(listed, user)
     except NotAllowed:
         events = serving(scope["app"]).security_events()
+        tried = f"{method_of(scope)} for {listed.access}"
         with acting_as(user.id):
-            await events.record_seldom(
-                SecurityEvent.NOT_ALLOWED, user_id=user.id, by=f"{method_of(scope)} {listed.access}"
-            )
+            await events.record_seldom(SecurityEvent.NOT_ALLOWED, user_id=user.id, by=tried)
         raise
 
 

@@ -15,7 +15,7 @@ EVERYWHERE: Final[Mapping[str, str]] = {
     # Answers hold accounts and tokens.
     "Cache-Control": "no-store",
 }
-OVER_TLS: Final[Mapping[str, str]] = {"Strict-Transport-Security": "max-age=31536000"}
+OVER_TLS: Final[Mapping[str, str]] = {"Strict-Transport-Security": "max-age=31536000; includeSubDomains"}
 
 
 class SecurityHeaders:

@@ -39,7 +39,8 @@ class UserSort(StrEnum):
     ID_DESC = "-id"
 
 
-def _utc(value: datetime) -> datetime:
+def utc(value: datetime) -> datetime:
+    """Raises ValueError for what no calendar has in UTC."""
     try:
         return value.astimezone(UTC)
     except OverflowError:
@@ -84,7 +85,7 @@ class UserList(BaseModel):
         default=None, description="part of the display name, in any case and accents"
     )
     status: UserStatus | None = None
-    created_after: Annotated[AwareDatetime, AfterValidator(_utc)] | None = None
+    created_after: Annotated[AwareDatetime, AfterValidator(utc)] | None = None
     sort: UserSort = UserSort.CREATED_AT_DESC
     limit: int = Field(default=50, ge=1, le=100)
     cursor: str | None = Field(default=None, max_length=4096)

@@ -12,6 +12,7 @@ import typer
 from app.cli.database_file import require_file
 from app.cli.signals import run_to_its_end
 from app.logs import configure_logs
+from app.private_files import keep_private
 from containers import Container, running
 from unitwork.models import SYSTEM, acting_as
 
@@ -68,6 +69,7 @@ async def _run(
     container = Container() if given is None else given
     if not makes_database:
         require_file(container)
+    keep_private(container.settings().var_dir)
     async with running(container):
         configure_logs(container.settings())
         with acting_as(SYSTEM):

@@ -83,7 +83,7 @@ async def _all(given: Container | None, processes: int, workers: int) -> list[Fi
     if "WORKER" not in unusable:
         findings.append(await surroundings.broker(settings))
     if "SECRET_KEY" not in unusable:
-        findings += surroundings.secrets(settings)
+        findings += [*surroundings.secrets(settings), surroundings.var_files(settings)]
     return findings
 
 

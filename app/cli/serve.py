@@ -11,6 +11,7 @@ from app.cli.listening import named, require_free
 from app.cli.server import Server
 from app.cli.server_processes import ServerProcesses, listeners
 from app.logs import configure_logs
+from app.private_files import keep_private
 from app.with_parent import end_with_parent
 from containers import Container
 from settings import Settings
@@ -33,6 +34,7 @@ def serve(
     container = Container() if context.obj is None else context.obj
     settings: Settings = container.settings()
     configure_logs(settings)
+    keep_private(settings.var_dir)
     host = settings.host if host is None else host
     port = settings.port if port is None else port
     if workers > 1:

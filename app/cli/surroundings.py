@@ -11,6 +11,7 @@ from typing import Final
 from kombu import Connection
 
 from app.cli.finding import Finding, fault, ok, warning
+from app.private_files import open_to_others
 from settings import Environment, Settings, SettingsError
 from settings.origin import strangers
 from settings.secret_key import FILE_NAME
@@ -23,6 +24,8 @@ EXTRAS: Final = {"mysql": "asyncmy", "oracle": "oracledb", "otel": "opentelemetr
 """Extra, and a module that it brings."""
 LOCAL: Final = {None, "", "localhost", "127.0.0.1", "::1"}
 BROKER_WITHIN: Final = 3.0
+NAMED: Final = 3
+"""Files that a finding names."""
 
 
 def python() -> Finding:
@@ -82,6 +85,16 @@ def secrets(settings: Settings) -> Iterator[Finding]:
         yield ok("secrets", f"no SECRET_KEY is set; development keeps one in {settings.var_dir / FILE_NAME}")
     elif not open_files:
         yield ok("secrets", "SECRET_KEY is set, and no file with secrets is readable by others")
+
+
+def var_files(settings: Settings) -> Finding:
+    """Who may look into the folder of this machine's files."""
+    folder = settings.var_dir
+    found = list(open_to_others(folder))
+    if not found:
+        return ok("files", f"what is in {folder} is for its owner alone")
+    named = ", ".join(map(str, found[:NAMED])) + (f" and {len(found) - NAMED} more" if len(found) > NAMED else "")
+    return warning("files", f"others may look at {named}", f"chmod -R go= {folder}")
 
 
 async def broker(settings: Settings) -> Finding:

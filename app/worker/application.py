@@ -15,6 +15,7 @@ from celery.signals import (
 )
 
 from app.logs import configure_logs
+from app.private_files import keep_private, only_for_owner
 from app.worker.process import WorkerProcess
 from app.worker.service_task import Work, send_context, service_task
 
@@ -36,7 +37,10 @@ def _options() -> dict[str, Any]:
 
 
 def _configure_logs(**_: Any) -> None:
-    configure_logs(worker_process.build().settings())
+    settings = worker_process.build().settings()
+    only_for_owner()  # the schedule's files are made by Celery
+    keep_private(settings.var_dir)
+    configure_logs(settings)
 
 
 def _open(**_: Any) -> None:

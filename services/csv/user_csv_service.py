@@ -74,7 +74,8 @@ class UserCsvService:
         After each batch `progress` is told the counts, and `row_reports` what became of its rows. `report` is filled
         in as batches are settled: it holds what was done when this raises or is cancelled, and its `next_line` is the
         `start_line` to go on from; `keep` is told the same in the transaction of each batch, and `may` is asked
-        there whether it may be stored. Raises what `may` raises, and `CsvError` leaves when the file can't be used, or not to its end.
+        there whether it may be stored. Raises what `may` raises, and `CsvError` leaves when the file can't be used, or
+        not to its end.
         """
         report = ImportReport() if report is None else report
         users = UserImport(
@@ -133,8 +134,8 @@ class UserCsvService:
         the header.
 
         Each piece is a read of its own: between two of them no connection is held, however slow the reader is. What
-        was created after the first piece isn't in it; what is changed meanwhile is as its piece finds it. `may` is asked
-        before each piece, and what it raises ends the export there.
+        was created after the first piece isn't in it; what is changed meanwhile is as its piece finds it. `may` is
+        asked before each piece, and what it raises ends the export there.
         """
         if may is not None:
             await may()

@@ -1,5 +1,7 @@
 """Broker: the broker's URL and Celery's configuration for it, shared by publishers and workers."""
 
+import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,6 +12,8 @@ REQUEST_ID: Final = "gatehouse_request_id"
 TRACE_PARENT: Final = "traceparent"
 """Task headers: the acting user, the request and the trace."""
 
+BROKER_FILE: Final = "broker.db"
+RESULTS_FILE: Final = "results.db"
 EMBEDDED: Final = "sqlalchemy+sqlite:///"
 SOCKET_TIMEOUT: Final = 5.0
 """Seconds that a publisher waits for the broker."""
@@ -28,9 +32,9 @@ class Broker:
         hard_time_limit: float,
         visibility_timeout: float,
     ) -> None:
-        self.url = url or f"{EMBEDDED}{folder.absolute() / 'broker.db'}"
+        self.url = url or f"{EMBEDDED}{folder.absolute() / BROKER_FILE}"
         self._results_url = results_url or (
-            self.url if self.redis else f"db+sqlite:///{folder.absolute() / 'results.db'}"
+            self.url if self.redis else f"db+sqlite:///{folder.absolute() / RESULTS_FILE}"
         )
         self._folder = folder
         self._queue = queue
@@ -53,7 +57,7 @@ class Broker:
         its process is lost.
         """
         if self.embedded:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            self._make_files()
         return {
             "broker_url": self.url.removeprefix("sqlalchemy+") if self.embedded else self.url,
             "broker_transport": "services.messaging.embedded_broker:EmbeddedBroker" if self.embedded else None,
@@ -81,6 +85,13 @@ class Broker:
             "enable_utc": True,
             "beat_schedule_filename": str(self._folder / "beat"),
         }
+
+    def _make_files(self) -> None:
+        """For their owner alone, whatever the umask: what SQLite puts beside them takes their mode."""
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for name in (BROKER_FILE, RESULTS_FILE):
+            with suppress(FileExistsError):
+                os.close(os.open(self._folder / name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
     def options_for_publishing(self) -> dict[str, Any]:
         """Return the configuration of a Celery application that only sends; its timeout is `SOCKET_TIMEOUT`."""

@@ -5,7 +5,7 @@ and BEGIN is ours: IMMEDIATE for a unit that may write.
 """
 
 import asyncio
-import gc
+import os
 import sqlite3
 from contextlib import closing, suppress
 from pathlib import Path
@@ -23,8 +23,10 @@ from unitwork.held_connection import send_own
 from unitwork.options import Options
 from unitwork.unit import Unit
 
-CLOSE_TIMEOUT_SECONDS: Final = 0.25
-"""Seconds that closing a discarded connection may delay its caller."""
+PRIVATE_FOLDER: Final = 0o700
+PRIVATE_FILE: Final = 0o600
+CLOSE_TIMEOUT: Final = 0.25
+"""Seconds that a connection which is given up may keep its caller."""
 _QUERY_ONLY: Final = "unitwork_query_only"
 """Key in a pooled connection's `info` that holds its read-only state, so that the pragma is sent only when it
 changes.
@@ -37,10 +39,15 @@ WRITER_TIMEOUT_OPTION: Final = "unitwork_writer_timeout"
 """Execution option of an engine: that timeout."""
 
 
-def make_folder(arguments: list[Any]) -> None:
-    """Create the folder of the database file; SQLite creates only the file."""
+def make_file(arguments: list[Any]) -> None:
+    """SQLite makes no folder, and its file as the umask has it. Ours are for their owner alone; the files beside it
+    (`-wal`, `-shm`) take the file's mode. What is there already is left as it is.
+    """
     if arguments and not str(arguments[0]).startswith("file:"):
-        Path(arguments[0]).parent.mkdir(parents=True, exist_ok=True)
+        path = Path(arguments[0])
+        path.parent.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
+        with suppress(FileExistsError):
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, PRIVATE_FILE))
 
 
 def configure(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
@@ -141,7 +148,7 @@ class SQLite(Backend):
     def before_connecting(self, arguments: list[Any], options: dict[str, Any]) -> dict[str, Any]:
         from unitwork.backends import sqlite_thread  # noqa: PLC0415 - its driver is an extra
 
-        make_folder(arguments)
+        make_file(arguments)
         return {"async_creator_fn": sqlite_thread.connect} | options
 
     def driver_options(self, *, read_only: bool, isolation: str | None, transactional: bool) -> dict[str, Any]:

@@ -175,7 +175,7 @@ class Exposition:
     def _file(self, kind: str) -> Any:
         if kind not in self._files:
             folder = Path() if self._folder is None else self._folder
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             path = folder / f"{kind}_{os.getpid()}-{self._number}.db"
             path.unlink(missing_ok=True)  # left by an earlier process with the same id
             open_file: Any = MmapedDict  # it has no types
