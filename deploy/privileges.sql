@@ -10,8 +10,9 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO gatehouse
 ALTER DEFAULT PRIVILEGES FOR ROLE gatehouse_owner IN SCHEMA public GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO gatehouse;
 ALTER DEFAULT PRIVILEGES FOR ROLE gatehouse_owner IN SCHEMA public GRANT USAGE ON SEQUENCES TO gatehouse;
 DO $$ BEGIN
-    IF to_regclass('public.audit_entries') IS NOT NULL THEN
-        REVOKE ALL ON public.audit_entries, public.alembic_version FROM gatehouse;
+    IF to_regclass('public.schema_revision') IS NOT NULL THEN
+        REVOKE ALL ON public.audit_entries, public.alembic_version, public.schema_revision FROM gatehouse;
         GRANT SELECT, INSERT ON public.audit_entries TO gatehouse;
+        GRANT SELECT ON public.schema_revision TO gatehouse;
     END IF;
 END $$;

@@ -28,12 +28,15 @@ BEGIN
         SELECT DISTINCT c.relname AS name, CASE acl.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(r.rolname) END AS role
         FROM pg_class c CROSS JOIN LATERAL aclexplode(c.relacl) acl LEFT JOIN pg_roles r ON r.oid = acl.grantee
         WHERE c.relnamespace = current_schema()::regnamespace AND acl.grantee <> c.relowner
-            AND c.relname IN ('audit_entries', 'alembic_version')
+            AND c.relname IN ('audit_entries', 'alembic_version', 'schema_revision')
     LOOP
         IF other.name = 'audit_entries' THEN
             EXECUTE format('REVOKE UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER ON audit_entries FROM %s', other.role);
-        ELSE
+        ELSIF other.name = 'alembic_version' THEN
             EXECUTE format('REVOKE ALL ON alembic_version FROM %s', other.role);
+        ELSE
+            EXECUTE format('REVOKE ALL ON schema_revision FROM %s', other.role);
+            EXECUTE format('GRANT SELECT ON schema_revision TO %s', other.role);
         END IF;
     END LOOP;
 END $$
@@ -53,7 +56,7 @@ def upgrade() -> None:
     with op.batch_alter_table("audit_entries") as entries:
         entries.add_column(sa.Column("event", sa.String(63), nullable=True))
     op.create_index(op.f("ix_audit_entries_created_by"), "audit_entries", ["created_by"])
-    op.execute("CREATE VIEW schema_revision AS SELECT version_num FROM alembic_version")
+    op.execute("CREATE VIEW schema_revision AS SELECT max(version_num) AS version_num FROM alembic_version")
     connection = op.get_bind()
     if connection.dialect.name == "postgresql":
         op.execute(forget_function(str(connection.scalar(sa.text("SELECT current_schema()")))))

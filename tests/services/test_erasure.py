@@ -68,6 +68,8 @@ async def a_life(client: httpx2.AsyncClient, container: Container) -> int:
     with acting_as(SYSTEM):
         await container.user_service().update(id_, {"role": Role.ADMIN})
         other = await container.user_service().create({"email": "odaenathus@example.com"})
+        regent = await container.user_service().create({"email": "regent@example.com", "role": Role.ADMIN})
+        await container.auth_service().set_password(regent.id, "another password")  # the last who can log in stays
     theirs = await client.patch(f"/v1/users/{other.id}", json={"display_name": "Zenobia of Palmyra"}, headers=hers)
     assert theirs.status_code == 200
     with acting_as(SYSTEM):

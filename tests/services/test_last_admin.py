@@ -31,3 +31,19 @@ async def test_the_last_active_admin_is_not_demoted_suspended_deleted_or_purged(
         await users.purge(gone.id)
         await users.update(off.id, {"status": UserStatus.ACTIVE})
         assert (await users.update(admin.id, {"role": Role.USER})).role is Role.USER
+
+
+async def test_the_last_admin_who_can_log_in_stays_whoever_else_is_one(container: Container) -> None:
+    users = container.user_service()
+    with acting_as(SYSTEM):
+        able = await users.create({"email": "able@example.com", "role": Role.ADMIN}, password="correct horse battery")
+        mute = await users.create({"email": "mute@example.com", "role": Role.ADMIN})
+        for remove in (users.delete, users.purge):
+            with pytest.raises(LastAdmin):
+                await remove(able.id)
+        with pytest.raises(LastAdmin):
+            await users.update(able.id, {"role": Role.USER})
+        await container.auth_service().set_password(mute.id, "another horse battery")
+        assert (await users.update(able.id, {"role": Role.USER})).role is Role.USER
+        with pytest.raises(LastAdmin):
+            await users.delete(mute.id)

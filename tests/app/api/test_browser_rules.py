@@ -57,7 +57,7 @@ async def test_every_answer_has_security_headers() -> None:
 async def test_over_tls_browsers_are_told_to_stay_there() -> None:
     async with client_with("https") as client:
         answer = await client.get("/health/live")
-    assert answer.headers["strict-transport-security"] == "max-age=31536000"
+    assert answer.headers["strict-transport-security"] == "max-age=31536000; includeSubDomains"
 
 
 async def test_a_header_that_an_endpoint_sets_is_left_alone() -> None:
