@@ -110,8 +110,9 @@ class Container(containers.DeclarativeContainer):
     )
     outbox_service = providers.Factory(OutboxService, transaction, outbox_dao)
     notifier = providers.Factory(FileNotifier, settings.provided.notifications)
-    # What hangs on accounts and goes with them: DAOs with `purge_of` (docs/guides/adding-a-resource.md).
-    owned_resources = providers.List()
+    owned_resources = providers.List(
+        # DAOs with `purge_of`, of what hangs on accounts and goes with them (docs/guides/adding-a-resource.md).
+    )
     erasure = providers.Factory(
         Erasure,
         transaction,

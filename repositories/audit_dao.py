@@ -1,6 +1,6 @@
 """AuditDao: queries on the audit trail."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -8,6 +8,8 @@ from domain.user import User
 from unitwork.audit import AuditEntry, forget
 from unitwork.dao import BaseDao, Query, Slice
 
+BATCH: Final = 500
+"""Entries of one read."""
 PERSONAL: Final = ("email", "phone", "display_name")
 """Fields of an account by which a person is known."""
 
@@ -46,13 +48,25 @@ class AuditDao(BaseDao[AuditEntry]):
         """Forget persons: what these records' fields held, which requests they sent, and these values of theirs in
         records of others where they have entered them themselves. The number of entries. Likewise for a purge.
         """
-        theirs = frozenset(values)
-        others = self._changes().not_in("record_id", records)
-        entered = [entry for entry in await others.in_("created_by", user_ids).all() if _any(theirs, entry)]
-        into = {entry.record_id for entry in entered if entry.record_id is not None}
-        entries = [entry.id for entry in await others.in_("record_id", into).all() if _any(theirs, entry)]
+        theirs, own = frozenset(values), frozenset(records)
+
+        async def told(query: Query[AuditEntry]) -> AsyncIterator[AuditEntry]:
+            async for entry in self._each(query):
+                if entry.record_id not in own and _any(theirs, entry):
+                    yield entry
+
+        entered = {entry.record_id async for entry in told(self._changes().in_("created_by", user_ids))}
+        into = [record_id for record_id in entered if record_id is not None]
+        entries = [entry.id async for entry in told(self._changes().in_("record_id", into))]
         async with self._session() as session:
             return await forget(session, records=records, actors=user_ids, entries=entries)
+
+    async def _each(self, query: Query[AuditEntry]) -> AsyncIterator[AuditEntry]:
+        last = 0
+        while batch := await query.gt("id", last).order_by("id").limit(BATCH).all():
+            for entry in batch:
+                yield entry
+            last = batch[-1].id
 
     def _changes(self) -> Query[AuditEntry]:
         return self.query().is_null("event")

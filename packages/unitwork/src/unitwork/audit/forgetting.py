@@ -4,7 +4,7 @@ A role that may add to the trail and read it, and not change it, forgets by a fu
 (`forget_function`, for a migration). Where that function isn't, the role's own UPDATE does it.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from typing import Final
 
 from sqlalchemy import BigInteger, bindparam, func, or_, select, text
@@ -15,7 +15,7 @@ from unitwork.audit.entry import AuditEntry, without_values
 from unitwork.backends.registry import backend_of
 
 BATCH: Final = 500
-"""Entries of one statement."""
+"""Entries, and records, actors and entries that are named, of one statement."""
 _SIGNATURE: Final = "audit_entries_forget(bigint[], bigint[], bigint[])"
 _FUNCTION: Final = """
 CREATE FUNCTION audit_entries_forget(records bigint[], actors bigint[], entries bigint[]) RETURNS bigint
@@ -57,19 +57,23 @@ async def forget(
     """Forget what the fields of these records, and of these entries, held, and the requests of all of them and of what
     these actors did: a client names its requests itself. Returns the number of entries. Needs a transaction.
     """
-    if not (records or actors or entries):
-        return 0
     await session.flush()
     backend = backend_of(session.get_bind().dialect)
+    forget_some = _by_hand
     if backend.definer_functions and await session.scalar(_THERE):
-        given = {"records": list(records), "actors": list(actors), "entries": list(entries)}
-        return int(await session.scalar(_CALL, given) or 0)
-    return await _by_hand(session, frozenset(records), list(actors), frozenset(entries))
+        forget_some = _by_function
+    forgotten, waiting = 0, [list(records), list(actors), list(entries)]
+    while any(waiting):
+        forgotten += await forget_some(session, *(ids[:BATCH] for ids in waiting))
+        waiting = [ids[BATCH:] for ids in waiting]
+    return forgotten
 
 
-async def _by_hand(
-    session: AsyncSession, records: frozenset[int], actors: Sequence[int], entries: frozenset[int]
-) -> int:
+async def _by_function(session: AsyncSession, records: list[int], actors: list[int], entries: list[int]) -> int:
+    return int(await session.scalar(_CALL, {"records": records, "actors": actors, "entries": entries}) or 0)
+
+
+async def _by_hand(session: AsyncSession, records: list[int], actors: list[int], entries: list[int]) -> int:
     forgotten, last = 0, 0
     theirs = or_(
         AuditEntry.record_id.in_(records),
