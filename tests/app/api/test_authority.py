@@ -57,7 +57,7 @@ async def test_a_streamed_import_stops_where_its_sender_may_no_longer(
         yield BATCHES[1]
 
     answer = await client.post(IMPORT, content=body(), headers=headers | CSV)
-    problem = assert_problem(answer, 403, "not_allowed")
+    problem = assert_problem(answer, 403, "not_allowed", facts=frozenset({"report"}))
     assert problem["report"]["imported"] == 500, "what was stored before stays, and is told"
     assert problem["report"]["next_line"] == 502
     assert await container.user_dao().count().contains("email", "u").rows() == 500

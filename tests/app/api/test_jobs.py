@@ -144,3 +144,17 @@ async def test_jobs_are_for_admins(client: httpx2.AsyncClient, sign_in: SignIn) 
     assert_problem(await client.get("/v1/jobs/x"), 422, "invalid_request")
     _, headers = await sign_in({"email": "ada@example.com"})
     assert_problem(await client.get("/v1/jobs/1", headers=headers), 403, "not_allowed")
+
+
+@pytest.mark.parametrize("line", [(1 << 31) - 1, 1 << 31, (1 << 63) - 2])
+async def test_a_start_line_beyond_32_bits_is_a_line(
+    client: httpx2.AsyncClient, container: Container, line: int
+) -> None:
+    for headers in (ASYNC, {"Content-Type": "text/csv"}):
+        taken = await client.post(
+            IMPORT, params={"start_line": line}, content=b"email\na@example.com\n", headers=headers
+        )
+        assert taken.status_code in {200, 202}, taken.text
+    assert await handled(container) is Handled.HANDLED
+    (job,) = await container.job_dao().query().all()
+    assert (job.status, job.position, job.progress["rows"]) == (JobStatus.DONE, line, 0)
