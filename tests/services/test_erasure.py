@@ -86,8 +86,8 @@ FILES: Final = {
     'ZENOBIA@palmyra.example,,Zenobia of\n"third@example.com",,"in\ntwo lines"\n,1-415-555-0132,Palmyra\n'
     "last@example.com,,Last\n",
     "utf-16": "name;email\nZénobie;zenobia2@palmyra.example\nLast;last@example.com\n",
-    "cp1252": 'sep=,\r\nOf Zenobia@Palmyra.example, for us\r\nemail,more\r\nzenobia@palmyra.example,"Zénobie\r\nPalmyra"\r\n'
-    "last@example.com,x\r\n",
+    "cp1252": "sep=,\r\nOf Zenobia@Palmyra.example, for us\r\nemail,more\r\n"
+    'zenobia@palmyra.example,"Zénobie\r\nPalmyra"\r\nlast@example.com,x\r\n',
 }
 
 
