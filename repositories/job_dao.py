@@ -46,7 +46,7 @@ class JobDao(BaseDao[Job]):
         """
         status = JobStatus.DONE if error is None else JobStatus.FAILED
         error = None if error is None else error[:ERROR_LENGTH]
-        mine = self.update().eq("id", job_id).eq("status", JobStatus.RUNNING).eq("position", position)
+        mine = self.update().eq("id", job_id).eq("status", JobStatus.RUNNING).le("position", position)
         if not await mine.set(status=status, progress=progress, error=error, finished_at=at).execute():
             raise StaleVersion
         await self.drop_file(job_id)

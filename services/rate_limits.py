@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from limits import RateLimitItem, parse_many
 from limits.aio.strategies import FixedWindowRateLimiter
@@ -22,8 +22,10 @@ ASK_AGAIN_AFTER: Final = 5.0
 """Seconds to wait before Redis is tried again after a failure."""
 
 
-Reached = Callable[[str, str], Awaitable[None]]
-"""Told which limit was reached, and by which account or address."""
+class Reached(Protocol):
+    """Told which limit was reached, by which account, and from which address."""
+
+    async def __call__(self, limit: str, *, account: str | None, address: str | None) -> None: ...
 
 
 class RateLimits:
@@ -84,7 +86,9 @@ class RateLimits:
             retry_after = await self._retry_after(rate, name, key)
             if retry_after is not None:
                 if self._on_reached is not None:
-                    await self._on_reached()(name, whose)
+                    by_account = name.endswith("_account")
+                    account, address = (whose, None) if by_account else (None, whose)
+                    await self._on_reached()(name, account=account, address=address)
                 raise TooManyAttempts(retry_after)
 
     async def _retry_after(self, rate: RateLimitItem, *key: str) -> int | None:

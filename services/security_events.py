@@ -9,7 +9,7 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Final
 
-from domain.client_address import current_client_address
+from domain.client_address import bound_client_address, current_client_address
 from repositories.audit_dao import AuditDao
 from unitwork import Propagation, TransactionProvider, current_transaction
 from unitwork.audit import AuditAction, AuditEntry
@@ -20,7 +20,7 @@ log = logging.getLogger("gatehouse.security")
 
 AGAIN_AFTER: Final = 60.0
 """Seconds for which what anybody can cause at will isn't told again of the same account and address."""
-MOST_TOLD: Final = 10_000
+MOST_TOLD: Final = 1_000
 """Of such, how many are remembered; beyond these only a line of the log tells."""
 SHOWN: Final = 16
 """Hexadecimal digits of an account's digest."""
@@ -104,10 +104,10 @@ class SecurityEvents:
         self._told[known] = now
         await self.record(event, user_id=user_id, contact=contact, by=by)
 
-    async def limit_reached(self, limit: str, whose: str) -> None:
-        """Tell that the limit of this name was reached, by an account (by its contact or id) or by an address."""
-        contact = None if limit.endswith("_address") else whose
-        await self.record_seldom(SecurityEvent.LIMIT_REACHED, contact=contact, by=limit)
+    async def limit_reached(self, limit: str, *, account: str | None, address: str | None) -> None:
+        """Tell that the limit of this name was reached, by an account (its contact or id), from an address, or both."""
+        with bound_client_address(current_client_address() or address):
+            await self.record_seldom(SecurityEvent.LIMIT_REACHED, contact=account, by=limit)
 
     def _digest(self, whose: str | None) -> str | None:
         if whose is None:

@@ -82,7 +82,7 @@ async def a_life(client: httpx2.AsyncClient, container: Container) -> int:
 
 
 FILES: Final = {
-    "utf-8": "email,phone,name\nfirst@example.com,,First\n"
+    "utf-8": "email,phone,note\nfirst@example.com,,First\n"
     'ZENOBIA@palmyra.example,,Zenobia of\n"third@example.com",,"in\ntwo lines"\n,1-415-555-0132,Palmyra\n'
     "last@example.com,,Last\n",
     "utf-16": "name;email\nZénobie;zenobia2@palmyra.example\nLast;last@example.com\n",
