@@ -10,14 +10,8 @@ from typing import Final
 UMASK: Final = 0o077
 OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 OURS: Final = (
-    "*.db",
-    "*.db-wal",
-    "*.db-shm",
-    "*.db-journal",
-    "secret.key",
-    "beat*",
-    "notifications",
-    "notifications/*",
+    *("gatehouse.db*", "broker.db*", "results.db*", "backup*.db", "secret.key*", "beat*"),
+    *("notifications", "notifications/*"),
 )
 """What the service itself makes there; what somebody else has put beside it is left alone."""
 

@@ -122,7 +122,7 @@ async def purge(
     yes: Annotated[bool, typer.Option("--yes", help="Don't ask. Nothing is asked where stdin is no terminal.")] = False,
     json: JsonFlag = False,
 ) -> None:
-    """Delete an account, deleted before or not, for good, and all that is known of its person. Nothing brings it back."""
+    """Delete an account, deleted before or not, and all that is known of its person. Nothing brings it back."""
     users = container.user_service()
     account = await users.find(user, include_deleted=True)
     if not yes:
