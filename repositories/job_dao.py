@@ -1,6 +1,6 @@
 """JobDao: jobs, and the files they process."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -102,6 +102,12 @@ class JobDao(BaseDao[Job]):
         statement = select(JobFilePart.content).where(JobFilePart.job_id == job_id, JobFilePart.number == number)
         async with self._reading() as session:
             return await session.scalar(statement)
+
+    async def parts(self, job_id: int, numbers: Iterable[int]) -> Sequence[bytes]:
+        """The pieces of the job's file with these numbers, in their order; those that are there."""
+        statement = select(JobFilePart.content).where(JobFilePart.job_id == job_id, JobFilePart.number.in_(numbers))
+        async with self._reading() as session:
+            return (await session.scalars(statement.order_by(JobFilePart.number))).all()
 
     async def drop_file(self, job_id: int) -> None:
         """Delete the job's file."""

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from domain.errors import LastAdmin
+from domain.errors import LastAdmin, NotAuthenticated
 from domain.token import Token
 from domain.user import Role, User, UserChanges, UserStatus
 from repositories.errors import UserNotFound
@@ -209,6 +209,10 @@ class UserService:
     ) -> None:
         """What a change of these ends, and tells."""
         contact = (email, phone) != (user.email, user.phone)
+        if contact and keep is not None:
+            stored = await self._tokens.get_or_none(keep.id)
+            if stored is None or stored.revoked_at is not None:
+                raise NotAuthenticated  # its owner was quicker, and has ended this login
         if not user.active or contact:
             await self._tokens.revoke_all(user.id, at=utc_now(), keep=keep if user.active else None)
         for changed, event in (

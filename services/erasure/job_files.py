@@ -17,9 +17,12 @@ from services.csv.errors import CsvError
 from services.csv.reader import records
 from services.erasure.personal_values import PersonalValues
 from services.messaging.job_files import StoredFile
+from services.messaging.user_import_job import USER_IMPORT
 
 ABOVE: Final = 10_000_000
 """Numbers of parts that no file has, for the parts of the file that takes the place of one."""
+AT_ONCE: Final = 8
+"""Parts of one read: half a megabyte."""
 UTF_8: Final = "utf-8"
 BATCH: Final = 500
 
@@ -34,13 +37,13 @@ class JobFiles:
     async def forget(self, persons: PersonalValues) -> None:
         """Empty the rows of these persons, and what jobs tell of them. Lines keep their numbers, so that an import goes
         on where it was. A worker that is at such a file loses it, and begins anew behind its last batch; a file that is
-        still arriving is refused, and one that can't be read is dropped.
+        still arriving is refused, and one that can't be read, or is of another kind of job, is dropped.
         """
         for job in await self._jobs.unfinished():
-            try:
-                theirs = await self._lines(job, persons)
-            except CsvError:
-                theirs = None
+            theirs: Sequence[range] | None = None
+            if job.kind == USER_IMPORT:
+                with suppress(CsvError):
+                    theirs = await self._lines(job, persons)
             if theirs is None or (theirs and job.status is JobStatus.RECEIVING):
                 await self._refuse(job, persons)
             elif theirs:
@@ -56,7 +59,7 @@ class JobFiles:
         """Whole where it is unreadable and holds one of them, or is still arriving."""
         text = ""
         readable = codecs.getincrementaldecoder(UTF_8)("replace")
-        file = StoredFile(self._jobs, job.id)
+        file = StoredFile(self._jobs, job.id, at_once=AT_ONCE)
         while piece := await file.read(PART):
             text = text[-200:] + readable.decode(piece).replace("\0", "")
             if persons.in_text(text) or job.status is JobStatus.RECEIVING:
@@ -134,7 +137,9 @@ class JobFiles:
 
     def _text(self, job: Job) -> DecodedText:
         encoding = job.options.get("encoding")
-        return DecodedText(StoredFile(self._jobs, job.id), max_bytes=self._max_bytes, encoding=encoding)
+        return DecodedText(
+            StoredFile(self._jobs, job.id, at_once=AT_ONCE), max_bytes=self._max_bytes, encoding=encoding
+        )
 
 
 def _lines_of(text: str) -> Sequence[str]:

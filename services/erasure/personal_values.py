@@ -11,6 +11,8 @@ from domain.phone_number import phone_number
 
 FORGOTTEN: Final = "(forgotten)"
 """Stands where a text held a value of theirs."""
+SHORTEST_WORD: Final = 4
+"""Characters of a name that is looked for in texts: a shorter one is a word of many others."""
 FEWEST_DIGITS: Final = 7
 """Of a phone number without its country code."""
 
@@ -21,7 +23,8 @@ class PersonalValues:
     def __init__(self, values: Collection[str]) -> None:
         self._addresses = frozenset(email_key(value) for value in values if "@" in value)
         self._numbers = frozenset(value for value in values if value.startswith("+"))
-        spellings = {spelling for value in values for spelling in (value, value.casefold()) if spelling.strip()}
+        told = {value for value in values if len(value) >= SHORTEST_WORD}
+        spellings = {spelling for value in told for spelling in (value, value.casefold())}
         words = sorted((re.escape(word) for word in spellings), key=len, reverse=True)
         self._words = re.compile(rf"(?<![\w.+-])(?:{'|'.join(words)})(?![\w-]|\.\w)", re.IGNORECASE) if words else None
 
@@ -41,13 +44,13 @@ class PersonalValues:
         return self._words is not None and self._words.search(text) is not None
 
     def without(self, value: Any) -> Any:
-        """What JSON can hold, without them."""
+        """What JSON can hold, without them; names of fields are ours, whatever a person is called."""
         if self._words is None:
             return value
         if isinstance(value, str):
             return self._words.sub(FORGOTTEN, value)
         if isinstance(value, dict):
-            return {self.without(key): self.without(item) for key, item in value.items()}
+            return {key: self.without(item) for key, item in value.items()}
         return [self.without(item) for item in value] if isinstance(value, list) else value
 
     def _is_contact(self, text: str, region: str | None) -> bool:

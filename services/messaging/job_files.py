@@ -4,15 +4,17 @@ from repositories.job_dao import JobDao
 
 
 class StoredFile:
-    """A `ByteFile` over the job's parts."""
+    """A `ByteFile` over the job's parts, so many of them at once."""
 
-    def __init__(self, jobs: JobDao, job_id: int) -> None:
+    def __init__(self, jobs: JobDao, job_id: int, *, at_once: int = 1) -> None:
         self._jobs = jobs
         self._job_id = job_id
+        self._at_once = at_once
         self._number = 0
 
     async def read(self, _size: int, /) -> bytes:
-        """The next part; empty behind the last one."""
-        part = await self._jobs.part(self._job_id, self._number)
-        self._number += 1
-        return part or b""
+        """The next parts; empty behind the last one."""
+        first, self._number = self._number, self._number + self._at_once
+        if self._at_once == 1:
+            return await self._jobs.part(self._job_id, first) or b""
+        return b"".join(await self._jobs.parts(self._job_id, range(first, self._number)))

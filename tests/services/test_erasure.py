@@ -292,5 +292,20 @@ def test_persons_are_recognised_by_their_contacts_and_not_by_a_name_alone() -> N
         assert known.in_row(row, region="US"), row
     for row in (["Ann"], ["annex"], ["zenobia@palmyra.example.org"], ["5550139"], ["0132"], [""]):
         assert not known.in_row(row, region="US"), row
-    assert known.without({"a": ["Annex", "Ann, x"]}) == {"a": ["Annex", "(forgotten), x"]}
+    told = {"Ann": ["Zénobie Palmyras", "of ZÉNOBIE PALMYRA, x", 7]}
+    assert known.without(told) == {"Ann": ["Zénobie Palmyras", "of (forgotten), x", 7]}
     assert PersonalValues(set()).without("Ann") == "Ann"
+
+
+async def test_a_name_that_is_a_word_of_ours_breaks_no_job(client: httpx2.AsyncClient, container: Container) -> None:
+    sent = await client.post("/v1/users/import", content=b"email\nx@example.com\nnonsense\n", headers=ASYNC)
+    await handle(container, "users.import")
+    before = (await client.get(sent.headers["location"])).json()
+    with acting_as(SYSTEM):
+        for name in ("line", "reason", "rows", "rejected", "email", "progress"):
+            user = await container.user_service().create({"email": f"{name}@example.org", "display_name": name})
+            await container.user_service().purge(user.id)
+    after = await client.get(sent.headers["location"])
+    assert after.status_code == 200, after.text
+    assert after.json()["progress"].keys() == before["progress"].keys()
+    assert after.json()["progress"]["rejected"][0]["line"] == 3

@@ -181,3 +181,28 @@ async def test_a_current_password_can_not_be_guessed_with_a_token(
     answers = [(await anyone.patch("/v1/users/me", json=guess, headers=hers)).status_code for _ in range(3)]
     assert answers == [422, 422, 429]
     container.settings.reset_last_overriding()
+
+
+async def test_who_is_logged_out_meanwhile_puts_no_contact_back(
+    anyone: httpx2.AsyncClient, container: Container, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thief's request was authenticated before its owner's ended his login, and shows the address of before."""
+    user = await register(anyone)
+    thief, owner = await login(anyone), await login(anyone)
+    service: Any = type(container.user_service())
+    update_user, first = service.update, True
+
+    async def after_the_owner(self: Any, *arguments: Any, **named: Any) -> Any:
+        nonlocal first
+        if first:
+            first = False
+            changed = await anyone.patch("/v1/users/me", json=CHANGES[0], headers=bearer(owner) | {"If-Match": "*"})
+            assert changed.status_code == 200
+        return await update_user(self, *arguments, **named)
+
+    monkeypatch.setattr(service, "update", after_the_owner)
+    answer = await anyone.patch(
+        "/v1/users/me", json={"email": user["email"], "display_name": "x"}, headers=bearer(thief) | {"If-Match": "*"}
+    )
+    assert_problem(answer, 401, "not_authenticated")
+    assert (await anyone.get("/v1/users/me", headers=bearer(owner))).json()["email"] == CHANGES[0]["email"]
