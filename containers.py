@@ -82,7 +82,7 @@ class Container(containers.DeclarativeContainer):
     session_provider = providers.Factory(EngineSessionProvider, session_factory)
     transaction = providers.Factory(TransactionProvider, session_provider)
     schema = providers.Factory(Schema, engine, LOCATION, lifetime, session_factory, revision_view="schema_revision")
-    wake_up = providers.Factory(WakeUp, engine.provider)
+    notification_listener = providers.Factory(NotificationListener, engine.provider)
 
     # DAOs.
     cursors = providers.Singleton(Cursors, signing_key.provider)

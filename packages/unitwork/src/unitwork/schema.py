@@ -70,7 +70,7 @@ class Schema:
         self._session_provider = EngineSessionProvider(session_factory)
         self._location = location
         self._revision_views = [VERSION_TABLE] if revision_view is None else [revision_view, VERSION_TABLE]
-        self._metadata = Base.metadata if metadata is None else metadata
+        self._metadata = with_library_tables(Base.metadata if metadata is None else metadata)
 
     @property
     def head(self) -> str | None:
@@ -96,7 +96,7 @@ class Schema:
         """The revision the database is at; None before the first. One round trip, and no writer's place is taken."""
         for view in self._revision_views:
             with suppress(SchemaOutdated):
-                async with self._session_provider.unit(LONE) as lone:
+                async with self._session_provider.unit(AUTOCOMMIT) as lone:
                     revision: str | None = await lone.session.scalar(_revision(view))
                     return revision
         return None

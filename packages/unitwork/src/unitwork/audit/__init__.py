@@ -6,7 +6,7 @@ of entries of its own.
 Here: `Audited`, the base of recorded models, the entries, and `AuditTrail`, which sessions call after each write.
 """
 
-from unitwork.audit.entry import CONFIDENTIAL, DERIVED, AuditAction, AuditEntry, without_values
+from unitwork.audit.entry import CONFIDENTIAL, DERIVED, AuditAction, AuditColumns, AuditEntry, without_values
 from unitwork.audit.forgetting import forget, forget_function
 from unitwork.audit.trail import AuditTrail
 from unitwork.models.audited import Audited

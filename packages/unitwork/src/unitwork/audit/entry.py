@@ -35,9 +35,9 @@ class AuditAction(StrEnum):
     """The record was soft-deleted."""
     RESTORED = "restored"
     PURGED = "purged"
-    """Gone for good."""
+    """The record was deleted for good."""
     EVENT = "event"
-    """No row was changed: `event` names what happened, and `changes` has its facts, each as `after`."""
+    """No row was changed; `event` names the event, `changes` holds its facts, each as `after`."""
 
 
 class AuditColumns:
@@ -58,9 +58,9 @@ class AuditColumns:
     record_type: Mapped[str] = mapped_column(String(63))
     """The table's name, and its schema's before it where it has one; of an inherited model the first table's."""
     record_version: Mapped[int | None] = mapped_column(Integer)
-    """The record's version after it."""
+    """Version of the record after the change."""
     event: Mapped[str | None] = mapped_column(String(63))
-    """What happened, where no row was changed, or who and where from besides a change that has an entry of its own."""
+    """Name of a security event, alone or beside the entry of the change that it belongs to."""
     row_count: Mapped[int] = mapped_column(Integer, default=1)
     changes: Mapped[Changes] = mapped_column(JSON, default=dict)
 

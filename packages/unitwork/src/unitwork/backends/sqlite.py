@@ -5,6 +5,7 @@ and BEGIN is ours: IMMEDIATE for a unit that may write.
 """
 
 import asyncio
+import gc
 import os
 import sqlite3
 from contextlib import closing, suppress
@@ -25,7 +26,7 @@ from unitwork.unit import Unit
 
 PRIVATE_FOLDER: Final = 0o700
 PRIVATE_FILE: Final = 0o600
-CLOSE_TIMEOUT: Final = 0.25
+CLOSE_TIMEOUT_SECONDS: Final = 0.25
 """Seconds that a connection which is given up may keep its caller."""
 _QUERY_ONLY: Final = "unitwork_query_only"
 """Key in a pooled connection's `info` that holds its read-only state, so that the pragma is sent only when it
@@ -125,7 +126,7 @@ def refuse_writes(connection: Connection, *, refuse: bool) -> None:
 
 def _empty_log(file: str, *, uri: bool) -> bool:
     try:
-        with closing(sqlite3.connect(file, timeout=CLOSE_TIMEOUT, uri=uri)) as connection:
+        with closing(sqlite3.connect(file, timeout=CLOSE_TIMEOUT_SECONDS, uri=uri)) as connection:
             busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     except sqlite3.OperationalError:
         return False
