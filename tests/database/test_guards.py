@@ -171,6 +171,22 @@ async def test_a_lone_session_refuses_a_second_statement(with_tables: Container)
     assert await stored(with_tables) == {"one"}
 
 
+async def test_asking_a_session_for_its_engine_begins_nothing(
+    with_tables: Container, transaction: TransactionProvider
+) -> None:
+    async with transaction() as writing:
+        await write(writing.session, "one")
+
+        async def ask() -> str:
+            async with transaction() as tx:
+                assert tx.session.get_bind().dialect is writing.session.get_bind().dialect
+                assert not tx.unit.connected
+                return tx.session.get_bind(clause=text("SELECT 1")).dialect.name
+
+        async with asyncio.timeout(1.0):  # on SQLite a second writer would wait for the first one
+            assert await asyncio.create_task(ask()) == with_tables.engine().dialect.name
+
+
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 async def test_sqlite_refuses_a_second_writer_at_once_and_lets_a_reader_in(
     with_tables: Container, transaction: TransactionProvider

@@ -20,8 +20,6 @@ def pool_of_two(settings: Settings) -> Settings:
 
 @pytest.mark.parametrize("form", FURTHER.values(), ids=FURTHER.keys())
 async def test_a_unit_let_go_after_an_error_is_torn_down(pool_of_two: Settings, backend: str, form: Form) -> None:
-    if backend == "sqlite" and "cancelled_statement" in form.__name__:
-        pytest.skip("an open hole: something keeps the frames of a statement that was cancelled on SQLite")
     async with running(Container(settings=pool_of_two)) as container:
         campaign = Abandonments(container, form, seed=random.SystemRandom().getrandbits(32))
         await campaign.run(RUNS)

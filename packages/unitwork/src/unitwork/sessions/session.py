@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, NoReturn, Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncResult, AsyncSession, AsyncSessionTransaction
+from sqlalchemy.orm import Session
 
 from unitwork.connections.cancellation import shield
 from unitwork.errors import TransactionIsOurs, TransactionRolledBack
@@ -80,6 +81,11 @@ class ProvidedSession(AsyncSession):
 
     async def connection(self, *arguments: Any, **options: Any) -> AsyncConnection:
         return await shield(super().connection(*arguments, **options), self._unit)
+
+    def get_bind(self, mapper: Any = None, clause: Any = None, bind: Any = None, **options: Any) -> Any:
+        """Return the engine that the session's statements go to. Sends nothing, and takes no connection."""
+        # Not the session's own `get_bind`: that one begins a statement, and on SQLite waits for the writer's turn.
+        return Session.get_bind(self.sync_session, mapper, clause=clause, bind=bind, **options)
 
     async def commit(self) -> None:
         self._only_the_block("commit")
