@@ -91,10 +91,6 @@ class AuthService:
         Raises `NotAuthenticated` if the token is unknown, expired or revoked, or the account is deleted or suspended,
         without saying which.
         """
-        return (await self.authenticated(secret))[1]
-
-    async def authenticated(self, secret: str) -> tuple[Token, User]:
-        """The access token besides its account; likewise."""
         if not well_formed(secret, TokenKind.ACCESS):
             raise NotAuthenticated
         found = await self._tokens.with_user(digest_of(secret))
@@ -103,7 +99,7 @@ class AuthService:
         token, user = found
         if token.kind is not TokenKind.ACCESS or not token.live(utc_now()) or not user.active:
             raise NotAuthenticated
-        return token, user
+        return user
 
     async def login(self, login: str, password: str, *, address: str | None = None) -> TokenPair:
         """Check an e-mail address or phone number and its password; return the first tokens of a new family.
@@ -195,15 +191,17 @@ class AuthService:
             await self._events.record(SecurityEvent.TOKEN_REVOKED, user_id=user_id, by="logout_all")
             return await self._tokens.revoke_all(user_id, at=utc_now())
 
-    async def confirm(self, token: Token, current: str | None, *, address: str | None = None) -> None:
-        """Make sure that whoever shows this access token is its owner, before a change that a thief would make: by the
-        current password, or without one by a login that has just begun.
+    async def confirm(
+        self, user_id: int, token: Token | None, current: str | None, *, address: str | None = None
+    ) -> None:
+        """Make sure that whoever acts for the account is its owner, before a change that a thief would make: by the
+        current password, or without one by the login of the token, where that has just begun.
 
         Raises `FreshLoginNeeded`, `WrongPassword` naming `current_password`, `TooManyAttempts`, `UserNotFound`.
         """
         if current is not None:
-            await self._check_current(token.user_id, current, field="current_password", address=address)
-        elif not token.fresh(utc_now(), self._lifetimes.fresh):
+            await self._check_current(user_id, current, field="current_password", address=address)
+        elif token is None or not token.fresh(utc_now(), self._lifetimes.fresh):
             raise FreshLoginNeeded(int(self._lifetimes.fresh.total_seconds()))
 
     async def change_password(self, user_id: int, current: str, new: str, *, address: str | None = None) -> None:

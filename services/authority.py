@@ -1,7 +1,7 @@
 """Authority: whether who acts may still do what admins may, asked when it is done."""
 
 from domain.errors import NotAllowed
-from domain.token import Token
+from domain.token import Token, digest_of
 from repositories.errors import UserNotFound
 from repositories.token_dao import TokenDao
 from repositories.user_dao import UserDao
@@ -17,6 +17,11 @@ class Authority:
     def __init__(self, users: UserDao, tokens: TokenDao) -> None:
         self._users = users
         self._tokens = tokens
+
+    async def token_of(self, secret: str) -> Token | None:
+        """The token that a request was authenticated by; None where that was by something else."""
+        found = await self._tokens.with_user(digest_of(secret)) if secret else None
+        return None if found is None else found[0]
 
     async def check(self, token: Token | None = None) -> None:
         """Raise `NotAllowed` when the acting user may no longer, or `token`, by which it was authenticated, is revoked.

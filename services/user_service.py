@@ -19,7 +19,7 @@ from services.passwords import Passwords
 from services.security_events import SecurityEvent, SecurityEvents
 from unitwork import TransactionProvider
 from unitwork.dao import check_version
-from unitwork.errors import UnknownColumn
+from unitwork.errors import StaleVersion, UnknownColumn
 from unitwork.models import utc_now
 
 SORTABLE: Final = ("created_at", "updated_at", "email", "display_name", "id")
@@ -152,9 +152,11 @@ class UserService:
         version: int | None = None,
         region: str | None = None,
         keep: Token | None = None,
+        confirmed: bool = True,
     ) -> User:
         """The account after the changes; suspended, it has no token left, and with another e-mail address or phone
-        number none but those of the login that `keep` belongs to. Raises `UserNotFound`, `StaleVersion`, `LastAdmin`,
+        number none but those of the login that `keep` belongs to. Contacts that nobody has `confirmed` must be those
+        that are stored: somebody else has changed them, where they aren't, and that is `StaleVersion`. Raises `UserNotFound`, `StaleVersion`, `LastAdmin`,
         and what `create` raises.
         """
         with contacts_taken():
@@ -167,7 +169,7 @@ class UserService:
                 if last and not (user.admin and user.active):
                     raise LastAdmin
                 await self._users.flush()  # an outer transaction would tell of a taken contact too late
-                await self._after_change(user, *before, keep)
+                await self._after_change(user, *before, keep, confirmed=confirmed)
         return user
 
     async def delete(self, user_id: int, *, version: int | None = None) -> User:
@@ -206,9 +208,13 @@ class UserService:
         role: Role,
         status: UserStatus,
         keep: Token | None,
+        *,
+        confirmed: bool,
     ) -> None:
         """What a change of these ends, and tells."""
         contact = (email, phone) != (user.email, user.phone)
+        if contact and not confirmed:
+            raise StaleVersion
         if contact and keep is not None:
             stored = await self._tokens.get_or_none(keep.id)
             if stored is None or stored.revoked_at is not None:

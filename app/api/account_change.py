@@ -40,12 +40,14 @@ class AccountChange:
         if body.administrative and not self._acting.admin:
             raise NotAllowed
         version = await self._condition.version(partial(self._users.get, user_id))
-        own = user_id == self._acting.id
-        if own and body.contacts_differ(self._acting):
+        keep, confirmed = None, user_id != self._acting.id
+        if not confirmed and body.contacts_differ(self._acting):
+            keep = await self._token()
             current = None if body.current_password is None else body.current_password.get_secret_value()
-            await self._auth.confirm(self._token, current, address=self._address)
-        keep = self._token if own else None
-        return user_body(await self._users.update(user_id, body.changes(), version=version, keep=keep), self._response)
+            await self._auth.confirm(user_id, keep, current, address=self._address)
+            confirmed = True
+        user = await self._users.update(user_id, body.changes(), version=version, keep=keep, confirmed=confirmed)
+        return user_body(user, self._response)
 
 
 AccountChangeDep = Annotated[AccountChange, Depends()]

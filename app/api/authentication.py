@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.api.access import PREFIX, Access, Address, Listed, access_table, check, from_loopback, method_of, path_of
 from app.api.problems import problem_for
 from containers import Container
-from domain import Token, User
+from domain import User
 from domain.client_address import bound_client_address
 from domain.errors import NotAllowed, NotAuthenticated
 from services.security_events import SecurityEvent
@@ -17,7 +17,6 @@ from unitwork.errors import DatabaseError, EngineNotStarted
 from unitwork.models import SYSTEM, acting_as
 
 STATE_KEY: Final = "acting_user"
-TOKEN_KEY: Final = "acting_token"  # noqa: S105 - a key of the scope
 POLICY_VIOLATION: Final = 1008
 TRY_AGAIN_LATER: Final = 1013
 """Why a WebSocket is closed."""
@@ -57,13 +56,13 @@ class Authentication:
                     await self._app(scope, receive, send)
                 return
             try:
-                token, user = await _authenticated(scope)
+                user = await _user(scope)
                 if listed is not None:
                     await _check(listed, user, scope)
             except (NotAuthenticated, NotAllowed, DatabaseError) as error:
                 await _refuse(error, scope, receive, send)
                 return
-            scope.setdefault("state", {}).update({STATE_KEY: user, TOKEN_KEY: token})
+            scope.setdefault("state", {})[STATE_KEY] = user
             with acting_as(user.id):
                 await self._app(scope, receive, send)
 
@@ -84,11 +83,12 @@ def _open(address: Address | None, scope: Scope, *, below: bool) -> bool:
     return listed.access is Access.ANYONE or (listed.access is Access.ADMIN_OR_LOOPBACK and from_loopback(scope))
 
 
-async def _authenticated(scope: Scope) -> tuple[Token, User]:
+async def _user(scope: Scope) -> User:
     secret = bearer_token(Headers(scope=scope))
     if not secret:
         raise NotAuthenticated
-    return await serving(scope["app"]).auth_service().authenticated(secret)
+    user: User = await serving(scope["app"]).auth_service().authenticate(secret)
+    return user
 
 
 async def _check(listed: Listed, user: User, scope: Scope) -> None:

@@ -4,6 +4,7 @@ Accessors over `app.state.container`, resolved at each request, so that an overr
 an `HTTPConnection`, which WebSockets are too, and are coroutines, as FastAPI sends plain functions to a thread.
 """
 
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Annotated
 
@@ -11,7 +12,7 @@ from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from app.api.addresses import HEAD_KEY
-from app.api.authentication import STATE_KEY, TOKEN_KEY, serving
+from app.api.authentication import STATE_KEY, bearer_token, serving
 from app.api.authentication import client_address as address_of
 from app.api.identifiers import UserId
 from app.background import BackgroundTasks
@@ -22,6 +23,8 @@ from services import AuditService, AuthService, RateLimits, UserCsvService, User
 from services.csv.import_report import May
 from services.messaging.user_import_job import UserImportJob
 from settings import Settings
+
+ActingToken = Callable[[], Awaitable[Token | None]]
 
 
 async def running_container(connection: HTTPConnection) -> Container:
@@ -71,15 +74,6 @@ async def acting_user(connection: HTTPConnection) -> User:
     return user
 
 
-async def acting_token(connection: HTTPConnection) -> Token:
-    """By which token who asks was authenticated. Raises `NotAuthenticated`."""
-    token: Token | None = connection.scope.get("state", {}).get(TOKEN_KEY)
-    if token is None:
-        raise NotAuthenticated
-    return token
-
-
-ActingTokenDep = Annotated[Token, Depends(acting_token)]
 ActingUserDep = Annotated[User, Depends(acting_user)]
 
 
@@ -113,9 +107,22 @@ async def user_csv_service(container: ContainerDep) -> UserCsvService:
     return container.user_csv_service()
 
 
-async def still_admin(container: ContainerDep, token: ActingTokenDep) -> May:
+async def acting_token(container: ContainerDep, connection: HTTPConnection) -> ActingToken:
+    """Looks up, when it is called, the token by which who asks was authenticated; None where something else did."""
+    return partial(container.authority().token_of, bearer_token(connection.headers))
+
+
+async def still_admin(container: ContainerDep, connection: HTTPConnection) -> May:
     """Asks whether who sent this request may still do what admins may, and raises `NotAllowed` otherwise."""
-    return partial(container.authority().check, token)
+    authority, secret = container.authority(), bearer_token(connection.headers)
+    tokens: list[Token | None] = []
+
+    async def may() -> None:
+        if not tokens:
+            tokens.append(await authority.token_of(secret))
+        await authority.check(tokens[0])
+
+    return may
 
 
 async def audit_service(container: ContainerDep) -> AuditService:
@@ -123,6 +130,7 @@ async def audit_service(container: ContainerDep) -> AuditService:
     return container.audit_service()
 
 
+ActingTokenDep = Annotated[ActingToken, Depends(acting_token)]
 StillAdminDep = Annotated[May, Depends(still_admin)]
 AuditServiceDep = Annotated[AuditService, Depends(audit_service)]
 AuthServiceDep = Annotated[AuthService, Depends(auth_service)]

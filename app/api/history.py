@@ -72,7 +72,7 @@ class AuditQuery(BaseModel):
 
 class AuditRecord(HistoryEntry):
     """An entry of the trail: of which record it is, or which event. An event's facts are its `changes`: `address`, from
-    where it was asked for, `account`, a digest that is the same for the same account, and `by`.
+    where it was asked for, `account`, a mark that is the same for the same account, and `by`.
     """
 
     event: str | None

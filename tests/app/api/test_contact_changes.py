@@ -183,11 +183,20 @@ async def test_a_current_password_can_not_be_guessed_with_a_token(
     container.settings.reset_last_overriding()
 
 
-async def test_who_is_logged_out_meanwhile_puts_no_contact_back(
-    anyone: httpx2.AsyncClient, container: Container, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("theirs", "status", "code"),
+    [("Ada@example.com", 412, "stale_version"), ("thief@example.com", 401, "not_authenticated")],
+)
+async def test_who_is_logged_out_meanwhile_changes_no_contact(
+    anyone: httpx2.AsyncClient,
+    container: Container,
+    monkeypatch: pytest.MonkeyPatch,
+    theirs: str,
+    status: int,
+    code: str,
 ) -> None:
-    """A thief's request was authenticated before its owner's ended his login, and shows the address of before."""
-    user = await register(anyone)
+    """A thief's request was authenticated before its owner ended his login; it may name the address of before."""
+    await register(anyone)
     thief, owner = await login(anyone), await login(anyone)
     service: Any = type(container.user_service())
     update_user, first = service.update, True
@@ -201,8 +210,6 @@ async def test_who_is_logged_out_meanwhile_puts_no_contact_back(
         return await update_user(self, *arguments, **named)
 
     monkeypatch.setattr(service, "update", after_the_owner)
-    answer = await anyone.patch(
-        "/v1/users/me", json={"email": user["email"], "display_name": "x"}, headers=bearer(thief) | {"If-Match": "*"}
-    )
-    assert_problem(answer, 401, "not_authenticated")
+    answer = await anyone.patch("/v1/users/me", json={"email": theirs}, headers=bearer(thief) | {"If-Match": "*"})
+    assert_problem(answer, status, code)
     assert (await anyone.get("/v1/users/me", headers=bearer(owner))).json()["email"] == CHANGES[0]["email"]
