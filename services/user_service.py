@@ -156,7 +156,9 @@ class UserService:
     ) -> User:
         """The account after the changes; suspended, it has no token left, and with another e-mail address or phone
         number none but those of the login that `keep` belongs to. Contacts that nobody has `confirmed` must be those
-        that are stored: somebody else has changed them, where they aren't, and that is `StaleVersion`. Raises `UserNotFound`, `StaleVersion`, `LastAdmin`,
+        that are stored: somebody else has changed them, where they aren't, and that is `StaleVersion`.
+
+        Raises `UserNotFound`, `StaleVersion`, `LastAdmin`,
         and what `create` raises.
         """
         with contacts_taken():
