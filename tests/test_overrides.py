@@ -21,7 +21,7 @@ from settings import Settings
 from tests import graph
 from unitwork.audit.trail import AuditTrail
 from unitwork.errors import EngineNotStarted, InvalidCursor
-from unitwork.ids.node_lease import NodeLease
+from unitwork.ids.node_leases import NodeLease
 from unitwork.ids.snowflake import Snowflake
 from unitwork.models import SYSTEM, acting_as
 from unitwork.monitor.findings.finding import SLOW

@@ -15,8 +15,7 @@ from tests.repositories.accounts import account, stored
 from unitwork import Propagation
 from unitwork.errors import NodeLeaseLost, NodesExhausted
 from unitwork.ids import leased_ids
-from unitwork.ids.node_lease import NodeLease
-from unitwork.ids.node_leases import NODES, DatabaseNow
+from unitwork.ids.node_leases import NODES, DatabaseNow, NodeLease
 from unitwork.models import SYSTEM, acting_as
 from unitwork.testing.servers.databases import Databases
 

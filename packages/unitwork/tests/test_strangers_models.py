@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from sqlalchemy import Table, delete, event, exists, func, insert, select, text, update
-from sqlalchemy.orm import contains_eager, joinedload, selectinload, with_polymorphic
+from sqlalchemy import MetaData, Table, delete, event, exists, func, insert, select, text, update
+from sqlalchemy.orm import DeclarativeBase, contains_eager, joinedload, selectinload, with_polymorphic
 
 from packages.unitwork.tests.strangers import (
     Animal,
@@ -29,7 +29,7 @@ from unitwork.audit import AuditEntry, AuditTrail
 from unitwork.dao import BaseDao
 from unitwork.errors import NotFound, StaleVersion
 from unitwork.errors.model import UnrecordableKey
-from unitwork.models import SYSTEM, acting_as
+from unitwork.models import SYSTEM, SnowflakeId, acting_as
 from unitwork.models.base import any_snowflake_id
 from unitwork.testing.fakes import FakeSessionProvider, InMemoryDao
 from unitwork.testing.servers.databases import Databases
@@ -311,11 +311,34 @@ async def test_an_entry_that_cannot_name_the_record_fails_the_write(database: Da
     assert not await BaseDao[Author](database.sessions, Author).query(include_deleted=True).exists()
 
 
-async def test_the_librarys_own_tables_come_where_they_are_needed() -> None:
-    """No model here has a snowflake id, and the entries are of a class of the host's."""
+def added(*metadata: MetaData) -> set[str]:
+    return set(with_library_tables(*metadata)[-1].tables)
+
+
+def test_the_librarys_own_tables_come_where_they_are_needed() -> None:
+    """No model here has a snowflake id, and the entries are of a class of the host's; but for the last ones."""
     assert AuditEntry.metadata is NodeLease.metadata
     assert not {"audit_entries", "node_leases"} & {*Library.metadata.tables, *Depot.metadata.tables}
-    names = {name for metadata in with_library_tables(Library.metadata, Depot.metadata) for name in metadata.tables}
-    assert {"authors", "depot.changes"} <= names
-    assert "audit_entries" not in names
-    assert ("node_leases" in names) is any_snowflake_id()
+    assert added(Library.metadata, Depot.metadata) == set()
+    assert added(Library.metadata) == {"audit_entries", "node_leases"}  # the class of entries is the other base's
+    assert added(MetaData()) == set()
+    assert added(NodeLease.metadata) == set()
+    assert any_snowflake_id()
+
+
+async def test_a_host_of_another_base_leases_its_node(url: str) -> None:
+    class Base(DeclarativeBase):
+        pass
+
+    class Ticket(SnowflakeId, Base):
+        __tablename__ = "tickets"
+
+    async with Database(url) as database:
+        async with database.engine.begin() as connection:
+            await connection.run_sync(create_tables, Base.metadata)
+        tickets = BaseDao[Ticket](database.sessions, Ticket)
+        ticket = await tickets.add(Ticket())
+        async with database.sessions(read_only=True) as session:
+            assert (await session.scalars(select(NodeLease.node_id))).all() == [ticket.id >> 10 & 0xFFF]
+        assert set(Base.metadata.tables) == {"tickets"}
+    assert added(Base.metadata) == {"node_leases"}

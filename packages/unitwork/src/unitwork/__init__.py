@@ -11,7 +11,7 @@ from unitwork.connections.notification_listener import NotificationListener
 from unitwork.database import Database
 from unitwork.errors.undone import undone
 from unitwork.ids.id_generator import IdGenerator, NewIds
-from unitwork.ids.node_lease import NodeLease
+from unitwork.ids.node_leases import NodeLease
 from unitwork.ids.snowflake import Snowflake
 from unitwork.monitor.budget import budget
 from unitwork.options import DatabaseOptions, Options

@@ -26,12 +26,12 @@ AUTOCOMMIT: Final = BlockOptions(transactional=False, autocommit=True, ambiently
 
 def with_library_tables(*metadata: MetaData) -> list[MetaData]:
     """Return the metadata, and that of the tables which the library keeps for these models: Alembic's
-    `target_metadata`. They are `node_leases` where a model has snowflake ids and `audit_entries` where there is a trail
-    without a class of entries of its own; none that the given metadata has already.
+    `target_metadata`. They are `node_leases` where one has snowflake ids, and `audit_entries` where one is audited and
+    the host has no class of entries of its own; none that the given metadata has already.
     """
     kept = MetaData(naming_convention=LibraryBase.metadata.naming_convention)
     for ours in LibraryBase.metadata.sorted_tables:
-        if is_needed(ours) and not any(ours.key in one.tables for one in metadata):
+        if is_needed(ours, metadata) and not any(ours.key in one.tables for one in metadata):
             ours.to_metadata(kept)
     return [*metadata, kept]
 

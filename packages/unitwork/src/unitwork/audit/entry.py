@@ -13,7 +13,8 @@ from sqlalchemy import JSON, BigInteger, Enum, Index, Integer, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from unitwork.models.acting_user import acting_user_id
-from unitwork.models.base import NEEDED, IdMixin, LibraryBase
+from unitwork.models.audited import Audited
+from unitwork.models.base import NEEDED, IdMixin, LibraryBase, Metadata, is_needed, mappers_of
 from unitwork.models.request_id import current_request_id
 from unitwork.models.utc_datetime import UTCDateTime, utc_now
 
@@ -72,18 +73,17 @@ class AuditEntry(IdMixin, AuditColumns, LibraryBase):
     __shown__ = ("id", "action", "record_type", "record_id", "record_version")
     __table_args__ = (
         Index("ix_audit_entries_record_id_id", "record_id", "id"),
-        {"info": {NEEDED: lambda: not has_own_entries()}},
+        {"info": {NEEDED: lambda metadata: _is_needed(metadata)}},
     )
 
     record_id: Mapped[int | None] = mapped_column(BigInteger)
 
 
-def has_own_entries(kind: type[Any] = AuditColumns) -> bool:
-    """True when the host has mapped a class of entries of its own."""
-    return any(
-        kind is not AuditEntry and ("__mapper__" in vars(kind) or has_own_entries(kind))
-        for kind in kind.__subclasses__()
-    )
+def _is_needed(metadata: Metadata) -> bool:
+    """True where a model is audited, and no class of entries of the host's own is mapped."""
+    audited = any(is_needed(mapper.local_table, metadata) for mapper in mappers_of(Audited))
+    entries = (mapper for mapper in mappers_of(AuditColumns) if mapper.class_ is not AuditEntry)
+    return audited and not any(is_needed(mapper.local_table, metadata) for mapper in entries)
 
 
 def without_values(changes: Changes) -> Changes:

@@ -14,6 +14,7 @@ from unitwork.dao.statements.keyed import keyed
 from unitwork.dao.statements.selection import primary_key
 from unitwork.errors.model import UnrecordableKey
 from unitwork.models.audited import Audited
+from unitwork.models.base import mappers_of
 from unitwork.models.soft_delete import INCLUDE_DELETED
 
 STAMPS: Final = frozenset({"created_at", "created_by", "updated_at", "updated_by"})
@@ -235,20 +236,12 @@ def _audited(table: Any) -> Mapper[Any] | None:
     """The audited model of a table, of whatever registry; of a hierarchy in one table its first model, some of whose
     rows may be of none. The table of an ORM's construct is an annotated copy, equal and not the same.
     """
-    for mapper in _mappers(Audited):
+    for mapper in mappers_of(Audited):
         if table == mapper.local_table:
             while mapper.inherits is not None and mapper.inherits.local_table is mapper.local_table:
                 mapper = mapper.inherits  # noqa: PLW2901 - up to the first
             return mapper
     return None
-
-
-def _mappers(kind: type[Any]) -> Iterator[Mapper[Any]]:
-    mapper = vars(kind).get("__mapper__")
-    if mapper is not None:
-        yield mapper
-    for one in kind.__subclasses__():
-        yield from _mappers(one)
 
 
 def _action(model: type[Any], changes: Changes) -> AuditAction:

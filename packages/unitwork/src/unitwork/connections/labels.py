@@ -90,7 +90,7 @@ def labels_of(context: Any) -> Labels:
 
 def check_labels(labels: Labels, context: Any, cursor: Any) -> None:
     """Raise `UnknownLabel` for an unknown label in an answer that was read whole; streams are checked in
-    `unitwork.sessions.fetches`.
+    `unitwork.sessions.session`.
     """
     if labels and cursor.description:
         try:

@@ -6,9 +6,9 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from unitwork.dao.row_lock import check_in_transaction, waiting_at_most
-from unitwork.dao.sessions import Sessions
 from unitwork.errors import NotSupported
 from unitwork.sessions.session import SessionProvider
+from unitwork.transactions.session_source import source_of
 
 
 class AdvisoryLocks:
@@ -19,7 +19,7 @@ class AdvisoryLocks:
     """
 
     def __init__(self, session_provider: SessionProvider) -> None:
-        self._sessions = Sessions(session_provider)
+        self._sessions = source_of(session_provider)
 
     async def acquire(
         self,

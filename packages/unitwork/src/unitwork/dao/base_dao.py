@@ -18,7 +18,6 @@ from unitwork.dao.cursor import Cursors
 from unitwork.dao.inserts.bulk_insert import BulkInsert
 from unitwork.dao.inserts.one_row import store_one
 from unitwork.dao.inserts.upsert import Upsert
-from unitwork.dao.sessions import Sessions
 from unitwork.dao.statements.columns import ColumnName, check_soft_deletable, column
 from unitwork.dao.statements.comparison import LARGEST
 from unitwork.dao.statements.instances import instance_plan
@@ -27,6 +26,7 @@ from unitwork.errors import StaleVersion
 from unitwork.errors.query import NotFound
 from unitwork.models.utc_datetime import utc_now
 from unitwork.sessions.session import SessionProvider
+from unitwork.transactions.session_source import SessionSource, source_of
 
 T = TypeVar("T", bound=DeclarativeBase)
 Q = TypeVar("Q", bound=Query[Any])
@@ -62,9 +62,9 @@ class BaseDao(Generic[T]):
             self.model = model
 
     @cached_property
-    def _sessions(self) -> Sessions:
+    def _sessions(self) -> SessionSource:
         # Created lazily: most requests use few of a service's DAOs.
-        return Sessions(self._session_provider)
+        return source_of(self._session_provider)
 
     def query(self, *, include_deleted: bool = False) -> Query[T]:
         """Start a SELECT, in the order of the primary key unless `order_by` is called."""

@@ -8,13 +8,32 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
-from sqlalchemy import BigInteger, ColumnElement, CursorResult, Table, insert, select, update
+from sqlalchemy import BigInteger, ColumnElement, CursorResult, Integer, String, Table, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.sql.compiler import SQLCompiler
 
-from unitwork.ids.node_lease import NodeLease
 from unitwork.ids.snowflake import NODE_BITS
+from unitwork.models.base import NEEDED, LibraryBase, any_snowflake_id
+
+
+class NodeLease(LibraryBase):
+    """A node that was leased before. Until `expires_at` it is its holder's. Taken, renewed and given back by
+    `unitwork.ids.node_leases`.
+    """
+
+    __tablename__ = "node_leases"
+    __table_args__ = ({"info": {NEEDED: any_snowflake_id}},)
+
+    node_id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    holder: Mapped[str] = mapped_column(String(64))
+    """A random name of the holding process."""
+    expires_at: Mapped[int] = mapped_column(BigInteger)
+    """End of the lease in milliseconds since 1970, by the database's clock."""
+    used_until: Mapped[int] = mapped_column(BigInteger)
+    """Latest moment of any id of this node, by any holder; milliseconds since 1970, by the holders' clocks."""
+
 
 NODES: Final = 1 << NODE_BITS
 _LEASES: Final = cast("Table", NodeLease.__table__)

@@ -4,7 +4,7 @@ combines them.
 Stamps are column defaults, so that an ORM flush, a bulk insert, and an INSERT or UPDATE construct all set them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -74,14 +74,25 @@ class LibraryBase(Base):
     metadata = MetaData(naming_convention=NAMING)
 
 
+Metadata = Collection[MetaData] | None
+"""Of some models; None for those of the whole process."""
 NEEDED = "unitwork_needed"
-"""The key in a library table's `info` for the function that says if this process's models need it."""
+"""The key in a library table's `info` for the function that says if models of some `Metadata` need it."""
 
 
-def is_needed(table: Any) -> bool:
-    """True for a host's table, and for one of the library's that something is stored in."""
+def is_needed(table: Any, metadata: Metadata = None) -> bool:
+    """True for a host's table among these, and for one of the library's that something is stored in for them."""
     needed = table.info.get(NEEDED)
-    return needed is None or bool(needed())
+    return (metadata is None or table.metadata in metadata) if needed is None else bool(needed(metadata))
+
+
+def mappers_of(mixin: type[Any]) -> Iterator[Mapper[Any]]:
+    """The mappers of all models that have the mixin, of whatever base and registry."""
+    mapper = vars(mixin).get("__mapper__")
+    if mapper is not None:
+        yield mapper
+    for one in mixin.__subclasses__():
+        yield from mappers_of(one)
 
 
 def _next_id(context: DefaultExecutionContext) -> int:
@@ -122,12 +133,9 @@ class SnowflakeId:
     id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False, default=_next_id, sort_order=-10)
 
 
-def any_snowflake_id(kind: type[Any] = SnowflakeId) -> bool:
-    """True when a mapped model, of whatever base, has such an id."""
-    mapper = vars(kind).get("__mapper__")
-    if mapper is not None and is_needed(mapper.local_table):
-        return True
-    return any(any_snowflake_id(one) for one in kind.__subclasses__())
+def any_snowflake_id(metadata: Metadata = None) -> bool:
+    """True when a mapped model has such an id."""
+    return any(is_needed(mapper.local_table, metadata) for mapper in mappers_of(SnowflakeId))
 
 
 class Versioned:

@@ -15,11 +15,11 @@ from unitwork.errors import (
     TransactionIsOurs,
     TransactionRolledBack,
 )
+from unitwork.models.soft_delete import without_deleted
 from unitwork.remembered_error import without_frames
 from unitwork.sessions import read_only
 from unitwork.sessions.resending import send_again
 from unitwork.sessions.restoring import RestoringSession
-from unitwork.sessions.soft_delete_filter import without_deleted
 from unitwork.sessions.write_recorder import WriteRecorder, after_flush, dml_in
 from unitwork.unit import Frame, Unit
 

@@ -12,10 +12,9 @@ from unitwork.backends import postgresql, sqlite
 from unitwork.backends.interruption import DEFAULT_GRACE_SECONDS, GRACE_OPTION
 from unitwork.backends.registry import backend_of
 from unitwork.connections.compiled_statements import CompiledStatements
-from unitwork.connections.holders import Holders
+from unitwork.connections.holders import Holders, WriterTurn
 from unitwork.connections.lifetime import Lifetime
 from unitwork.connections.listeners import followers, install
-from unitwork.connections.writer_turn import WriterTurn
 from unitwork.errors import EngineBelongsToAnotherProcess
 from unitwork.monitor.monitor import SqlMonitor
 from unitwork.sessions.session import ProvidedSession, guarded_session

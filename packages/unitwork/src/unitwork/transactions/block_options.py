@@ -1,6 +1,6 @@
 """BlockOptions: the options of a block, from the call that opens it to its unit."""
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 
 class BlockOptions(NamedTuple):
@@ -23,3 +23,15 @@ class BlockOptions(NamedTuple):
 
 
 DEFAULT = BlockOptions()
+
+
+LEVELS: Final = ("READ UNCOMMITTED", "READ COMMITTED", "REPEATABLE READ", "SERIALIZABLE")
+
+
+def isolation_level(text: str) -> str:
+    """Return the level in the drivers' spelling. Raises ValueError for one that isn't in the SQL standard."""
+    level = text.strip().upper().replace("_", " ")
+    if level not in LEVELS:
+        msg = f"unknown isolation level '{text}'; use one of: {', '.join(LEVELS)}"
+        raise ValueError(msg)
+    return level

@@ -14,12 +14,11 @@ from unitwork.errors import (
 )
 from unitwork.sessions.session import SessionProvider
 from unitwork.transactions import ending
-from unitwork.transactions.block_options import BlockOptions
-from unitwork.transactions.isolation import isolation_level
+from unitwork.transactions.block_options import BlockOptions, isolation_level
 from unitwork.transactions.misuse import CalledFirst, EnteredByAsyncWith
 from unitwork.transactions.propagation import Propagation
 from unitwork.transactions.session_provider import joined
-from unitwork.transactions.third_party_source import source_of
+from unitwork.transactions.session_source import source_of
 from unitwork.transactions.transaction import Transaction, ambient, innermost, leave, own_block, own_transaction
 from unitwork.transactions.unit_block import bounded
 

@@ -1,7 +1,7 @@
 """EngineSessionProvider: the session provider of an engine."""
 
-from collections.abc import AsyncIterator, Awaitable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from types import TracebackType
 from typing import Any
 
@@ -11,9 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from unitwork.connections.compiled_statements import Answer
 from unitwork.errors import SecondWriterImpossible
 from unitwork.sessions import read_only as reading
-from unitwork.sessions.autocommit_statement import send_autocommit
-from unitwork.sessions.autoflush import flushing
-from unitwork.sessions.inside_statement import InsideStatements, inside
+from unitwork.sessions.autocommit_statement import InsideStatements, inside, send_autocommit
 from unitwork.sessions.session_factory import SessionFactory
 from unitwork.transactions.block_options import BlockOptions
 from unitwork.transactions.misuse import CalledFirst, EnteredByAsyncWith
@@ -144,3 +142,14 @@ async def joined(block: Transaction, options: BlockOptions) -> AsyncIterator[Non
             unit.read_only_blocks -= 1
             if unit.read_only_engaged and not unit.read_only_blocks:
                 await session.run_sync(reading.disengage, unit)
+
+
+@contextmanager
+def flushing(session: AsyncSession, *, autoflush: bool) -> Iterator[None]:
+    """Switch autoflush off inside the block; with True the session stays as it is."""
+    before = session.sync_session.autoflush
+    session.sync_session.autoflush = before and autoflush
+    try:
+        yield
+    finally:
+        session.sync_session.autoflush = before

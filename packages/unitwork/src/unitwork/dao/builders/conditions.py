@@ -7,7 +7,6 @@ from typing import Any, ClassVar, Generic, NoReturn, Self, TypeVar
 from sqlalchemy import BindParameter, Select, bindparam, inspect, or_
 from sqlalchemy.types import TypeEngine
 
-from unitwork.dao.builders.changed import changed
 from unitwork.dao.statements.columns import ColumnName, column, soft_deletable
 from unitwork.dao.statements.comparison import (
     MEMBERSHIP,
@@ -188,3 +187,17 @@ def named(name: str) -> Bind:
         return bindparam(name, type_=type_, expanding=expanding)
 
     return bind
+
+
+B = TypeVar("B")
+
+
+def changed(builder: B, **values: Any) -> B:
+    """Return a copy with these fields replaced, without running `__init__`.
+
+    Like `dataclasses.replace`, for dataclasses without `__post_init__`. Builders are copied at every step, and running
+    `__init__` would take most of that time.
+    """
+    copy = object.__new__(type(builder))
+    copy.__dict__.update(builder.__dict__, **values)
+    return copy

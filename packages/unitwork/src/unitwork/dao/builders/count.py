@@ -7,11 +7,11 @@ from typing import Any, NamedTuple, TypeVar
 from sqlalchemy import ColumnElement, Select, func, select
 
 from unitwork.dao.builders.conditions import Conditions, conditions_of
-from unitwork.dao.sessions import Sessions
 from unitwork.dao.statements.columns import ColumnName, column, soft_deletable
 from unitwork.dao.statements.comparison import Shape
 from unitwork.dao.statements.selection import MAX_CACHED_STATEMENTS
 from unitwork.models.soft_delete import INCLUDE_DELETED, NOT_DELETED
+from unitwork.transactions.session_source import SessionSource
 
 T = TypeVar("T")
 
@@ -34,7 +34,7 @@ class Count(Conditions[T]):
     """
 
     ends = ".rows()"
-    sessions: Sessions = field(kw_only=True)
+    sessions: SessionSource = field(kw_only=True)
 
     @property
     def statement(self) -> Select[int]:

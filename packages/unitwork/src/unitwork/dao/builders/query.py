@@ -9,12 +9,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.sql.base import ExecutableOption
 
-from unitwork.dao.builders.changed import changed
-from unitwork.dao.builders.conditions import Conditions
+from unitwork.dao.builders.conditions import Conditions, changed
 from unitwork.dao.cursor import Cursors
 from unitwork.dao.pagination import NO_CURSOR, Page, Position, Slice, check_size, sliced
 from unitwork.dao.row_lock import RowLock
-from unitwork.dao.sessions import Sessions
 from unitwork.dao.statements.alias import alias_of, over_alias
 from unitwork.dao.statements.columns import ColumnName, column, soft_deletable
 from unitwork.dao.statements.comparison import Expression
@@ -35,6 +33,7 @@ from unitwork.dao.statements.selection import (
 from unitwork.dao.statements.sort_order import SortColumn, SortKey, total_order
 from unitwork.errors.query import NotFound, TooManyRows
 from unitwork.models.soft_delete import INCLUDE_DELETED, NOT_DELETED
+from unitwork.transactions.session_source import SessionSource
 
 T = TypeVar("T")
 V = TypeVar("V")
@@ -44,7 +43,7 @@ V = TypeVar("V")
 class Query(Conditions[T]):
     """A SELECT to build; immutable. `.statement` is the SQLAlchemy statement it would send."""
 
-    sessions: Sessions = field(kw_only=True)
+    sessions: SessionSource = field(kw_only=True)
     cursors: Cursors = field(kw_only=True)
     keys: tuple[SortKey, ...] = ()
     row_limit: int | None = None

@@ -10,7 +10,7 @@ from sqlalchemy.orm import InstanceState
 from sqlalchemy.sql import operators
 from sqlalchemy.sql.dml import Update as UpdateStatement
 
-from unitwork.dao.builders.changed import changed
+from unitwork.dao.builders.conditions import changed
 from unitwork.dao.builders.write import Write
 from unitwork.dao.statements.autocommit_write import AutocommitChanges
 from unitwork.dao.statements.columns import ColumnName, column, version_key

@@ -9,9 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql.dml import Delete as DeleteStatement
 from sqlalchemy.sql.dml import Update as UpdateStatement
 
-from unitwork.dao.builders.changed import changed
-from unitwork.dao.builders.conditions import Conditions
-from unitwork.dao.sessions import Sessions
+from unitwork.dao.builders.conditions import Conditions, changed
 from unitwork.dao.statements.autocommit_write import AutocommitChanges, AutocommitWrite, WriteShape, autocommit_write
 from unitwork.dao.statements.eager import loads_beside, loads_collections
 from unitwork.dao.statements.instances import instance_plan
@@ -20,6 +18,7 @@ from unitwork.errors import StaleVersion
 from unitwork.errors.query import UnconditionalWrite
 from unitwork.models.audited import Audited
 from unitwork.models.soft_delete import INCLUDE_DELETED, NOT_DELETED
+from unitwork.transactions.session_source import SessionSource
 
 T = TypeVar("T")
 
@@ -32,7 +31,7 @@ class Write(Conditions[T]):
     `StaleVersion` when the row no longer has that version.
     """
 
-    sessions: Sessions = field(kw_only=True)
+    sessions: SessionSource = field(kw_only=True)
     every_row: bool = False
 
     ends = ".execute() or .returning()"
@@ -86,7 +85,7 @@ class Write(Conditions[T]):
         Without RETURNING in the database, rows are locked, changed and read in one transaction. Raises `StaleVersion`.
         """
         self.check()
-        dialect, loads = self.sessions.dialect(), loads_beside(self.model) or loads_collections(self.model)
+        dialect, loads = self.sessions.dialect, loads_beside(self.model) or loads_collections(self.model)
         alone = not loads and not issubclass(self.model, Audited) and (dialect is None or self.returns(dialect))
         if (
             dialect is not None

@@ -16,7 +16,7 @@ from sqlalchemy.orm.attributes import instance_state
 
 from unitwork.dao.inserts.new_rows import NewRows, has_expression
 from unitwork.dao.statements.instances import instance_plan
-from unitwork.sessions.inside_statement import InsideStatements
+from unitwork.sessions.autocommit_statement import InsideStatements
 from unitwork.sessions.write_recorder import entry_of
 
 FLUSH_EVENTS: Final = (

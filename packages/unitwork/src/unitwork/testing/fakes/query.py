@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from unitwork.dao.builders.changed import changed
+from unitwork.dao.builders.conditions import changed
 from unitwork.dao.builders.query import Query
 from unitwork.dao.pagination import Page
 from unitwork.dao.statements.columns import ColumnName, column
