@@ -30,7 +30,7 @@ from unitwork.connections.cancellation import shield
 from unitwork.connections.compiled_statements import SENT_OPTION
 from unitwork.connections.connecting import name_connect_failures
 from unitwork.connections.labels import check_labels, labels_of
-from unitwork.connections.returned_connections import guard_pool, note_effect
+from unitwork.connections.pool import guard_pool, note_effect
 from unitwork.errors import (
     CommitOutcomeUnknown,
     ConnectionLost,

@@ -8,8 +8,8 @@ from itertools import accumulate
 from typing import Final
 
 from unitwork.monitor.pools import PoolState
+from unitwork.monitor.record import Transactions
 from unitwork.monitor.shape import BUCKETS, Kind
-from unitwork.monitor.transactions import Transactions
 
 MAX_SAMPLES: Final = 300
 """Maximum number of samples that are kept."""

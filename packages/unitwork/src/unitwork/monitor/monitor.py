@@ -28,10 +28,9 @@ from unitwork.monitor.findings.thresholds import Configured, Defaults, Threshold
 from unitwork.monitor.findings.watch import Watch
 from unitwork.monitor.history import History
 from unitwork.monitor.pools import Pools
-from unitwork.monitor.record import Event, Record
+from unitwork.monitor.record import Event, Record, Transactions
 from unitwork.monitor.shape import CANCELLED, OK, Shapes
 from unitwork.monitor.spans import Spans
-from unitwork.monitor.transactions import Transactions
 from unitwork.monitor.work import current_work
 from unitwork.options import Options
 from unitwork.unit import UNIT, Unit

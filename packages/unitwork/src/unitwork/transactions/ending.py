@@ -17,8 +17,7 @@ from sqlalchemy.util import greenlet_spawn
 
 from unitwork.connections.cancellation import shield, shield_in_task
 from unitwork.connections.compiled_statements import CompiledStatements
-from unitwork.connections.pool import has_ended
-from unitwork.connections.returned_connections import ALTERED, was_ended
+from unitwork.connections.pool import ALTERED, has_ended, was_ended
 from unitwork.errors import (
     BlockNeverLeft,
     CommitOutcomeUnknown,

@@ -74,6 +74,8 @@ class EngineSessionProvider(CalledFirst, SessionSource):
         return inside(self.factory, block.owner, session)
 
     def refuse_second_writer(self, *, own_task_only: bool) -> None:
+        if ambient.get() is None:
+            return  # fast path: nearly every statement has no block around it
         engine = self.owner()
         writer = open_writer(engine, own_task_only=own_task_only) if one_writer(engine) else None
         if writer is not None:
