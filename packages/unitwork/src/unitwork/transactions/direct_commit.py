@@ -2,6 +2,8 @@
 
 SQLAlchemy would switch to a greenlet and walk through its session's states, though after COMMIT it only has to forget
 them. Its own commit runs after the driver's answer, with nothing to send; errors are still raised through it.
+
+Without it a transaction of one INSERT takes 4 to 7 % longer, and 6 to 8 % more CPU (docs/decisions/0087).
 """
 
 from typing import Any

@@ -1,7 +1,6 @@
 """SessionSource: the interface through which blocks, DAOs and builders get sessions and send statements.
 
-An engine's provider implements it (`session_provider`), and so does a fake; `ThirdPartySource` adapts any other
-provider.
+An engine's provider implements it (`session_provider`), and so does a fake; `source_of` adapts any other provider.
 """
 
 from abc import ABC, abstractmethod
