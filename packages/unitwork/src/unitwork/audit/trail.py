@@ -101,10 +101,11 @@ class AuditTrail:
         before = {} if isinstance(parameters, list) else _rows(session, mapper, statement.whereclause)
         if isinstance(parameters, list) or len(before) > ROWS:
             return self._counted(session, mapper, action, parameters, send(statement))
+        ids = {key: self.record_id(mapper.class_, key) for key in before}  # or the write would be sent, and not told of
         result = send(statement.where(_one_of(mapper, before)))
         if before:
             after = _rows(session, mapper, _one_of(mapper, before))
-            self._store(session, list(self._differences(mapper, before, after)))
+            self._store(session, list(_differences(mapper, before, after, ids)))
         return result
 
     def _counted(self, session: Session, mapper: Mapper[Any], action: AuditAction, parameters: Any, result: Any) -> Any:
@@ -141,31 +142,32 @@ class AuditTrail:
             "changes": changes,
         }
 
-    def _differences(
-        self, mapper: Mapper[Any], before: Mapping[Key, Any], after: Mapping[Key, Any]
-    ) -> Iterator[dict[str, Any]]:
-        version = version_key(mapper.class_)
-        for key, old in before.items():
-            new, kind = after.get(key), mapper
-            if KIND in old:
-                kind = mapper.polymorphic_map.get(old[KIND], mapper)
-            if not issubclass(kind.class_, Audited):
-                continue
-            changes: dict[str, dict[str, Any]] = {}
-            for field, secret in _fields(mapper):
-                if new is None and old[field] is not None:
-                    changes[field] = {} if secret else {"before": recordable(old[field])}
-                elif new is not None and old[field] != new[field]:
-                    values = {"before": recordable(old[field]), "after": recordable(new[field])}
-                    changes[field] = {} if secret else values
-            if new is None or changes:
-                yield {
-                    "action": AuditAction.PURGED if new is None else _action(mapper.class_, changes),
-                    "record_type": _record_type(mapper),
-                    "record_id": self.record_id(mapper.class_, key),
-                    "record_version": None if version is None else _number((new or old)[version]),
-                    "changes": changes,
-                }
+
+def _differences(
+    mapper: Mapper[Any], before: Mapping[Key, Any], after: Mapping[Key, Any], ids: Mapping[Key, Any]
+) -> Iterator[dict[str, Any]]:
+    version = version_key(mapper.class_)
+    for key, old in before.items():
+        new, kind = after.get(key), mapper
+        if KIND in old:
+            kind = mapper.polymorphic_map.get(old[KIND], mapper)
+        if not issubclass(kind.class_, Audited):
+            continue
+        changes: dict[str, dict[str, Any]] = {}
+        for field, secret in _fields(mapper):
+            if new is None and old[field] is not None:
+                changes[field] = {} if secret else {"before": recordable(old[field])}
+            elif new is not None and old[field] != new[field]:
+                values = {"before": recordable(old[field]), "after": recordable(new[field])}
+                changes[field] = {} if secret else values
+        if new is None or changes:
+            yield {
+                "action": AuditAction.PURGED if new is None else _action(mapper.class_, changes),
+                "record_type": _record_type(mapper),
+                "record_id": ids[key],
+                "record_version": None if version is None else _number((new or old)[version]),
+                "changes": changes,
+            }
 
 
 def _of_many(mapper: Mapper[Any], action: AuditAction, rows: int, changes: Changes) -> dict[str, Any]:

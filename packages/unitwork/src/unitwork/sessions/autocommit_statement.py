@@ -8,7 +8,7 @@ Guards, cancellation, drain and errors are the same as for every other unit.
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, Executable, Select
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
@@ -170,14 +170,14 @@ class InsideStatements:
         self._plans = factory.plans(engine)
         self._monitor = factory.monitor
         self._session = session
-        self._unit = unit
+        self.unit: Final = unit
 
     async def send(self, statement: Executable, parameters: Mapping[str, Any]) -> Answer:
         """Send one statement; return its answer. Raises what the session would raise for it."""
         plan = self._plans.of(statement)
         values = None if plan is None else plan.values(parameters)
         if plan is not None and values is not None:
-            unit = self._unit
+            unit = self.unit
             unit.before_statement()
             if unit.connection is None:
                 await self._connect()
@@ -194,13 +194,13 @@ class InsideStatements:
         `after_begin` listeners.
         """
         session: Any = self._session.sync_session
-        if self._unit.deadline is None and not session.dispatch.after_begin and self._plans.ready():
+        if self.unit.deadline is None and not session.dispatch.after_begin and self._plans.ready():
             session.connection()
         else:
-            await shield(greenlet_spawn(session.connection), self._unit)
+            await shield(greenlet_spawn(session.connection), self.unit)
 
     async def _directly(self, plan: CompiledStatement, values: Sequence[Any], connection: Connection) -> Answer:
-        unit, fail = self._unit, partial(_fail, connection)
+        unit, fail = self.unit, partial(_fail, connection)
         answer = await send_directly(unit, connection.connection, plan, values, self._monitor, fail)
         unit.executing = 0.0
         return plan.read(answer)

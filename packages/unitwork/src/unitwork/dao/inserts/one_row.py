@@ -51,7 +51,12 @@ async def store_one(statements: InsideStatements, session: AsyncSession, row: An
     if counted is not None:
         attributes[rows.attributes[counted]] = first
     _hold(sync, state)
-    entry = entry_of(session, row)
+    try:
+        entry = entry_of(session, row)
+    except Exception as error:
+        # The row is stored and must not be committed without its entry; in a flush, too, such an error dooms the frame.
+        statements.unit.flush_failed(statements.unit.top, error)
+        raise
     if entry is not None:
         entry_model, given = entry
         rows = NewRows(entry_model, sync.execution_options)
