@@ -206,7 +206,7 @@ async def test_a_builders_write_that_rolls_back_is_not_told(container: Container
 async def test_a_write_of_very_many_rows_is_told_by_one_entry_with_their_number(
     container: Container, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("unitwork.audit.trail.ROWS", 2)
+    monkeypatch.setattr("unitwork.audit.trail.MAX_ROWS", 2)
     users = container.user_dao()
     with acting_as(7):
         await users.add_many([account(f"user{number}@example.com") for number in range(3)])

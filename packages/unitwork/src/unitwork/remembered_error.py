@@ -1,8 +1,8 @@
-"""RememberedError: what is kept of an exception beyond its handling.
+"""RememberedError: keep an exception after it was handled, without the frames that it went through.
 
-A traceback keeps every frame that it names, with the frame's variables. A unit that kept the exception which doomed it
-would keep the caller's frames, in one of these the generator its own block stands in, and would never be found
-abandoned. So nothing of ours keeps an exception: it keeps one of these.
+A traceback refers to its frames, and they to their variables. If a unit kept the exception that doomed it, it would
+keep the caller's frames alive, among them the generator that contains its own block, and would never be found
+abandoned. So the library stores a `RememberedError` instead of an exception.
 """
 
 import inspect
@@ -15,14 +15,14 @@ from weakref import ref
 from unitwork.call_site import CallSite, call_site_in, is_machinery, shown
 
 MAX_LINKS: Final = 16
-"""Links of a chain, and exceptions inside others, that are kept."""
+"""Maximum number of exceptions kept of a chain, or of a group."""
 _OF_PYTHON: Final = 1 << 9
-"""Py_TPFLAGS_HEAPTYPE: a class that a `class` statement has made."""
+"""Py_TPFLAGS_HEAPTYPE: set for classes made by a `class` statement, unset for built-in ones."""
 _FRAMES: Final = (
     *(types.TracebackType, types.FrameType, types.CoroutineType, types.GeneratorType, types.AsyncGeneratorType),
     types.MethodType,
 )
-"""Values that lead to frames."""
+"""Types whose values refer to frames."""
 
 
 _SUSPENDABLE: Final = (
@@ -31,17 +31,17 @@ _SUSPENDABLE: Final = (
 
 
 class RememberedError:
-    """An exception, without anything that leads to the frames it went through: tracebacks, its chain's included."""
+    """Copy of an exception and its chain without tracebacks, and a weak reference to the exception itself."""
 
     __slots__ = ("_bare", "_original")
 
     def __init__(
         self, error: BaseException, *, cause: BaseException | None = None, call_site: CallSite | str | None = None
     ) -> None:
-        """`cause` will be its cause where none is set yet; `call_site` is the line to name in its note."""
+        """Use `cause` if the exception has none; name the line `call_site` in a note, by default the raising one."""
         try:
             self._original: ref[BaseException] | None = ref(error)
-        except TypeError:  # a class of Python's own
+        except TypeError:  # a built-in class without weak references
             self._original = None
         self._bare = without_frames(error)
         if cause is not None and self._bare.__cause__ is None and cause is not error:
@@ -51,18 +51,18 @@ class RememberedError:
             self._bare.add_note(f"raised at {shown(call_site)}")
 
     def recall(self) -> BaseException:
-        """Return the exception itself while somebody else keeps it; else its like: class, arguments, attributes, notes
-        and chain are the same, and a note names the line it was raised at.
+        """Return the exception itself if it still exists, else a copy with the same class, arguments, attributes, notes
+        and chain, and a note that names the line it was raised at.
         """
         error = None if self._original is None else self._original()
         return self._bare if error is None else error
 
 
 def let_go_of_frames(error: BaseException) -> None:
-    """Have the finished frames of machinery that an exception has gone through forget their variables.
+    """Clear the variables of the finished library frames in an exception's tracebacks.
 
-    One of these is often the exception itself: then it, and with it the caller's frames, would be kept until the
-    garbage collector comes. The caller's own frames, and what is suspended, are left as they are.
+    One of these variables is often the exception itself, a cycle that would keep it and the caller's frames alive until
+    the next garbage collection. The caller's own frames, and suspended ones, are left unchanged.
     """
     seen: set[int] = set()
     links: list[BaseException | None] = [error]
@@ -76,32 +76,32 @@ def let_go_of_frames(error: BaseException) -> None:
         while traceback is not None:
             frame, traceback = traceback.tb_frame, traceback.tb_next
             if not frame.f_code.co_flags & _SUSPENDABLE and is_machinery(frame.f_code):
-                with suppress(RuntimeError):  # it is running
+                with suppress(RuntimeError):  # the frame is running
                     frame.clear()
 
 
 def remembered(error: "BaseException | RememberedError") -> RememberedError:
-    """Return what is to be kept of an error, of which that may have been made already."""
+    """Return the error as a `RememberedError`."""
     return error if isinstance(error, RememberedError) else RememberedError(error)
 
 
 def recalled(remembered: RememberedError | None) -> BaseException | None:
-    """Return the exception that was remembered, if one was."""
+    """Return the remembered exception; None for None."""
     return None if remembered is None else remembered.recall()
 
 
 def without_frames(error: BaseException) -> BaseException:
-    """Return an exception of the same class, arguments, attributes and chain, without a traceback anywhere in it."""
+    """Return a copy with the same class, arguments, attributes and chain, without tracebacks."""
     return _Copying().copied(error)
 
 
 class _Copying:
-    """One copy of an exception and of those it leads to, each once."""
+    """Copier of an exception and those it refers to, each copied once."""
 
     def __init__(self) -> None:
         self._copies: dict[int, BaseException] = {}
         self._originals: list[BaseException] = []
-        """Kept meanwhile, as their ids are."""
+        """Kept so that their ids stay valid as keys."""
 
     def copied(self, error: BaseException) -> BaseException:
         known = self._copies.get(id(error))
@@ -124,7 +124,7 @@ class _Copying:
         kind = type(error)
         builtin: Any = next(base for base in kind.__mro__ if not base.__flags__ & _OF_PYTHON)
         try:
-            # Not by the class's own `__init__`, which may want other arguments, or do something.
+            # Without the class's own `__init__`, which may need other arguments or have side effects.
             if isinstance(error, BaseExceptionGroup):
                 inner = [self.copied(one) for one in error.exceptions[:MAX_LINKS]]
                 copy: BaseException = cast("Any", BaseExceptionGroup).__new__(kind, error.message, inner)
@@ -133,7 +133,7 @@ class _Copying:
                 copy = builtin.__new__(kind, *arguments)
                 builtin.__init__(copy, *arguments)
                 copy.args = tuple(self._values(error.args))
-        except Exception:  # noqa: BLE001 - a class may forbid anything; of such a one its name is kept
+        except Exception:  # noqa: BLE001 - a class may refuse to be copied in any way; then its name is kept
             copy = Exception(kind.__qualname__)
         return copy
 
@@ -141,7 +141,7 @@ class _Copying:
         return [None if (kept := self._value(value)) is _DROPPED else kept for value in values]
 
     def _value(self, value: object) -> object:
-        """`_DROPPED` for what leads to frames, so far as one look tells."""
+        """Return the value to keep; `_DROPPED` if it refers to frames. Looks into lists and tuples, one level deep."""
         if isinstance(value, BaseException):
             return self.copied(value) if len(self._copies) < MAX_LINKS else type(value).__qualname__
         if isinstance(value, _FRAMES):

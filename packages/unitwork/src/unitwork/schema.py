@@ -25,9 +25,11 @@ AUTOCOMMIT: Final = BlockOptions(transactional=False, autocommit=True, ambiently
 
 
 def with_library_tables(*metadata: MetaData) -> list[MetaData]:
-    """Return the metadata, and that of the tables which the library keeps for these models: Alembic's
-    `target_metadata`. They are `node_leases` where one has snowflake ids, and `audit_entries` where one is audited and
-    the host has no class of entries of its own; none that the given metadata has already.
+    """Return the metadata, followed by one of the library's tables that their models need; as Alembic's
+    `target_metadata`.
+
+    These tables are `node_leases` if a model has snowflake ids, and `audit_entries` if a model is audited and the host
+    has no class of entries of its own. Tables that the given metadata already have are omitted.
     """
     kept = MetaData(naming_convention=LibraryBase.metadata.naming_convention)
     for ours in LibraryBase.metadata.sorted_tables:
@@ -37,8 +39,8 @@ def with_library_tables(*metadata: MetaData) -> list[MetaData]:
 
 
 def create_tables(connection: Connection, *metadata: MetaData) -> None:
-    """Create what isn't there yet: the tables of the metadata, and those that the library keeps for their models. For
-    `run_sync`, where there are no migrations.
+    """Create the missing tables of the metadata, and the library's tables that their models need. Use it with
+    `run_sync`, in place of migrations.
     """
     for one in with_library_tables(*metadata):
         one.create_all(connection)
@@ -50,9 +52,12 @@ def _revision(view: str) -> Select[str]:
 
 
 class Schema:
-    """The migrations of a folder, run on one engine. All of a call's steps are one transaction, where the
-    database's DDL is transactional. `metadata` is what the models have; without it that of the library's `Base`.
-    `revision_view` is a view on Alembic's table, for roles that have no business there.
+    """Migrations of a folder, run on one engine. All steps of a call are one transaction if the database's DDL is
+    transactional.
+
+    `metadata` is the models', by default that of the library's `Base`; `with_library_tables` completes it for
+    comparisons with the database.
+    `revision_view` is a view on Alembic's table, for roles that may not read the table.
     """
 
     def __init__(

@@ -80,7 +80,7 @@ class Frame:
 
     @property
     def cause(self) -> BaseException | None:
-        """What has doomed it first."""
+        """The first error that doomed it; None if it isn't doomed by one."""
         return recalled(self.doomed_by)
 
     def doom(self, cause: BaseException | RememberedError | None) -> None:
@@ -138,9 +138,9 @@ class Unit:
     teardown: "asyncio.Task[None] | None" = None
     """Task that ends it instead of its owner (`unitwork.transactions.teardown`)."""
     watch: "weakref.ref[Any] | None" = None
-    """Tells of its block's end in the garbage collector."""
-    told_of_task: "Callable[[asyncio.Task[Any]], object] | None" = None
-    """Called should its owner's task end before it does."""
+    """Weak reference to its block, whose callback runs when the block is garbage-collected."""
+    on_task_done: "Callable[[asyncio.Task[Any]], object] | None" = None
+    """Callback for the case that its owner's task ends first."""
     admitted_by: "tuple[Any, Any] | None" = None
     """Drain and monitor in which its beginning was registered, so that its end is registered in the same ones."""
     joined: int = 0
@@ -164,7 +164,7 @@ class Unit:
     spared: "weakref.ref[asyncio.CancelledError] | None" = None
     """The latest cancellation that left the connection in order."""
     raised: "weakref.ref[BaseException] | None" = None
-    """What SQLAlchemy has raised last for it."""
+    """The latest error that SQLAlchemy raised in it."""
     failed_by: RememberedError | None = None
     """The latest error from the database, or of a flush."""
     commit_sent: bool = False
@@ -172,9 +172,9 @@ class Unit:
     commit_answered: bool = False
     """True once the driver has confirmed its COMMIT."""
     commit_error: BaseException | None = None
-    """What the driver has raised for its COMMIT, which SQLAlchemy has yet to hear of."""
+    """Error that the driver raised for its COMMIT, until SQLAlchemy raises it."""
     ended_behind: bool = False
-    """A statement has ended its transaction, though its text didn't show it: what was stored isn't known."""
+    """True if a statement ended its transaction, though its text didn't show it: the outcome is unknown."""
     lost: bool = False
     """True if its connection broke, or was dropped under a cancelled statement."""
     root: Frame = field(default_factory=Frame)
@@ -230,7 +230,7 @@ class Unit:
 
     @property
     def over(self) -> bool:
-        """True when nothing may join it: it has ended, or nobody will leave its block in its task."""
+        """True when no block may join it: it has ended, or its block can no longer be left in its task."""
         if self.generators and not (self.ended or self.abandoned):
             error = None if self.raised is None else self.raised()
             if error is not None:
@@ -311,7 +311,7 @@ class Unit:
             self.read_only_engaged, self.read_only_frame = False, None
 
     def failed(self, cause: BaseException | RememberedError, *, connection_lost: bool) -> None:
-        """An error came from the database: what it happened in can't be committed, caught or not."""
+        """Record an error from the database. Its frame can't be committed, even if the error is caught."""
         cause = remembered(cause)
         self.failed_by = cause
         self.lost = self.lost or connection_lost
@@ -332,18 +332,18 @@ class Unit:
             self.top.doom(self.failed_by)
 
     def flush_failed(self, frame: Frame, cause: BaseException) -> None:
-        """A flush failed, or was refused; SQLAlchemy has rolled `frame` back already, or what it holds is pending."""
+        """Record a failed or refused flush, and doom its frame, which SQLAlchemy has rolled back or not yet stored."""
         self.failed_by = RememberedError(cause)
         frame.doom(self.failed_by)
 
     def end(self) -> None:
         """Mark it as ended: its connection was returned, and its session refuses every further use."""
         self.ended = True
-        if self.told_of_task is not None:
+        if self.on_task_done is not None:
             owner = self.opener or self.task
             if owner is not None:
-                owner.remove_done_callback(self.told_of_task)
-        self.connection, self.watch, self.told_of_task = None, None, None
+                owner.remove_done_callback(self.on_task_done)
+        self.connection, self.watch, self.on_task_done = None, None, None
         self.generators, self.commit_error = (), None
         if self.holders is not None:
             self.holders.released(self)

@@ -42,11 +42,12 @@ class AuditAction(StrEnum):
 
 
 class AuditColumns:
-    """What an entry tells of one record's change. Or of many records' at once, stored in bulk: then `record_id` is
-    None, `row_count` says how many there were, and no values are kept. Never changed, but for a purged person's values.
+    """Columns of an entry, which records one change of one record, or a bulk write of many: then `record_id` is None,
+    `row_count` is their number, and no values are kept. Entries are never changed, except to remove a purged person's
+    values.
 
-    A host whose keys are no integers, or which keeps the entries among its own tables, maps a class of its own: these
-    columns, a key, and `record_id`, nullable and of the records' keys' type, or text for keys of any kind
+    A host with keys that aren't integers, or with the entries among its own tables, maps a class of its own: these
+    columns, a primary key, and a nullable `record_id` of the records' key type, or of text for keys of any type
     (`AuditTrail.record_id`).
     """
 
@@ -57,7 +58,7 @@ class AuditColumns:
         Enum(AuditAction, native_enum=False, length=16, values_callable=lambda actions: [one.value for one in actions])
     )
     record_type: Mapped[str] = mapped_column(String(63))
-    """The table's name, and its schema's before it where it has one; of an inherited model the first table's."""
+    """Name of the table, qualified by its schema if it has one; for an inherited model, of the first table."""
     record_version: Mapped[int | None] = mapped_column(Integer)
     """Version of the record after the change."""
     event: Mapped[str | None] = mapped_column(String(63))
@@ -67,7 +68,7 @@ class AuditColumns:
 
 
 class AuditEntry(IdMixin, AuditColumns, LibraryBase):
-    """The entries of hosts whose audited models have one integer as their key."""
+    """Entry for audited models whose primary key is one integer."""
 
     __tablename__ = "audit_entries"
     __shown__ = ("id", "action", "record_type", "record_id", "record_version")
@@ -80,7 +81,7 @@ class AuditEntry(IdMixin, AuditColumns, LibraryBase):
 
 
 def _is_needed(metadata: Metadata) -> bool:
-    """True where a model is audited, and no class of entries of the host's own is mapped."""
+    """True if one of these models is audited and the host has mapped no class of entries of its own."""
     audited = any(is_needed(mapper.local_table, metadata) for mapper in mappers_of(Audited))
     entries = (mapper for mapper in mappers_of(AuditColumns) if mapper.class_ is not AuditEntry)
     return audited and not any(is_needed(mapper.local_table, metadata) for mapper in entries)

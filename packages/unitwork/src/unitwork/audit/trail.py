@@ -18,20 +18,21 @@ from unitwork.models.base import mappers_of
 from unitwork.models.soft_delete import INCLUDE_DELETED
 
 STAMPS: Final = frozenset({"created_at", "created_by", "updated_at", "updated_by"})
-"""What an entry tells in columns of its own, as it does the key and the version."""
-ROWS: Final = 1000
-"""Rows of one UPDATE or DELETE that are told one by one."""
-KIND: Final = "unitwork_kind"
-"""The label of what says of which class of a hierarchy a row is."""
+"""Stamp columns, which `changes` omits: an entry has columns of its own for author and moment."""
+MAX_ROWS: Final = 1000
+"""Maximum number of rows of one UPDATE or DELETE that get an entry each."""
+CLASS_LABEL: Final = "unitwork_class"
+"""Label of a row's discriminator, the value that identifies its class in a hierarchy."""
 
 Key = tuple[Any, ...]
 
 
 class AuditTrail:
-    """Told by each session of a container what it has written. One INSERT for all that a flush has to tell.
+    """Write recorder of a container's sessions: stores an entry for each write to an audited model. All entries of one
+    flush are stored by one INSERT.
 
-    `entries` is the mapped class that entries are of: `AuditEntry`, or one of the host's own (`AuditColumns`), on
-    whatever base. Audited models may be of any base too.
+    `entries` is the mapped class of the entries: `AuditEntry`, or the host's own (`AuditColumns`). That class and the
+    audited models may be on any declarative base.
     """
 
     def __init__(self, entries: type[AuditColumns] = AuditEntry) -> None:
@@ -40,12 +41,14 @@ class AuditTrail:
         self._key_type = _python_type(entries)
 
     def record_type(self, model: type[Any]) -> str:
-        """Return what entries call the model's records."""
+        """Return the `record_type` of the model's entries."""
         return _record_type(inspect(model))
 
     def record_id(self, model: type[Any], key: Any) -> Any:
-        """Return what entries call the row of this primary key, a tuple where it has several columns. In a `record_id`
-        of text several are a JSON list of texts. Raises `UnrecordableKey`.
+        """Return the `record_id` of the row with this primary key, which is a tuple if it has several columns.
+
+        A `record_id` of text holds a composite key as a JSON list of texts. Raises `UnrecordableKey` for a key that
+        doesn't fit.
         """
         values = key if isinstance(key, tuple) else (key,)
         if len(values) == 1 and (self._key_type is None or isinstance(values[0], self._key_type)):
@@ -56,7 +59,9 @@ class AuditTrail:
         return texts[0] if len(texts) == 1 else json.dumps(texts, ensure_ascii=False)
 
     def flushed(self, session: Session) -> None:
-        """A flush has sent its statements; the models still know what was changed. Raises what the INSERT raises."""
+        """Store the entries of a flush that has sent its statements, while the models still hold their change history.
+        Raises the error of the INSERT.
+        """
         self._store(session, list(self._of_flush(session)))
 
     def entry(self, row: Any) -> tuple[type[Any], Mapping[str, Any]] | None:
@@ -84,9 +89,9 @@ class AuditTrail:
         """Send an INSERT, UPDATE or DELETE construct and record it.
 
         An INSERT of a model is recorded by one entry for all its rows, without values; inserts into its table, as bulk
-        writes send them, call `stored_in_bulk` instead. An UPDATE or DELETE of at most `ROWS` rows locks them and is
-        recorded by an entry for each; one of more rows, or of rows identified by its parameters, by one entry without
-        values.
+        writes send them, call `stored_in_bulk` instead. An UPDATE or DELETE of at most `MAX_ROWS` rows locks them and
+        is recorded by an entry for each; one of more rows, or of rows identified by its parameters, by one entry
+        without values.
         """
         mapper = _audited(statement.table)
         if mapper is None:
@@ -99,9 +104,10 @@ class AuditTrail:
             return self._counted(session, mapper, AuditAction.CREATED, parameters, send(statement))
         action = AuditAction.PURGED if statement.is_delete else AuditAction.CHANGED
         before = {} if isinstance(parameters, list) else _rows(session, mapper, statement.whereclause)
-        if isinstance(parameters, list) or len(before) > ROWS:
+        if isinstance(parameters, list) or len(before) > MAX_ROWS:
             return self._counted(session, mapper, action, parameters, send(statement))
-        ids = {key: self.record_id(mapper.class_, key) for key in before}  # or the write would be sent, and not told of
+        # Before the write: a key that doesn't fit must fail it, and not leave it sent but unrecorded.
+        ids = {key: self.record_id(mapper.class_, key) for key in before}
         result = send(statement.where(_one_of(mapper, before)))
         if before:
             after = _rows(session, mapper, _one_of(mapper, before))
@@ -146,11 +152,12 @@ class AuditTrail:
 def _differences(
     mapper: Mapper[Any], before: Mapping[Key, Any], after: Mapping[Key, Any], ids: Mapping[Key, Any]
 ) -> Iterator[dict[str, Any]]:
+    """Yield an entry for each audited row that was changed or deleted between `before` and `after`."""
     version = version_key(mapper.class_)
     for key, old in before.items():
         new, kind = after.get(key), mapper
-        if KIND in old:
-            kind = mapper.polymorphic_map.get(old[KIND], mapper)
+        if CLASS_LABEL in old:
+            kind = mapper.polymorphic_map.get(old[CLASS_LABEL], mapper)
         if not issubclass(kind.class_, Audited):
             continue
         changes: dict[str, dict[str, Any]] = {}
@@ -181,7 +188,7 @@ def _of_many(mapper: Mapper[Any], action: AuditAction, rows: int, changes: Chang
 
 
 def _python_type(entries: type[AuditColumns]) -> type[Any] | None:
-    """The type of `record_id`; None where it tells none, and takes what it is given."""
+    """Return the Python type of `record_id`; None if its column type has none, so that any key is accepted."""
     try:
         kind: type[Any] = inspect(entries).columns["record_id"].type.python_type
     except NotImplementedError:
@@ -190,19 +197,20 @@ def _python_type(entries: type[AuditColumns]) -> type[Any] | None:
 
 
 def _record_type(mapper: Mapper[Any]) -> str:
-    """Of the first table of a hierarchy, by which every row of it is identified."""
+    """Return the table's name, with its schema; for a hierarchy, of its first table, whose key identifies every row."""
     table: Any = mapper.base_mapper.local_table
     return str(getattr(table, "fullname", table))
 
 
 def _number(version: Any) -> int | None:
-    """A version that a host counts in its own way (a text, SQL) is none that an entry can hold."""
+    """Return an integer version; None for one of another type (a text, a SQL expression), which an entry can't hold."""
     return version if isinstance(version, int) else None
 
 
 def _rows(session: Session, mapper: Mapper[Any], criterion: Any) -> dict[Key, Any]:
-    """The rows that meet the criterion, locked, as mappings by attribute; one more than `ROWS` at most. Of the table,
-    and not of the model, as some of a hierarchy's rows may be of another.
+    """Lock the rows that meet the criterion, at most `MAX_ROWS` + 1; return each by its key, as a mapping by attribute.
+
+    Selected from the table, not the model: a table that models share has rows of other models too.
     """
     names, version = primary_key(mapper.class_), version_key(mapper.class_)
     found_by = {name: mapper.attrs[name].columns[0] for name in names}
@@ -211,8 +219,8 @@ def _rows(session: Session, mapper: Mapper[Any], criterion: Any) -> dict[Key, An
     found_by |= {field: attribute.columns[0] for field, attribute in _attributes(mapper).items()}
     columns = [column.label(name) for name, column in found_by.items()]
     if mapper.polymorphic_on is not None:
-        columns.append(mapper.polymorphic_on.label(KIND))
-    statement = select(*columns).select_from(mapper.persist_selectable).limit(ROWS + 1)
+        columns.append(mapper.polymorphic_on.label(CLASS_LABEL))
+    statement = select(*columns).select_from(mapper.persist_selectable).limit(MAX_ROWS + 1)
     if criterion is not None:
         statement = statement.where(criterion)
     statement = statement.with_for_update(of=mapper.local_table)
@@ -228,15 +236,17 @@ def _one_of(mapper: Mapper[Any], keys: Iterable[Key]) -> Any:
 
 
 def _own(mapper: Mapper[Any], attribute: Any) -> Any:
-    """The key's column in the table that is written to, or an UPDATE would join the other one."""
+    """Return the key's column in the written table itself: with an inherited column an UPDATE would join its table."""
     if attribute.columns[0].table is mapper.local_table:
         return attribute.class_attribute
     return next((one for one in attribute.columns if one.table is mapper.local_table), attribute.class_attribute)
 
 
 def _audited(table: Any) -> Mapper[Any] | None:
-    """The audited model of a table, of whatever registry; of a hierarchy in one table its first model, some of whose
-    rows may be of none. The table of an ORM's construct is an annotated copy, equal and not the same.
+    """Return the mapper of a table's audited model, of any registry; None without one. For a hierarchy in one table it
+    is the first model's, and not every row needs to be an audited model's.
+
+    Tables are compared by equality, since that of an ORM construct is an annotated copy.
     """
     for mapper in mappers_of(Audited):
         if table == mapper.local_table:
@@ -247,7 +257,7 @@ def _audited(table: Any) -> Mapper[Any] | None:
 
 
 def _action(model: type[Any], changes: Changes) -> AuditAction:
-    """What a change of a row means: of a model with `SoftDelete`, `deleted_at` tells a soft delete and its undoing."""
+    """Return the action of a changed row: DELETED or RESTORED if `deleted_at` of a `SoftDelete` model changed."""
     marked = changes.get("deleted_at")
     if marked is None or not soft_deletable(model):
         return AuditAction.CHANGED
@@ -285,21 +295,21 @@ def _changed_fields(row: Any) -> Changes:
 
 @cache
 def _fields(mapper: Mapper[Any]) -> tuple[tuple[str, bool], ...]:
-    """The fields that an entry tells of, and whether their values are secret."""
+    """Return the recorded fields, each with True if its values are secret."""
     return tuple(
         (field, bool(attribute.columns[0].info.get(CONFIDENTIAL))) for field, attribute in _attributes(mapper).items()
     )
 
 
 def _attributes(mapper: Mapper[Any]) -> dict[str, Any]:
-    """The model's columns that an entry tells of, with those of models that share its table."""
-    told_apart = {*STAMPS, *primary_key(mapper.class_), version_key(mapper.class_)}
+    """Return the recorded columns by field: the model's, and those of models that share its table."""
+    omitted = {*STAMPS, *primary_key(mapper.class_), version_key(mapper.class_)}
     return {
         attribute.key: attribute
         for one in mapper.self_and_descendants
         if one.local_table is mapper.local_table
         for attribute in one.column_attrs
-        if attribute.key not in told_apart
+        if attribute.key not in omitted
         and attribute.columns[0].table is not None
         and not attribute.columns[0].info.get(DERIVED)
     }

@@ -17,6 +17,6 @@ def address(url: URL) -> str:
 
 
 def in_force(engine: Engine) -> str:
-    """Return an engine's database for messages: its pool's target, or its URL's address; a file's absolute path."""
+    """Return the engine's database for messages: the pool's target, else the URL's address; a file's absolute path."""
     where = getattr(engine.pool, "target", "") or address(engine.url)
     return str(Path(where).absolute()) if backend_of(engine.dialect).in_file else where

@@ -12,10 +12,10 @@ from typing import Final
 
 from unitwork.backends.statement_text import PlainText, plain
 
-KEPT: Final = 1024
-"""How many texts are remembered."""
-DEEPEST: Final = 4
-"""Texts in texts that are looked into: EXECUTE IMMEDIATE 'EXECUTE IMMEDIATE …'."""
+MAX_CACHED_TEXTS: Final = 1024
+"""Maximum number of texts whose effect is cached."""
+MAX_DEPTH: Final = 4
+"""Maximum depth of texts inside texts that are examined: EXECUTE IMMEDIATE 'EXECUTE IMMEDIATE …'."""
 
 
 class Effect(Enum):
@@ -27,15 +27,15 @@ class Effect(Enum):
     RESETTABLE = auto()
     """Sets session state that the database can reset."""
     LASTING = auto()
-    """It sets something that only ends with the connection."""
+    """Sets session state that lasts until the connection is closed."""
     COMMITTING = auto()
-    """As LASTING, and it commits the transaction that it is sent in."""
+    """Like LASTING, and also commits the transaction in which it is sent."""
 
 
 _MYSQL: Final = frozenset({"mysql", "mariadb"})
 _FIRST: Final = re.compile(r"[\s;(]*([A-Za-z]+)\b(?!\s*:)")
 _ORDINARY: Final = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE", "WITH", "VALUES", "REPLACE", "MERGE", "TABLE"})
-"""First words of what ends no transaction, and sets something only by what is called, or assigned, in it."""
+"""First words of statements that end no transaction, and set session state only by a function or an assignment."""
 _SUSPECT: Final = {
     "postgresql": re.compile(
         r"set_?config|advisory_lock|setseed|temp|pg_settings|dblink|U&\"|pg_(?:start_)?backup|replication",
@@ -44,7 +44,7 @@ _SUSPECT: Final = {
     "sqlite": re.compile(r"load_extension", re.IGNORECASE),
     "mysql": re.compile(r"get_lock|@|:=|/\*M?!", re.IGNORECASE),
 }
-"""Parts of ordinary statements without which they do no more than they say: looked for first, comments and all."""
+"""Texts without which an ordinary statement has no further effect. They are searched first, in comments too."""
 _TRANSACTION: Final = re.compile(
     r"(COMMIT|END|ROLLBACK|ABORT|BEGIN(?!\s+NOT\s+ATOMIC\b)|START(?=\s+TRANSACTION\b)|SAVEPOINT|RELEASE"
     r"|PREPARE(?=\s+TRANSACTION\b)|XA)\b",
@@ -116,15 +116,15 @@ _LASTS_SQLITE: Final = re.compile(
     r"|(?:EXPLAIN\s+(?:QUERY\s+PLAN\s+)?)?PRAGMA\s+(?:\w+\s*\.\s*)?(?:\w+\s*=|(?!\w*_(?:info|xinfo|list|check)\b|optimize\b)\w+\s*\())",
     re.IGNORECASE,
 )
-"""SQLite carries a PRAGMA out when it compiles it: one that is only to be explained too."""
+"""Includes explained PRAGMAs, since SQLite executes a PRAGMA when it compiles it."""
 _CALLS_SQLITE: Final = re.compile(r"\bload_extension\s*\(", re.IGNORECASE)
 _FOUND = tuple[Effect, str]
 _NOTHING: Final[_FOUND] = (Effect.NONE, "")
 
 
-@lru_cache(maxsize=KEPT)
+@lru_cache(maxsize=MAX_CACHED_TEXTS)
 def effect_of(statement: str, dialect: str) -> Effect:
-    """The greatest effect that the text shows. Comments before it, or in it, don't hide it."""
+    """Return the strongest effect that the text shows; comments before or inside it don't hide it."""
     if dialect in _MYSQL:
         dialect = "mysql"
     suspect = _SUSPECT.get(dialect)
@@ -135,12 +135,12 @@ def effect_of(statement: str, dialect: str) -> Effect:
 
 
 def belongs_to_block(statement: str, dialect: str) -> str:
-    """Which of the block's own works a text of `Effect.TRANSACTION` does: commit, rollback, begin or savepoint."""
+    """Return the block operation in a text of `Effect.TRANSACTION`: `commit`, `rollback`, `begin` or `savepoint`."""
     return _found(plain(statement, dialect), "mysql" if dialect in _MYSQL else dialect)[1] or "begin"
 
 
 def _found(words: PlainText, dialect: str, depth: int = 0) -> _FOUND:
-    """The effect, and which of the block's own works it does."""
+    """Return the effect, and the block operation; an empty one for any effect but `TRANSACTION`."""
     text = words.text
     if (own := _TRANSACTION.match(text)) is not None:
         return Effect.TRANSACTION, _METHODS[own[1].upper()]
@@ -167,7 +167,7 @@ def _of_postgresql(text: str) -> Effect:
 
 
 def _of_mysql(text: str, strings: Sequence[str], depth: int) -> _FOUND:
-    if depth > DEEPEST:
+    if depth > MAX_DEPTH:
         return Effect.LASTING, ""
     if (prefix := _FOR_STATEMENT.match(text)) is not None:
         before = text[: prefix.end()].count("''")
@@ -189,7 +189,7 @@ def _of_mysql(text: str, strings: Sequence[str], depth: int) -> _FOUND:
 
 
 def _of_strings_in_compound(strings: Sequence[str], depth: int) -> _FOUND:
-    """A compound statement may execute one of its strings."""
+    """Return the effect of a compound statement that may execute one of its strings."""
     for string in strings:
         inside = _found(plain(string, "mysql"), "mysql", depth + 1)
         if inside[0] is Effect.TRANSACTION:

@@ -1,7 +1,7 @@
-"""Statement text: what is left of a statement without its comments, and without what its strings say.
+"""Statement text: strip a statement of its comments and of the contents of its strings.
 
-Each database has its own comments and quotes: one nests comments that another ends at the first `*/`, and MariaDB
-executes some. What is skipped here in another way than there would hide a statement, or show one that isn't there.
+Databases differ in comments and quotes: some nest comments, others end them at the first `*/`, and MariaDB executes
+some. Reading a text differently than its database does would hide a statement, or find one that isn't there.
 """
 
 import re
@@ -17,15 +17,15 @@ _WORD: Final = re.compile(r"\w+")
 
 
 class PlainText(NamedTuple):
-    """`text` has a blank for each comment and `''` for each string; names are without their quotes."""
+    """Statement with a blank for each comment, `''` for each string, and names without their quotes."""
 
     text: str
     strings: tuple[str, ...]
-    """What the strings say, as it stands there."""
+    """Contents of the strings, in order, with escapes as written."""
 
 
 def plain(statement: str, dialect: str) -> PlainText:
-    """Return the statement as its database reads it, from its first word on."""
+    """Return the plain text of a statement as its database reads it, beginning with its first word."""
     if _MARKS.search(statement) is None:
         return PlainText(statement.lstrip(" \t\r\n\f\v;("), ())
     reader = _Reader(statement, dialect)
@@ -34,7 +34,7 @@ def plain(statement: str, dialect: str) -> PlainText:
 
 
 class _Reader:
-    """Goes through a statement once."""
+    """Scanner that reads a statement once, from start to end."""
 
     def __init__(self, statement: str, dialect: str) -> None:
         self.strings: list[str] = []
@@ -65,7 +65,7 @@ class _Reader:
         return "".join(parts)
 
     def _line(self, start: int) -> str:
-        """MariaDB wants a blank behind it; else it is two minus signs."""
+        """Skip a comment to the end of its line. On MariaDB `--` without a blank after it is two minus signs."""
         if self._mysql and not self._text[self._at : self._at + 1].isspace() and self._at < len(self._text):
             return "--"
         end = self._text.find("\n", start)
@@ -106,13 +106,13 @@ class _Reader:
         return "''"
 
     def _double(self, start: int) -> str:
-        said = self._quoted('"', escapes=self._mysql)
+        content = self._quoted('"', escapes=self._mysql)
         if self._mysql:
-            self.strings.append(said)
+            self.strings.append(content)
             return "''"
         if self._postgresql and self._text[max(start - 2, 0) : start].lower() == "u&":
-            said = _ESCAPE.sub(lambda code: chr(min(int(code[1] or code[2], 16), 0x10FFFF)), said)
-        return _name(said)
+            content = _ESCAPE.sub(lambda code: chr(min(int(code[1] or code[2], 16), 0x10FFFF)), content)
+        return _name(content)
 
     def _backtick(self, _start: int) -> str:
         return "`" if self._postgresql else _name(self._quoted("`", escapes=False))
@@ -121,9 +121,9 @@ class _Reader:
         if not self._sqlite:
             return "["
         end = self._text.find("]", self._at)
-        said = self._text[self._at : end if end >= 0 else len(self._text)]
+        content = self._text[self._at : end if end >= 0 else len(self._text)]
         self._at = len(self._text) if end < 0 else end + 1
-        return _name(said)
+        return _name(content)
 
     def _dollar(self, start: int) -> str:
         opening = _DOLLAR.match(self._text, start) if self._postgresql else None
@@ -135,7 +135,7 @@ class _Reader:
         return "''"
 
     def _quoted(self, quote: str, *, escapes: bool) -> str:
-        """Up to its end; a doubled quote, and an escaped one, are none."""
+        """Read up to the closing quote and return the contents; a doubled or escaped quote doesn't close it."""
         text, begin, at = self._text, self._at, self._at
         while True:
             end = text.find(quote, at)
@@ -152,11 +152,11 @@ class _Reader:
                 return text[begin:end]
 
     def _follows(self, letter: str, start: int) -> bool:
-        """True when the letter stands before, and is no word's last."""
+        """True if the letter precedes `start` as a prefix, not as the end of a word."""
         before = self._text[max(start - 2, 0) : start].lower()
         return before.endswith(letter) and (len(before) < 2 or not (before[0].isalnum() or before[0] in "_$"))
 
 
-def _name(said: str) -> str:
-    """A quoted name as a word; one that is no word as a word that means nothing."""
-    return said if _WORD.fullmatch(said) else "quoted_name"
+def _name(content: str) -> str:
+    """Return a quoted name as a word; a placeholder for one with other characters."""
+    return content if _WORD.fullmatch(content) else "quoted_name"

@@ -1,8 +1,7 @@
-"""Behind the block: a transaction that a statement has begun or ended, though its text didn't show it.
+"""Behind the block: detect a transaction that a textual statement began or ended, though its text didn't show it.
 
-A text may call a procedure that commits, or execute what a variable says (`unitwork.backends.statement_effects` sees
-neither). So after a statement that is text the driver is asked, without a trip, whether a transaction is open as it
-was.
+A text may call a procedure that commits, or execute the value of a variable; `unitwork.backends.statement_effects`
+detects neither. So the driver's transaction state, which costs no trip, is compared before and after such a statement.
 """
 
 import re
@@ -20,19 +19,19 @@ _DEFINES: Final = re.compile(
     r"[\s;(]*(?:/\*.*?\*/\s*)*(?:ALTER|CREATE|DROP|GRANT|INSTALL|RENAME|REVOKE|TRUNCATE|UNINSTALL)\b",
     re.IGNORECASE | re.DOTALL,
 )
-"""What defines tables and rights commits on MariaDB, as is known of it."""
+"""Statements that define tables or privileges, which are documented to commit on MariaDB."""
 
 
 def open_before(unit: Unit, connection: Connection, context: Any) -> bool | None:
-    """Return, of a statement that is the caller's text, whether a transaction is open before it; None of others."""
+    """Return True if a transaction is open before the caller's textual statement; None for any other statement."""
     if not context.is_text or not unit.connected or context.execution_options.get(OWN_OPTION):
         return None
     return look_of(context.dialect)(connection.connection.driver_connection)
 
 
 def check_after(unit: Unit, connection: Connection, statement: str, *, was_open: bool) -> None:
-    """Raise `TransactionIsOurs` where the statement has ended the unit's transaction, whose outcome is unknown then, or
-    has begun one in a unit that runs without: that is rolled back.
+    """Raise `TransactionIsOurs` if the statement ended the unit's transaction, whose outcome is then unknown, or began
+    one in a unit without a transaction, which is rolled back.
     """
     dialect = connection.dialect
     is_open = look_of(dialect)(connection.connection.driver_connection)

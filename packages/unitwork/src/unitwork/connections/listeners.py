@@ -105,7 +105,7 @@ def _error(context: ExceptionContext) -> BaseException | None:
 
 
 def _named(context: ExceptionContext, unit: Unit | None) -> BaseException | None:
-    """The typed error to raise instead; its unit is told."""
+    """Return the typed error to raise instead, and record it in the unit; None to keep the original."""
     error = translate(context)
     connection = context.connection
     cancelled = isinstance(context.original_exception, asyncio.CancelledError)

@@ -17,7 +17,7 @@ UNDONE: Final = (SerializationFailure, DeadlockDetected, ConnectionLost, Databas
 
 
 def undone(error: BaseException) -> BaseException | None:
-    """Return the error that makes another attempt worthwhile, possibly the caller's own; None if it doesn't."""
+    """Return the error after which another attempt may succeed, `error` itself or its cause; None without one."""
     cause: BaseException | None = error
     while isinstance(cause, TransactionRolledBack):
         cause = cause.__cause__

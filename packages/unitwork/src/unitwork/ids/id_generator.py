@@ -1,5 +1,5 @@
-"""IdGenerator: the container's, with a generator of its own for each database and each node that was set; and NewIds,
-by which units get ids.
+"""IdGenerator: the container's id generator, which keeps a separate one for each database and configured node; and
+NewIds, which passes it to sessions.
 
 A lease is valid only in the database that granted it: while a container's engine is replaced by another one, ids come
 from a node leased from that engine's database.
@@ -55,7 +55,7 @@ class IdGenerator:
 
     @property
     def node_id(self) -> int:
-        """The node of the next id. Raises `NodeLeaseLost`."""
+        """Return the node of the next id. Raises `NodeLeaseLost`."""
         return self._in_force().node_id
 
     def next_id(self) -> int:
@@ -90,16 +90,17 @@ class IdGenerator:
 
 
 class NewIds:
-    """Gives each session its id generator, and has a node leased before the first unit that may write.
+    """Preparation of units that gives each session its id generator and leases a node before the first unit that may
+    write.
 
-    `ids` gives an `IdGenerator`; one of another kind makes ids for whatever engine, and leases no node.
+    `ids` returns an `IdGenerator`. A generator of another class makes ids for any engine and leases no node.
     """
 
     def __init__(self, ids: Callable[[], Any]) -> None:
         self._ids = ids
 
     def __call__(self, engine: AsyncEngine, begin: Begin | None) -> Prepared:
-        """Return the execution option that carries the generator, and the lease to be awaited, if one is due."""
+        """Return the execution option that holds the generator, and an awaitable that leases a node if needed."""
         ids = self._ids()
         if not isinstance(ids, IdGenerator):
             return Prepared({ID_GENERATOR: ids}, None)

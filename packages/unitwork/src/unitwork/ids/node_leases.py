@@ -19,9 +19,7 @@ from unitwork.models.base import NEEDED, LibraryBase, any_snowflake_id
 
 
 class NodeLease(LibraryBase):
-    """A node that was leased before. Until `expires_at` it is its holder's. Taken, renewed and given back by
-    `unitwork.ids.node_leases`.
-    """
+    """Lease of a node, the part of the ids by which processes differ. The holder has the node until `expires_at`."""
 
     __tablename__ = "node_leases"
     __table_args__ = ({"info": {NEEDED: any_snowflake_id}},)

@@ -32,7 +32,7 @@ NAMING = {
     "fk": "fk_%(table_name)s_%(column_0_N_name)s",
     "pk": "pk_%(table_name)s",
 }
-"""How constraints are named where nobody names them."""
+"""Naming convention for constraints without an explicit name."""
 
 
 class Base(DeclarativeBase):
@@ -66,8 +66,8 @@ fetch_made_values(Base)
 
 
 class LibraryBase(Base):
-    """The base of the tables that the library itself keeps, on metadata of their own: they go with any host's
-    (`unitwork.schema.with_library_tables`), where they are needed.
+    """Base of the library's own tables. Their metadata is separate, so that `unitwork.schema.with_library_tables` adds
+    the tables that are needed to any host's metadata.
     """
 
     __abstract__ = True
@@ -75,19 +75,19 @@ class LibraryBase(Base):
 
 
 Metadata = Collection[MetaData] | None
-"""Of some models; None for those of the whole process."""
+"""Metadata of the models in question; None for all models of the process."""
 NEEDED = "unitwork_needed"
-"""The key in a library table's `info` for the function that says if models of some `Metadata` need it."""
+"""Key in a library table's `info` that holds a function from `Metadata` to True if its models need the table."""
 
 
 def is_needed(table: Any, metadata: Metadata = None) -> bool:
-    """True for a host's table among these, and for one of the library's that something is stored in for them."""
+    """True for a table of these metadata, and for a library table that their models need."""
     needed = table.info.get(NEEDED)
     return (metadata is None or table.metadata in metadata) if needed is None else bool(needed(metadata))
 
 
 def mappers_of(mixin: type[Any]) -> Iterator[Mapper[Any]]:
-    """The mappers of all models that have the mixin, of whatever base and registry."""
+    """Yield the mappers of all models with the mixin, of any base and registry."""
     mapper = vars(mixin).get("__mapper__")
     if mapper is not None:
         yield mapper
@@ -134,7 +134,7 @@ class SnowflakeId:
 
 
 def any_snowflake_id(metadata: Metadata = None) -> bool:
-    """True when a mapped model has such an id."""
+    """True if a mapped model of these metadata has a snowflake id."""
     return any(is_needed(mapper.local_table, metadata) for mapper in mappers_of(SnowflakeId))
 
 
@@ -149,8 +149,10 @@ class Versioned:
 
 
 def _count_versions(mapper: Mapper[Any], _model: type[Any]) -> None:
-    """Have the mapper count them. `__mapper_args__` of the mixin would be hidden by the model's own (`polymorphic_on`),
-    and an imperative mapping has none. One that names another column keeps its word.
+    """Set the mapper's version column, unless the model names another one.
+
+    The mixin's `__mapper_args__` wouldn't do: a model's own (`polymorphic_on`) hide them, and an imperative mapping
+    ignores them.
     """
     if mapper.version_id_col is None:
         mapper.version_id_col = mapper.columns["version"]

@@ -23,28 +23,28 @@ from unitwork.unit import UNIT, Unit
 
 
 class Prepared(NamedTuple):
-    """What a unit has when it begins."""
+    """Result of a `Preparation`, for one unit."""
 
     options: Mapping[str, Any]
     """Execution options of its session."""
     due: Awaitable[None] | None
-    """To be awaited before it begins; None, as nearly always, where nothing is missing."""
+    """Work to await before the unit begins; nearly always None."""
 
 
 Begin = Callable[[str], AbstractAsyncContextManager[Any]]
-"""Begins a short transaction of this name, which nothing joins and nothing is prepared for."""
+"""Opens a short transaction with this name. No other block joins it, and no `Preparation` runs for it."""
 
 
 class Preparation(Protocol):
-    """What is asked before a unit begins: the one place where something is done before a first write."""
+    """Callable that runs before each unit begins, for work that must precede its first write."""
 
     def __call__(self, engine: AsyncEngine, begin: Begin | None) -> Prepared:
-        """For a unit on this engine; `begin` is None for one that writes nothing, and for which nothing is due."""
+        """Prepare a unit on this engine. `begin` is None for a unit that writes nothing, for which no work is due."""
 
 
 class SessionFactory:
-    """What it is given are providers, asked at every call, so an override takes effect with the next unit; a unit ends
-    with what it began with. What an engine needs is registered when it is first seen.
+    """Factory of sessions. Its arguments are providers, called at each use, so that an override takes effect with the
+    next unit; a unit ends with the objects it began with. An engine's listeners are installed at its first use.
     """
 
     def __init__(
@@ -112,14 +112,14 @@ class SessionFactory:
         self._monitors.append(monitor)
 
     def prepare(self, engine: AsyncEngine, begin: Begin | None = None) -> Prepared:
-        """What a unit on this engine needs before it begins; `begin` is given for one that may write."""
+        """Prepare a unit on this engine; pass `begin` for a unit that may write."""
         return self._preparation()(engine, begin)
 
     def __call__(
         self, engine: AsyncEngine, unit: Unit, prepared: Mapping[str, Any], *, autoflush: bool
     ) -> ProvidedSession:
-        """A session for the unit on this engine, not connected yet, with the options that were prepared for it; `left`
-        must follow. Raises `ContainerClosed`.
+        """Return a session for the unit on this engine, not connected yet, with its prepared execution options. The
+        caller must call `left` afterwards. Raises `ContainerClosed`.
         """
         bind, options = self.admit(engine, unit)
         options |= prepared

@@ -72,8 +72,8 @@ class UnitBlock(AbstractAsyncContextManager[Transaction]):
             self._token = ambient.set(transaction)
         unit.watch = ref(self, partial(_dropped, session, self._factory))
         if unit.task is not None:
-            unit.told_of_task = partial(_owner_done, ref(self))
-            unit.task.add_done_callback(unit.told_of_task)
+            unit.on_task_done = partial(_owner_done, ref(self))
+            unit.task.add_done_callback(unit.on_task_done)
         return transaction
 
     def owner_done(self) -> None:
@@ -135,6 +135,7 @@ class UnitBlock(AbstractAsyncContextManager[Transaction]):
 
 
 def by_another_task(unit: Unit) -> bool:
+    """True if the running task is neither the unit's owner nor runs its hooks."""
     try:
         task = asyncio.current_task()
     except RuntimeError:  # the event loop has ended: no other task is running
@@ -143,14 +144,14 @@ def by_another_task(unit: Unit) -> bool:
 
 
 def _owner_done(block: "ref[UnitBlock]", _task: "asyncio.Task[Any]") -> None:
-    """Tear a block down that its owner's ended task has not left. `_dropped` does it for one that nobody refers to."""
+    """Tear down a block that its owner's ended task hasn't left. For a block without references `_dropped` does so."""
     held = block()
     if held is not None:
         held.owner_done()
 
 
 def _dropped(session: ProvidedSession, factory: SessionFactory, _block: object) -> None:
-    """The garbage collector has found a block that was not left. In any thread."""
+    """Tear down a block that was garbage-collected without being left. Called in any thread."""
     unit: Unit = session.sync_session.unit  # type: ignore[attr-defined]  # a GuardedSession
     if unit.ended or unit.teardown is not None or unit.task is None:
         return
