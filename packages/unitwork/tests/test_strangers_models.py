@@ -324,6 +324,47 @@ async def test_an_entry_that_cannot_name_the_record_fails_the_write(database: Da
         assert [author.name for author in found] == ["there"]
 
 
+class Refusing(AuditTrail):
+    """A recorder that fails once the write was sent, whichever way it was sent."""
+
+    def entry(self, row: Any) -> Any:
+        raise LookupError(row)
+
+    def flushed(self, session: Any) -> None:
+        raise LookupError
+
+    def stored_in_bulk(self, *_arguments: Any, **_options: Any) -> None:
+        raise LookupError
+
+    def executed(self, _session: Any, statement: Any, _parameters: Any, send: Callable[[Any], Any]) -> Any:
+        send(statement)
+        raise LookupError
+
+
+async def test_what_a_recorder_refuses_is_not_stored_though_the_error_is_caught(database: Database, url: str) -> None:
+    there = await BaseDao[Author](database.sessions, Author).add(Author(name="there"))
+    async with Database(url, recorder=Refusing(Change)) as other:
+        authors = BaseDao[Author](other.sessions, Author)
+        writes: list[Callable[[], Awaitable[object]]] = [
+            lambda: authors.add(Author(name="one")),
+            lambda: authors.add_many([Author(name="many")]),
+            lambda: authors.add_many([{"name": "mapping"}]),
+            lambda: authors.upsert_many([{"id": there.id, "name": "changed"}], on="id", update=["name"]),
+            lambda: authors.update().eq("name", "there").set(name="changed").execute(),
+            lambda: authors.delete().eq("name", "there").execute(),
+        ]
+        for write in writes:
+            with pytest.raises(TransactionRolledBack):
+                async with other.transaction():
+                    await authors.count().rows()
+                    with pytest.raises(LookupError):
+                        await write()
+            with pytest.raises(LookupError):
+                await write()
+            found = await authors.query(include_deleted=True).all()
+            assert [author.name for author in found] == ["there"]
+
+
 def added(*metadata: MetaData) -> set[str]:
     return set(with_library_tables(*metadata)[-1].tables)
 

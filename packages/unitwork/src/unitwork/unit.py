@@ -336,6 +336,11 @@ class Unit:
         self.failed_by = RememberedError(cause)
         frame.doom(self.failed_by)
 
+    def unrecorded(self, cause: BaseException) -> None:
+        """Doom the frame of rows that were sent but not recorded, as the same error in a flush would."""
+        if self.transactional:
+            self.flush_failed(self.top, cause)
+
     def end(self) -> None:
         """Mark it as ended: its connection was returned, and its session refuses every further use."""
         self.ended = True

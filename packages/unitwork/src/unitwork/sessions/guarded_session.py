@@ -56,7 +56,20 @@ class GuardedSession(RestoringSession):
             self.unit.check_use()
             raise _refusal(self.unit)  # before the recorder queries the current rows
         execute: Callable[[Any], Any] = partial(super().execute, params=params, **options)
-        return self.recorder.executed(self, dml, params, lambda written: execute(around(written)))
+        sent = False
+
+        def send(written: Any) -> Any:
+            nonlocal sent
+            result = execute(around(written))
+            sent = True
+            return result
+
+        try:
+            return self.recorder.executed(self, dml, params, send)
+        except Exception as error:
+            if sent:
+                self.unit.unrecorded(error)
+            raise
 
     def scalars(self, statement: Any, *arguments: Any, **options: Any) -> Any:
         return self.execute(statement, *arguments, **options).scalars()

@@ -9,7 +9,9 @@ from sqlalchemy.orm import FromStatement, Session
 
 
 class WriteRecorder(Protocol):
-    """Receiver of every write of a container's sessions. An exception it raises fails the write."""
+    """Receiver of every write of a container's sessions. An exception it raises fails the write: once rows were sent,
+    their transaction can't be committed, even if the exception is caught.
+    """
 
     def flushed(self, session: Session) -> None:
         """Called after a flush has sent its statements, while the models still hold their change history."""
@@ -41,8 +43,13 @@ def after_flush(session: Session, _context: Any) -> None:
 async def recorded(session: AsyncSession, model: type[Any], rows: int, *, changed: Iterable[str] | None = None) -> None:
     """Report rows that were stored without the ORM to the session's recorder, if it has one."""
     recorder: WriteRecorder | None = getattr(session.sync_session, "recorder", None)
-    if recorder is not None:
+    if recorder is None:
+        return
+    try:
         await session.run_sync(recorder.stored_in_bulk, model, rows, changed=changed)
+    except Exception as error:
+        session.sync_session.unit.unrecorded(error)  # type: ignore[attr-defined]  # a GuardedSession
+        raise
 
 
 def entry_of(session: AsyncSession, row: Any) -> tuple[type[Any], Mapping[str, Any]] | None:

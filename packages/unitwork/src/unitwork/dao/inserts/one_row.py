@@ -54,8 +54,7 @@ async def store_one(statements: InsideStatements, session: AsyncSession, row: An
     try:
         entry = entry_of(session, row)
     except Exception as error:
-        # The row is stored and must not be committed without its entry; in a flush, too, such an error dooms the frame.
-        statements.unit.flush_failed(statements.unit.top, error)
+        statements.unit.unrecorded(error)
         raise
     if entry is not None:
         entry_model, given = entry
