@@ -26,27 +26,27 @@ from unitwork.models import SYSTEM, acting_as
 
 ROOT: Final = Path(__file__).parents[1]
 LIBRARY: Final = ROOT / "packages/unitwork/src"
-WARM: Final = 20
-WALKS: Final = 10
+WARMUP_RUNS: Final = 20
+MEASURED_RUNS: Final = 10
 PASSWORD: Final = "correct horse battery staple"  # noqa: S105 - of an account that is gone with its database
 
 Walk = Callable[[], Awaitable[object]]
 
 
 class Steps(NamedTuple):
-    """Of one walk: the files in the order they were entered, and how often it went from one into another."""
+    """Steps of one walk: the files in the order they were entered, and the number of steps between files."""
 
     files: tuple[str, ...]
     switches: int
 
 
 async def steps_of(walk: Walk) -> Steps:
-    """Count one walk, of which everything that is made once has been made: the shortest of some, as the monitor's timer
-    and a connection that is checked anew fall into others.
+    """Count the steps of a warm walk: the shortest of several, as others include the monitor's timer or the check of an
+    idle connection.
     """
-    for _ in range(WARM):
+    for _ in range(WARMUP_RUNS):
         await walk()
-    return min([await _steps(walk) for _ in range(WALKS)], key=lambda steps: (steps.switches, len(steps.files)))
+    return min([await _steps(walk) for _ in range(MEASURED_RUNS)], key=lambda steps: (steps.switches, len(steps.files)))
 
 
 async def _steps(walk: Walk) -> Steps:
@@ -78,7 +78,7 @@ _known: Final[dict[str, str | None]] = {}
 
 
 def _ours(name: str) -> str | None:
-    """The file by its place in the project; None for what isn't the project's."""
+    """Return the path of a file of the project, relative to its root; None for other files."""
     if name not in _known:
         path = Path(name)
         inside = path.is_relative_to(ROOT) and not path.is_relative_to(ROOT / ".venv")
@@ -88,7 +88,7 @@ def _ours(name: str) -> str | None:
 
 
 async def walks(url: str) -> Mapping[str, Steps]:
-    """The four that a reader takes first."""
+    """Count the four walks that a reader takes first."""
     settings = Settings.model_validate({"database": {"url": url}, "node_id": 1})
     found: dict[str, Steps] = {}
     async with running(Container(settings=settings)) as container:

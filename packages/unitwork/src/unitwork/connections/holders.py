@@ -1,4 +1,6 @@
-"""Holders: the units that hold a connection of the pool, and those of them that wait for a second one."""
+"""Holders: the units that hold a connection of the pool, and those of them that wait for a second one; and WriterTurn,
+the queue for SQLite's single writer.
+"""
 
 import asyncio
 import time

@@ -1,4 +1,6 @@
-"""Lifetime: the time from `running()` entering a container until it leaves, once per container."""
+"""Lifetime: the time from `running()` entering a container until it leaves, once per container; and Drain, which gives
+open units time to end when it closes, then cancels them.
+"""
 
 import asyncio
 import logging

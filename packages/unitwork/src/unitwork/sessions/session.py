@@ -1,7 +1,8 @@
 """Session providers: callables that return a block with a session.
 
 The session is SQLAlchemy's own; only its ownership differs. A block that ends normally commits, one left by any
-exception rolls back, and nothing inside it can do either.
+exception rolls back, and nothing inside it can do either. The rows of a stream are fetched like statements are sent, by
+the session's owner only and shielded.
 """
 
 import time

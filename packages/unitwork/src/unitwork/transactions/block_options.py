@@ -1,4 +1,4 @@
-"""BlockOptions: the options of a block, from the call that opens it to its unit."""
+"""BlockOptions: the options of a block, from the call that opens it to its unit; and the names of isolation levels."""
 
 from typing import Final, NamedTuple
 
