@@ -144,7 +144,7 @@ class AuthService:
         await self._limits.hit("refresh", account=str(user.id))
         if not user.active:
             raise RefreshRefused
-        pair = None
+        pair, reused = None, False
         with acting_as(user.id):
             async with self._transaction(name="refresh"):
                 try:
@@ -158,7 +158,9 @@ class AuthService:
                     pair = await self._pair(user.id, token.family or new_family(), logged_in_at=begun, by="refresh")
                 elif (counts or token.rotated_at is not None) and token.family is not None:
                     await self._tokens.revoke_family(token.family, at=now)
-                    await self._events.record(SecurityEvent.REFRESH_REUSED, user_id=user.id)
+                    reused = True
+        if reused:  # what was revoked stays so, whether or not it can be told
+            await self._events.record(SecurityEvent.REFRESH_REUSED, user_id=user.id)
         if pair is None:
             raise RefreshRefused
         return pair
@@ -182,14 +184,15 @@ class AuthService:
                     await self._tokens.revoke(token.digest, at=utc_now())
                 else:
                     await self._tokens.revoke_family(token.family, at=utc_now())
-                await self._events.record(SecurityEvent.TOKEN_REVOKED, user_id=user.id, by="logout")
+            await self._events.record(SecurityEvent.TOKEN_REVOKED, user_id=user.id, by="logout")
 
     async def logout_all(self, user_id: int) -> int:
         """Revoke every token of the account; return the number of those that were valid. Raises `UserNotFound`."""
         async with self._transaction(name="logout everywhere"):
             await self._users.get_locked(user_id)
-            await self._events.record(SecurityEvent.TOKEN_REVOKED, user_id=user_id, by="logout_all")
-            return await self._tokens.revoke_all(user_id, at=utc_now())
+            revoked = await self._tokens.revoke_all(user_id, at=utc_now())
+        await self._events.record(SecurityEvent.TOKEN_REVOKED, user_id=user_id, by="logout_all")
+        return revoked
 
     async def confirm(
         self, user_id: int, token: Token | None, current: str | None, *, address: str | None = None
@@ -222,11 +225,11 @@ class AuthService:
         async with self._transaction(name="revoke token"):
             digest = digest_of(secret)
             revoked = await self._tokens.revoke(digest, at=utc_now())
-            if revoked:
-                found = await self._tokens.with_user(digest)
-                known = None if found is None else found[1].id
-                await self._events.record(SecurityEvent.TOKEN_REVOKED, user_id=known, by="command")
-            return revoked
+        if revoked:
+            found = await self._tokens.with_user(digest)
+            known = None if found is None else found[1].id
+            await self._events.record(SecurityEvent.TOKEN_REVOKED, user_id=known, by="command")
+        return revoked
 
     async def _check_current(self, user_id: int, current: str, *, field: str, address: str | None) -> User:
         """The account whose current password this is. Raises `WrongPassword`, `TooManyAttempts`, `UserNotFound`."""

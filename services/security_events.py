@@ -13,7 +13,7 @@ from domain.client_address import bound_client_address, current_client_address
 from repositories.audit_dao import AuditDao
 from unitwork import Propagation, TransactionProvider, current_transaction
 from unitwork.audit import AuditAction, AuditEntry
-from unitwork.errors import DatabaseError, NoActingUser
+from unitwork.errors import NoActingUser, UnitworkError
 from unitwork.models import SYSTEM, acting_user_id
 
 log = logging.getLogger("gatehouse.security")
@@ -63,7 +63,7 @@ class SecurityEvents:
         self, event: SecurityEvent, *, user_id: int | None = None, contact: str | None = None, by: str | None = None
     ) -> None:
         """Tell that it happened to the account, or to whoever was tried under `contact`; `by` says by what. Outside a
-        transaction it raises nothing that the database raises: a refusal stays what it is.
+        transaction it raises nothing, whatever keeps the row from being stored: a refusal stays what it is.
         """
         address = current_client_address()
         account = self._digest(contact if user_id is None else str(user_id))
@@ -82,7 +82,7 @@ class SecurityEvents:
                 if transaction.active:
                     transaction.after_commit(lambda: _tell(event, facts))
                     return
-        except DatabaseError as error:
+        except UnitworkError as error:
             if current_transaction() is not None:
                 raise
             log.warning("an event is in no row of the audit trail: %s", type(error).__name__)

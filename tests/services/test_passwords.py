@@ -125,7 +125,7 @@ async def test_a_login_sends_the_same_statements_whoever_is_refused(container: C
         await users.delete(user.id)
         await users.create({"email": "wrong@example.com"}, password=PASSWORD)
     for name in ("unknown", "wrong", "deleted"):
-        with assert_queries(container, exactly=1), pytest.raises(LoginRefused):
+        with assert_queries(container, exactly=2), pytest.raises(LoginRefused):  # the look, and the event
             await auth.login(f"{name}@example.com", "wrong password")
 
 
@@ -151,7 +151,7 @@ async def test_no_transaction_is_open_while_a_password_is_hashed(
         await auth.login("ada@example.com", PASSWORD)
         await auth.change_password(user.id, PASSWORD, "another password")
         await auth.set_password(user.id, PASSWORD)
-    assert open_during == [None] * 5
+    assert open_during == [None] * 6
 
 
 async def test_a_login_stores_a_hash_of_todays_parameters(container: Container) -> None:
