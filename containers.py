@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 from dependency_injector import containers, providers
 
-from migrations import LOCATION
+from migrations import LOCATION, REVISION_VIEW
 from repositories import AuditDao, IdempotencyDao, InboxDao, JobDao, OutboxDao, TokenDao, UserDao
 from services import (
     AuditService,
@@ -81,7 +81,7 @@ class Container(containers.DeclarativeContainer):
     )
     session_provider = providers.Factory(EngineSessionProvider, session_factory)
     transaction = providers.Factory(TransactionProvider, session_provider)
-    schema = providers.Factory(Schema, engine, LOCATION, lifetime, session_factory, revision_view="schema_revision")
+    schema = providers.Factory(Schema, engine, LOCATION, lifetime, session_factory, revision_view=REVISION_VIEW)
     notification_listener = providers.Factory(NotificationListener, engine.provider)
 
     # DAOs.

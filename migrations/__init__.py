@@ -5,3 +5,5 @@ from typing import Final
 
 LOCATION: Final = Path(__file__).parent
 """The folder Alembic reads."""
+REVISION_VIEW: Final = "schema_revision"
+"""Where roles read the revision that have no business in Alembic's own table (migration 0008)."""
