@@ -7,6 +7,7 @@ from alembic import context
 from alembic.autogenerate.api import AutogenContext
 from sqlalchemy import Connection
 
+import domain  # noqa: F401 - every model, or their tables and those kept for them would be unknown here
 from settings import Settings
 from unitwork import build_engine, with_library_tables
 from unitwork.models import Base, UTCDateTime
