@@ -85,5 +85,6 @@ def test_each_spelling_of_a_password_is_one_password(
             await container.auth_service().login("a@example.com", password)
 
     asyncio.run(log_in(composed))
-    assert gatehouse("users", "set-password", made["id"], stdin=f"{composed}\n").code == 0
-    asyncio.run(log_in(decomposed))
+    assert gatehouse("users", "set-password", made["id"], stdin=f"{composed}\n").code != 0  # it is the current one
+    assert gatehouse("users", "set-password", made["id"], stdin=f"{composed} 2\n").code == 0
+    asyncio.run(log_in(f"{decomposed} 2"))
