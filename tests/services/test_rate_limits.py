@@ -1,7 +1,6 @@
 """RateLimits: by account and by address, in memory or in Redis, and when Redis is gone."""
 
 import asyncio
-import logging
 import os
 import secrets
 import socket
@@ -159,7 +158,7 @@ async def test_without_redis_attempts_are_counted_in_memory_and_nobody_waits(
                 begun = time.monotonic()
                 assert await allowed(container.rate_limits(), 9, account=ADA) == 3
                 assert time.monotonic() - begun < 2
-            told = [record for record in caplog.records if record.levelno == logging.WARNING]
+            told = [record for record in caplog.records if record.name == "gatehouse.rate_limits"]
             assert len(told) == 1
             assert "counted in memory" in told[0].getMessage()
             assert "canary" not in caplog.text
