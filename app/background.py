@@ -1,10 +1,10 @@
-"""BackgroundTasks: work of the API process that goes on after its request was answered.
+"""BackgroundTasks: work of the API process that continues after its request was answered.
 
-For what may be lost when the process is killed, such as a cache or a statistic. What must not be lost is a message of
-the outbox.
+For work that may be lost when the process is killed, such as filling a cache. Work that must not be lost belongs in a
+message of the outbox.
 
     BackgroundError
-    ├── BackgroundFull      as much as may waits already
+    ├── BackgroundFull      the limit of running and waiting tasks is reached
     └── BackgroundClosed    the process stops, or has not started
 """
 
@@ -33,7 +33,7 @@ class BackgroundError(Exception):
 
 
 class BackgroundFull(BackgroundError):
-    """As much work as may waits already."""
+    """The limit of running and waiting tasks is reached."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
@@ -54,10 +54,11 @@ class BackgroundClosed(BackgroundError):
 
 
 class BackgroundTasks(AbstractAsyncContextManager["BackgroundTasks"]):
-    """Supervised: a failure is logged and counted, and stops nothing else. Entered inside `running()`, it is drained
-    before the engine is disposed of: at its end nothing new starts, and what runs has `drain_timeout` seconds.
+    """Supervised group of tasks: a failure is logged and counted, and stops no other task. Enter it inside `running()`,
+    so that it is drained before the engine is disposed of: on exit no task starts any more, and running ones have
+    `drain_timeout` seconds to end.
 
-    `counts` has how many were `started`, and of these `done`, `failed` and `cancelled`, and how many were `refused`.
+    `counts` holds the numbers of tasks that were `started`, of these `done`, `failed` and `cancelled`, and `refused`.
     """
 
     def __init__(self, *, limit: int = 1000, concurrency: int = 4, drain_timeout: float = 10.0) -> None:
@@ -72,21 +73,21 @@ class BackgroundTasks(AbstractAsyncContextManager["BackgroundTasks"]):
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
-        """As the settings say."""
+        """Return a group with the limits that the settings give."""
         section = settings.background
         drain_timeout = settings.database.drain_timeout
         return cls(limit=section.limit, concurrency=section.concurrency, drain_timeout=drain_timeout)
 
     @property
     def waiting(self) -> int:
-        """How much runs or waits."""
+        """Return the number of tasks that run or wait."""
         return self._waiting
 
     def start(self, name: str, work: Work) -> None:
-        """Run `work` once this task's transaction has committed, or at once outside one; never, where it rolls back.
+        """Run `work` after the ambient transaction has committed, or at once outside one; never if it rolls back.
 
-        It has a copy of the caller's context, the acting user and the request included, and none of its transactions:
-        what it begins is its own. Raises `BackgroundFull`, `BackgroundClosed`.
+        `work` runs in a copy of the caller's context, with its acting user and request, but without its transaction and
+        deadline. Raises `BackgroundFull`, `BackgroundClosed`.
         """
         if self._group is None:
             raise BackgroundClosed

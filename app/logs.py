@@ -26,7 +26,7 @@ QUIET: Final = {
     "aiosqlite": "INFO",
     "asyncpg": "INFO",
 }
-"""Loggers that below these levels tell their own workings, some with the values of statements."""
+"""Minimum levels of loggers whose lower ones are internal detail, in part with the values of statements."""
 
 
 def configure_logs(settings: Settings) -> None:
@@ -39,7 +39,7 @@ def configure_logs(settings: Settings) -> None:
     ]
     last: list[Any] = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     if settings.log_format is LogFormat.JSON:
-        # By name, as nobody knows what the records of others carry. The latter four are a security event's.
+        # An allow-list: records of third-party loggers may carry anything. The last four are a security event's.
         shared.append(structlog.stdlib.ExtraAdder(allow={"sql", "security_event", "address", "account", "by"}))
     if settings.log_format is LogFormat.CONSOLE:
         last = [
@@ -63,7 +63,7 @@ def configure_logs(settings: Settings) -> None:
 
 
 def _without_cancelled(record: logging.LogRecord) -> bool:
-    """A server that stops cancels what takes too long, and would log a stack for each. Our own line names it."""
+    """Drop uvicorn's tracebacks of requests that shutdown cancels; one line of our own names each of them."""
     return record.exc_info is None or not isinstance(record.exc_info[1], asyncio.CancelledError)
 
 

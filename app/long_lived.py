@@ -1,4 +1,4 @@
-"""What a process has imported, it keeps: the garbage collector needn't look at it again and again."""
+"""Garbage collection of long-lived objects: keeps imported modules out of the collector's passes."""
 
 import gc
 from collections.abc import Iterator
@@ -7,8 +7,9 @@ from contextlib import contextmanager
 
 @contextmanager
 def long_lived() -> Iterator[None]:
-    """For the length of the block the collector passes over what is there now: modules, routes, models, the container.
-    A full collection of a server's 170,000 objects stops every request for some 80 ms (docs/guides/performance.md).
+    """Freeze the existing objects (modules, routes, models, the container) for the length of the block: the collector
+    skips them. A full collection of a server's 170,000 objects stops every request for some 80 ms
+    (docs/guides/performance.md).
     """
     gc.collect()
     gc.freeze()
@@ -20,8 +21,8 @@ def long_lived() -> Iterator[None]:
 
 @contextmanager
 def collected_later() -> Iterator[None]:
-    """For the length of the block nothing is collected: imports make a hundred thousand objects and hardly any
-    garbage (docs/decisions/0045).
+    """Disable the garbage collector for the length of the block. Imports create a hundred thousand objects and hardly
+    any garbage (docs/decisions/0045).
     """
     enabled = gc.isenabled()
     gc.disable()

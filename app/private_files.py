@@ -1,4 +1,4 @@
-"""Files of this machine (`VAR_DIR`): for their owner alone, those of an earlier version too."""
+"""Permissions of the files in `VAR_DIR`: owner only, also for files that an earlier version made."""
 
 import os
 import stat
@@ -13,22 +13,22 @@ OURS: Final = (
     *("gatehouse.db*", "broker.db*", "results.db*", "backup*.db", "secret.key*", "beat*"),
     *("notifications", "notifications/*"),
 )
-"""What the service itself makes there; what somebody else has put beside it is left alone."""
+"""Names of the files that the service creates there; other files are left unchanged."""
 
 
 def open_to_others(folder: Path) -> Iterator[Path]:
-    """The folder and everything in it that others than its owner may read, write or enter."""
+    """Yield the folder and each path in it whose mode grants rights to group or others."""
     if not folder.is_dir():
         return
     for path in (folder, *sorted(folder.rglob("*"))):
-        with suppress(FileNotFoundError):  # gone meanwhile
+        with suppress(FileNotFoundError):  # deleted concurrently
             if not path.is_symlink() and path.stat().st_mode & OTHERS:
                 yield path
 
 
 def keep_private(folder: Path) -> None:
-    """Take others' rights from what the service has made in its folder, and from the folder where nothing else is in
-    it. What belongs to somebody else stays as it is: `gatehouse doctor` names it.
+    """Remove the rights of group and others from the service's files, and from the folder if it holds nothing else.
+    Files that the service didn't create keep their mode; `gatehouse doctor` reports them.
     """
     if not folder.is_dir():
         return
@@ -42,7 +42,7 @@ def keep_private(folder: Path) -> None:
 
 
 def only_for_owner() -> None:
-    """Have whatever this process makes from now on be for its owner alone. For processes that make files by libraries
-    which know nothing of modes.
+    """Set the umask so that every file the process creates from now on is its owner's alone. For processes whose
+    libraries create files without setting a mode.
     """
     os.umask(UMASK)

@@ -1,4 +1,4 @@
-"""Processes that end with the one that started them, also when that is killed."""
+"""Child processes that end with their parent, even if it is killed."""
 
 import ctypes
 import os
@@ -10,8 +10,8 @@ PR_SET_PDEATHSIG: Final = 1
 
 
 def end_with_parent(parent: int | None = None) -> None:
-    """Where the system can (Linux): this process gets SIGTERM when its parent is gone, however that ended; at once when
-    it no longer is the `parent` that it was started by.
+    """Send SIGTERM to this process when its parent ends, for whatever reason; at once if its parent is no longer
+    `parent`. Does nothing where the system can't (other than Linux).
     """
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""Where a request comes from: one context variable, bound by the entrypoint that knows."""
+"""Client address: the address that a request comes from, in a context variable that the entrypoint binds."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ _client_address: ContextVar[str | None] = ContextVar("client_address", default=N
 
 @contextmanager
 def bound_client_address(address: str | None) -> Iterator[None]:
-    """What is recorded inside the block was asked for from this address; None where that has no meaning."""
+    """Bind the client's address for the length of the block; None for work without a client."""
     token = _client_address.set(address)
     try:
         yield
@@ -18,5 +18,5 @@ def bound_client_address(address: str | None) -> Iterator[None]:
 
 
 def current_client_address() -> str | None:
-    """The client's address; None where no request is being answered."""
+    """Return the client's address; None outside requests."""
     return _client_address.get()

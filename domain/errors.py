@@ -44,11 +44,11 @@ class Unacceptable(DomainError):
 
 
 class InvalidEmail(Unacceptable):
-    """Not an e-mail address."""
+    """The text is not an e-mail address."""
 
 
 class InvalidPhone(Unacceptable):
-    """Not a phone number that could be dialled."""
+    """The text is not a phone number that could be dialled."""
 
 
 class InvalidText(Unacceptable):

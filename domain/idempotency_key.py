@@ -22,5 +22,5 @@ class IdempotencyKey(IdMixin, Base):
     request_digest: Mapped[str] = mapped_column(String(64), info={CONFIDENTIAL: True})
     """A keyed digest of the body, which may hold a password."""
     record_id: Mapped[int | None] = mapped_column(BigInteger, index=True)
-    """The record that the answer tells of: the answer goes with it when it is purged."""
+    """Id of the record that the answer describes: purging the record deletes the answer."""
     answer: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)

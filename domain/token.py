@@ -27,7 +27,7 @@ class TokenKind(StrEnum):
 
     @property
     def prefix(self) -> str:
-        """The prefix of secrets, by which secret scanners detect leaked tokens and the kinds are distinguished."""
+        """Return the prefix of secrets: secret scanners detect leaked tokens by it, and it distinguishes the kinds."""
         return "gh_" if self is TokenKind.ACCESS else "ghr_"
 
 
@@ -53,7 +53,7 @@ class Token(ModelMixin, Base):
     digest: Mapped[str] = mapped_column(String(64), info={CONFIDENTIAL: True})
     expires_at: Mapped[datetime] = mapped_column(UTCDateTime)
     logged_in_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
-    """When the login began that this token belongs to; of a token outside a login, when it was issued."""
+    """Moment when the token's login began; for a token outside a login, when it was issued."""
     rotated_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     """Moment when this refresh token was used. It is valid once: a second use means that it was stolen."""
     revoked_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
@@ -69,8 +69,8 @@ class Token(ModelMixin, Base):
         logged_in_at: datetime | None = None,
         until: datetime | None = None,
     ) -> tuple[Self, str]:
-        """A new token, not yet stored, and its secret (256 bits), which is nowhere else and can't be had again. Without
-        `logged_in_at` its login begins now; it counts until `until` at most.
+        """Return a new token, not yet stored, and its secret (256 bits), which is kept nowhere. Without `logged_in_at`
+        the login begins now; the token expires at `until` at the latest.
         """
         secret = kind.prefix + secrets.token_urlsafe(32)
         now = utc_now()
@@ -86,7 +86,7 @@ class Token(ModelMixin, Base):
         return token, secret
 
     def fresh(self, now: datetime, within: timedelta) -> bool:
-        """True when its login began no longer ago than that."""
+        """True if the token's login began at most so long ago."""
         begun = self.logged_in_at or self.created_at
         return now - begun <= within
 

@@ -9,22 +9,22 @@ from unitwork.audit import AuditEntry, forget
 from unitwork.dao import BaseDao, Query, Slice
 
 BATCH: Final = 500
-"""Entries of one read."""
+"""Number of entries in one read."""
 PERSONAL: Final = ("email", "phone", "display_name")
-"""Fields of an account by which a person is known."""
+"""Fields of an account that identify a person."""
 
 
 class AuditDao(BaseDao[AuditEntry]):
-    """Entries by the record they are about. Writing them is the session's (`unitwork.audit.trail`), but for events."""
+    """Entries by record. The session writes them (`unitwork.audit.trail`), except security events."""
 
     async def history(self, record_id: int, *, size: int, cursor: str | None = None) -> Slice[AuditEntry]:
-        """One page of what happened to a record, newest first. Raises `InvalidCursor`."""
+        """Return one page of a record's changes, newest first. Raises `InvalidCursor`."""
         return await self._changes().eq("record_id", record_id).order_by("-id").after(cursor, size)
 
     async def page(
         self, *, events: bool, since: datetime | None, size: int, cursor: str | None = None
     ) -> Slice[AuditEntry]:
-        """One page of the whole trail, or of its `events` alone, oldest first. Raises `InvalidCursor`."""
+        """Return one page of the whole trail, or of its `events` only, oldest first. Raises `InvalidCursor`."""
         query = self.query().is_not_null("event") if events else self.query()
         if since is not None:
             query = query.ge("created_at", since)
@@ -40,13 +40,13 @@ class AuditDao(BaseDao[AuditEntry]):
             return await forget(session, records=record_ids)
 
     async def personal_values(self, user_ids: Collection[int]) -> set[str]:
-        """Every address, number and name that these accounts ever had, as far as the trail knows."""
+        """Return every address, number and name of these accounts that the trail has recorded."""
         rows = await self._changes().in_("record_id", user_ids).eq("record_type", User.__tablename__).all()
         return set(_values(rows))
 
     async def forget_persons(self, user_ids: Collection[int], records: Collection[int], values: Collection[str]) -> int:
-        """Forget persons: what these records' fields held, which requests they sent, and these values of theirs in
-        records of others where they have entered them themselves. The number of entries. Likewise for a purge.
+        """Erase persons from the trail: the values of these records, the ids of the persons' requests, and their
+        `values` where they entered them into other records. Return the number of entries. Call it as `forget_values`.
         """
         theirs, own = frozenset(values), frozenset(records)
 

@@ -15,7 +15,7 @@ class IdempotencyDao(BaseDao[IdempotencyKey]):
         return await self.query().eq("scope", scope).one_or_none()
 
     async def forget_records(self, record_ids: Collection[int]) -> int:
-        """Delete the answers that tell of these records; how many."""
+        """Delete the answers that describe these records; return their number."""
         return await self.delete().in_("record_id", record_ids).execute()
 
     async def forget(self, limit: int, *, before: datetime) -> int:

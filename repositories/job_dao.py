@@ -41,8 +41,8 @@ class JobDao(BaseDao[Job]):
     async def finish(
         self, job_id: int, *, progress: Mapping[str, Any], position: int, error: str | None, at: datetime
     ) -> None:
-        """It has ended at `position`, in `error` or well; its file goes. Needs a transaction. Raises `StaleVersion`
-        when somebody else has come further, or it was taken away.
+        """Record the job's end at `position`, with `error` if it failed, and delete its file. Needs a transaction.
+        Raises `StaleVersion` if another worker has advanced further, or the job was withdrawn (`take_away`).
         """
         status = JobStatus.DONE if error is None else JobStatus.FAILED
         error = None if error is None else error[:ERROR_LENGTH]
@@ -52,7 +52,7 @@ class JobDao(BaseDao[Job]):
         await self.drop_file(job_id)
 
     async def drop_of(self, user_ids: Collection[int]) -> Sequence[int]:
-        """Delete the jobs that these accounts have started, and their files, whatever has become of them; their ids."""
+        """Delete the jobs that these accounts started, in any status, with their files; return the jobs' ids."""
         async with self._session() as session:
             ids = (await session.scalars(select(Job.id).where(Job.created_by.in_(user_ids)).with_for_update())).all()
         await self.drop(ids)
@@ -66,22 +66,22 @@ class JobDao(BaseDao[Job]):
                 await session.execute(delete(Job).where(Job.id.in_(job_ids)))
 
     async def unfinished(self) -> Sequence[Job]:
-        """The jobs that have a file, or may get one, locked: who is at one comes no further meanwhile."""
+        """Return and lock the jobs that have not ended, and so may have a file. No worker can advance them then."""
         waiting = select(Job).where(Job.finished_at.is_(None)).order_by(Job.id).with_for_update()
         async with self._session() as session:
             return (await session.scalars(waiting)).all()
 
     async def ended(self, after: int, limit: int) -> Sequence[Job]:
-        """Jobs that have ended, by id, behind this one."""
+        """Return jobs that have ended, with ids above `after`, ordered by id."""
         return await self.query().is_not_null("finished_at").gt("id", after).order_by("id").limit(limit).all()
 
     async def retell(self, job_id: int, **values: Any) -> None:
-        """Replace what a job tells of itself."""
+        """Set columns of the job."""
         await self.update().eq("id", job_id).set(**values).execute()
 
     async def take_away(self, job_id: int, *, encoding: str, parts: int) -> None:
-        """Put the parts that were stored from number `parts` on in the place of those before, and have the job begun
-        anew from where it is: whoever is at it has lost it.
+        """Replace the job's file by the parts numbered from `parts` on, in the new encoding. A running job waits for a
+        worker again, from its current position; the previous worker has lost it.
         """
         job = await self.get(job_id)
         status = JobStatus.WAITING if job.status is JobStatus.RUNNING else job.status
@@ -104,7 +104,7 @@ class JobDao(BaseDao[Job]):
             return await session.scalar(statement)
 
     async def parts(self, job_id: int, numbers: Iterable[int]) -> Sequence[bytes]:
-        """The pieces of the job's file with these numbers, in their order; those that are there."""
+        """Return the existing parts of the job's file with these numbers, in order."""
         statement = select(JobFilePart.content).where(JobFilePart.job_id == job_id, JobFilePart.number.in_(numbers))
         async with self._reading() as session:
             return (await session.scalars(statement.order_by(JobFilePart.number))).all()

@@ -91,7 +91,9 @@ class OutboxDao(BaseDao[OutboxMessage]):
         return await self.update().is_not_null("parked_at").set(due_at=at, parked_at=None, attempts=0).execute()
 
     async def drop(self, names: Mapping[str, Collection[int]]) -> int:
-        """Delete the messages whose payload names one of these: `{"user_id": ids}`. How many; parked ones too."""
+        """Delete messages, parked ones too, whose payload has one of these values: `{"user_id": ids}`. Return their
+        number.
+        """
         told = [OutboxMessage.payload[name].as_string().in_([str(id_) for id_ in ids]) for name, ids in names.items()]
         if not told:
             return 0
@@ -100,7 +102,7 @@ class OutboxDao(BaseDao[OutboxMessage]):
             return int(result.rowcount)
 
     async def forget_requests(self, actors: Collection[int]) -> int:
-        """Forget in which requests these have caused what isn't done; how many messages."""
+        """Erase the request and trace ids of unfinished messages that these users caused; return their number."""
         return await self.update().in_("created_by", actors).set(request_id=None, trace_parent=None).execute()
 
     async def lag(self) -> OutboxLag:

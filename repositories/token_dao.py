@@ -43,8 +43,8 @@ class TokenDao(BaseDao[Token]):
         return await self.update().eq("family", family).is_null("revoked_at").set(revoked_at=at).execute()
 
     async def revoke_all(self, user_id: int, *, at: datetime, keep: Token | None = None) -> int:
-        """Refuse every token of an account from now on, but for those of the login that `keep` belongs to; how many
-        still counted.
+        """Revoke every token of an account, except those of the login that `keep` belongs to; return the number of
+        those that were valid.
         """
         theirs = self.update().eq("user_id", user_id).is_null("revoked_at")
         if keep is not None and keep.family is None:

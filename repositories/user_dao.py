@@ -112,9 +112,8 @@ class UserDao(BaseDao[User]):
             return (await session.scalars(old.with_for_update(skip_locked=True))).all()
 
     async def lock_active_admins(self) -> list[int]:
-        """The ids of the accounts that may administer and can log in, or, where none can, of those that may; nobody
-        else changes them until the transaction ends. Always locked in the same order, so that those who ask wait for
-        each other and never in a circle.
+        """Lock the active admins until the transaction ends and return the ids of those that have a password, or of all
+        if none has. Locks are taken in the order of ids, so that concurrent callers can't deadlock.
         """
         active = User.status == UserStatus.ACTIVE
         admins = select(User.id, User.password_hash.is_not(None))

@@ -1,4 +1,4 @@
-"""AuditService: who changed what, and when, and what happened to accounts besides."""
+"""AuditService: queries on the audit trail of changes and security events."""
 
 from collections.abc import AsyncGenerator
 from datetime import datetime
@@ -10,7 +10,7 @@ from unitwork.audit import AuditEntry
 from unitwork.dao import Slice
 
 BATCH: Final = 500
-"""Entries of one read of an export."""
+"""Number of entries in one read of an export."""
 
 
 class AuditService:
@@ -34,14 +34,14 @@ class AuditService:
     async def page(
         self, *, events: bool = False, since: datetime | None = None, limit: int = 50, cursor: str | None = None
     ) -> Slice[AuditEntry]:
-        """One page of the whole trail, oldest first, from a moment on; of its security events alone with `events`.
+        """Return one page of the whole trail, oldest first, from `since` on; with `events` of security events only.
 
         Raises `InvalidCursor`.
         """
         return await self._entries.page(events=events, since=since, size=limit, cursor=cursor)
 
     async def export(self, *, events: bool = False, since: datetime | None = None) -> AsyncGenerator[AuditEntry, None]:
-        """Every entry of `page`. What is recorded after the first one was read may be in it or not."""
+        """Yield every entry that `page` would return. Entries recorded after the first read may be missing."""
         cursor: str | None = None
         while True:
             found = await self.page(events=events, since=since, limit=BATCH, cursor=cursor)

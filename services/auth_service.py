@@ -27,7 +27,7 @@ from unitwork.models import acting_as, utc_now
 
 
 class TokenLifetimes(Protocol):
-    """How long tokens and logins are accepted. The settings' section is one."""
+    """Lifetimes of tokens and logins. The settings' section implements it."""
 
     @property
     def lifetime(self) -> timedelta: ...
@@ -40,12 +40,12 @@ class TokenLifetimes(Protocol):
 
     @property
     def login_lifetime(self) -> timedelta:
-        """Of a login, however often it is refreshed."""
+        """Maximum lifetime of a login, however often it is refreshed."""
         ...
 
     @property
     def fresh(self) -> timedelta:
-        """For how long a login stands for the password."""
+        """Time after a login during which sensitive changes don't need the password."""
         ...
 
 
@@ -159,7 +159,7 @@ class AuthService:
                 elif (counts or token.rotated_at is not None) and token.family is not None:
                     await self._tokens.revoke_family(token.family, at=now)
                     reused = True
-        if reused:  # what was revoked stays so, whether or not it can be told
+        if reused:  # recorded after the commit: a failure here must not undo the revocation
             await self._events.record(SecurityEvent.REFRESH_REUSED, user_id=user.id)
         if pair is None:
             raise RefreshRefused
@@ -197,8 +197,8 @@ class AuthService:
     async def confirm(
         self, user_id: int, token: Token | None, current: str | None, *, address: str | None = None
     ) -> None:
-        """Make sure that whoever acts for the account is its owner, before a change that a thief would make: by the
-        current password, or without one by the login of the token, where that has just begun.
+        """Verify that the acting user owns the account, before a sensitive change: by the current password, or without
+        one by a recent login of the token.
 
         Raises `FreshLoginNeeded`, `WrongPassword` naming `current_password`, `TooManyAttempts`, `UserNotFound`.
         """
@@ -232,7 +232,9 @@ class AuthService:
         return revoked
 
     async def _check_current(self, user_id: int, current: str, *, field: str, address: str | None) -> User:
-        """The account whose current password this is. Raises `WrongPassword`, `TooManyAttempts`, `UserNotFound`."""
+        """Check the account's current password and return the account. Raises `WrongPassword`, `TooManyAttempts`,
+        `UserNotFound`.
+        """
         await self._limits.hit("login", account=str(user_id), address=address)
         user = await self._users.get(user_id)
         try:

@@ -1,4 +1,4 @@
-"""Authority: whether who acts may still do what admins may, asked when it is done."""
+"""Authority: re-checks the rights of an acting admin at the moment of the work."""
 
 from domain.errors import NotAllowed
 from domain.token import Token, digest_of
@@ -10,8 +10,8 @@ from unitwork.models import SYSTEM, acting_user_id
 
 
 class Authority:
-    """Long work asks again and again: an admin who is demoted, suspended or deleted meanwhile, or whose login is ended,
-    comes no further. The system itself always may.
+    """Check of an admin's rights, repeated by long-running work: it stops once the admin is demoted, suspended or
+    deleted, or the login is revoked. SYSTEM always passes.
     """
 
     def __init__(self, users: UserDao, tokens: TokenDao) -> None:
@@ -19,15 +19,15 @@ class Authority:
         self._tokens = tokens
 
     async def token_of(self, secret: str) -> Token | None:
-        """The token that a request was authenticated by; None where that was by something else."""
+        """Return the token with this secret, by which a request was authenticated; None if there is none."""
         found = await self._tokens.with_user(digest_of(secret)) if secret else None
         return None if found is None else found[0]
 
     async def check(self, token: Token | None = None) -> None:
-        """Raise `NotAllowed` when the acting user may no longer, or `token`, by which it was authenticated, is revoked.
+        """Raise `NotAllowed` unless the acting user is an active admin, and `token`, if given, is not revoked.
 
-        In a transaction it holds the account's row, so that nobody demotes, deletes or revokes until that ends: what is
-        committed with it was allowed.
+        In a transaction it locks the account's row until the end, so that the rights can't be withdrawn before the
+        commit.
         """
         user_id = acting_user_id()
         if user_id == SYSTEM:

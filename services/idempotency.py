@@ -134,7 +134,7 @@ def _answer_of(stored: IdempotencyKey, digest: str) -> Answer:
 
 
 def _record_of(answer: Answer) -> int | None:
-    """The id in its body: when that record is purged, the answer is too."""
+    """Return the id in the answer's body: purging that record deletes the answer."""
     body = answer.get("body")
     named = str(body.get("id", "")) if isinstance(body, dict) else ""
     return int(named) if named.isascii() and named.isdecimal() else None

@@ -1,4 +1,4 @@
-"""What a new password must not be: common, the account's own, or the one it takes the place of.
+"""Password rules: refuse common passwords, the account's own values, and the current password.
 
 Here: rules about the text. Not here: its length, and hashing (`services.passwords`).
 """
@@ -17,8 +17,8 @@ COMMON: Final = "common_passwords.txt"
 
 
 def check_new_password(password: str, *, user: User | None = None, current: str | None = None) -> None:
-    """Raise `InvalidPassword` for one that is among the most common, that is the account's address, number or name, or
-    that is the current one, in any spelling that normalising makes the same.
+    """Raise `InvalidPassword` if the password is among the most common, is the account's address, number or name, or
+    equals the current one after normalisation.
     """
     new = normalised(password)
     if current is not None and new == normalised(current):
@@ -32,7 +32,7 @@ def check_new_password(password: str, *, user: User | None = None, current: str 
 
 
 def _own(user: User) -> Iterator[str]:
-    """Whatever is known of an account by whoever knows its person."""
+    """Yield the account's contacts and name in the spellings that are easy to guess."""
     for email in filter(None, (user.email, user.email_key)):
         local, _, domain = email.rpartition("@")
         yield from (email, local, domain, f"{local}{domain}", email[::-1])
@@ -43,11 +43,11 @@ def _own(user: User) -> Iterator[str]:
 
 
 def _key(text: str) -> str:
-    """Letters and digits alone, without case and accents."""
+    """Return the letters and digits only, without case and accents."""
     return "".join(character for character in search_key(text) or "" if character.isalnum())
 
 
 @cache
 def _common() -> frozenset[str]:
-    """Read when the first password is set: `common_passwords.LICENSE` says where it is from."""
+    """Return the most common passwords, read on first use. Source: `common_passwords.LICENSE`."""
     return frozenset(files("services").joinpath(COMMON).read_text(encoding="utf-8").splitlines())

@@ -23,7 +23,7 @@ ASK_AGAIN_AFTER: Final = 5.0
 
 
 class Reached(Protocol):
-    """Told which limit was reached, by which account, and from which address."""
+    """Callback for a reached limit, with its name, the account and the client's address."""
 
     async def __call__(self, limit: str, *, account: str | None, address: str | None) -> None: ...
 
@@ -121,11 +121,11 @@ class RateLimits:
 class _Redis:
     limiter: FixedWindowRateLimiter
     ask_at: float = 0.0
-    """Moment of the next try after a failure, by `time.monotonic()`."""
+    """Moment of the next attempt after a failure, by `time.monotonic()`."""
 
 
 def _key(whose: str) -> str:
-    """Not the e-mail address itself: it has no business in Redis."""
+    """Return the key's SHA-256, so that Redis holds no e-mail addresses."""
     return hashlib.sha256(whose.encode("utf-8", "surrogatepass")).hexdigest()
 
 

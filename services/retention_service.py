@@ -15,9 +15,9 @@ from unitwork import TransactionProvider
 from unitwork.models import utc_now
 
 BATCH: Final = 200
-"""Rows of one transaction."""
+"""Number of rows in one transaction."""
 ACCOUNTS: Final = 50
-"""Accounts of one transaction, each with its values in the audit trail."""
+"""Number of accounts in one transaction, each with its values in the audit trail."""
 
 
 class RetentionService:
@@ -54,8 +54,8 @@ class RetentionService:
         self._retain_jobs = retain_jobs
 
     async def purge_users(self, *, retain: timedelta | None = None) -> int:
-        """Accounts that were soft-deleted so long ago, with everything that is known of their persons; the audit trail
-        keeps who changed which field, and when. `retain` instead of the configured time.
+        """Purge accounts whose soft delete is longer ago than the configured time or `retain`, with all data about
+        their persons; the audit trail keeps who changed which field, and when.
         """
         before = utc_now() - (self._retain_deleted_users if retain is None else retain)
 

@@ -1,4 +1,4 @@
-"""SecurityEvents: what those who watch over accounts want to know, each a line of the log and a row of the trail."""
+"""SecurityEvents: records events relevant to account security, each as a log line and a row of the audit trail."""
 
 import hashlib
 import hmac
@@ -19,15 +19,15 @@ from unitwork.models import SYSTEM, acting_user_id
 log = logging.getLogger("gatehouse.security")
 
 AGAIN_AFTER: Final = 60.0
-"""Seconds for which what anybody can cause at will isn't told again of the same account and address."""
+"""Seconds for which `record_seldom` suppresses an event with the same account and address."""
 MOST_TOLD: Final = 1_000
-"""Of such, how many are remembered; beyond these only a line of the log tells."""
+"""Maximum number of events that `record_seldom` remembers; further ones are logged without a row."""
 SHOWN: Final = 16
-"""Hexadecimal digits of an account's digest."""
+"""Number of hexadecimal digits of an account's digest."""
 
 
 class SecurityEvent(StrEnum):
-    """Names are stable: rows and lines have them."""
+    """Kind of event. The values are stable, as stored rows and logs contain them."""
 
     LOGIN_REFUSED = "login_refused"
     LIMIT_REACHED = "limit_reached"
@@ -42,10 +42,10 @@ class SecurityEvent(StrEnum):
 
 
 class SecurityEvents:
-    """Tells each once: in the caller's transaction where there is one, and then only once that is committed.
+    """Recorder of events. Inside a transaction the row is stored with it, and the line logged after its commit.
 
-    An account is told by a digest that the service's key makes: lines of one account belong together, and nobody learns
-    its address from them. Rows name its id as well, and a purge forgets the facts of those.
+    Events name an account by a digest keyed with the service's secret: events of one account can be correlated, but
+    don't reveal its contact. Rows hold the account's id as well; a purge erases their facts.
     """
 
     def __init__(
@@ -62,8 +62,8 @@ class SecurityEvents:
     async def record(
         self, event: SecurityEvent, *, user_id: int | None = None, contact: str | None = None, by: str | None = None
     ) -> None:
-        """Tell that it happened to the account, or to whoever was tried under `contact`; `by` says by what. Outside a
-        transaction it raises nothing, whatever keeps the row from being stored: a refusal stays what it is.
+        """Record an event of the account, or of an attempt on `contact`; `by` names its means. Outside a transaction a
+        failure to store the row is logged, not raised, so that it doesn't replace the refusal it accompanies.
         """
         address = current_client_address()
         account = self._digest(contact if user_id is None else str(user_id))
@@ -91,7 +91,7 @@ class SecurityEvents:
     async def record_seldom(
         self, event: SecurityEvent, *, user_id: int | None = None, contact: str | None = None, by: str | None = None
     ) -> None:
-        """Likewise, of what anybody can cause as often as they like: once a minute for the same account and address."""
+        """Record an event that clients can cause at will: once per `AGAIN_AFTER` for the same account and address."""
         known = (event.value, by or "", str(user_id), contact or "", current_client_address() or "")
         now = time.monotonic()
         while self._told and (next(iter(self._told.values())) <= now - AGAIN_AFTER):
@@ -105,7 +105,7 @@ class SecurityEvents:
         await self.record(event, user_id=user_id, contact=contact, by=by)
 
     async def limit_reached(self, limit: str, *, account: str | None, address: str | None) -> None:
-        """Tell that the limit of this name was reached, by an account (its contact or id), from an address, or both."""
+        """Record that the rate limit `limit` was reached for an account (its contact or id), an address, or both."""
         with bound_client_address(current_client_address() or address):
             await self.record_seldom(SecurityEvent.LIMIT_REACHED, contact=account, by=limit)
 

@@ -154,9 +154,9 @@ class UserService:
         keep: Token | None = None,
         confirmed: bool = True,
     ) -> User:
-        """The account after the changes; suspended, it has no token left, and with another e-mail address or phone
-        number none but those of the login that `keep` belongs to. Contacts that nobody has `confirmed` must be those
-        that are stored: somebody else has changed them, where they aren't, and that is `StaleVersion`.
+        """Apply the changes and return the account. Suspending it revokes all its tokens; another e-mail address or
+        phone number revokes all but those of the login that `keep` belongs to. Without `confirmed` the changes must not
+        alter the stored contacts: if they do, these were changed concurrently, which raises `StaleVersion`.
 
         Raises `UserNotFound`, `StaleVersion`, `LastAdmin`,
         and what `create` raises.
@@ -170,7 +170,7 @@ class UserService:
                 user.change(changes, region=region, private_domains=self._private_domains)
                 if last and not (user.admin and user.active):
                     raise LastAdmin
-                await self._users.flush()  # an outer transaction would tell of a taken contact too late
+                await self._users.flush()  # else an outer transaction's commit would raise the violation
                 await self._after_change(user, *before, keep, confirmed=confirmed)
         return user
 
@@ -193,8 +193,8 @@ class UserService:
             return await self._users.restore(user_id, version=version)
 
     async def purge(self, user_id: int, *, version: int | None = None) -> None:
-        """Delete the account for good, deleted before or not, and everything that is known of its person, wherever it
-        is (docs/decisions/0097). Raises `UserNotFound`, `StaleVersion`, `LastAdmin`.
+        """Delete the account permanently, soft-deleted or not, and all data about its person (docs/decisions/0097).
+        Raises `UserNotFound`, `StaleVersion`, `LastAdmin`.
         """
         async with self._transaction(name="purge user"):
             if await self._last_admin(user_id):
@@ -213,14 +213,16 @@ class UserService:
         *,
         confirmed: bool,
     ) -> None:
-        """What a change of these ends, and tells."""
+        """Revoke the tokens that the change invalidates, and record its security events. Raises `StaleVersion` and
+        `NotAuthenticated`.
+        """
         contact = (email, phone) != (user.email, user.phone)
         if contact and not confirmed:
             raise StaleVersion
         if contact and keep is not None:
             stored = await self._tokens.get_or_none(keep.id)
             if stored is None or stored.revoked_at is not None:
-                raise NotAuthenticated  # its owner was quicker, and has ended this login
+                raise NotAuthenticated  # the login was revoked concurrently
         if not user.active or contact:
             await self._tokens.revoke_all(user.id, at=utc_now(), keep=keep if user.active else None)
         for changed, event in (

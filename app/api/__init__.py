@@ -1,4 +1,4 @@
-"""HTTP: one service call behind each endpoint, problem documents for everything that goes wrong.
+"""HTTP: one service call behind each endpoint, a problem document for every error.
 
 Here: routes, schemas, authentication, authorisation, the table of errors. Not here: rules, transactions, SQL.
 """

@@ -1,4 +1,4 @@
-"""Accept: how much each media type is wanted (RFC 9110, section 12.5.1)."""
+"""Accept: content negotiation by quality (RFC 9110, section 12.5.1)."""
 
 import re
 from typing import NamedTuple
@@ -13,7 +13,7 @@ _ANY_QUALITY = re.compile(r";\s*q\s*=", re.ASCII | re.IGNORECASE)
 
 
 class Wish(NamedTuple):
-    """A quality from 0, not at all, to 1, and how exactly the type is named: 0 by `*/*`, 1 by `text/*`, 2 itself."""
+    """Quality from 0 (not acceptable) to 1, and specificity: 0 for `*/*`, 1 for `text/*`, 2 for the exact type."""
 
     quality: float
     exactness: int
@@ -42,8 +42,8 @@ def wish(headers: Headers, media_type: str) -> Wish:
 
 
 def choose(headers: Headers, first: str, *others: str) -> str:
-    """The one of these types that is wanted most; among equals the one that is named most exactly, then a later one
-    that is named itself. Raises `NotAcceptable` when none is wanted.
+    """Return the type with the highest quality; among equals the most specific one, then a later one that is named
+    exactly. Raises `NotAcceptable` when none is acceptable.
     """
     chosen, most = first, wish(headers, first)
     for other in others:
@@ -56,6 +56,6 @@ def choose(headers: Headers, first: str, *others: str) -> str:
 
 
 def prefers(headers: Headers, preference: str) -> bool:
-    """True when Prefer names it (RFC 7240), in any case, with parameters or without."""
+    """True when Prefer names the preference (RFC 7240), in upper or lower case, with or without parameters."""
     given = (item for value in headers.getlist("prefer") for item in value.split(","))
     return any(re.split(r"[;=]", item, maxsplit=1)[0].strip().lower() == preference for item in given)

@@ -1,7 +1,7 @@
-"""Who may call what: the one table, and nothing that isn't in it.
+"""AccessTable: the access rule of every route, in one table. A route without a line denies everybody.
 
-`Authentication` asks it before a byte of the body is read; a route that has no line is named in the log and answers 403
-to everybody, and tests walk over every route of the application.
+`Authentication` applies it before the body is read. A route that has no line is logged and answers 403 to everybody;
+tests check every route of the application.
 """
 
 import logging
@@ -35,7 +35,7 @@ class Access(StrEnum):
     """Admins, and the account that the path names as `user_id`; others don't learn whether it exists."""
     ADMIN = "admin"
     ADMIN_OR_LOOPBACK = "admin or loopback"
-    """Admins, and whoever asks from this machine."""
+    """Admins, and any client on this machine."""
 
 
 TABLE: Final[Mapping[str, Access]] = {
@@ -70,22 +70,22 @@ TABLE: Final[Mapping[str, Access]] = {
     "GET /docs/{name}": Access.ANYONE,
     "GET /openapi.json": Access.ANYONE,
 }
-"""By method and path. Of several paths that fit a request the first one is its address, as with routes, and whatever
-that one's lines don't name is no method of it.
+"""Access rules by method and path. The first path that matches a request is its address, as with routes; a method that
+no line of this address names is not allowed there.
 """
 DOCS: Final = frozenset({"GET /docs", "GET /docs/{name}", "GET /openapi.json"})
-"""The lines of what production doesn't serve."""
+"""Lines of the routes that production doesn't serve."""
 
 
 class Listed(NamedTuple):
-    """What the table says of a request, and the parameters of its path."""
+    """Access rule of a request, and its path parameters."""
 
     access: Access
     parameters: Mapping[str, str]
 
 
 class Address(NamedTuple):
-    """One path of the table: who may use which method, and the parameters that a request's path gives it."""
+    """One path of the table: the access rule of each method, and the parameters taken from a request's path."""
 
     lines: Mapping[str, Access]
     parameters: Mapping[str, str]
@@ -100,7 +100,7 @@ class Address(NamedTuple):
 
     @property
     def open(self) -> bool:
-        """True when some method of it is for anyone: then its methods are no secret either."""
+        """True when a method of the address is open to anyone; its list of methods is then public too."""
         return Access.ANYONE in self.lines.values()
 
     def find(self, method: str) -> Listed | None:
@@ -122,7 +122,7 @@ class AccessTable:
             self.add(line, access)
 
     def add(self, line: str, access: Access) -> None:
-        """One more route, `"GET /path/{parameter}"`. For an application that is built upon this one."""
+        """Add the access rule of a route, `"GET /path/{parameter}"`. For applications that extend this one."""
         self._lines.add(line)
         method, _, path = line.partition(" ")
         shape = re.sub(r"\{\w+", "{", path)
@@ -130,24 +130,24 @@ class AccessTable:
         lines[method] = access
 
     def address(self, path: str) -> Address | None:
-        """The address that a request's path is; None when the table has none."""
+        """Return the address that matches a request's path; None when there is none."""
         for pattern, lines in self._addresses.values():
             if match := pattern.fullmatch(path):
                 return Address(lines, match.groupdict())
         return None
 
     def find(self, method: str, path: str) -> Listed | None:
-        """What is said of a request; None when nothing is. A WebSocket's method is `WEBSOCKET`."""
+        """Return the access rule of a request; None when there is none. A WebSocket's method is `WEBSOCKET`."""
         address = self.address(path)
         return None if address is None else address.find(method)
 
     def has_line(self, line: str) -> bool:
-        """True when the table has just this line, or GET's where it is HEAD's."""
+        """True when the table has exactly this line, or for HEAD the line of GET."""
         return line in self._lines or (line.startswith("HEAD ") and f"GET {line.removeprefix('HEAD ')}" in self._lines)
 
     def unlisted(self, method: str, route: BaseRoute, app: FastAPI) -> str | None:
-        """The line that is missing for a route; None when the table has it. That an earlier line fits the route's
-        requests isn't enough.
+        """Return the line that the table lacks for a route; None when it has one. An earlier line that merely matches
+        the route's requests doesn't count.
         """
         if id(route) not in self._routes:
             self._routes.clear()
@@ -160,19 +160,19 @@ class AccessTable:
 
 
 def path_of(scope: Scope) -> str:
-    """The path below where the application is mounted, as the router reads it."""
+    """Return the path relative to the application's mount point, as the router computes it."""
     path: str = scope.get("path", "")
     root: str = scope.get("root_path", "")
     return path.removeprefix(root) if path == root or path.startswith(f"{root}/") else path
 
 
 def method_of(scope: Scope) -> str:
-    """The method, as the table names it."""
+    """Return the method as the table writes it: `WEBSOCKET` for a WebSocket."""
     return WEBSOCKET if scope["type"] == "websocket" else str(scope["method"])
 
 
 def check(listed: Listed, user: User) -> None:
-    """Raises `NotAllowed` when this account may not."""
+    """Raise `NotAllowed` when the rule denies this account."""
     if user.admin or listed.access in {Access.ANYONE, Access.BEARER}:
         return
     if listed.access is Access.ADMIN_OR_SELF and _same(listed.parameters.get("user_id", ""), user.id):
@@ -181,7 +181,7 @@ def check(listed: Listed, user: User) -> None:
 
 
 def from_loopback(scope: Scope) -> bool:
-    """Whether the client is on this machine, as far as trusted proxies tell."""
+    """True when the client's address, as reported by trusted proxies, is a loopback address."""
     client: Any = scope.get("client")
     try:
         return client is not None and ip_address(client[0]).is_loopback
@@ -190,7 +190,7 @@ def from_loopback(scope: Scope) -> bool:
 
 
 async def listed_only(connection: HTTPConnection) -> None:
-    """Raises `NotAllowed` for a route that the table doesn't have, and names it: nobody has said who may call it."""
+    """Raise `NotAllowed` for a route without a line in the table, and log the line that is missing."""
     scope, app = connection.scope, connection.app
     method, table = method_of(scope), access_table(app)
     line = table.unlisted(method, scope["route"], app)
@@ -201,13 +201,13 @@ async def listed_only(connection: HTTPConnection) -> None:
 
 
 def warn_of_unlisted(app: FastAPI) -> None:
-    """Name every route in the log that the table doesn't have, before somebody asks for it."""
+    """Log every route that the table lacks; called at start-up."""
     for line in unlisted(app):
         log.error(UNLISTED, line)
 
 
 def unlisted(app: FastAPI) -> Iterator[str]:
-    """Every route of the application that the table doesn't have, as its line would be. A mount needs none."""
+    """Yield the missing line of each route that the table lacks. Mounts need no line."""
     table = access_table(app)
     for context in iter_route_contexts(app.routes):
         for line in _lines(context):
@@ -216,7 +216,7 @@ def unlisted(app: FastAPI) -> Iterator[str]:
 
 
 def forgotten(app: FastAPI, method: str, path: str) -> bool:
-    """True when a route that the table doesn't have would answer this request."""
+    """True when a route that the table lacks matches this request."""
     found = (line.partition(" ") for line in unlisted(app))
     return any(listed == method and _pattern(template).fullmatch(path) for listed, _, template in found)
 
@@ -228,7 +228,7 @@ def _lines(context: RouteContext) -> Sequence[str]:
 
 
 def access_table(app: FastAPI) -> AccessTable:
-    """The application's table."""
+    """Return the application's table."""
     table: AccessTable = app.state.access_table
     return table
 

@@ -1,4 +1,4 @@
-"""AccountChange: what both addresses of an account do on PATCH."""
+"""AccountChange: the PATCH of an account, shared by `/users/me` and `/users/{user_id}`."""
 
 from functools import partial
 from typing import Annotated
@@ -34,8 +34,8 @@ class AccountChange:
         self._response = response
 
     async def __call__(self, user_id: int, body: UserPatch) -> UserBody:
-        """The account after the changes. Raises `NotAllowed` for what only admins may change, and what
-        `AuthService.confirm` raises for contacts of one's own account.
+        """Apply the changes and return the account. Raises `NotAllowed` for fields that only admins may change, and
+        what `AuthService.confirm` raises for contacts of one's own account.
         """
         if body.administrative and not self._acting.admin:
             raise NotAllowed
@@ -54,6 +54,6 @@ AccountChangeDep = Annotated[AccountChange, Depends()]
 
 
 def user_body(user: User, response: Response) -> UserBody:
-    """The account as it is answered, with its ETag."""
+    """Return the account as the body of an answer, and set its ETag."""
     response.headers["ETag"] = etag(user.version)
     return UserBody.model_validate(user)

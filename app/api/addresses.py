@@ -1,7 +1,7 @@
-"""Addresses: what holds for every address alike, whatever its endpoint does.
+"""Addresses: HTTP behaviour that all addresses share, independent of their endpoints.
 
-Each answers HEAD as GET without the body, OPTIONS with its methods, and any other method of none of its lines in the
-access table with 405. A body in a coding is refused before anything of it is read.
+HEAD is answered as GET without the body, OPTIONS with the allowed methods, and a method without a line in the access
+table with 405. A body with a Content-Encoding is refused unread.
 """
 
 from http import HTTPStatus
@@ -19,13 +19,13 @@ from app.api.problems import FRAMEWORK_ANSWERS, problem, problem_for
 from app.api.query_text import with_literal_plus
 
 HEAD_KEY: Final = "head_only"
-"""In the request's state."""
+"""Key in the request's state: True for a HEAD request that is answered as GET."""
 ENCODED_SLASH: Final = b"%2f"
 """Servers and proxies disagree whether it separates segments, so no address of ours has one."""
 
 
 class Addresses:
-    """Comes behind authentication: whoever may know nothing of an address doesn't learn its methods either."""
+    """Middleware, inside `Authentication`: a client without access to an address can't learn its methods either."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -57,7 +57,7 @@ class Addresses:
 
 
 def _own_answer(address: Address, scope: Scope) -> Response | None:
-    """The answer to OPTIONS; None where the address answers the method. Raises `MethodNotAllowed`."""
+    """Return the answer to OPTIONS; None where an endpoint answers the method. Raises `MethodNotAllowed`."""
     method = scope["method"]
     if address.find(method) is not None:
         return None

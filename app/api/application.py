@@ -43,15 +43,15 @@ ANSWERED: Final = (
     "Retry-After",
     "X-Request-ID",
 )
-"""The headers that the guides name, which a page of a listed origin may send and read."""
+"""Headers that a page of an allowed origin may send (`ASKED`) and read (`ANSWERED`): those that the guides name."""
 
 
 def create_app(container: Container | None = None) -> FastAPI:
-    """The accounts service over HTTP. Without a container each start builds one from the environment; a given one
-    is entered by the lifespan (or by the caller), and serves this application only as long as it runs.
+    """Create the HTTP application of the accounts service. Without a container each start builds one from the
+    environment; a given one is entered by the lifespan (or by the caller).
 
-    Without its lifespan (a mounted application has none) what needs the database answers 503, until a container that
-    runs is its `state.container`.
+    An application whose lifespan doesn't run, such as a mounted one, answers 503 to requests that need the database
+    until its `state.container` is set to a running container.
     """
     settings = (Container() if container is None else container).settings()
     public_docs = settings.environment is Environment.DEVELOPMENT
@@ -60,7 +60,7 @@ def create_app(container: Container | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with running(container) as running_container, BackgroundTasks.of(settings) as background:
             app.state.container, app.state.background = running_container, background
-            running_container.sql_metrics()  # writes for the other processes from now on, asked or not
+            running_container.sql_metrics()  # starts publishing this process's metrics for the others
             warn_of_unlisted(app)
             yield
 
@@ -70,7 +70,7 @@ def create_app(container: Container | None = None) -> FastAPI:
         lifespan=lifespan,
         dependencies=[Depends(listed_only), Depends(each_once)],
         generate_unique_id_function=lambda route: route.name,
-        docs_url=None,  # ours needs nobody else's server
+        docs_url=None,  # FastAPI's pages load scripts from a CDN; `app.api.docs` doesn't
         redoc_url=None,
         redirect_slashes=False,
         openapi_url="/openapi.json" if public_docs else None,
@@ -99,7 +99,7 @@ def create_app(container: Container | None = None) -> FastAPI:
 
 
 def _add_browser_rules(app: FastAPI, http: HttpSettings) -> None:
-    """Which pages may call, and what every answer tells browsers; and where the client is, which all the rest asks."""
+    """Add CORS, security headers, and, outermost, the client's address and path prefix from trusted proxies."""
     if http.cors_origins:
         app.add_middleware(
             CORSMiddleware,

@@ -1,4 +1,4 @@
-"""`/v1/audit`: the audit trail, for those who watch over accounts."""
+"""`/v1/audit`: the audit trail, for admins."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""Logins as HTTP sends and receives them."""
+"""Schemas of logins and tokens."""
 
 from typing import Annotated, Literal, Self
 

@@ -1,4 +1,4 @@
-"""Authentication: from the bearer token to the acting user, and whether that one may."""
+"""Authentication: resolves the bearer token to the acting user and applies the access table."""
 
 from typing import Any, Final
 
@@ -19,12 +19,12 @@ from unitwork.models import SYSTEM, acting_as
 STATE_KEY: Final = "acting_user"
 POLICY_VIOLATION: Final = 1008
 TRY_AGAIN_LATER: Final = 1013
-"""Why a WebSocket is closed."""
+"""Codes with which a WebSocket is closed (RFC 6455)."""
 
 
 def serving(app: FastAPI) -> Container:
-    """The container that an application serves. Raises `EngineNotStarted` where neither its lifespan nor a caller has
-    given it one.
+    """Return the container that an application serves. Raises `EngineNotStarted` when neither its lifespan nor a caller
+    has set one.
     """
     container: Container | None = app.state.container
     if container is None:
@@ -33,10 +33,10 @@ def serving(app: FastAPI) -> Container:
 
 
 class Authentication:
-    """Sets the acting user for the whole request, HTTP or WebSocket, or refuses it. Denies by default: below the prefix
-    whatever the table doesn't open to anyone needs a token, even what isn't there.
+    """Set the acting user for the whole request, HTTP or WebSocket, or refuse it. Denies by default: below the prefix
+    every path that the table doesn't open to anyone needs a token, even one without a route.
 
-    Pure ASGI, so that what it sets reaches the endpoint and everything the endpoint starts.
+    Pure ASGI, so that its context variables reach the endpoint and every task that the endpoint starts.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -51,7 +51,7 @@ class Authentication:
         listed = None if address is None else address.find(method_of(scope))
         with bound_client_address(client_address(scope)):
             if _open(address, scope, below=path.startswith(f"{PREFIX}/")):
-                # Where there is no person: who registers has no account yet.
+                # No acting user exists: a client that registers has no account yet.
                 with acting_as(SYSTEM):
                     await self._app(scope, receive, send)
                 return
@@ -68,13 +68,15 @@ class Authentication:
 
 
 def client_address(scope: Scope) -> str | None:
-    """Where the client is, as far as trusted proxies tell; None over a socket of this machine's."""
+    """Return the client's address, as reported by trusted proxies; None over a Unix socket."""
     client: Any = scope.get("client")
     return None if client is None else str(client[0])
 
 
 def _open(address: Address | None, scope: Scope, *, below: bool) -> bool:
-    """True when nobody has to say who they are: for what is for anyone, and to be told what such an address answers."""
+    """True when the request needs no token: its line is open to anyone, or its method has no line at an address that
+    has an open one.
+    """
     if address is None:
         return not below
     listed = address.find(method_of(scope))
@@ -92,7 +94,7 @@ async def _user(scope: Scope) -> User:
 
 
 async def _check(listed: Listed, user: User, scope: Scope) -> None:
-    """Raises `NotAllowed`, and has it told that somebody tried."""
+    """Raise `NotAllowed` when the rule denies the account, after recording a security event."""
     try:
         check(listed, user)
     except NotAllowed:
@@ -104,7 +106,7 @@ async def _check(listed: Listed, user: User, scope: Scope) -> None:
 
 
 def bearer_token(headers: Headers) -> str:
-    """The token of Authorization; empty without one."""
+    """Return the bearer token of the Authorization header; empty without one."""
     scheme, _, secret = headers.get("authorization", "").partition(" ")
     return secret.strip() if scheme.lower() == "bearer" else ""
 

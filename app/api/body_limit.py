@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.api.access import path_of
 
 ENVELOPE: Final = 65_536
-"""Bytes of a multipart body besides its file."""
+"""Bytes that a multipart body may have in addition to its file."""
 
 
 class BodyLimits:
@@ -20,12 +20,12 @@ class BodyLimits:
         self._files = {path: size + ENVELOPE for path, size in files.items()}
 
     def of(self, scope: Scope) -> int:
-        """The limit of this request."""
+        """Return the limit for this request."""
         return self._files.get(path_of(scope), self._usual)
 
 
 class BodyLimit:
-    """Answers 413 as soon as a body has more bytes than it may, whatever length it declared."""
+    """Answer 413 as soon as a body exceeds its limit, whatever length it declared."""
 
     def __init__(self, app: ASGIApp, limits: BodyLimits) -> None:
         self._app = app

@@ -1,4 +1,4 @@
-"""If-None-Match: 304 for whoever has the answer already (RFC 9110, section 13.1.2)."""
+"""If-None-Match: 304 for a client that has the current answer already (RFC 9110, section 13.1.2)."""
 
 from http import HTTPStatus
 from typing import Final
@@ -9,12 +9,12 @@ from starlette.types import Message, Scope, Send
 from app.api.etag import EntityTags, entity_tags
 
 OF_THE_BODY: Final = ("content-type", "content-length", "content-disposition", "content-language")
-"""Headers that describe what a 304 doesn't send."""
+"""Headers that describe the body, which a 304 doesn't have."""
 
 
 def answer_conditionally(scope: Scope, send: Send) -> Send:
-    """`send`, with each 200 to GET or HEAD that has an ETag of If-None-Match made a 304 without body. Weak tags count
-    as strong ones here. Raises `MalformedHeader`.
+    """Wrap `send`: a 200 to GET or HEAD whose ETag is in If-None-Match becomes a 304 without body, by weak comparison.
+    Raises `MalformedHeader`.
     """
     if scope["method"] not in {"GET", "HEAD"}:
         return send

@@ -1,4 +1,4 @@
-"""The file of a request: its body, or the one file of a form, whose other fields are options."""
+"""CsvBody: the file of a request, which is its body, or the one file of a form whose other fields are options."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -25,13 +25,11 @@ CONTENT: Final[dict[str, Any]] = {
     **dict.fromkeys(MEDIA_TYPES, _BINARY),
     FORM: {"schema": {"type": "object", "properties": {"file": _BINARY["schema"]}, "required": ["file"]}},
 }
-"""For OpenAPI, which can't see what is read here."""
+"""OpenAPI description of the body, which FastAPI can't derive as it is read here."""
 
 
 class CsvBody(NamedTuple):
-    """The file; the encoding that its sender declares, None for UTF-8 and where nothing is declared; and the fields of
-    the form it came in, as they were sent.
-    """
+    """The file, its declared encoding (None for UTF-8 or when none is declared), and the other fields of its form."""
 
     file: ByteFile
     encoding: str | None
@@ -40,10 +38,8 @@ class CsvBody(NamedTuple):
 
 @asynccontextmanager
 async def csv_body(request: Request) -> AsyncIterator[CsvBody]:
-    """The file, for the block: a body as it arrives, a form's file once it has arrived. Raises `UnsupportedMediaType`,
-    also for a charset that isn't known.
-
-    Nothing of it is in memory but a piece; a form's file waits on disk.
+    """Open the file of a request for the block: a plain body while it arrives, a form's file once it has arrived
+    completely, on disk. Never held in memory whole. Raises `UnsupportedMediaType`, also for an unknown charset.
     """
     media_type, charset = declared(request.headers)
     if media_type in MEDIA_TYPES:
@@ -64,7 +60,7 @@ def _charset_of(file: UploadFile) -> str:
 
 
 def _encoding(charset: str) -> str | None:
-    """Raises `UnsupportedMediaType` for one that isn't known."""
+    """Return the declared encoding. Raises `UnsupportedMediaType` for an unknown one."""
     try:
         encoding = text_encoding(charset) if charset else "utf-8"
     except UnknownEncoding:
@@ -73,7 +69,7 @@ def _encoding(charset: str) -> str | None:
 
 
 class _Arriving:
-    """The body, in pieces as they arrive."""
+    """Reader of the body that yields pieces as they arrive."""
 
     def __init__(self, request: Request) -> None:
         self._pieces: AsyncGenerator[bytes, None] = request.stream()

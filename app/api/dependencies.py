@@ -1,7 +1,7 @@
-"""What endpoints ask for, each a name: `users: UserServiceDep`.
+"""Dependencies of endpoints, exported as annotated types: `users: UserServiceDep`.
 
 Accessors over `app.state.container`, resolved at each request, so that an override takes effect at once. They take
-an `HTTPConnection`, which WebSockets are too, and are coroutines, as FastAPI sends plain functions to a thread.
+an `HTTPConnection`, which covers WebSockets, and are coroutines, as FastAPI runs plain functions in a thread.
 """
 
 from collections.abc import Awaitable, Callable
@@ -28,7 +28,7 @@ ActingToken = Callable[[], Awaitable[Token | None]]
 
 
 async def running_container(connection: HTTPConnection) -> Container:
-    """The container this application serves. Raises `EngineNotStarted` when its lifespan never began."""
+    """Return the container that this application serves. Raises `EngineNotStarted` when its lifespan never began."""
     return serving(connection.app)
 
 
@@ -36,38 +36,38 @@ ContainerDep = Annotated[Container, Depends(running_container)]
 
 
 async def user_service(container: ContainerDep) -> UserService:
-    """The accounts."""
+    """Return the service for accounts."""
     return container.user_service()
 
 
 async def auth_service(container: ContainerDep) -> AuthService:
-    """Logins and tokens."""
+    """Return the service for logins and tokens."""
     return container.auth_service()
 
 
 async def rate_limits(container: ContainerDep) -> RateLimits:
-    """How often something was tried."""
+    """Return the rate limits on attempts."""
     return container.rate_limits()
 
 
 async def client_address(connection: HTTPConnection) -> str | None:
-    """Where the client is, as far as trusted proxies tell; None over a socket of this machine's."""
+    """Return the client's address, as reported by trusted proxies; None over a Unix socket."""
     return address_of(connection.scope)
 
 
 async def user_import_job(container: ContainerDep) -> UserImportJob:
-    """Imports that go on after their request was answered."""
+    """Return the service for imports that a worker runs after the request was answered."""
     return container.user_import_job()
 
 
 async def background(connection: HTTPConnection) -> BackgroundTasks:
-    """Work that goes on after the request was answered, and ends with the process."""
+    """Return the runner of work that continues after the request was answered, and ends with the process."""
     tasks: BackgroundTasks = connection.app.state.background
     return tasks
 
 
 async def acting_user(connection: HTTPConnection) -> User:
-    """Who asks. Raises `NotAuthenticated` where authentication did not run."""
+    """Return the acting user. Raises `NotAuthenticated` where authentication did not run."""
     user: User | None = connection.scope.get("state", {}).get(STATE_KEY)
     if user is None:
         raise NotAuthenticated
@@ -78,42 +78,46 @@ ActingUserDep = Annotated[User, Depends(acting_user)]
 
 
 async def admin(user: ActingUserDep) -> User:
-    """Who asks, an admin. Raises `NotAllowed`."""
+    """Return the acting user. Raises `NotAllowed` unless it is an admin."""
     if not user.admin:
         raise NotAllowed
     return user
 
 
 async def admin_or_self(user: ActingUserDep, user_id: UserId) -> User:
-    """Who asks, an admin or the account itself. Raises `NotAllowed` whether or not the account exists."""
+    """Return the acting user. Raises `NotAllowed` unless it is an admin or the account of the path; an account that
+    doesn't exist makes no difference.
+    """
     if not user.admin and user.id != user_id:
         raise NotAllowed
     return user
 
 
 async def head_only(connection: HTTPConnection) -> bool:
-    """True when only the headers are asked for: whoever makes a body piece by piece needs to make none."""
+    """True for a HEAD request: an endpoint that streams its body may skip producing it."""
     return bool(connection.scope.get("state", {}).get(HEAD_KEY))
 
 
 async def settings(container: ContainerDep) -> Settings:
-    """What the process is configured by."""
+    """Return the settings of the process."""
     configured: Settings = container.settings()
     return configured
 
 
 async def user_csv_service(container: ContainerDep) -> UserCsvService:
-    """Accounts by the file."""
+    """Return the service for CSV import and export of accounts."""
     return container.user_csv_service()
 
 
 async def acting_token(container: ContainerDep, connection: HTTPConnection) -> ActingToken:
-    """Looks up, when it is called, the token by which who asks was authenticated; None where something else did."""
+    """Return a function that looks up the token by which the acting user was authenticated; it returns None when the
+    request was authenticated by other means.
+    """
     return partial(container.authority().token_of, bearer_token(connection.headers))
 
 
 async def still_admin(container: ContainerDep, connection: HTTPConnection) -> May:
-    """Asks whether who sent this request may still do what admins may, and raises `NotAllowed` otherwise."""
+    """Return a function that raises `NotAllowed` when the acting user no longer has the rights of an admin."""
     authority, secret = container.authority(), bearer_token(connection.headers)
     tokens: list[Token | None] = []
 
@@ -126,7 +130,7 @@ async def still_admin(container: ContainerDep, connection: HTTPConnection) -> Ma
 
 
 async def audit_service(container: ContainerDep) -> AuditService:
-    """Who changed what."""
+    """Return the service for the audit trail."""
     return container.audit_service()
 
 

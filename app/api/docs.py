@@ -1,4 +1,4 @@
-"""`/docs`: every endpoint described, and tried out, by Swagger UI out of this package. Not served in production."""
+"""`/docs`: Swagger UI, served from files of this package. Not served in production."""
 
 from typing import Final
 

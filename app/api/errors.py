@@ -1,12 +1,13 @@
-"""What only HTTP can get wrong.
+"""Errors of the HTTP layer.
 
 ApiError
 ├── MalformedHeader         a header doesn't parse
-├── MethodNotAllowed        the address is there, and doesn't answer the method
-├── NotAcceptable           what is answered there is none of what Accept names
+├── MethodNotAllowed        the address exists, but doesn't answer the method
+├── NotAcceptable           Accept names no media type that the address offers
 ├── PreconditionRequired    If-Match is missing
-├── UnsupportedMediaType    a body that isn't JSON, or where a file is asked for, none
-│   └── CodedBody           a body in a coding, such as gzip
+├── TooLate                 the deadline passed; the outcome of the request is unknown
+├── UnsupportedMediaType    the body isn't of the expected media type: JSON, or a file
+│   └── CodedBody           the body has a Content-Encoding, such as gzip
 └── WeakTag                 If-Match names the version by a weak tag
 """
 
@@ -18,7 +19,7 @@ NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 class ApiError(Exception):
-    """Root of what only HTTP can get wrong. `headers` are its answer's."""
+    """Root of the errors of the HTTP layer. `headers` are added to the answer."""
 
     headers: Mapping[str, str] = NO_HEADERS
 
@@ -36,7 +37,7 @@ class MalformedHeader(ApiError):
 
 
 class MethodNotAllowed(ApiError):
-    """The address doesn't answer the method; `headers` name those it does."""
+    """The address doesn't answer the method; `headers` list the allowed ones."""
 
     def __init__(self, method: str, headers: Mapping[str, str]) -> None:
         self.method = method
@@ -48,7 +49,7 @@ class MethodNotAllowed(ApiError):
 
 
 class NotAcceptable(ApiError):
-    """Accept leaves out everything that is answered here; `offered` is that."""
+    """Accept names none of the media types of the answer; `offered` names these."""
 
     def __init__(self, offered: str) -> None:
         self.offered = offered
@@ -59,14 +60,14 @@ class NotAcceptable(ApiError):
 
 
 class PreconditionRequired(ApiError):
-    """If-Match is missing on a change."""
+    """A change lacks If-Match."""
 
     def __str__(self) -> str:
         return 'this change needs the header If-Match with the ETag you have seen, as "3", or * for any'
 
 
 class UnsupportedMediaType(ApiError):
-    """The body is not declared as what is read; `expected` names it."""
+    """Content-Type doesn't declare the media type that is read; `expected` names it."""
 
     def __init__(
         self,
@@ -83,14 +84,14 @@ class UnsupportedMediaType(ApiError):
 
 
 class CodedBody(UnsupportedMediaType):
-    """The body is in a coding."""
+    """The body has a Content-Encoding."""
 
     def __init__(self) -> None:
         super().__init__("it is, in no Content-Encoding", headers={"Accept-Encoding": "identity"})
 
 
 class WeakTag(ApiError):
-    """If-Match names the version, but by a weak tag."""
+    """If-Match names the current version by a weak tag."""
 
     def __str__(self) -> str:
         return (

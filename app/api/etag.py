@@ -19,7 +19,7 @@ WEAK: Final = "W/"
 
 
 def etag(version: int) -> str:
-    """The strong validator of a version."""
+    """Return the strong entity tag of a version."""
     return f'"{version}"'
 
 
@@ -31,29 +31,29 @@ class Versioned(Protocol):
 
 @dataclass(frozen=True)
 class EntityTags:
-    """The entity tags of a condition header: as they are written, or any."""
+    """Entity tags of a condition header, as written, or `*`."""
 
     tags: Sequence[str]
     any: bool = False
 
     def has(self, tag: str) -> bool:
-        """Weak comparison: the tags are the same but for their weakness."""
+        """True when a tag equals this one by weak comparison, which ignores the prefix `W/`."""
         return self.any or tag.removeprefix(WEAK) in {known.removeprefix(WEAK) for known in self.tags}
 
     @property
     def versions(self) -> frozenset[int]:
-        """The versions of ours among the strong tags. A weak one, or somebody else's, equals none."""
+        """Return the versions named by strong tags. Weak tags, and tags that we never issue, name none."""
         return frozenset(int(match[1]) for tag in self.tags if (match := _VERSION.fullmatch(tag)))
 
     @property
     def weak_versions(self) -> frozenset[int]:
-        """The versions that weak tags are made of, as a proxy makes them that compresses answers."""
+        """Return the versions named by weak tags, which proxies make from ours when they compress answers."""
         weak = EntityTags([tag.removeprefix(WEAK) for tag in self.tags if tag.startswith(WEAK)])
         return weak.versions
 
 
 def entity_tags(headers: Headers, name: str) -> EntityTags | None:
-    """The header, of several ones all together; None without. Raises `MalformedHeader`."""
+    """Return the tags of a header, of all its occurrences together; None without it. Raises `MalformedHeader`."""
     given = headers.getlist(name)
     if not given:
         return None
@@ -67,14 +67,14 @@ def entity_tags(headers: Headers, name: str) -> EntityTags | None:
 
 @dataclass(frozen=True)
 class Precondition:
-    """Which versions a change may be made of."""
+    """Condition of a change on the current version: `wanted` from If-Match, `unwanted` from If-None-Match."""
 
     wanted: EntityTags
     unwanted: EntityTags | None = None
 
     async def version(self, read: Callable[[], Awaitable[Versioned]]) -> int | None:
-        """The one version the change is for, None for any. The row is read where only that can tell; when it
-        changes once more until the change itself, that one is refused.
+        """Return the version that the row must have for the change; None for any. The row is read only when the headers
+        don't determine the version; a later change of the row makes the update fail.
 
         Raises `StaleVersion`, `WeakTag`, and what `read` does.
         """
@@ -100,9 +100,7 @@ async def precondition(
         str | None, Header(description='one ETag or several, as `"3"`, or `*` for any')
     ] = None,
 ) -> Precondition:
-    """If-Match, which a change needs, and If-None-Match. Raises `PreconditionRequired` without the former,
-    `MalformedHeader`.
-    """
+    """Parse If-Match, which is required, and If-None-Match. Raises `PreconditionRequired`, `MalformedHeader`."""
     wanted = entity_tags(request.headers, "If-Match")
     if wanted is None:
         raise PreconditionRequired

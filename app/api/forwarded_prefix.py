@@ -1,4 +1,4 @@
-"""X-Forwarded-Prefix: the path below which a proxy has this application."""
+"""X-Forwarded-Prefix: the path prefix under which a proxy serves this application."""
 
 import re
 from collections.abc import Sequence
@@ -14,8 +14,8 @@ MAX_LENGTH: Final = 256
 
 
 class ForwardedPrefix:
-    """Has Location, Link and the documents name paths as the client knows them, where a trusted proxy says below which
-    path that is, and has taken it off. What a client says itself counts for nothing.
+    """Take the root path from X-Forwarded-Prefix, so that Location, Link and problem documents hold the paths that the
+    client sees. The header counts only when a trusted proxy sent it.
     """
 
     def __init__(self, app: ASGIApp, proxies: Sequence[IPv4Network | IPv6Network]) -> None:

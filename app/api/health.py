@@ -1,4 +1,4 @@
-"""`/health`: alive (no I/O), and ready (the database answers at the newest revision, and a connection is to be had)."""
+"""`/health`: liveness (no I/O), and readiness (database reachable, at the newest revision, and a connection free)."""
 
 import asyncio
 from http import HTTPStatus
@@ -17,12 +17,12 @@ router = APIRouter(prefix="/health", tags=["health"])
 ANSWERS_WITHIN: Final = 0.5
 """Seconds after which a database that hasn't answered counts as unreachable."""
 PIECES: Final = 5
-"""The wait for it is in pieces: when this process itself stands still, that is one piece gone, not all its patience."""
+"""Number of intervals that the wait is split into: a stalled event loop then uses up one of them, not all."""
 FREE_WITHIN: Final = 0.05
 """Seconds after which a pool without a free connection counts as exhausted. A burst is over sooner."""
 RETRY_AFTER: Final = "1"
 _asking: Final[set[asyncio.Task[str | None]]] = set()
-"""The loop itself would let a task go that nobody refers to."""
+"""References to running tasks, as the event loop holds weak ones only."""
 
 Database = Literal["ok", "unreachable", "unknown"]
 Migrations = Literal["ok", "behind", "unknown"]
@@ -106,7 +106,7 @@ async def _ask(schema: Schema) -> tuple[Database, Migrations]:
         if done:
             break
     if not asking.done():
-        asking.cancel()  # what that takes need not be waited for
+        asking.cancel()  # not awaited: the cancellation itself may take long
         return "unreachable", "unknown"
     try:
         # In a thread, as it reads files.

@@ -1,4 +1,4 @@
-"""An account's history as HTTP sends it."""
+"""Schemas of the audit trail and of an account's history."""
 
 from collections.abc import Sequence
 from datetime import datetime

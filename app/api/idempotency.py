@@ -1,4 +1,4 @@
-"""Idempotency-Key: a request that is sent again creates nothing twice, and gets its first answer."""
+"""Idempotency-Key: a repeated request creates nothing twice, and gets the answer of the first one."""
 
 import json
 import re
@@ -37,7 +37,7 @@ class UserCreation:
         self._key = idempotency_key
 
     async def __call__(self, changes: UserChanges, password: str | None, *, welcome: bool = False) -> UserBody:
-        """The new account, or the one that this key created before; `welcome` is for who registers.
+        """Return the new account, or the one that this key created before; `welcome` is for self-registration.
 
         Raises `MalformedHeader`, `IdempotencyKeyReused`, and what `UserService.create` raises.
         """

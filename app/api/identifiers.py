@@ -1,4 +1,4 @@
-"""Ids as HTTP knows them: decimal text, because JSON numbers end at 2^53."""
+"""Ids in HTTP: decimal text, as JSON numbers are exact only up to 2^53."""
 
 import re
 from typing import Annotated, Any

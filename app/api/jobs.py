@@ -1,4 +1,4 @@
-"""`/v1/jobs`: work that goes on after its request was answered."""
+"""`/v1/jobs`: the state of work that continues after its request was answered."""
 
 from datetime import datetime
 from typing import Any, Self

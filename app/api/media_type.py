@@ -13,7 +13,7 @@ from app.api.errors import CodedBody, UnsupportedMediaType
 
 JSON: Final = "application/json"
 MERGE_PATCH: Final = "application/merge-patch+json"
-"""RFC 7396: what our PATCH does with JSON anyway, as null clears and what is absent stays."""
+"""Merge patch (RFC 7396): null clears a field, an absent one stays. PATCH treats plain JSON alike."""
 ACCEPT_PATCH: Final = f"{MERGE_PATCH}, {JSON}"
 CHARSETS: Final = frozenset({"", "utf-8", "utf8", "us-ascii"})
 """JSON is UTF-8 (RFC 8259, section 8.1)."""
@@ -33,7 +33,7 @@ class JsonRoute(APIRoute):
 
 
 def json_body_only(request: Request) -> None:
-    """Raises `UnsupportedMediaType` for a body that isn't declared as JSON, or a PATCH's as merge patch."""
+    """Raise `UnsupportedMediaType` for a body that isn't declared as JSON (of PATCH: JSON or merge patch)."""
     if not has_body(request.headers) or request.method not in {"POST", "PUT", "PATCH"}:
         return
     patch = request.method == "PATCH"
@@ -44,19 +44,19 @@ def json_body_only(request: Request) -> None:
 
 
 def refuse_coded_body(headers: Headers) -> None:
-    """Raises `CodedBody` for a body in any coding: what it holds, and how much of it, isn't known before it is read."""
+    """Raise `CodedBody` for a body with a Content-Encoding: its decoded size isn't known before it is read."""
     codings = {coding.strip().lower() for value in headers.getlist("content-encoding") for coding in value.split(",")}
     if codings - {"", "identity"} and has_body(headers):
         raise CodedBody
 
 
 def has_body(headers: Headers) -> bool:
-    """True when the request says that a body comes."""
+    """True when the headers declare a body."""
     return headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
 
 
 def declared(headers: Headers) -> tuple[str, str]:
-    """The media type and the charset of Content-Type, in lower case; empty text for what isn't there."""
+    """Return the media type and the charset of Content-Type, in lower case; an empty string for each missing one."""
     if "content-type" not in headers:
         return "", ""
     message = Message()

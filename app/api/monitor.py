@@ -1,8 +1,7 @@
-"""`/monitor`, its feed, and `/metrics`: what the sessions of this process do.
+"""`/monitor`, its feed, and `/metrics`: the activity of this process's sessions.
 
-The page is static and tells nothing; what it shows comes from the feed, which an admin's token opens. The feed holds no
-connection, ends when the server is told to stop, and by itself after `LONGEST`: the page then asks again, so that a
-revoked token doesn't go on for ever.
+The page is static and public; its content comes from the feed, which needs an admin's token. The feed holds no database
+connection. It ends on shutdown, and after `LONGEST`: the page then reconnects, which checks the token again.
 """
 
 import asyncio
@@ -25,12 +24,12 @@ from unitwork.monitor.metrics import CONTENT_TYPE
 router = APIRouter(include_in_schema=False, route_class=JsonRoute)
 
 EVERY: Final = 1.0
-"""Seconds between two pictures."""
+"""Default number of seconds between two events of the feed."""
 LONGEST: Final = 60.0
-"""Seconds that one feed lasts."""
+"""Seconds after which a feed ends."""
 LAG_EVERY: Final = 5.0
 LAG_WITHIN: Final = 0.3
-"""Seconds between two looks at the outbox, and how long one may take."""
+"""Seconds between two queries for the outbox's lag, and the timeout of each (`LAG_WITHIN`)."""
 FILES: Final = frozenset({"monitor.css", "monitor.js", "uplot.css", "uplot.js"})
 
 
@@ -48,14 +47,14 @@ class ThresholdChanges(BaseModel):
 
 @router.get("/metrics")
 async def metrics(container: ContainerDep) -> Response:
-    """For Prometheus; of all processes that share `GATEHOUSE_METRICS_DIR`."""
+    """Return metrics in Prometheus's format, of all processes that share `GATEHOUSE_METRICS_DIR`."""
     gauges = await _outbox_gauges(container)
     return Response(container.sql_metrics().text(gauges), media_type=CONTENT_TYPE)
 
 
 @router.get("/monitor")
 async def monitor() -> Response:
-    """The page."""
+    """Serve the page."""
     return page_file("monitor.html", frozenset({"monitor.html"}))
 
 
@@ -67,7 +66,7 @@ async def monitor_file(name: str) -> Response:
 
 @router.get("/v1/monitor", dependencies=[Depends(admin)])
 async def monitor_picture(container: ContainerDep) -> dict[str, Any]:
-    """One picture, with the samples of the latest minutes."""
+    """Return the current state, with the samples of the latest minutes."""
     return picture(container.sql_monitor(), history=True) | {"outbox": await _outbox(container)}
 
 
@@ -75,7 +74,7 @@ async def monitor_picture(container: ContainerDep) -> dict[str, Any]:
 async def monitor_feed(
     container: ContainerDep, head: HeadOnlyDep = False, every: Annotated[float, Query(ge=0.1, le=60)] = EVERY
 ) -> AsyncIterator[ServerSentEvent]:
-    """A picture each second; the first one has the samples of the latest minutes."""
+    """Stream the current state every `every` seconds; the first event has the samples of the latest minutes."""
     if head:
         return
     ending = container.lifetime().drain.announced
@@ -96,7 +95,7 @@ async def monitor_feed(
 
 @router.patch("/v1/monitor/thresholds", dependencies=[Depends(admin)])
 async def change_thresholds(changes: ThresholdChanges, container: ContainerDep) -> dict[str, Any]:
-    """Change thresholds of this process until it ends. Gives all of them."""
+    """Change thresholds of this process until it ends. Returns all of them."""
     thresholds = container.sql_monitor().thresholds
     for name in changes.model_fields_set:
         setattr(thresholds, name, getattr(changes, name))
@@ -104,7 +103,7 @@ async def change_thresholds(changes: ThresholdChanges, container: ContainerDep) 
 
 
 async def _outbox(container: Container) -> dict[str, Any] | None:
-    """How far the outbox is behind; None when the database has something better to do, or can't tell."""
+    """Return the outbox's backlog; None when the connection pool is full, or the query fails or times out."""
     pool = container.sql_monitor().pools.state()
     if pool.capacity and pool.in_use >= pool.capacity:
         return None

@@ -1,6 +1,6 @@
-"""The OpenAPI document: what FastAPI draws, and every problem that an operation may answer with.
+"""The OpenAPI document: FastAPI's, and the problems that each operation may answer with.
 
-Which these are follows from the operation: what it takes, and who may call it (`app.api.access`).
+They are derived from the operation's parameters and its access rule (`app.api.access`).
 """
 
 from collections.abc import Iterator
@@ -17,14 +17,14 @@ METHODS: Final = ("get", "post", "put", "patch", "delete")
 RATE_LIMITED: Final = frozenset({"register", "login", "refresh", "change_password"})
 """Operations that answer 429."""
 NEGOTIATED: Final = frozenset({"export_users", "import_users"})
-"""Operations that answer what Accept asks for, or 406."""
+"""Operations that negotiate the media type by Accept, and may answer 406."""
 RETRY_AFTER: Final = {"Retry-After": {"schema": {"type": "integer"}, "description": "seconds"}}
 CHALLENGE: Final = {"WWW-Authenticate": {"schema": {"type": "string"}}}
 HEADERS: Final[dict[int, dict[str, Any]]] = {401: CHALLENGE, 429: RETRY_AFTER, 503: RETRY_AFTER}
 
 
 def document_problems(app: FastAPI) -> None:
-    """Have the application's document name every status and the media type of its problems."""
+    """Extend the application's document by the status and the media type of each operation's problems."""
     draw = app.openapi
 
     def openapi() -> dict[str, Any]:

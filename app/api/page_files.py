@@ -1,6 +1,6 @@
-"""Pages for people and what they are made of: files of this package, so that nobody else's server is asked.
+"""Static files of the HTML pages, served from this package, so that browsers load nothing from third parties.
 
-Their addresses in each other are relative, as an application may lie below any path.
+Their links to each other are relative, as the application may be mounted below any path.
 """
 
 import gzip
@@ -30,7 +30,7 @@ POLICY: Final[Mapping[str, str]] = {
 
 
 def page_file(name: str, names: frozenset[str]) -> Response:
-    """One of these files, with an ETag of what it holds. Raises `HTTPException` (404) for any other name."""
+    """Return one of these files, with an ETag of its content. Raises `HTTPException` (404) for any other name."""
     if name not in names:
         raise HTTPException(HTTPStatus.NOT_FOUND)
     content, digest = _read(name)

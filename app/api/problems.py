@@ -1,4 +1,4 @@
-"""Problem documents (RFC 9457): the one table from errors to HTTP answers.
+"""Problem documents (RFC 9457): the one table that maps errors to HTTP answers.
 
 No answer holds SQL, a value of the request, or a stack.
 """
@@ -138,7 +138,7 @@ TABLE: Final[Sequence[tuple[type[BaseException], HTTPStatus, str]]] = (
     (CommitOutcomeUnknown, HTTPStatus.INTERNAL_SERVER_ERROR, "outcome_unknown"),
     (asyncio.CancelledError, HTTPStatus.SERVICE_UNAVAILABLE, "cancelled"),
 )
-"""The first line that an error is an instance of counts; what stands in no line is our fault, and a 500."""
+"""Status and code by error class: the first line that matches counts. An error without a line is a bug, and a 500."""
 
 QUIET_DETAIL: Final = {
     HTTPStatus.CONFLICT: "the request conflicts with what is stored",
@@ -146,21 +146,21 @@ QUIET_DETAIL: Final = {
     HTTPStatus.INTERNAL_SERVER_ERROR: "the connection was lost while storing: everything was stored, or nothing; look",
     HTTPStatus.GATEWAY_TIMEOUT: "the request took too long and was given up; nothing was changed",
 }
-"""What is said instead of a database error's own words."""
+"""Details by status that replace the text of a database error."""
 QUIET_DETAIL_OF: Final[Mapping[str, str]] = {
     "unreadable_row": "a stored row was written by a newer version of the service, and this one can't read it",
     "not_started": "EngineNotStarted: nothing has opened this application's container. A server runs its lifespan; an "
     "application that mounts it enters `running(container)` itself",
 }
-"""Likewise, of codes that are not what their status usually is. Whoever runs the service has to do something."""
+"""Details by code, which take precedence over `QUIET_DETAIL`. These errors need an operator, and are logged as such."""
 CANCELLED_DETAIL: Final = "the request was cancelled before its answer: everything was stored, or nothing; look"
 
 
 def problem_for(
     error: BaseException, path: str, *, detail: str | None = None, facts: Mapping[str, Any] | None = None
 ) -> Response:
-    """The answer to an error, from the table; `detail` instead of its own words, `facts` as extension members."""
-    reason = undone(error) or error  # which a block that has caught it calls a TransactionRolledBack
+    """Return the answer to an error, from the table; `detail` replaces its text, `facts` are extension members."""
+    reason = undone(error) or error  # the cause of a TransactionRolledBack, where a block caught it
     for kind, status, code in TABLE:
         if isinstance(reason, kind):
             return _answer(reason, path, status, code, detail, facts)
@@ -179,7 +179,7 @@ def problem(
     headers: Mapping[str, str] | None = None,
     facts: Mapping[str, Any] | None = None,
 ) -> Response:
-    """A problem document as a response; `facts` are its extension members."""
+    """Return a problem document as a response; `facts` are its extension members."""
     document = Problem(
         type=f"urn:gatehouse:problem:{code}",
         title=status.phrase,
@@ -259,7 +259,7 @@ FRAMEWORK_ANSWERS: Final = {
     HTTPStatus.METHOD_NOT_ALLOWED: ("method_not_allowed", "this address doesn't answer this method"),
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: ("content_too_large", "the body is too large"),
 }
-"""What the framework itself refuses."""
+"""Code and detail for the errors that the framework raises, by status."""
 
 
 async def _http_error(request: Request, error: Exception) -> Response:

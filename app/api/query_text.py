@@ -1,4 +1,4 @@
-"""The query as people type it."""
+"""Query strings as typed by hand: a literal `+`, and parameters that are given twice."""
 
 import re
 from collections import Counter
@@ -19,7 +19,7 @@ LISTS: Final = frozenset({"column", "drop_invalid"})
 
 
 def with_literal_plus(query: bytes) -> bytes:
-    """The query with a `+` percent-encoded wherever it is meant."""
+    """Percent-encode each `+` of the query that stands for itself (`PLUS`), not for a blank."""
     if b"+" not in query:
         return query
     parts = query.split(b"&")

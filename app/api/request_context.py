@@ -1,4 +1,4 @@
-"""RequestContext: the outermost layer. Names the request, and answers what nobody else did."""
+"""RequestContext: middleware that sets the request id, and answers the errors that no layer inside it answered."""
 
 import asyncio
 import logging
@@ -24,7 +24,7 @@ HEADER: Final = "X-Request-ID"
 MAX_HEADERS: Final = 100
 MAX_HEADER_BYTES: Final = 32_768
 SUMMARY: Final = "X-SQL-Summary"
-"""How much SQL the answer took, sent with debug on."""
+"""Header with the number and duration of SQL statements, sent in debug mode."""
 _ACCEPTABLE: Final = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 
 
@@ -80,7 +80,7 @@ class RequestContext:
                     raise
 
     def _refusal(self, scope: Scope, headers: Headers) -> Response | None:
-        """What is too large to be looked at."""
+        """Return the answer to a request whose address, headers or declared body is too large; None otherwise."""
         sizes = [len(name) + len(value) for name, value in headers.raw]
         if len(sizes) > MAX_HEADERS or sum(sizes) > MAX_HEADER_BYTES:
             detail = f"send at most {MAX_HEADERS} headers of {MAX_HEADER_BYTES} bytes together"

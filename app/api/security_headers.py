@@ -1,4 +1,4 @@
-"""SecurityHeaders: what browsers are told about every answer."""
+"""SecurityHeaders: headers for browsers that every answer carries."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -19,7 +19,9 @@ OVER_TLS: Final[Mapping[str, str]] = {"Strict-Transport-Security": "max-age=3153
 
 
 class SecurityHeaders:
-    """A header that an endpoint sets itself is left alone, as a page with a script of its own must say so."""
+    """Add the security headers to every answer. A header that the endpoint set is kept: a page with a script needs a
+    Content-Security-Policy of its own.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

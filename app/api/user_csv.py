@@ -34,7 +34,7 @@ router = APIRouter(prefix="/users", tags=["users"])
 CSV_TYPE: Final = "text/csv"
 CSV: Final = f"{CSV_TYPE}; charset=utf-8"
 HELD: Final = 1_048_576
-"""Bytes of a report that are kept in memory; a longer one is a file without a name."""
+"""Bytes of a report that are kept in memory; a longer one goes to a temporary file."""
 
 
 def _region(value: str) -> str:
@@ -186,8 +186,8 @@ async def import_users(
 
 
 def with_fields(options: ImportOptions, fields: Sequence[tuple[str, str]]) -> ImportOptions:
-    """The options of the query and of a form's fields, which mean the same. Raises `RequestValidationError` for what a
-    query would be refused for, and for an option that is in both.
+    """Merge the options of the query with those of a form's fields. Raises `RequestValidationError` for a field that
+    would be refused in the query, and for an option that is in both.
     """
     if not fields:
         return options
@@ -257,7 +257,7 @@ async def export_users(
     if head:
         return StreamingResponse((), HTTPStatus.OK, _attachment("users.csv"), CSV)
     pieces = users.export(plain=plain, may=may)
-    # Before the status is sent: a database that doesn't answer is a 503, and no file of one line.
+    # Read before the status is sent: an unreachable database then answers 503 instead of a truncated file.
     first = await anext(pieces)
     return StreamingResponse(_whole(first, pieces), HTTPStatus.OK, _attachment("users.csv"), CSV)
 
@@ -274,7 +274,7 @@ def _attachment(name: str) -> dict[str, str]:
 
 
 class _ReportFile:
-    """The report of each row, kept until the import has ended: its status comes first."""
+    """Report of each row, buffered until the import has ended, as the answer's status precedes it."""
 
     def __init__(self) -> None:
         self._file = SpooledTemporaryFile(max_size=HELD)  # noqa: SIM115 - it ends with the answer
@@ -284,7 +284,7 @@ class _ReportFile:
         self._file.write(report_text(reports).encode())
 
     def pieces(self) -> Any:
-        """The bytes; Starlette reads them in a thread."""
+        """Yield the report's bytes; Starlette iterates in a thread."""
         with self._file:
             self._file.seek(0)
             while piece := self._file.read(65_536):

@@ -1,4 +1,4 @@
-"""Users as HTTP sends and receives them. Input and output are different models: what can't be set isn't there."""
+"""Schemas of users in HTTP. Input and output are different models: input has no fields that can't be set."""
 
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -40,7 +40,7 @@ class UserSort(StrEnum):
 
 
 def utc(value: datetime) -> datetime:
-    """Raises ValueError for what no calendar has in UTC."""
+    """Return the moment in UTC. Raises ValueError if it is outside the range of datetime there."""
     try:
         return value.astimezone(UTC)
     except OverflowError:
@@ -49,7 +49,7 @@ def utc(value: datetime) -> datetime:
 
 
 def storable(value: str) -> str:
-    """Raises ValueError for what no stored text can equal, and no database be asked for."""
+    """Return the text. Raises ValueError for text that no database can store, and so none can be queried for."""
     if "\0" in value:
         msg = "holds U+0000, which no stored text holds; remove it"
         raise ValueError(msg)
@@ -117,13 +117,13 @@ class UserContacts(BaseModel):
 class AccountFields(UserContacts):
     """What admins say of accounts besides: `role` and `status`."""
 
-    # Absent is told from null by `model_fields_set`; null is refused, as neither can be cleared.
+    # `model_fields_set` distinguishes absent from null; null is refused, as neither field can be cleared.
     role: Role = Field(default_factory=lambda: Role.USER)
     status: UserStatus = Field(default_factory=lambda: UserStatus.ACTIVE)
 
     @property
     def administrative(self) -> bool:
-        """Whether it changes what only admins may."""
+        """True when it changes a field that only admins may change."""
         return not self.model_fields_set.isdisjoint({"role", "status"})
 
 
@@ -135,7 +135,7 @@ class UserPatch(AccountFields):
     current_password: SecretStr | None = Field(default=None, description="one's own, not stored by this")
 
     def contacts_differ(self, user: User) -> bool:
-        """True when the e-mail address or the phone number would be another one."""
+        """True when the change gives the account another e-mail address or phone number."""
         given = self.model_fields_set
         email = "email" in given and self.email != user.email
         phone = "phone" in given and (None if self.phone is None else contact_key(self.phone)) != user.phone

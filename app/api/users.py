@@ -1,4 +1,4 @@
-"""`/v1/users`. Who may call what is in `app.api.access`."""
+"""`/v1/users`: accounts. Access rules are in `app.api.access`."""
 
 from functools import partial
 from http import HTTPStatus

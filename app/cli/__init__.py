@@ -1,4 +1,4 @@
-"""Commands: each opens the container, acts as SYSTEM, calls one service and prints what it gave.
+"""Commands: each opens the container, acts as SYSTEM, calls one service and prints the result.
 
 Data goes to stdout, logs and progress to stderr. Exit codes are in `app.cli.exit_codes`. Never imports `app.api`:
 `serve` names it to the server by its import string.

@@ -1,7 +1,7 @@
-"""main: the command line as a whole, and what becomes of errors.
+"""main: the command line as a whole, and its handling of errors.
 
-Little is imported here: `gatehouse --help` and shell completion are used by people who wait. A command imports what it
-needs when it is chosen.
+Imports little, so that `gatehouse --help` and shell completion start fast. A command's module is imported when the
+command is chosen.
 """
 
 import logging
@@ -72,7 +72,7 @@ def main(arguments: Sequence[str] | None = None, *, container: object | None = N
         _say("terminated")
         return ExitCode.TERMINATED
     except SystemExit:
-        # How Typer ends on a broken pipe: whoever read our output has seen enough, nothing is left to tell them.
+        # Typer's exit on a broken pipe: the reader of our output has closed it, so there is nothing to report.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.DONE
     except OSError as error:
@@ -90,16 +90,16 @@ def main(arguments: Sequence[str] | None = None, *, container: object | None = N
 
 
 def _thread_failed(failure: threading.ExceptHookArgs) -> None:
-    """A library's thread that was given up, as what it waits for was slower than the command, finds nobody to report
-    to. A thread of SQLite's driver says nothing by itself (`unitwork.backends.sqlite_thread`).
+    """Log errors of library threads at DEBUG only: such a thread outlived the work that was waiting for it. Threads of
+    SQLite's driver report none (`unitwork.backends.sqlite_thread`).
     """
     kind = failure.exc_type.__name__
     logging.getLogger("gatehouse.cli").debug("a thread ended with %s", kind, exc_info=failure.exc_value)
 
 
 def _expected(error: Exception) -> bool:
-    """Whether the error says all there is to say in one line."""
-    # Imported here, as --help waits for none of it (docs/decisions/0045); where one was raised its module is there.
+    """True when the error's text suffices for the user, without a traceback."""
+    # Imported here, so that --help doesn't wait for it (docs/decisions/0045); a raised error's module is loaded.
     from app.cli.database_file import NoDatabaseFile  # noqa: PLC0415 - only a command that failed needs it, and each import delays every start
     from app.cli.listening import AddressUnusable  # noqa: PLC0415 - only a command that failed needs it, and each import delays every start
     from domain.errors import DomainError  # noqa: PLC0415 - as above

@@ -1,4 +1,4 @@
-"""`gatehouse audit`: the trail of who changed what, and of security events."""
+"""`gatehouse audit`: exports the audit trail of changes and security events."""
 
 import json
 import sys

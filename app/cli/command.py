@@ -1,6 +1,6 @@
-"""container_command: an `async def` that gets the running container, made into a command.
+"""container_command: registers an `async def` that takes the running container as a command.
 
-Typer drops `async def` commands silently; this is the one place that runs them.
+Typer silently ignores the coroutine of an `async def` command; this is the one place that runs them.
 """
 
 import inspect
@@ -25,9 +25,9 @@ JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON instead of a 
 def container_command(
     application: typer.Typer, name: str, *, makes_database: bool = False
 ) -> Callable[[Command[P]], Command[P]]:
-    """Register an async function as a command. Its first parameter is the container, which isn't an option; what it
-    returns is the exit code, None for done. The file of an embedded database that isn't there is refused, unless the
-    command makes it.
+    """Register an async function as a command. Its first parameter is the container, which doesn't become an option;
+    its result is the exit code, None for success. The command is refused when the file of an embedded database is
+    missing, unless the command creates it.
     """
 
     def register(function: Command[P]) -> Command[P]:
@@ -52,7 +52,7 @@ def container_command(
 
 
 def _require_text(arguments: dict[str, Any]) -> None:
-    """Raises for bytes that are no UTF-8, which Python hides in surrogates: no database can be asked for them."""
+    """Raise for an argument that isn't UTF-8: Python maps such bytes to surrogates, which no database can store."""
     for name, value in arguments.items():
         if isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value):
             msg = f"'{name}' is not UTF-8 text"

@@ -1,4 +1,4 @@
-"""`gatehouse config`: what the process is configured by."""
+"""`gatehouse config`: shows the settings in force."""
 
 from typing import Annotated, Any
 

@@ -1,4 +1,4 @@
-"""`gatehouse users check`, and what `gatehouse doctor` tells of the same: contacts stored under older rules."""
+"""`gatehouse users check`, and the same check in `gatehouse doctor`: contacts that were stored under older rules."""
 
 import time
 from collections import Counter
@@ -16,7 +16,7 @@ from services.contact_check import ContactFault
 
 COLUMNS: Final = ("id", "field", "reason", "fix")
 GLANCE_SECONDS: Final = 3.0
-"""Seconds after which the doctor begins no further page of accounts."""
+"""Seconds after which the doctor reads no further page of accounts."""
 
 
 def register(application: typer.Typer) -> None:

@@ -1,4 +1,4 @@
-"""The embedded database's file: made by the commands that make a schema, and by no other."""
+"""The embedded database's file, which only the commands that create a schema may create."""
 
 from pathlib import Path
 from urllib.parse import unquote
@@ -24,16 +24,16 @@ class NoDatabaseFile(Exception):
 
 
 def require_file(container: Container) -> None:
-    """Raises `NoDatabaseFile` where the container would open a SQLite file that isn't there, and so make it."""
+    """Raise `NoDatabaseFile` if the container's SQLite file is missing: opening it would create it empty."""
     if container.engine.last_overriding is not None or container.session_provider.last_overriding is not None:
-        return  # what it opens instead is its maker's
+        return  # an overridden provider chooses its own database
     path = database_file(container.settings())
     if path is not None and not path.exists():
         raise NoDatabaseFile(path)
 
 
 def database_file(settings: Settings) -> Path | None:
-    """The embedded database's file; None on a server."""
+    """Return the embedded database's file; None for a database server."""
     name = settings.database.url.database
     if not settings.database.embedded or not name:
         return None

@@ -1,4 +1,4 @@
-"""`gatehouse demo`: accounts to look at, and the whole service in one command."""
+"""`gatehouse demo`: creates demonstration accounts, and runs the whole service in one command."""
 
 import asyncio
 import socket
@@ -70,7 +70,7 @@ async def run(
         base = f"http://{settings.host}:{listener.getsockname()[1]}"
         server = Server(container)
         with told_by_signals(server.handle_exit):
-            # An empty context: requests inherit nothing of this command, least of all its acting user.
+            # An empty context: requests must not inherit this command's acting user.
             serving = asyncio.create_task(server.serve(sockets=[listener]), context=Context())
             try:
                 while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn has a flag, no event
@@ -86,7 +86,7 @@ async def run(
 
 
 def _refused(settings: Settings) -> bool:
-    """True in production; the refusal is printed then."""
+    """Return True in production, after printing the refusal."""
     if settings.environment is not Environment.PRODUCTION:
         return False
     say(

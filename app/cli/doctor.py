@@ -1,4 +1,4 @@
-"""`gatehouse doctor`: what is wrong with the set-up, each line with its fix."""
+"""`gatehouse doctor`: checks the set-up; reports each fault with its fix."""
 
 import asyncio
 from collections.abc import AsyncIterator

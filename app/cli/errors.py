@@ -1,4 +1,4 @@
-"""What only the command line can end by."""
+"""Errors that only the command line raises."""
 
 
 class Terminated(Exception):

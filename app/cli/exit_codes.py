@@ -1,4 +1,4 @@
-"""What a command's exit code says."""
+"""Exit codes of the commands."""
 
 from enum import IntEnum
 
@@ -11,6 +11,6 @@ class ExitCode(IntEnum):
     """Some rows were rejected."""
     UNHEALTHY = 4
     INTERRUPTED = 130
-    """By SIGINT, and rolled back. A server that is told to stop is done."""
+    """Interrupted by SIGINT, and rolled back. Servers and workers exit with `DONE` instead."""
     TERMINATED = 143
-    """By SIGTERM, likewise."""
+    """Ended by SIGTERM, and rolled back. Servers and workers exit with `DONE` instead."""

@@ -7,14 +7,14 @@ from enum import StrEnum
 class Verdict(StrEnum):
     OK = "ok"
     WARNING = "warning"
-    """Works, and shouldn't stay so."""
+    """Works, but should be changed."""
     FAULT = "fault"
-    """Doesn't work, or isn't safe."""
+    """Doesn't work, or is insecure."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What was looked at, how it is, and what to do about it. Holds no secret."""
+    """Result of one check: its subject, its verdict, and the fix. Holds no secret."""
 
     subject: str
     verdict: Verdict

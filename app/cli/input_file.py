@@ -1,6 +1,6 @@
-"""InputFile: a file, pipe or terminal that is read without anybody waiting for it.
+"""InputFile: a file, pipe or terminal, read without blocking the event loop or the end of the process.
 
-A read of a pipe can block for good. It runs in a thread that nothing joins, so that an interrupted command ends at
+A read of a pipe can block for ever. It runs in a thread that is never joined, so that an interrupted command ends at
 once.
 """
 
@@ -15,18 +15,18 @@ from typing import Final, TypeVar
 T = TypeVar("T")
 STDIN: Final = 0
 DASH: Final = Path("-")
-"""The argument that names stdin."""
+"""Argument that stands for stdin."""
 
 
 class InputFile:
-    """The bytes, in pieces."""
+    """A file of bytes that is read piece by piece."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self.reading = False
 
     async def read(self, size: int, /) -> bytes:
-        """The next piece, `size` bytes at most; empty at the end. Raises OSError."""
+        """Return the next piece, at most `size` bytes; empty at the end. Raises OSError."""
         self.reading = True
         piece = await _unjoined(lambda: os.read(self._descriptor, size))
         self.reading = False
@@ -35,13 +35,13 @@ class InputFile:
 
 @asynccontextmanager
 async def input_file(path: Path) -> AsyncIterator[InputFile]:
-    """The file, open for the block; `-` is stdin. Raises OSError."""
+    """Open the file for the block; `-` is stdin. Raises OSError."""
     descriptor = await _unjoined(lambda: os.dup(STDIN) if path == DASH else os.open(path, os.O_RDONLY))
     file = InputFile(descriptor)
     try:
         yield file
     finally:
-        if not file.reading:  # else a thread still has it, until the process ends
+        if not file.reading:  # otherwise a thread still reads it, until the process ends
             os.close(descriptor)
 
 
@@ -67,7 +67,7 @@ async def _unjoined(call: Callable[[], T]) -> T:
         try:
             loop.call_soon_threadsafe(settle, *answer)
         except RuntimeError:
-            return  # the loop is closed: nobody wants it any more
+            return  # the loop is closed: the result is no longer wanted
 
     threading.Thread(target=work, daemon=True, name="input").start()
     return await future

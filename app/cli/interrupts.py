@@ -1,4 +1,4 @@
-"""Interrupts: a SIGINT counts wherever it arrives."""
+"""Interrupts: no SIGINT is lost, whatever code it interrupts."""
 
 import os
 import signal
@@ -9,13 +9,13 @@ from threading import Timer
 from typing import Any, Final
 
 AGAIN: Final = 0.01
-"""Seconds after which it is sent once more."""
+"""Seconds after which a lost SIGINT is sent again."""
 
 
 @contextmanager
 def interrupts_kept() -> Iterator[None]:
-    """For the length of the block. A KeyboardInterrupt that meets a destructor, or a weak reference's callback, can't
-    be raised there: Python prints its traceback and forgets it. Here it comes again in a moment.
+    """Resend lost interrupts for the length of the block. Python can't raise a KeyboardInterrupt out of a destructor or
+    a weak reference's callback: it prints the traceback and drops it. Here the signal is then sent again.
     """
     before = sys.unraisablehook
     timers: list[Timer] = []

@@ -1,4 +1,4 @@
-"""An address that can't be listened on, said so that the person can choose another."""
+"""AddressUnusable: an address that can't be listened on, and the options that choose another."""
 
 import errno
 import socket
@@ -13,7 +13,7 @@ _REASONS = {
 
 
 class AddressUnusable(Exception):
-    """Nothing can listen there. `choices` names where another is given."""
+    """The address can't be listened on. `choices` names the options that set another."""
 
     def __init__(self, host: str, port: int, reason: str, choices: str) -> None:
         self.host = host
@@ -28,7 +28,7 @@ class AddressUnusable(Exception):
 
 @contextmanager
 def named(host: str, port: int, choices: str) -> Iterator[None]:
-    """Has the block raise `AddressUnusable` for an address that can't be bound."""
+    """Turn the OSError of an address that can't be bound into `AddressUnusable` in the block."""
     try:
         yield
     except OSError as error:
@@ -38,7 +38,7 @@ def named(host: str, port: int, choices: str) -> Iterator[None]:
 
 
 def require_free(host: str, port: int, choices: str) -> None:
-    """Raises `AddressUnusable` for an address that can't be bound now. Another may still be faster."""
+    """Raise `AddressUnusable` for an address that can't be bound now. Another process may still bind it before us."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with named(host, port, choices), socket.create_server((host, port), family=family):
         pass

@@ -1,4 +1,4 @@
-"""Menu: the commands by name, each imported when it is asked for. `gatehouse --help` imports none of them."""
+"""Menu: the commands by name, each imported when it is run. `gatehouse --help` imports none of them."""
 
 from importlib import import_module
 from typing import Any, Final, NamedTuple
@@ -12,7 +12,7 @@ from app.long_lived import collected_later
 
 
 class Entry(NamedTuple):
-    """A line of the menu: the module whose `application` is the command, and what it is for."""
+    """A line of the menu: the module whose `application` is the command, and its summary in the help."""
 
     module: str
     help: str
@@ -37,7 +37,7 @@ ENTRIES: Final = {
 
 
 class Menu(TyperGroup):
-    """Shows `ENTRIES`, and becomes the real command once one is chosen."""
+    """Group of commands that lists `ENTRIES`, and imports the chosen one."""
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
@@ -45,7 +45,7 @@ class Menu(TyperGroup):
             self.add_command(TyperCommand(name=name, help=entry.help, callback=None, rich_markup_mode=None))
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Typer's own, with the command instead of its line."""
+        """Resolve as Typer does, and replace the line of the menu by its command."""
         name, command, rest = super().resolve_command(ctx, args)
         return name, command if name is None else self._command(name), rest
 
@@ -56,5 +56,5 @@ class Menu(TyperGroup):
             TyperInfo(application), pretty_exceptions_short=False, rich_markup_mode=None, suggest_commands=True
         )
         group.name = name
-        # A module with one command of its own name is that command.
+        # A module whose only command has the entry's name becomes that command, not a group.
         return group.commands.get(name, group)

@@ -1,4 +1,4 @@
-"""`gatehouse outbox`: what isn't done and why, once more, and the relay."""
+"""`gatehouse outbox`: lists unfinished messages, retries them, and runs the relay."""
 
 from typing import Annotated, Any
 

@@ -1,4 +1,4 @@
-"""What commands print: tables for people, tab-separated lines for pipes, JSON for programs."""
+"""Output of commands: tables on a terminal, tab-separated lines in a pipe, JSON for programs."""
 
 import json
 import os
@@ -14,12 +14,12 @@ from rich.text import Text
 from domain import User
 
 NATURAL: Final = 100_000
-"""Columns of a terminal in which everything has room: to measure by."""
+"""Width in columns of a virtual terminal in which every table fits; used to measure tables."""
 USER_COLUMNS = ("id", "email", "phone", "display_name", "role", "status", "created_at", "deleted_at")
 
 
 def user_record(user: User) -> dict[str, Any]:
-    """An account as HTTP answers it: ids are text, times RFC 3339."""
+    """Return an account as in the HTTP API: ids as text, times in RFC 3339."""
     record: dict[str, Any] = {name: getattr(user, name) for name in USER_COLUMNS}
     record |= {"version": user.version, "updated_at": user.updated_at}
     record |= {name: str(getattr(user, name)) for name in ("id", "created_by", "updated_by")}
@@ -27,22 +27,23 @@ def user_record(user: User) -> dict[str, Any]:
 
 
 def print_json(value: Any) -> None:
-    """One JSON document."""
+    """Print one JSON document."""
     print(json.dumps(value, ensure_ascii=False, indent=2))
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
-    """A table on a terminal, tab-separated lines with a header elsewhere. Text is shown as it is, never as markup.
+    """Print a table on a terminal, tab-separated lines with a header elsewhere. Text is printed literally, not as
+    markup.
 
-    Nothing is cut: where the terminal is too narrow columns without a value are left out, and where that isn't enough
-    each record is a paragraph of `column  value` lines, whose long values the terminal itself wraps.
+    Nothing is truncated: if the terminal is too narrow, columns without a value are left out; if it still is, each
+    record becomes a paragraph of `column  value` lines, whose long values the terminal wraps.
     """
     cells = [["" if row.get(column) is None else str(row[column]) for column in columns] for row in rows]
     if not sys.stdout.isatty():
         for line in (columns, *cells):
             print("\t".join(line))
         return
-    # NO_COLOR (no-color.org) and a terminal that knows no sequences: plain text, not even bold.
+    # NO_COLOR (no-color.org), or a terminal without escape sequences: plain text, not even bold.
     plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") in {"dumb", "unknown"}
     console = Console(no_color=plain)
     for kept in (range(len(columns)), _filled(columns, cells)):
@@ -56,7 +57,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> No
 
 
 def _filled(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> list[int]:
-    """The columns that have a value in any record; all where none has one."""
+    """Return the columns that have a value in any record; all of them if none has."""
     return [index for index in range(len(columns)) if any(line[index] for line in cells)] or list(range(len(columns)))
 
 
@@ -73,7 +74,7 @@ def _print_paragraphs(columns: Sequence[str], cells: Sequence[Sequence[str]]) ->
 
 
 def say(text: str) -> None:
-    """A word to the person, on stderr."""
+    """Print a message for the user, on stderr."""
     print(text, file=sys.stderr)
 
 

@@ -1,4 +1,4 @@
-"""A new file for what a command gives: readable by its owner alone, and never over another."""
+"""Output files of commands: readable by their owner only; an existing file is never overwritten."""
 
 import os
 from pathlib import Path
@@ -6,5 +6,5 @@ from typing import TextIO
 
 
 def private_file(path: Path) -> TextIO:
-    """The file, open for UTF-8 text with the line ends as written. Raises FileExistsError and other OSError."""
+    """Create the file, open for UTF-8 text without newline translation. Raises FileExistsError and other OSError."""
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8", newline="")

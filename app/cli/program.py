@@ -6,8 +6,8 @@ from app.cli.application import main
 
 
 def program() -> int:
-    """Run `sys.argv`'s command and return its exit code, for `sys.exit`. What is there by then goes with the process,
-    without the collector's last look at it (docs/decisions/0045).
+    """Run `sys.argv`'s command and return its exit code, for `sys.exit`. Objects that are left then are not collected
+    before the process ends (docs/decisions/0045).
     """
     code = main()
     gc.freeze()

@@ -1,6 +1,6 @@
-"""Asking the person, so that the first Ctrl-C ends the command.
+"""Prompts that the first Ctrl-C ends.
 
-A command's signals are collected for its event loop (`app.cli.signals`), which doesn't turn while the terminal is read.
+A command's signals are handled by its event loop (`app.cli.signals`), which doesn't run while the terminal is read.
 """
 
 import signal
@@ -18,7 +18,7 @@ from app.cli.errors import Terminated
 
 @contextmanager
 def asking() -> Iterator[None]:
-    """For the length of the block SIGINT and SIGTERM are raised at once, as `typer.Abort` and `Terminated`."""
+    """Raise `typer.Abort` for SIGINT and `Terminated` for SIGTERM at once, for the length of the block."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -29,7 +29,7 @@ def asking() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        print(file=sys.stderr)  # the line of the question
+        print(file=sys.stderr)  # ends the line of the prompt
         raise typer.Abort from None
     finally:
         for number, handler in before.items():
@@ -37,7 +37,7 @@ def asking() -> Iterator[None]:
 
 
 def secret(question: str, *, twice: bool = False) -> str:
-    """Read a password without echo; a line of stdin where that is no terminal."""
+    """Read a password without echo; a line of stdin if that isn't a terminal."""
     if not sys.stdin.isatty():
         return sys.stdin.readline().rstrip("\r\n")
     with asking():
@@ -45,7 +45,7 @@ def secret(question: str, *, twice: bool = False) -> str:
 
 
 def confirm(question: str) -> None:
-    """Raises `typer.Abort` unless the person says yes. Asks nothing where stdin is no terminal."""
+    """Prompt for confirmation; raise `typer.Abort` unless it is given. Does nothing if stdin isn't a terminal."""
     if sys.stdin.isatty():
         with asking():
             typer.confirm(question, abort=True, err=True)

@@ -1,4 +1,4 @@
-"""Region: the option that reads phone numbers without country code."""
+"""Region: the option that sets the region of phone numbers without a country code."""
 
 from typing import Annotated
 

@@ -43,7 +43,7 @@ def serve(
             raise typer.BadParameter(msg, param_hint="--workers")
         return _serve_by(workers, host, port, settings)
     if watcher is not None:
-        end_with_parent(watcher)  # nobody else would tell it to stop
+        end_with_parent(watcher)  # a killed parent sends no SIGTERM
     if listener is None:
         require_free(host, port, CHOICES)
     server = Server(container, host=host, port=port)

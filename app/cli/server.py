@@ -1,4 +1,4 @@
-"""Server: uvicorn's, ended by a signal within the drain timeout."""
+"""Server: uvicorn's server, which SIGINT or SIGTERM ends within the drain timeout."""
 
 import asyncio
 import signal
@@ -16,15 +16,15 @@ from app.long_lived import collected_later, long_lived
 from containers import Container, running
 
 APPLICATION: Final = "app.api:create_app"
-"""Named, not imported: commands and HTTP know nothing of each other."""
+"""Import string, as commands must not import `app.api`."""
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 Handler = Callable[[int, FrameType | None], None]
 
 
 class Server(uvicorn.Server):
-    """Serves a container's application. Told to stop it takes no more connections; requests have the drain timeout to
-    end, then they are cancelled. The container's own drain shares that time.
+    """Server of a container's application. On shutdown it accepts no more connections; requests have the drain timeout
+    to end, then they are cancelled. The container's own drain shares that time.
     """
 
     def __init__(self, container: Container, *, application: str = APPLICATION, **options: Any) -> None:
@@ -46,27 +46,29 @@ class Server(uvicorn.Server):
         super().__init__(config)
 
     def capture_signals(self) -> Any:
-        """None: uvicorn would raise them again at the end, and SIGTERM would kill the process before it has closed."""
+        """Capture none: uvicorn raises captured signals again at the end, and SIGTERM would kill the process before it
+        has closed its resources.
+        """
         return nullcontext()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """uvicorn's own; what is there then stays."""
+        """Start as uvicorn does, then freeze the existing objects against garbage collection."""
         await super().startup(sockets)
-        if threading.current_thread() is threading.main_thread():  # in a thread it is others' things
+        if threading.current_thread() is threading.main_thread():  # in a thread most objects are the program's
             self._kept.enter_context(long_lived())
 
     async def shutdown(self, sockets: list[Any] | None = None) -> None:
-        """uvicorn's own."""
+        """Announce the container's drain and unfreeze objects, then shut down as uvicorn does."""
         self._container.lifetime().drain.announce()
         self._kept.close()
         await super().shutdown(sockets)
 
     async def until_told(self, sockets: list[socket.socket] | None = None) -> bool:
-        """Serve inside `running()` until SIGINT or SIGTERM; False when the server can't start, and has said why.
-        `sockets` are bound already; else it binds one itself.
+        """Serve inside `running()` until SIGINT or SIGTERM. Return False when the server could not start; it has then
+        logged the reason. `sockets` are already bound; without them it binds one itself.
 
-        Opened here too, the container raises in one line what the server would log with a stack, such as a driver that
-        isn't installed.
+        The container is opened here as well as in the lifespan, as errors such as a missing driver raise here, and the
+        server would log them with a traceback.
         """
         with told_by_signals(self.handle_exit):
             async with running(self._container):
@@ -79,8 +81,8 @@ class Server(uvicorn.Server):
 
 @contextmanager
 def told_by_signals(handler: Handler) -> Iterator[None]:
-    """For the length of the block SIGINT and SIGTERM only call `handler`. Does nothing in a thread: there the signals
-    are somebody else's.
+    """Handle SIGINT and SIGTERM by calling `handler` only, for the length of the block. Does nothing outside the main
+    thread, where Python allows no signal handlers.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

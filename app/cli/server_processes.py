@@ -1,4 +1,4 @@
-"""Several servers on one port, each a process with a container of its own, and who watches over them."""
+"""ServerProcesses: several server processes on one port, each with a container of its own, and their supervision."""
 
 import asyncio
 import os
@@ -14,17 +14,17 @@ from app.cli.until_told import until_told
 from settings import Settings
 
 PAUSE: Final = 1.0
-"""Seconds before another process takes the place of one that was killed, as by a machine out of memory."""
+"""Seconds before a process that was killed, for example for lack of memory, is replaced."""
 REAPED_AFTER: Final = 5.0
-"""Seconds that a process has beyond its drain before it is killed."""
+"""Seconds after the drain timeout before a process is killed."""
 
 
 def listeners(host: str, port: int, count: int) -> list[socket.socket]:
-    """Sockets on one address, each with a queue of its own, between which the kernel deals connections out. Raises
-    OSError for an address that is taken. They stay open here, so that a process that died loses no connection.
+    """Bind `count` sockets to one address; the kernel distributes connections among them. Raises OSError for an address
+    in use. The parent keeps them open, so that connections queued for a process that died are not lost.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.create_server((host, port), family=family) as probe:  # others' reuse of the port is no error below
+    with socket.create_server((host, port), family=family) as probe:  # SO_REUSEPORT below hides a port in use
         port = probe.getsockname()[1]
     found = []
     for _ in range(count):
@@ -37,7 +37,7 @@ def listeners(host: str, port: int, count: int) -> list[socket.socket]:
 
 
 class ServerProcesses:
-    """`gatehouse serve` over each of the sockets. One that is killed is started again."""
+    """One `gatehouse serve` process per socket. A process that was killed is restarted."""
 
     def __init__(self, settings: Settings, sockets: Sequence[socket.socket]) -> None:
         self._settings = settings
@@ -45,7 +45,7 @@ class ServerProcesses:
         self._running: dict[int, Process] = {}
 
     async def until_told(self) -> bool:
-        """Serve until SIGINT or SIGTERM; False when a process couldn't start."""
+        """Serve until SIGINT or SIGTERM; return False when a process could not start."""
         try:
             return await until_told(self._watch_all())
         finally:
@@ -61,7 +61,9 @@ class ServerProcesses:
             await asyncio.wait(watches)
 
     async def _watch(self, number: int) -> None:
-        """Until the process ends by itself: it could not start, has said why, and another one couldn't either."""
+        """Run the process, and restart it when a signal ended it. Return when it exits by itself: it could not start
+        and has reported the reason, which a restart would meet again.
+        """
         while True:
             self._running[number] = process = await self._start(number)
             if (code := await process.wait()) >= 0:
@@ -73,7 +75,7 @@ class ServerProcesses:
         descriptor = self._sockets[number].fileno()
         node_id = self._settings.node_id
         own = {} if node_id is None else {"GATEHOUSE_NODE_ID": str(node_id + number)}
-        # A session of its own: Ctrl-C reaches this process alone, which then tells each once.
+        # In a session of its own: Ctrl-C reaches this process only, which then sends SIGTERM to each once.
         return await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "app", "serve", "--listener", str(descriptor), "--watcher", str(os.getpid())),
             env={**os.environ, **own},

@@ -1,4 +1,4 @@
-"""`gatehouse sessions top`: what the sessions of a running server do, as `/monitor` shows it, in the terminal."""
+"""`gatehouse sessions top`: the activity of a running server's sessions, as in `/monitor`, in the terminal."""
 
 import json as json_text
 import urllib.error
@@ -21,7 +21,7 @@ from containers import Container
 application = typer.Typer(no_args_is_help=True, help="Sessions of a running server.")
 
 WAIT = 10.0
-"""Seconds that the server may be silent."""
+"""Timeout in seconds of each read from the server."""
 
 
 @application.callback()
@@ -72,7 +72,7 @@ def _ask(base: str, path: str, token: str) -> Any:
 
 
 def _pictures(base: str, token: str) -> Iterator[dict[str, Any]]:
-    """One after the other. A feed that ends is asked for again."""
+    """Yield each state that the feed sends; reconnect when it ends."""
     while True:
         with _ask(base, "/v1/monitor/feed", token) as feed:
             for line in feed:
@@ -108,7 +108,7 @@ def _drawn(seen: dict[str, Any]) -> Group:
 
 
 def _cells(line: dict[str, Any], *names: str) -> Iterator[Text]:
-    """Text as it is, never markup; long ones cut."""
+    """Yield the values as literal text, without markup; long ones truncated."""
     for name in names:
         value = line.get(name)
         text = Text("" if value is None else str(value), no_wrap=True, overflow="ellipsis")

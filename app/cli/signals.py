@@ -1,4 +1,4 @@
-"""Work in an event loop of its own that a signal ends as it should."""
+"""run_to_its_end: runs a coroutine in a new event loop; SIGINT and SIGTERM cancel it and let it clean up."""
 
 import asyncio
 import signal
@@ -12,11 +12,11 @@ T = TypeVar("T")
 
 
 def run_to_its_end(work: Coroutine[Any, Any, T]) -> T:
-    """`asyncio.run`, where SIGTERM cancels as SIGINT does: what is open is rolled back and closed. Raises `Terminated`
-    then, as KeyboardInterrupt is raised for SIGINT; a second SIGINT raises it at once.
+    """Run the coroutine as `asyncio.run` does. SIGTERM cancels it as SIGINT does: transactions are rolled back and
+    resources closed. Then raises `Terminated` or KeyboardInterrupt; a second SIGINT raises KeyboardInterrupt at once.
 
-    Both are ours from before the loop is made until it is closed: Python's own KeyboardInterrupt in the middle of that
-    would leave half a loop behind, with a traceback for whoever pressed the keys.
+    Both handlers are installed before the loop is created and removed after it is closed: Python's own
+    KeyboardInterrupt during either would leave the loop half open and show the user a traceback.
     """
     told: list[int] = []
     running: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any] | None]] = []
@@ -32,14 +32,14 @@ def run_to_its_end(work: Coroutine[Any, Any, T]) -> T:
     async def main() -> T:
         running.append((asyncio.get_running_loop(), task := asyncio.current_task()))
         if told and task is not None:
-            task.cancel()  # it came before there was anything to cancel
+            task.cancel()  # the signal came before the task existed
         try:
             return await work
         finally:
             running.clear()
 
     if threading.current_thread() is not threading.main_thread():
-        return asyncio.run(work)  # signals are somebody else's
+        return asyncio.run(work)  # only the main thread may set signal handlers
     before = {number: signal.signal(number, tell) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         return asyncio.run(main())

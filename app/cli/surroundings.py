@@ -1,4 +1,4 @@
-"""What the doctor looks at without a database: Python, extras, variables, secrets, the broker."""
+"""Checks of the doctor that need no database: Python, extras, variables, secrets, files, the broker."""
 
 import asyncio
 import stat
@@ -19,17 +19,17 @@ from unitwork import masked
 
 NEEDED: Final = (3, 11)
 DRIVERS: Final = {"mysql": "asyncmy", "mariadb": "asyncmy", "oracle": "oracledb"}
-"""Databases whose driver is an extra, and the driver."""
+"""Driver module of each database whose driver is an extra."""
 EXTRAS: Final = {"mysql": "asyncmy", "oracle": "oracledb", "otel": "opentelemetry.sdk"}
-"""Extra, and a module that it brings."""
+"""A module that each extra installs."""
 LOCAL: Final = {None, "", "localhost", "127.0.0.1", "::1"}
 BROKER_WITHIN: Final = 3.0
 NAMED: Final = 3
-"""Files that a finding names."""
+"""Maximum number of files that a finding names."""
 
 
 def python() -> Finding:
-    """The interpreter."""
+    """Check the version of the interpreter."""
     version = ".".join(map(str, sys.version_info[:3]))
     if sys.version_info < NEEDED:
         return fault("python", version, "install Python 3.11 or newer, and: make clean run PYTHON=python3.11")
@@ -37,13 +37,13 @@ def python() -> Finding:
 
 
 def unreadable(error: SettingsError) -> Iterator[Finding]:
-    """Settings that can't be used."""
+    """Report each setting that is invalid."""
     for problem in error.problems:
         yield fault("settings", f"{problem.variable}: {problem.reason}", f"correct {problem.variable}")
 
 
 def variables() -> Iterator[Finding]:
-    """Variables that look like settings and are none."""
+    """Report variables that look like settings but aren't."""
     found = strangers()
     for stranger in found:
         fix = f"rename it to {stranger.meant}" if stranger.meant else f"unset {stranger.variable}"
@@ -53,7 +53,7 @@ def variables() -> Iterator[Finding]:
 
 
 def extras(settings: Settings) -> Finding:
-    """The optional parts that are installed, and the one the database needs."""
+    """Check that the database's driver is installed, and list the installed extras."""
     there = [extra for extra, module in EXTRAS.items() if _installed(module)]
     needed = settings.database.url.get_backend_name()
     if needed in DRIVERS and not _installed(DRIVERS[needed]):
@@ -64,7 +64,7 @@ def extras(settings: Settings) -> Finding:
 
 
 def database_url(settings: Settings) -> Finding:
-    """Which database, over which driver, and whether the way there is safe."""
+    """Report the database and its driver; warn of an unverified connection, or an embedded database in production."""
     url = settings.database.url
     detail = f"{masked(url)} by {url.get_driver_name()}"
     if settings.database.embedded and settings.environment is Environment.PRODUCTION:
@@ -76,7 +76,7 @@ def database_url(settings: Settings) -> Finding:
 
 
 def secrets(settings: Settings) -> Iterator[Finding]:
-    """The signing key, and files that hold secrets."""
+    """Check the signing key and the permissions of files that hold secrets."""
     files = [path for path in (Path(".env"), settings.var_dir / FILE_NAME) if path.is_file()]
     open_files = [path for path in files if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO)]
     for path in open_files:
@@ -88,7 +88,7 @@ def secrets(settings: Settings) -> Iterator[Finding]:
 
 
 def var_files(settings: Settings) -> Finding:
-    """Who may look into the folder of this machine's files."""
+    """Check the permissions of `VAR_DIR` and the files in it."""
     folder = settings.var_dir
     found = list(open_to_others(folder))
     if not found:
@@ -98,7 +98,7 @@ def var_files(settings: Settings) -> Finding:
 
 
 async def broker(settings: Settings) -> Finding:
-    """Whether the configured broker answers."""
+    """Check that the configured broker answers."""
     url = settings.worker.broker
     if url is None:
         return ok("broker", f"none is configured: a file in {settings.var_dir}, for the processes of this machine")

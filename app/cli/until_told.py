@@ -1,4 +1,4 @@
-"""until_told: work that goes on until a signal, which is its good end."""
+"""until_told: runs work that ends normally by SIGINT or SIGTERM."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -8,8 +8,8 @@ from app.cli.server import told_by_signals
 
 
 async def until_told(work: Coroutine[Any, Any, object]) -> bool:
-    """Run it until SIGINT or SIGTERM, then cancel it and wait for its end; whether a signal came. Raises what the work
-    raises.
+    """Run the work until SIGINT or SIGTERM, then cancel it and wait for its end. Return True when a signal ended it.
+    Raises what the work raises.
     """
     task = asyncio.ensure_future(work)
     told = False

@@ -127,7 +127,7 @@ async def export(
                     file.write(piece)
                     accounts += piece.count("\r\n")
             except BaseException:
-                # Half an export looks like a whole one.
+                # A truncated export can't be distinguished from a complete one.
                 output.unlink()
                 raise
     if json:
@@ -138,7 +138,7 @@ async def export(
 
 @contextmanager
 def _report_file(path: Path | None) -> Iterator[RowReports | None]:
-    """Writes the report of each batch as it is settled, so that an import that is stopped leaves one."""
+    """Report file, written after each batch, so that an interrupted import leaves one."""
     if path is None:
         yield None
         return

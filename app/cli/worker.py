@@ -15,7 +15,7 @@ from app.cli.until_told import until_told
 from containers import Container
 
 PROGRAM: Final = ("-m", "app.worker")
-"""Named, not imported: commands and tasks know nothing of each other."""
+"""Run as a module, as commands must not import `app.worker`."""
 
 
 application = typer.Typer()
@@ -36,7 +36,7 @@ async def worker(
         *(f"--loglevel={settings.log_level}", "--without-gossip", "--without-mingle"),
         *(["--beat"] if beat else []),
     ]
-    # A session of its own: Ctrl-C reaches this process alone, which then tells the worker once.
+    # In a session of its own: Ctrl-C reaches this process only, which then sends SIGTERM to the worker once.
     process = await asyncio.create_subprocess_exec(sys.executable, *PROGRAM, *arguments, start_new_session=True)
     try:
         told = await until_told(_watch(process, container if relay else None))
@@ -48,7 +48,7 @@ async def worker(
 
 
 async def _watch(process: Process, relaying: Container | None) -> None:
-    """Until the worker ends by itself."""
+    """Run the relay, if there is one, until the worker process ends. Raises what the relay raises."""
     if relaying is None:
         await process.wait()
         return

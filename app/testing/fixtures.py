@@ -1,4 +1,4 @@
-"""The fixtures: from the container up to the HTTP client, each to be overridden by its name."""
+"""Fixtures, from the container up to the HTTP client. A test suite may override each by its name."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager
@@ -18,7 +18,7 @@ from unitwork.testing import BesideSession, Queries, assert_none_in_use, assert_
 
 @pytest.fixture
 def settings(database_url: str, tmp_path: Path) -> Settings:
-    """What the container is built from. No variable, `.env` or secret of the developer's gets into a test."""
+    """Settings for the test's container. The developer's environment, `.env` and secrets don't affect them."""
     return GivenSettings.model_validate({"database": {"url": database_url, "budgets": "raise"}, "var_dir": tmp_path})
 
 
@@ -35,20 +35,20 @@ async def container(settings: Settings, database_mode: str, request: pytest.Fixt
 
 @pytest_asyncio.fixture
 async def session(container: Any) -> AsyncIterator[BesideSession]:
-    """A session beside the code under test; see `BesideSession`."""
+    """A session separate from the code under test; see `BesideSession`."""
     async with BesideSession(container.session_factory()) as session:
         yield session
 
 
 @pytest.fixture
 def app(container: Any, request: pytest.FixtureRequest) -> Any:
-    """The HTTP application over the container."""
+    """The HTTP application of the container."""
     return resolve_name(request.config.getini("gatehouse_app"))(container)
 
 
 @pytest_asyncio.fixture
 async def client(app: Any) -> AsyncIterator[Any]:
-    """HTTP in this process, as nobody; an `httpx2.AsyncClient`."""
+    """An unauthenticated HTTP client of the application, in this process; an `httpx2.AsyncClient`."""
     httpx2 = resolve_name("httpx2")  # not every suite has it
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://test") as client:
         yield client
@@ -62,6 +62,6 @@ def bound_assert_queries(container: Any) -> Callable[..., AbstractContextManager
 
 @pytest_asyncio.fixture(name="no_leaks")
 async def bound_no_leaks(container: Any) -> AsyncIterator[None]:
-    """Nothing that the test took may be left when it ends."""
+    """Run the test inside `no_leaks` of its container: leaving resources open fails it."""
     async with no_leaks(container):
         yield

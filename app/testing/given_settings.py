@@ -1,4 +1,4 @@
-"""GivenSettings: settings as a test gives them, whatever the environment of who runs it says."""
+"""GivenSettings: settings from a test's arguments alone, independent of the environment."""
 
 from pydantic_settings import BaseSettings, NestedSecretsSettingsSource, PydanticBaseSettingsSource
 
@@ -6,7 +6,7 @@ from settings import Settings
 
 
 class GivenSettings(Settings):
-    """What isn't given is the default: no variable, `.env` or secret of the developer's gets into a test."""
+    """Settings that read neither the environment nor `.env` nor a secrets directory: the default unless given."""
 
     @classmethod
     def settings_customise_sources(

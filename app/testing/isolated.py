@@ -9,14 +9,14 @@ from unitwork.testing import IsolatedSessionProvider, OuterTransaction
 
 C = TypeVar("C", bound=Any)
 CONTAINERS: Final = "containers"
-"""The module that has the project's `Container` and `running`, unless it is told another."""
+"""Default name of the module that has the project's `Container` and `running`."""
 
 
 @asynccontextmanager
 async def isolated(container: C, *, containers: str = CONTAINERS) -> AsyncIterator[C]:
-    """The container, running, on one connection in one transaction of the database in its settings.
+    """Run the container on one connection, in one transaction of the database in its settings.
 
-    What the code under test commits is there for all of the container and for nobody else, and is gone at the end.
+    Commits of the code under test are visible to the whole container and to nobody else, and are undone at the end.
     Any number of these may be open on one PostgreSQL database; on a SQLite file, which has one writer, the first
     statement waits for its turn. `containers` is the module whose `running` opens the container.
     """

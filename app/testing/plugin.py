@@ -1,4 +1,4 @@
-"""The hooks: the container says how a database is migrated, and the service's variables name the servers."""
+"""Hooks for `unitwork.testing`: migrate a database by the project's container; find servers by its variables."""
 
 import os
 from functools import partial
@@ -16,9 +16,9 @@ SERVERS: Final = {
     "GATEHOUSE_TEST_POSTGRESQL_URL": POSTGRESQL_URL,
     "GATEHOUSE_TEST_MARIADB_URL": MARIADB_URL,
 }
-"""The service's variables that name a server, and the library's."""
+"""Environment variables that name a server: the service's, and the library's that each is copied to."""
 PREFIX: Final = "gatehouse_test_"
-"""Only databases with this prefix are created and dropped."""
+"""Prefix of the databases that tests create and drop; others are left alone."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -35,7 +35,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 async def migrate(containers: str, url: str) -> None:
-    """Bring an empty database to the newest revision, by the container of the module."""
+    """Migrate an empty database to the newest revision, by the container of the module."""
     page: Any = resolve_name(containers)
     settings = GivenSettings.model_validate({"database": {"url": url}})
     async with page.running(page.Container(settings=settings)) as container:

@@ -1,4 +1,4 @@
-"""Call: one coroutine, run in the loop's thread for a thread that waits for it, and cancelled when that can't wait."""
+"""Call: a coroutine that runs in the event loop's thread while another thread waits for it."""
 
 import asyncio
 import threading
@@ -10,12 +10,12 @@ import anyio
 T = TypeVar("T")
 
 ENDS_WITHIN: Final = 10.0
-"""Seconds that a cancelled unit has to end, before its thread goes on without it."""
+"""Seconds that the waiting thread gives a cancelled coroutine to end."""
 
 
 class Call(Generic[T]):
-    """Waited for in any thread, the main one included: what a signal raises there, such as Celery's soft time limit,
-    cancels the coroutine, and is raised when that has ended.
+    """Run of one coroutine, awaited by a thread. An exception that a signal raises in the waiting thread, such as
+    Celery's soft time limit, cancels the coroutine, and is raised once it has ended.
     """
 
     def __init__(self, work: Callable[[], Coroutine[Any, Any, T]]) -> None:
@@ -28,7 +28,7 @@ class Call(Generic[T]):
         self._error: BaseException | None = None
 
     async def run(self) -> None:
-        """In the loop."""
+        """Run the coroutine; called in the event loop."""
         self._loop = asyncio.get_running_loop()
         try:
             with anyio.CancelScope() as self._scope:
@@ -43,7 +43,7 @@ class Call(Generic[T]):
             self._over.set()
 
     def wait(self) -> T:
-        """In the thread: what the coroutine returns, or raises."""
+        """Block the calling thread until the coroutine has ended; return its result, or raise its exception."""
         try:
             self._over.wait()
         except BaseException:
@@ -57,7 +57,7 @@ class Call(Generic[T]):
         return cast("T", self._result)
 
     def cancel(self) -> None:
-        """From any thread; one that hasn't begun is cancelled when it does."""
+        """Cancel the coroutine, from any thread; one that has not begun is cancelled when it begins."""
         self._cancelled = True
         if self._loop is not None and self._scope is not None and not self._over.is_set():
             self._loop.call_soon_threadsafe(self._scope.cancel)

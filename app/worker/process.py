@@ -1,4 +1,4 @@
-"""WorkerProcess: one event loop, in a thread of its own, and one running container, for a process that runs tasks."""
+"""WorkerProcess: the event loop, in a thread of its own, and the running container of a process that runs tasks."""
 
 import logging
 import os
@@ -18,15 +18,15 @@ log = logging.getLogger("gatehouse.worker")
 
 
 class WorkerProcess:
-    """Opened by the first task, or ahead of it, after the fork; every task of the process runs in its loop, on its
-    container, whichever thread it comes from.
+    """One event loop and one running container, shared by all tasks and threads of the process. Opened after the fork,
+    by the first task at the latest.
     """
 
     def __init__(self, build: Callable[[], Container] = Container) -> None:
         self.build = build
-        """Makes the container."""
+        """Factory of the container."""
         self.limited_by_signal = False
-        """Whether the pool raises the soft time limit in the thread that waits: prefork does, others know none."""
+        """True when the pool itself raises the soft time limit in the waiting thread: only prefork does."""
         self._lock = threading.Lock()
         self._pid: int | None = None
         self._portal: BlockingPortal | None = None
@@ -34,7 +34,7 @@ class WorkerProcess:
         self._closing = ExitStack()
 
     def open(self) -> Container:
-        """The running container. In a forked child it is a new one: nothing of the parent's is touched."""
+        """Return the running container. A forked child gets a new one, and leaves its parent's alone."""
         with self._lock:
             if self._container is None or self._portal is None or self._pid != os.getpid():
                 self._open()
@@ -42,8 +42,8 @@ class WorkerProcess:
             return self._container
 
     def run(self, work: Callable[[Container], Coroutine[Any, Any, T]]) -> T:
-        """What `work` returns, given the running container. Blocks the calling thread; what is raised in it meanwhile,
-        by a signal, cancels the work and waits for its end.
+        """Run `work` with the running container and return its result. Blocks the calling thread; an exception that a
+        signal raises there cancels the work, and is raised once the work has ended.
         """
         container = self.open()
         portal = self._portal

@@ -23,9 +23,9 @@ Work = Callable[Concatenate[Container, P], Awaitable[T]]
 
 HEADERS: Final = (ACTING_USER, REQUEST_ID, TRACE_PARENT)
 AGAIN: Final = 5
-"""How often a task is put back into its queue after an error that says its unit has stored nothing."""
+"""Maximum number of retries of a task after an error by which its unit stored nothing."""
 FIRST_PAUSE: Final = 1.0
-"""Seconds before it goes again; then twice as long, and so on."""
+"""Seconds before the first retry; doubled for each further one."""
 
 
 def service_task(
@@ -67,7 +67,7 @@ def service_task(
 
 @contextmanager
 def context_of(headers: dict[str, Any]) -> Iterator[None]:
-    """The acting user, the request and the trace that a task was sent with."""
+    """Bind the acting user, the request id and the trace that a task was sent with."""
     user, request_id = headers.get(ACTING_USER), headers.get(REQUEST_ID)
     with (
         acting_as(SYSTEM if user is None else int(user)),
@@ -78,7 +78,7 @@ def context_of(headers: dict[str, Any]) -> Iterator[None]:
 
 
 def current_headers() -> dict[str, str]:
-    """The same of whoever sends a task now."""
+    """Return the headers that carry the current acting user, request id and trace to a task."""
     headers = {REQUEST_ID: current_request_id(), TRACE_PARENT: current_trace_parent()}
     with suppress(NoActingUser):
         headers[ACTING_USER] = str(acting_user_id())
@@ -86,7 +86,7 @@ def current_headers() -> dict[str, str]:
 
 
 def send_context() -> None:
-    """Have every task that is sent in this process carry the context of its sender."""
+    """Add the sender's context to the headers of every task that this process sends."""
     before_task_publish.connect(_add_headers, weak=False, dispatch_uid="gatehouse headers")
 
 
@@ -102,7 +102,7 @@ def _received(task: "Task[Any, Any]") -> dict[str, Any]:
 
 
 async def _within(limit: float | None, work: Awaitable[T]) -> T:
-    """Raises `SoftTimeLimitExceeded`, once the work has been cancelled and has ended, as the prefork pool does."""
+    """Await the work; after `limit` seconds cancel it and raise `SoftTimeLimitExceeded`, as the prefork pool does."""
     clock = asyncio.timeout(limit)
     try:
         async with clock:
@@ -114,6 +114,6 @@ async def _within(limit: float | None, work: Awaitable[T]) -> T:
 
 
 def _soft_limit(task: "Task[Any, Any]") -> float | None:
-    """Seconds, where the pool doesn't keep the limit itself."""
+    """Return the task's soft time limit in seconds; None for no limit. For pools that don't enforce it themselves."""
     limits: tuple[float | None, float | None] = task.request.timelimit or (None, None)
     return limits[1] or task.soft_time_limit or task.app.conf.task_soft_time_limit

@@ -1,4 +1,4 @@
-"""The tasks: each calls one service method, and says when."""
+"""Periodic and message tasks, each calling one service method, and their schedule."""
 
 from datetime import timedelta
 from typing import Any, Final
@@ -19,7 +19,7 @@ async def deliver(container: Container, message_id: str) -> str:
 
 @task("gatehouse.purge_users")
 async def purge_users(container: Container) -> int:
-    """Delete accounts for good whose time to be restored is over."""
+    """Delete permanently the accounts whose restore period has ended."""
     return await container.retention_service().purge_users()
 
 
@@ -31,13 +31,13 @@ async def purge_tokens(container: Container) -> int:
 
 @task("gatehouse.purge_idempotency_keys")
 async def purge_idempotency_keys(container: Container) -> int:
-    """Delete answers that are no longer given again."""
+    """Delete stored answers that are no longer repeated."""
     return await container.retention_service().purge_idempotency_keys()
 
 
 @task("gatehouse.purge_inbox")
 async def purge_inbox(container: Container) -> int:
-    """Delete old proofs that messages are done."""
+    """Delete old records of messages that are done."""
     return await container.retention_service().purge_inbox()
 
 
@@ -49,7 +49,7 @@ async def purge_jobs(container: Container) -> int:
 
 @task("gatehouse.mend_keys")
 async def mend_keys(container: Container) -> int:
-    """Make the keys of addresses and names that another version has stored; how many faults are left."""
+    """Recompute keys of addresses and names that another version stored; return the number of remaining faults."""
     return await container.contact_check().mend()
 
 
@@ -57,5 +57,5 @@ SCHEDULE: Final[dict[str, dict[str, Any]]] = {
     name: {"task": f"gatehouse.{name}", "schedule": HOUR, "options": {"expires": HOUR.total_seconds()}}
     for name in ("purge_users", "purge_tokens", "purge_idempotency_keys", "purge_inbox", "purge_jobs")
 } | {"mend_keys": {"task": "gatehouse.mend_keys", "schedule": DAY, "options": {"expires": DAY.total_seconds()}}}
-"""Celery beat sends these; an hour, or a day, that no worker was there for is left out."""
+"""Schedule for Celery beat. A run that no worker was available for is skipped."""
 celery_app.add_defaults(lambda: {"beat_schedule": SCHEDULE})

@@ -29,8 +29,8 @@ HEADER: Final = ("id", *FIELDS, "created_at")
 CONTACTS: Final = frozenset({"email", "phone"})
 """An account needs one of these."""
 RIGHTS: Final = frozenset({"role", "status"})
-"""Never mapped by name alone: other programs use these names with other meanings, and an import must not appoint
-admins by accident.
+"""Fields that are never mapped by name alone: other programs use these names with other meanings, and an import must
+not appoint admins by accident.
 """
 OURS: Final = 6
 """Minimum number of `HEADER`'s names in a file for it to be an edited export of ours."""
@@ -90,17 +90,17 @@ class CsvColumns:
 
     @property
     def used(self) -> dict[str, str]:
-        """The column or template of each mapped field."""
+        """Return the column or template of each mapped field."""
         return {field: template.text for field, template in self.templates.items()}
 
     @property
     def unused(self) -> list[str]:
-        """The names of the columns that are not mapped."""
+        """Return the names of the columns that are not mapped."""
         return [name for column, name in enumerate(self.names) if name and column not in self.taken]
 
     @cached_property
     def taken(self) -> frozenset[int]:
-        """The indexes of the mapped columns."""
+        """Return the indexes of the mapped columns."""
         return frozenset[int]().union(*(template.columns for template in self.templates.values()))
 
     def changes(self, cells: Sequence[str]) -> UserChanges:

@@ -15,7 +15,7 @@ class Delimiter(StrEnum):
 
     @property
     def character(self) -> str:
-        """The character."""
+        """Return the delimiter itself."""
         return _CHARACTERS[self]
 
 
@@ -28,7 +28,7 @@ _NEXT: Final = re.compile(r'\n|(?:^|(?<=[,;\t|\n]))"')
 _DECLARED: Final = re.compile(r"sep=([,;\t|])")
 """A first line that spreadsheets read and write; it isn't a header."""
 _REWRITTEN: Final = re.compile(r'"?sep=[,;\t|]?"?[,;\t|]+')
-"""Such a line, saved as a row by a program that doesn't support it; its delimiter is unreliable."""
+"""A `sep=` line saved as an ordinary row by a program that doesn't support it; its delimiter is unreliable."""
 _BLANK: Final = re.compile(r'(?:[\s,;|]|"")*')
 
 

@@ -80,4 +80,4 @@ rows, and an exception rolls them back.
 """
 
 May = Callable[[], Awaitable[None]]
-"""Asked before each batch, in the transaction that stores it too; what it raises stops the work there."""
+"""Permission check, called before each batch and again in its transaction; an exception stops the import there."""

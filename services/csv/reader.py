@@ -99,7 +99,7 @@ class _Reader:
 
     @property
     def line(self) -> int:
-        """The number of lines read so far."""
+        """Return the number of lines read so far."""
         return self._lines_before + (0 if self._reader is None else self._reader.line_num)
 
     async def record(self) -> list[str] | None:

@@ -57,7 +57,7 @@ class Template:
 
     @property
     def columns(self) -> frozenset[int]:
-        """The indexes of its columns."""
+        """Return the indexes of its columns."""
         return frozenset(column for _, column in self.pieces if column is not None)
 
     def render(self, cells: Sequence[str]) -> str:

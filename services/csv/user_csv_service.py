@@ -71,11 +71,10 @@ class UserCsvService:
         `drop_invalid` is stored without them. Rows without any text are ignored. Rows before `start_line` are skipped,
         except the header. A dry run reports the same, and stores nothing.
 
-        After each batch `progress` is told the counts, and `row_reports` what became of its rows. `report` is filled
-        in as batches are settled: it holds what was done when this raises or is cancelled, and its `next_line` is the
-        `start_line` to go on from; `keep` is told the same in the transaction of each batch, and `may` is asked
-        there whether it may be stored. Raises what `may` raises, and `CsvError` leaves when the file can't be used, or
-        not to its end.
+        After each batch `progress` is called with the counts, and `row_reports` with the outcome of each row. `report`
+        is updated after each batch: when this raises or is cancelled it holds the work done, and its `next_line` is the
+        `start_line` to continue from. `keep` is called with it in the transaction of each batch; `may` is called there
+        to check permission. Raises what `may` raises, and leaves of `CsvError` when the file, or its rest, is unusable.
         """
         report = ImportReport() if report is None else report
         users = UserImport(
@@ -129,13 +128,12 @@ class UserCsvService:
         return report
 
     async def export(self, *, plain: bool = False, may: May | None = None) -> AsyncGenerator[str, None]:
-        """The accounts that aren't deleted, as CSV text in pieces, in the order of their ids. The first piece is the
-        header, below the line that has a spreadsheet split where we did; a `plain` export, for programs, begins with
-        the header.
+        """Yield the accounts that aren't deleted as pieces of CSV text, in the order of their ids. The first piece is
+        the header, preceded by the line `sep=,` for spreadsheets unless the export is `plain`.
 
-        Each piece is a read of its own: between two of them no connection is held, however slow the reader is. What
-        was created after the first piece isn't in it; what is changed meanwhile is as its piece finds it. `may` is
-        asked before each piece, and what it raises ends the export there.
+        Each piece is a separate read: no connection is held in between, however slow the reader is. Accounts created
+        after the first piece are left out; changes made meanwhile appear if their piece is read later. `may` is called
+        before each piece, and an exception of it ends the export.
         """
         if may is not None:
             await may()

@@ -122,7 +122,7 @@ class UserImport:
                 return user if all(fault.field in self._drop_invalid for fault in faults) else None, faults
 
     async def settle(self, rows: Sequence[Row]) -> list[RowReport]:
-        """What became of the rows, in their order; added to the report."""
+        """Store a batch of rows (a dry run checks it only), and return its outcomes in order, also in the report."""
         if self._may is not None:
             await self._may()
         fresh = [row for row in rows if row.values is not None]
@@ -164,7 +164,7 @@ class UserImport:
             try:
                 return await execute_transaction(self._transaction, write, name="import users", retry=3)
             except UniqueViolation:
-                continue  # the next look-up finds who was faster
+                continue  # the next look-up finds the account that was created concurrently
         if len(rows) == 1:
             return [RowReport(rows[0].line, RowOutcome.REJECTED, TAKEN_MEANWHILE)]
         half = len(rows) // 2

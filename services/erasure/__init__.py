@@ -1,1 +1,1 @@
-"""Erasure: what a purge has to reach, so that nothing of a person is left."""
+"""Erasure: deletes every trace of a purged account's person, in rows, files and counters."""

@@ -1,4 +1,4 @@
-"""Erasure: deletes accounts for good, and whatever of their persons is anywhere else."""
+"""Erasure: deletes accounts permanently, with all other data about their persons."""
 
 import logging
 from collections.abc import Callable, Collection, Sequence
@@ -23,22 +23,23 @@ from unitwork.errors import EngineNotStarted
 log = logging.getLogger("gatehouse.erasure")
 
 PURGED: Final = "users.purged"
-"""The topic of the message that has files forgotten which no transaction can reach."""
+"""Topic of the message that deletes a purged account's notification files after the commit."""
 
 
 class OwnedResource(Protocol):
-    """What hangs on accounts, such as a DAO of orders. In `Container.owned_resources`."""
+    """Resource owned by accounts, such as a DAO of orders. Listed in `Container.owned_resources`."""
 
     async def purge_of(self, user_ids: Collection[int]) -> Sequence[int]:
-        """Delete for good what these accounts have, deleted before or not. Return the ids of all of it: what the audit
-        trail holds of them is then forgotten. Called in the transaction of the purge, before the accounts go.
+        """Delete permanently the records of these accounts, soft-deleted ones included. Return their ids, whose values
+        in the audit trail are then erased. Called in the transaction of the purge, before the accounts are deleted.
         """
         ...
 
 
 class Erasure:
-    """What is in the database goes in the caller's transaction, files and counters once it is committed: at once, and
-    again by a message, which outlives this process. Who did what to which record, and when, stays in the audit trail.
+    """Permanent deletion of accounts. Rows are deleted in the caller's transaction, files and counters after its
+    commit; files once more by an outbox message, in case the process dies in between. The audit trail keeps who changed
+    which record, and when.
     """
 
     def __init__(
@@ -72,7 +73,7 @@ class Erasure:
         self._files = JobFiles(jobs, max_bytes)
 
     async def erase(self, user_ids: Collection[int]) -> None:
-        """Delete these accounts and all of them, deleted before or not. Joins the caller's transaction."""
+        """Delete these accounts, soft-deleted or not, and all data about them. Joins the caller's transaction."""
         async with self._transaction(name="erase persons") as transaction:
             persons = await self._users.query(include_deleted=True).in_("id", user_ids).all()
             values = {value for person in persons for value in _values_of(person)}
@@ -98,7 +99,7 @@ class Erasure:
             transaction.after_commit(committed)
 
     async def purged(self, message: OutboxMessage) -> None:
-        """Handles `PURGED`."""
+        """Handle a `PURGED` message: delete the accounts' notification files."""
         await self._notifier.forget([int(user_id) for user_id in message.payload["user_ids"]])
         async with self._transaction(name="done: purged"):
             await self._inbox.take(message.id)
@@ -107,7 +108,7 @@ class Erasure:
     async def _overwrite(self) -> None:
         try:
             server = self._server()
-        except EngineNotStarted:  # over fakes there is no file
+        except EngineNotStarted:  # fakes have no database file
             return
         if not await server.overwrite_deleted():
             log.info("a reader keeps the write-ahead log; it is overwritten when the next purge ends")

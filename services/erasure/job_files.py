@@ -1,4 +1,4 @@
-"""JobFiles: files that wait for a worker, without the rows of persons who are purged."""
+"""JobFiles: removes the rows of purged persons from files that wait for a worker."""
 
 import codecs
 import io
@@ -20,24 +20,26 @@ from services.messaging.job_files import StoredFile
 from services.messaging.user_import_job import USER_IMPORT
 
 ABOVE: Final = 10_000_000
-"""Numbers of parts that no file has, for the parts of the file that takes the place of one."""
+"""Offset of the part numbers of a rewritten file, above those of any original, until it replaces the original."""
 AT_ONCE: Final = 8
-"""Parts of one read: half a megabyte."""
+"""Number of parts in one read: half a megabyte."""
 UTF_8: Final = "utf-8"
 BATCH: Final = 500
 
 
 class JobFiles:
-    """Needs a transaction. A file is read and written in pieces, and never held whole."""
+    """Editor of the files of unfinished jobs. Needs a transaction. Files are processed piece by piece."""
 
     def __init__(self, jobs: JobDao, max_bytes: int) -> None:
         self._jobs = jobs
         self._max_bytes = max_bytes
 
     async def forget(self, persons: PersonalValues) -> None:
-        """Empty the rows of these persons, and what jobs tell of them. Lines keep their numbers, so that an import goes
-        on where it was. A worker that is at such a file loses it, and begins anew behind its last batch; a file that is
-        still arriving is refused, and one that can't be read, or is of another kind of job, is dropped.
+        """Blank the rows of these persons in waiting files, and remove their values from the jobs' progress and errors.
+
+        Line numbers stay the same, so that an import continues where it was. A worker that runs such a job loses it; it
+        is restarted after its last batch. A job is deleted instead if its file can't be edited: it contains one of the
+        persons and is unreadable, of another kind or still being uploaded.
         """
         for job in await self._jobs.unfinished():
             theirs: Sequence[range] | None = None
@@ -56,7 +58,7 @@ class JobFiles:
             last = batch[-1].id
 
     async def _refuse(self, job: Job, persons: PersonalValues) -> None:
-        """Whole where it is unreadable and holds one of them, or is still arriving."""
+        """Delete the job if its file is still being uploaded, or contains a value of the persons as text."""
         text = ""
         readable = codecs.getincrementaldecoder(UTF_8)("replace")
         file = StoredFile(self._jobs, job.id, at_once=AT_ONCE)
@@ -73,7 +75,7 @@ class JobFiles:
             await self._jobs.retell(job.id, **without)
 
     async def _lines(self, job: Job, persons: PersonalValues) -> Sequence[range]:
-        """The lines of their rows. Raises `CsvError` leaves where it can't be read."""
+        """Return the line ranges of the persons' rows. Raises leaves of `CsvError` for an unreadable file."""
         theirs: list[range] = []
         begun: int | None = None
         first, mapping = 0, None
@@ -98,7 +100,7 @@ class JobFiles:
         return [*notes, *theirs]
 
     async def _notes(self, job: Job, header: int) -> AsyncIterator[tuple[int, str]]:
-        """What stands above the header."""
+        """Yield the lines above the header, with their numbers."""
         line, text = 1, ""
         if header <= 1:
             return
@@ -128,7 +130,7 @@ class JobFiles:
         await self._jobs.take_away(job.id, encoding=UTF_8, parts=ABOVE)
 
     async def _pieces(self, job: Job) -> AsyncIterator[str]:
-        """The text, its line ends made one, as the reader counts them."""
+        """Yield the file's text with universal newlines, which is how the CSV reader counts lines."""
         endings = io.IncrementalNewlineDecoder(None, translate=True)
         file = self._text(job)
         while text := await file.read(PART):
@@ -143,13 +145,13 @@ class JobFiles:
 
 
 def _lines_of(text: str) -> Sequence[str]:
-    """Lines as the reader counts them: `splitlines` knows other ends too."""
+    """Split at line feeds only, as the CSV reader does; `splitlines` splits at other characters too."""
     lines = text.split("\n")
     return [*(f"{line}\n" for line in lines[:-1]), lines[-1]]
 
 
 def _encoded(text: str) -> bytes:
-    """As UTF-8; what was no text in the file is none here either."""
+    """Encode as UTF-8; bytes that were not decodable in the original file are restored unchanged."""
     try:
         return text.encode(UTF_8, "surrogateescape")
     except UnicodeEncodeError:

@@ -1,4 +1,4 @@
-"""PersonalValues: by what persons are recognised in texts and files that others have made."""
+"""PersonalValues: recognises persons in free text and in other users' files by their contacts and names."""
 
 import re
 from collections.abc import Collection, Sequence
@@ -10,15 +10,15 @@ from domain.errors import Unacceptable
 from domain.phone_number import phone_number
 
 FORGOTTEN: Final = "(forgotten)"
-"""Stands where a text held a value of theirs."""
+"""Placeholder for a removed value."""
 SHORTEST_WORD: Final = 4
-"""Characters of a name that is looked for in texts: a shorter one is a word of many others."""
+"""Minimum length of a value that is searched in texts: shorter ones match ordinary words."""
 FEWEST_DIGITS: Final = 7
-"""Of a phone number without its country code."""
+"""Minimum number of digits of a phone number without its country code."""
 
 
 class PersonalValues:
-    """The addresses, numbers and names that some persons have, or ever had."""
+    """Current and former addresses, numbers and names of some persons."""
 
     def __init__(self, values: Collection[str]) -> None:
         self._addresses = frozenset(email_key(value) for value in values if "@" in value)
@@ -30,12 +30,12 @@ class PersonalValues:
 
     @property
     def contacts(self) -> frozenset[str]:
-        """The keys under which attempts on their accounts are counted."""
+        """Return the keys under which attempts on their accounts are counted."""
         return frozenset(map(contact_key, self._addresses | self._numbers))
 
     def in_row(self, cells: Sequence[str], *, region: str | None) -> bool:
-        """True when a cell, or all cells one after the other, are an address or a number of theirs, in any spelling.
-        A name alone is no person: others have it too.
+        """True when a cell is one of their addresses or numbers, in any spelling. A name alone doesn't count, as other
+        people may have it.
         """
         return any(self._is_contact(cell.strip(), region) for cell in cells)
 
@@ -44,7 +44,7 @@ class PersonalValues:
         return self._words is not None and self._words.search(text) is not None
 
     def without(self, value: Any) -> Any:
-        """What JSON can hold, without them; names of fields are ours, whatever a person is called."""
+        """Return a JSON value with their values replaced by `FORGOTTEN`; keys of objects are left unchanged."""
         if self._words is None:
             return value
         if isinstance(value, str):

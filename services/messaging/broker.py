@@ -87,7 +87,7 @@ class Broker:
         }
 
     def _make_files(self) -> None:
-        """For their owner alone, whatever the umask: what SQLite puts beside them takes their mode."""
+        """Create the files with owner-only permissions, whatever the umask; SQLite's side files inherit their mode."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for name in (BROKER_FILE, RESULTS_FILE):
             with suppress(FileExistsError):

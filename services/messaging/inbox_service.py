@@ -64,7 +64,7 @@ class InboxService:
         if message.attempts > self._attempts:
             return await self._failed(message, message.error or "begun too often without coming to its end", park=True)
         try:
-            with acting_as(message.created_by):  # what is stored says so; what was sent only passes by
+            with acting_as(message.created_by):  # as stored: the headers of the delivery aren't trusted
                 await handler(message)
         except Exception as error:
             log.exception("message %d (%s) failed in attempt %d", message.id, message.topic, message.attempts)

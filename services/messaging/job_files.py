@@ -4,7 +4,7 @@ from repositories.job_dao import JobDao
 
 
 class StoredFile:
-    """A `ByteFile` over the job's parts, so many of them at once."""
+    """A `ByteFile` over the job's parts, which reads `at_once` of them by one statement."""
 
     def __init__(self, jobs: JobDao, job_id: int, *, at_once: int = 1) -> None:
         self._jobs = jobs
@@ -13,7 +13,7 @@ class StoredFile:
         self._number = 0
 
     async def read(self, _size: int, /) -> bytes:
-        """The next parts; empty behind the last one."""
+        """Return the next parts, joined; empty after the last one."""
         first, self._number = self._number, self._number + self._at_once
         if self._at_once == 1:
             return await self._jobs.part(self._job_id, first) or b""

@@ -36,6 +36,6 @@ class NotificationService:
                 Notification(message.id, "welcome", user.id, address, f"Welcome, {user.display_name or address}.")
             )
             if await self._users.get_or_none(user.id, include_deleted=True) is None:
-                await self._notifier.forget([user.id])  # purged while it was told
+                await self._notifier.forget([user.id])  # purged while the notification was sent
         async with self._transaction(name="done: welcome"):
             await self._inbox.take(message.id)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 _USER: Final = re.compile(r'"user_id": "(\d+)"')
-"""Stands before the address, so that a draft that was cut short has it where it has that."""
+"""The account's id in a file. It is written before the address, so that a truncated draft with an address has an id."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Notifier(Protocol):
         ...
 
     async def forget(self, user_ids: Collection[int]) -> None:
-        """Delete what is kept of what these accounts were told: they are purged. Called more than once for some."""
+        """Delete stored notifications to these accounts, which are purged. May be called more than once for each."""
         ...
 
 
@@ -49,14 +49,14 @@ class FileNotifier:
         await asyncio.to_thread(self._write, notification)
 
     async def forget(self, user_ids: Collection[int]) -> None:
-        """In a thread. Drafts that a killed process has left are files of theirs too."""
+        """Delete the accounts' files, in a thread, including drafts that a killed process has left."""
         await asyncio.to_thread(self._forget, frozenset(map(str, user_ids)))
 
     def _forget(self, user_ids: Collection[str]) -> None:
         if not self._folder.is_dir():
             return
         for path in self._folder.iterdir():
-            with suppress(FileNotFoundError):  # another process forgets them too
+            with suppress(FileNotFoundError):  # another process has deleted it concurrently
                 named = _USER.search(path.read_text(encoding="utf-8", errors="replace"))
                 if named is not None and named[1] in user_ids:
                     path.unlink()

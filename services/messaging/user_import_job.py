@@ -31,8 +31,8 @@ REPORTED: Final = 1000
 class UserImportJob:
     """Runs imports as jobs. The file is stored in the database, where any worker can read it, until the job ends.
 
-    Each batch is committed with the job's progress: a job that is interrupted goes on behind its last batch, and counts
-    no row twice. It acts for who started it, and stops where that one may no longer.
+    Each batch is committed with the job's progress: an interrupted job continues after its last batch, and counts no
+    row twice. It acts as the user that started it, and stops once that user loses the right to import.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class UserImportJob:
                 await self._jobs.received(job.id)
                 await self._outbox.append(USER_IMPORT, {"job_id": str(job.id)})
         except Exception:
-            with suppress(JobNotFound):  # a purge was quicker: the file held who was purged
+            with suppress(JobNotFound):  # a concurrent purge deleted the job, as its file contained a purged person
                 await self._jobs.purge(job.id)  # its parts go with it
             raise
         return await self._jobs.get(job.id)

@@ -51,7 +51,7 @@ class MigrationSteps:
     def differences(self, connection: Connection) -> list[Any]:
         """Return the differences between the models and the connection's tables."""
         return list(
-            # Its annotation knows one metadata, and its code several, as `target_metadata` may be.
+            # Its annotation allows one metadata, its code a sequence, as `target_metadata` may be.
             compare_metadata(
                 MigrationContext.configure(connection, opts={"compare_type": True}), cast("Any", self._metadata)
             )

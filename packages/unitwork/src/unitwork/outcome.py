@@ -7,6 +7,6 @@ class Outcome(StrEnum):
     COMMITTED = "committed"
     """Everything the transaction wrote is durable."""
     ROLLED_BACK = "rolled back"
-    """Nothing the transaction wrote is stored."""
+    """The transaction stored nothing."""
     UNKNOWN = "unknown"
     """COMMIT was sent and the connection was lost before its answer: either everything is stored or nothing."""

@@ -1,7 +1,7 @@
-"""Forgetting: which fields changed, by whom and when stays in the trail; what they held goes.
+"""Forgetting: erases values and request ids from the audit trail; keeps which fields changed, by whom and when.
 
-A role that may add to the trail and read it, and not change it, forgets by a function of its owner's on PostgreSQL
-(`forget_function`, for a migration). Where that function isn't, the role's own UPDATE does it.
+On PostgreSQL a role without UPDATE on the trail erases by a SECURITY DEFINER function of the table's owner
+(`forget_function`, for a migration). Without that function the entries are updated with the role's own rights.
 """
 
 from collections.abc import Collection
@@ -15,7 +15,7 @@ from unitwork.audit.entry import AuditEntry, without_values
 from unitwork.backends.registry import backend_of
 
 BATCH: Final = 500
-"""Entries, and records, actors and entries that are named, of one statement."""
+"""Maximum number of entries, and of ids of each kind, in one statement."""
 _SIGNATURE: Final = "audit_entries_forget(bigint[], bigint[], bigint[])"
 _FUNCTION: Final = """
 CREATE FUNCTION audit_entries_forget(records bigint[], actors bigint[], entries bigint[]) RETURNS bigint
@@ -42,7 +42,7 @@ _THERE: Final = text(f"SELECT to_regprocedure('{_SIGNATURE}') IS NOT NULL")
 
 
 def forget_function(schema: str) -> str:
-    """Return the DDL of the function that forgets, and can do nothing else, for the schema of the trail's table."""
+    """Return the DDL of the function that erases values, and does nothing else, for the schema of the trail's table."""
     quoted = schema.replace('"', '""')
     return _FUNCTION.format(schema=f'"{quoted}"')
 
@@ -54,8 +54,8 @@ async def forget(
     actors: Collection[int] = (),
     entries: Collection[int] = (),
 ) -> int:
-    """Forget what the fields of these records, and of these entries, held, and the requests of all of them and of what
-    these actors did: a client names its requests itself. Returns the number of entries. Needs a transaction.
+    """Erase the values of the entries of these records, and of these entries; erase the request ids, which clients
+    choose, of both and of the entries by these actors. Return the number of entries. Needs a transaction.
     """
     await session.flush()
     backend = backend_of(session.get_bind().dialect)

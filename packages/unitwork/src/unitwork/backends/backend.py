@@ -25,7 +25,7 @@ class Backend:
     extra: ClassVar[str | None] = None
     """The extra that installs its driver."""
     definer_functions: ClassVar[bool] = False
-    """Has functions that act with the rights of their owner."""
+    """True if it supports SECURITY DEFINER functions, which run with their owner's rights."""
     one_writer: ClassVar[bool] = False
     """True if one transaction may write at a time; then there are no row locks and isolation levels aren't compared."""
     in_file: ClassVar[bool] = False
@@ -68,7 +68,7 @@ class Backend:
         close_shielded(engine)
 
     async def overwrite_deleted(self, engine: AsyncEngine) -> bool:
-        """Have a file hold nothing that was deleted; False when somebody who reads is in the way."""
+        """Overwrite deleted data that the database's file or log still holds; return False if a reader prevents it."""
         return True
 
     def begin(self, connection: Connection, unit: Unit | None) -> None:
@@ -94,6 +94,6 @@ class Backend:
         """
 
     def abandon(self, driver: Any) -> None:
-        """End what a driver's connection is at, and its transaction, for a caller who waits no longer. The connection
-        is to be closed after that.
+        """End the running operation and the transaction of a driver's connection whose caller no longer waits. The
+        connection must be closed afterwards.
         """

@@ -17,7 +17,7 @@ def interrupt_statement(unit: Unit, future: "asyncio.Future[Any]") -> None:
     """Interrupt the unit's statement.
 
     On SQLite it fails as interrupted. Elsewhere the driver, waiting for `future`, gets the cancellation and the
-    connection is dropped; asyncpg or `unitwork.backends.mariadb` asks the server to end the statement.
+    connection is dropped; asyncpg or `unitwork.backends.mariadb` requests the server to end the statement.
     """
     connection = _usable(unit)
     driver = None if connection is None else connection.connection.driver_connection
@@ -26,7 +26,7 @@ def interrupt_statement(unit: Unit, future: "asyncio.Future[Any]") -> None:
 
 
 def interrupt_ending(unit: Unit) -> None:
-    """Interrupt the unit's COMMIT or ROLLBACK, or whatever else it waits for, by closing its connection."""
+    """Interrupt the unit's COMMIT, ROLLBACK or other pending call by closing its connection."""
     connection = _usable(unit)
     driver = None if connection is None else connection.connection.driver_connection
     if connection is not None and driver is not None:

@@ -31,7 +31,7 @@ from unitwork.urls import mysql_arguments as mysql_url
 NAMES: Final = frozenset({"mysql", "mariadb"})
 """SQLAlchemy's names of the two dialects."""
 CLOSE_TIMEOUT_SECONDS: Final = 0.25
-"""Seconds that closing a discarded connection may delay its caller, while the server is asked to end the statement."""
+"""Seconds that closing a discarded connection may delay its caller, while its statement is killed on the server."""
 _LIMIT: Final = "unitwork_max_statement_time"
 """Key in a pooled connection's `info` that holds its statement timeout, which is sent only when it changes."""
 CONNECT_ARGUMENTS: Final = "unitwork_connect_args"

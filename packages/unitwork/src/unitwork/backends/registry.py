@@ -13,7 +13,7 @@ _KNOWN: Final = {name: backend for backend in (PostgreSQL(), SQLite(), MariaDB()
 
 
 class Named(Protocol):
-    """A dialect, of which only the name matters."""
+    """A dialect, as far as the registry needs it."""
 
     @property
     def name(self) -> str: ...

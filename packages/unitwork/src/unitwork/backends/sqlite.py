@@ -27,7 +27,7 @@ from unitwork.unit import Unit
 PRIVATE_FOLDER: Final = 0o700
 PRIVATE_FILE: Final = 0o600
 CLOSE_TIMEOUT_SECONDS: Final = 0.25
-"""Seconds that a connection which is given up may keep its caller."""
+"""Seconds that closing a discarded connection may delay its caller."""
 _QUERY_ONLY: Final = "unitwork_query_only"
 """Key in a pooled connection's `info` that holds its read-only state, so that the pragma is sent only when it
 changes.
@@ -37,12 +37,12 @@ WRITER_TIMEOUT: Final = 30.0
 """Seconds that a unit waits for the writer, if the settings give no other timeout."""
 
 WRITER_TIMEOUT_OPTION: Final = "unitwork_writer_timeout"
-"""Execution option of an engine: that timeout."""
+"""Execution option of an engine: the time in seconds that its units wait for the writer."""
 
 
 def make_file(arguments: list[Any]) -> None:
-    """SQLite makes no folder, and its file as the umask has it. Ours are for their owner alone; the files beside it
-    (`-wal`, `-shm`) take the file's mode. What is there already is left as it is.
+    """Create the database's folder and file with owner-only permissions. SQLite itself creates no folder, and its file
+    by the umask; its side files (`-wal`, `-shm`) inherit the file's mode. Existing ones are left unchanged.
     """
     if arguments and not str(arguments[0]).startswith("file:"):
         path = Path(arguments[0])
@@ -52,8 +52,8 @@ def make_file(arguments: list[Any]) -> None:
 
 
 def configure(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
-    """For every new connection: readers don't wait for the writer, foreign keys count, and what is deleted is
-    overwritten, as free pages of the file would keep it.
+    """Configure a new connection: WAL, so that readers don't wait for the writer; foreign keys enforced; deleted data
+    overwritten, as the file's free pages would keep it.
     """
     driver: Any = connection
     if driver.isolation_level is not None:
@@ -82,19 +82,19 @@ def abandon(driver: Any) -> None:
     interrupt(driver)
     with suppress(StopIteration, ValueError):
         rollback = driver._execute(_roll_back, driver._conn)  # noqa: SLF001 - aiosqlite's way to its thread has no public name
-        rollback.send(None)  # puts itself into the thread's queue, before the close that follows; nobody waits
+        rollback.send(None)  # queues it in the thread, before the close that follows; not awaited
         rollback.close()
 
 
 def _roll_back(connection: sqlite3.Connection) -> None:
-    """In the connection's thread. A statement of which not all rows were read goes on being interrupted, and so does
-    whatever is sent meanwhile: then it is ended first.
+    """Roll back, in the connection's thread. A statement with unread rows stays interrupted and makes the rollback fail
+    as interrupted, too: then its cursor is closed first.
     """
     with suppress(sqlite3.Error):
         try:
             connection.rollback()
         except sqlite3.OperationalError:
-            for cursor in gc.get_referrers(connection):  # it has no list of its cursors that can be asked for
+            for cursor in gc.get_referrers(connection):  # sqlite3 offers no list of a connection's cursors
                 if isinstance(cursor, sqlite3.Cursor):
                     cursor.close()
             connection.rollback()
@@ -168,8 +168,8 @@ class SQLite(Backend):
             send_own(connection, "BEGIN" if read_only else "BEGIN IMMEDIATE")
 
     async def overwrite_deleted(self, engine: AsyncEngine) -> bool:
-        """Empty the write-ahead log, which keeps pages as they were. By a connection that waits for nobody long: a
-        pooled one waits as long as a writer does.
+        """Empty the write-ahead log, which keeps old versions of pages. Uses a connection of its own with a short
+        timeout: a pooled one would wait as long as a writer does.
         """
         arguments, options = engine.dialect.create_connect_args(engine.url)
         return await asyncio.to_thread(_empty_log, str(arguments[0]), uri=bool(options.get("uri")))

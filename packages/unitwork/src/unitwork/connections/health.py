@@ -62,8 +62,8 @@ class DatabaseServer:
         )
 
     async def overwrite_deleted(self) -> bool:
-        """Have the files of an embedded database hold nothing that was deleted, as its log does for a while. False when
-        a reader is in the way. A server's files are its own to clean, and its administrator's.
+        """Overwrite deleted data in the files of an embedded database, whose log keeps it for a while. Return False if
+        a reader prevents it. Does nothing for a server, whose files are its administrator's responsibility.
         """
         backend = backend_of(self._engine.dialect)
         return True if not backend.in_file else await backend.overwrite_deleted(self._engine)

@@ -93,7 +93,7 @@ def _unit(connection: Connection | None) -> Unit | None:
 def _error(context: ExceptionContext) -> BaseException | None:
     statement = context.execution_context
     if statement is not None and statement.execution_options.get("skip_user_error_events"):
-        return None  # SQLAlchemy's own, which asks MariaDB by an error whether a table exists
+        return None  # SQLAlchemy's own, which detects by an error that a MariaDB table is missing
     connection = context.connection
     unit = _unit(connection)
     error = _named(context, unit)

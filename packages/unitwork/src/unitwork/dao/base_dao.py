@@ -104,7 +104,7 @@ class BaseDao(Generic[T]):
         return await with_key(self.query(include_deleted=include_deleted), self.model, key).first()
 
     async def get_locked(self, id: Any, *, include_deleted: bool = False) -> T:
-        """The row, which nobody else changes until the transaction ends. Raises as `get` does."""
+        """Return the row, locked against changes by others until the transaction ends. Raises as `get` does."""
         async with self._session() as session:
             return await self._load(session, id, version=None, include_deleted=include_deleted)
 

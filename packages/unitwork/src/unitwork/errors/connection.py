@@ -71,7 +71,7 @@ class DriverNotInstalled(DatabaseError):
 
 
 class Unavailable(DatabaseError):
-    """Nothing of this unit was stored; the same call may succeed later."""
+    """The database can't serve the unit now. Nothing of it was stored; the same call may succeed later."""
 
     retry_after = 1.0
     """Seconds after which a new attempt makes sense."""

@@ -24,5 +24,5 @@ def undone(error: BaseException) -> BaseException | None:
     if isinstance(cause, UNDONE):
         return cause
     if isinstance(cause, LockNotAvailable) and (cause.sqlstate is None or cause.sqlstate.startswith("SQLITE_")):
-        return cause  # elsewhere the caller asked not to wait
+        return cause  # on other databases the caller has requested not to wait
     return None

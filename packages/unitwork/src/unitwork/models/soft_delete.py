@@ -45,7 +45,7 @@ def _selects_models(statement: Any) -> bool:
     """True if it is a SELECT of models by the caller. Loads of relationships take their parent's options, and a refresh
     of a row must find it even if deleted.
     """
-    if statement._propagate_attrs.get("compile_state_plugin") != "orm":  # noqa: SLF001 - as ORMExecuteState asks it
+    if statement._propagate_attrs.get("compile_state_plugin") != "orm":  # noqa: SLF001 - as ORMExecuteState reads it
         return False
     options = statement._compile_options  # noqa: SLF001 - as above
     path = getattr(options, "_current_path", None)

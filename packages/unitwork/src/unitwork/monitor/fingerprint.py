@@ -53,7 +53,7 @@ _LIMITED: Final = re.compile(r"\b(?:LIMIT|FETCH)\b", re.IGNORECASE)
 
 
 class Fingerprint(NamedTuple):
-    """The features of a statement's text. `text` holds no literal: it may be shown to anyone who may see the schema."""
+    """Features of a statement's text. `text` holds no literal: it reveals nothing but the schema."""
 
     id: str
     text: str

@@ -154,7 +154,7 @@ class GuardedSession(RestoringSession):
             raise
 
     def _forget_frames(self) -> None:
-        """SQLAlchemy's transactions keep the error that has undone them, and it the frames that it goes through."""
+        """Drop the tracebacks of errors that SQLAlchemy's transactions keep: their frames would keep objects alive."""
         transaction: Any = self._transaction
         while transaction is not None:
             error = transaction._rollback_exception  # noqa: SLF001 - it has no public name
@@ -195,7 +195,9 @@ class GuardedSession(RestoringSession):
             raise TransactionIsOurs(method)
 
     def _recover_or_refuse(self, unit: Unit) -> None:
-        """After a failed flush or a lost connection: refuse in a transaction, and start afresh outside one."""
+        """Handle a failed flush or a lost connection: raise `TransactionRolledBack` in a transaction; outside one roll
+        back, so that the session can be used again.
+        """
         if unit.transactional:
             raise TransactionRolledBack from unit.failure
         if unit.lost or not self.is_active:

@@ -24,7 +24,7 @@ def writes(clause: Any) -> bool:
 
 
 def opaque(clause: Any) -> bool:
-    """True if only the database can tell if it writes, as for textual SQL."""
+    """True if only the database can determine if it writes, as for textual SQL."""
     return not isinstance(clause, Select | CompoundSelect)
 
 
