@@ -6,4 +6,4 @@ from typing import Final
 LOCATION: Final = Path(__file__).parent
 """The folder Alembic reads."""
 REVISION_VIEW: Final = "schema_revision"
-"""Where roles read the revision that have no business in Alembic's own table (migration 0008)."""
+"""View that shows the revision to roles without rights on Alembic's own table (migration 0008)."""

@@ -2,7 +2,8 @@
 
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from functools import partial
+from typing import Protocol
 
 from domain.contact_key import contact_key
 from domain.errors import (
@@ -275,13 +276,10 @@ class AuthService:
         return found
 
     async def _pair(self, user_id: int, family: str, *, logged_in_at: datetime, by: str) -> TokenPair:
-        login: Any = {
-            "family": family, "logged_in_at": logged_in_at, "until": logged_in_at + self._lifetimes.login_lifetime
-        }  # fmt: skip
-        access, access_secret = Token.issue(user_id, lifetime=self._lifetimes.access_lifetime, **login)
-        refresh, refresh_secret = Token.issue(
-            user_id, lifetime=self._lifetimes.refresh_lifetime, kind=TokenKind.REFRESH, **login
-        )
+        until = logged_in_at + self._lifetimes.login_lifetime
+        issue = partial(Token.issue, user_id, family=family, logged_in_at=logged_in_at, until=until)
+        access, access_secret = issue(lifetime=self._lifetimes.access_lifetime)
+        refresh, refresh_secret = issue(lifetime=self._lifetimes.refresh_lifetime, kind=TokenKind.REFRESH)
         await self._tokens.add_many([access, refresh])
         await self._events.record(SecurityEvent.TOKEN_ISSUED, user_id=user_id, by=by)
         return TokenPair(access_secret, refresh_secret, self._lifetimes.access_lifetime)

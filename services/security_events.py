@@ -18,11 +18,11 @@ from unitwork.models import SYSTEM, acting_user_id
 
 log = logging.getLogger("gatehouse.security")
 
-AGAIN_AFTER: Final = 60.0
+SUPPRESS_SECONDS: Final = 60.0
 """Seconds for which `record_seldom` suppresses an event with the same account and address."""
-MOST_TOLD: Final = 1_000
+MAX_REMEMBERED_EVENTS: Final = 1_000
 """Maximum number of events that `record_seldom` remembers; further ones are logged without a row."""
-SHOWN: Final = 16
+DIGEST_DIGITS: Final = 16
 """Number of hexadecimal digits of an account's digest."""
 
 
@@ -57,7 +57,7 @@ class SecurityEvents:
         self._transaction = transaction
         self._audit = audit
         self._signing_key = signing_key
-        self._told: OrderedDict[tuple[str, ...], float] = OrderedDict()
+        self._remembered: OrderedDict[tuple[str, ...], float] = OrderedDict()
 
     async def record(
         self, event: SecurityEvent, *, user_id: int | None = None, contact: str | None = None, by: str | None = None
@@ -80,28 +80,28 @@ class SecurityEvents:
             async with self._transaction()(Propagation.SUPPORTS, name="security event") as transaction:
                 await self._audit().add(entry)
                 if transaction.active:
-                    transaction.after_commit(lambda: _tell(event, facts))
+                    transaction.after_commit(lambda: _log(event, facts))
                     return
         except UnitworkError as error:
             if current_transaction() is not None:
                 raise
             log.warning("an event is in no row of the audit trail: %s", type(error).__name__)
-        _tell(event, facts)
+        _log(event, facts)
 
     async def record_seldom(
         self, event: SecurityEvent, *, user_id: int | None = None, contact: str | None = None, by: str | None = None
     ) -> None:
-        """Record an event that clients can cause at will: once per `AGAIN_AFTER` for the same account and address."""
+        """Record an event that clients can cause at will: once per `SUPPRESS_SECONDS` for the same account and address."""
         known = (event.value, by or "", str(user_id), contact or "", current_client_address() or "")
         now = time.monotonic()
-        while self._told and (next(iter(self._told.values())) <= now - AGAIN_AFTER):
-            self._told.popitem(last=False)
-        if known in self._told:
+        while self._remembered and (next(iter(self._remembered.values())) <= now - SUPPRESS_SECONDS):
+            self._remembered.popitem(last=False)
+        if known in self._remembered:
             return
-        if len(self._told) >= MOST_TOLD:
-            _tell(event, {"address": current_client_address(), "account": None, "by": by})
+        if len(self._remembered) >= MAX_REMEMBERED_EVENTS:
+            _log(event, {"address": current_client_address(), "account": None, "by": by})
             return
-        self._told[known] = now
+        self._remembered[known] = now
         await self.record(event, user_id=user_id, contact=contact, by=by)
 
     async def limit_reached(self, limit: str, *, account: str | None, address: str | None) -> None:
@@ -113,10 +113,10 @@ class SecurityEvents:
         if whose is None:
             return None
         text = f"account {whose}".encode("utf-8", "surrogatepass")
-        return hmac.digest(self._signing_key().encode(), text, hashlib.sha256).hex()[:SHOWN]
+        return hmac.digest(self._signing_key().encode(), text, hashlib.sha256).hex()[:DIGEST_DIGITS]
 
 
-def _tell(event: SecurityEvent, facts: dict[str, str | None]) -> None:
+def _log(event: SecurityEvent, facts: dict[str, str | None]) -> None:
     given = {name: value for name, value in facts.items() if value is not None}
     text = " ".join(f"{name}={value}" for name, value in given.items())
     log.info("%s %s", event.value, text, extra={"security_event": event.value, **given})

@@ -17,8 +17,8 @@ class TokenSettings(BaseModel):
     access_lifetime: Duration = Field(default=timedelta(minutes=15), gt=timedelta(0))
     """Lifetime of the access token of a login or a refresh."""
     refresh_lifetime: Duration = Field(default=timedelta(days=30), gt=timedelta(0))
-    """How long after its last refresh a login lasts."""
+    """Lifetime of a refresh token."""
     login_lifetime: Duration = Field(default=timedelta(days=90), gt=timedelta(0))
-    """How long a login lasts at most, however often it is refreshed."""
+    """Maximum lifetime of a login, however often it is refreshed."""
     fresh: Duration = Field(default=timedelta(minutes=10), ge=timedelta(0))
-    """How long after a login its owner may change e-mail address and phone number without the password."""
+    """Time after a login in which its owner may change e-mail address and phone number without the password."""

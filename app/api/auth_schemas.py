@@ -54,7 +54,7 @@ class PasswordChange(BaseModel):
 
 
 class Tokens(BaseModel):
-    """What a login and a refresh give. `expires_in` is the access token's, in seconds."""
+    """Tokens that a login or a refresh issues. `expires_in` is the lifetime of the access token in seconds."""
 
     access_token: str
     refresh_token: str

@@ -59,7 +59,7 @@ class JobBody(BaseModel):
 
 @router.get("/{job_id}")
 async def get_job(job_id: UserId, jobs: UserImportJobDep, response: Response) -> JobBody:
-    """How far a job is. Retry-After is there as long as it goes on."""
+    """Return the progress of a job. The answer has a Retry-After until the job has ended."""
     job = await jobs.get(job_id)
     if job.finished_at is None:
         response.headers["Retry-After"] = RETRY_AFTER

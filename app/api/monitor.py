@@ -34,7 +34,7 @@ FILES: Final = frozenset({"monitor.css", "monitor.js", "uplot.css", "uplot.js"})
 
 
 class ThresholdChanges(BaseModel):
-    """What is absent is left as it is; null has nothing of the kind reported."""
+    """Thresholds to change: an absent one is unchanged, null turns its reports off."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -80,7 +80,7 @@ class FieldError(BaseModel):
 
 
 class Problem(BaseModel):
-    """What went wrong. `code` is stable; `title` and `detail` are for people."""
+    """Problem document. `code` is stable; `title` and `detail` are for people."""
 
     model_config = ConfigDict(json_schema_extra={"title": "Problem"})
 

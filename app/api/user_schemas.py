@@ -97,7 +97,7 @@ class UserList(BaseModel):
 
 
 class UserContacts(BaseModel):
-    """What people say of themselves: an absent field is unchanged, null clears."""
+    """Fields of an account that its owner may set: an absent field is unchanged, null clears."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -115,7 +115,7 @@ class UserContacts(BaseModel):
 
 
 class AccountFields(UserContacts):
-    """What admins say of accounts besides: `role` and `status`."""
+    """Fields that an admin may set: the owner's, `role` and `status`."""
 
     # `model_fields_set` distinguishes absent from null; null is refused, as neither field can be cleared.
     role: Role = Field(default_factory=lambda: Role.USER)

@@ -57,7 +57,7 @@ async def get_user(
 
 @router.get("/{user_id}/history")
 async def get_history(user_id: UserId, query: Annotated[HistoryQuery, Query()], audit: AuditServiceDep) -> HistoryBody:
-    """Who changed what of an account, newest first. Values of secrets, and of purged accounts, are not kept."""
+    """Return the changes of an account, newest first. Values of secrets and of purged accounts are not kept."""
     page = await audit.history(user_id, limit=query.limit, cursor=query.cursor)
     return HistoryBody.of(page.items, page.next_cursor)
 

@@ -16,7 +16,7 @@ from services.csv.encoding import DecodedText
 from services.csv.errors import CsvError
 from services.csv.reader import records
 from services.erasure.personal_values import PersonalValues
-from services.messaging.job_files import StoredFile
+from services.messaging.stored_file import StoredFile
 from services.messaging.user_import_job import USER_IMPORT
 
 ABOVE: Final = 10_000_000

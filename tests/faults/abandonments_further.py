@@ -265,7 +265,7 @@ async def task_that_failed(misuse: Misuse) -> None:
 
 
 async def generator_kept_by_its_task_no_more(misuse: Misuse) -> None:
-    """Somebody holds the generator, and its task has ended: nobody will leave the block in its task."""
+    """The generator is held, but its task has ended: nobody will leave the block in its task."""
 
     async def work() -> None:
         generator = misuse.transactions()

@@ -11,7 +11,7 @@ from settings import Settings
 
 
 async def found_anywhere(container: Container, words: Collection[str]) -> list[str]:
-    """Where one of these words is, in any case: tables by their columns, files by their bytes."""
+    """Return the places that hold one of these words, in any case: columns of tables, and bytes of files."""
     async with container.engine().connect() as connection:
         rows = await connection.run_sync(lambda sync: list(_cells(sync)))
     settings: Settings = container.settings()

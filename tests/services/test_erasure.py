@@ -49,8 +49,8 @@ async def handle(container: Container, topic: str) -> list[Handled]:
 
 
 async def a_life(client: httpx2.AsyncClient, container: Container) -> int:
-    """Whatever a person can leave behind: an account, registered, welcomed, changed, made an admin, refused, refreshed;
-    files that it has sent, and files of others that hold it. Its id.
+    """Leave behind all that a person can: an account, registered, welcomed, changed, made an admin, refused, refreshed;
+    files that it has sent, and files of others that hold it. Return its id.
     """
     named = {"Idempotency-Key": "k1", "X-Request-ID": "queen-req-1"}
     registered = await client.post("/v1/auth/register", json=REGISTRATION, headers=named)

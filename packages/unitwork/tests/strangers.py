@@ -65,7 +65,7 @@ class Cat(Animal):
 
 
 class Vehicle(Library):
-    """Of one table, in which only the cars are audited."""
+    """Base of a single-table hierarchy in which only cars are audited."""
 
     __tablename__ = "vehicles"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -79,7 +79,7 @@ class Car(Audited, Vehicle):
 
 
 class Crate(Audited, Versioned, SoftDelete, Depot):
-    """Of the second base; a key of text, and its version in a column of another name."""
+    """Model of the second base, with a key of text and a version column of another name."""
 
     __tablename__ = "crates"
     code: Mapped[str] = mapped_column(String(20), primary_key=True)

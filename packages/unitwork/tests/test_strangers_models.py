@@ -59,7 +59,7 @@ async def database(url: str, backend: str, tmp_path: Path) -> AsyncIterator[Data
 
 
 async def history(database: Database, model: type[Any], *keys: Any) -> list[tuple[str, int | None, Any]]:
-    """What happened to the records, oldest first: action, version, changes."""
+    """Return the records' entries, oldest first: action, version, changes."""
     changes = BaseDao[Change](database.sessions, Change).query().eq("record_type", TRAIL.record_type(model))
     if keys:
         changes = changes.in_("record_id", [TRAIL.record_id(model, key) for key in keys])

@@ -191,7 +191,9 @@ def _python_type(entries: type[AuditColumns]) -> type[Any] | None:
     """Return the Python type of `record_id`; None if its column type has none, so that any key is accepted."""
     try:
         kind: type[Any] = inspect(entries).columns["record_id"].type.python_type
-    except NotImplementedError:
+    except (
+        NotImplementedError
+    ):  # raised by SQLAlchemy for column types without a Python type, such as PostgreSQL's INET
         return None
     return kind
 
@@ -251,7 +253,7 @@ def _audited(table: Any) -> Mapper[Any] | None:
     for mapper in mappers_of(Audited):
         if table == mapper.local_table:
             while mapper.inherits is not None and mapper.inherits.local_table is mapper.local_table:
-                mapper = mapper.inherits  # noqa: PLW2901 - up to the first
+                mapper = mapper.inherits  # noqa: PLW2901 - walks up the hierarchy to its first model
             return mapper
     return None
 

@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 @types.coroutine
-def shield(  # noqa: PLR0915 - a helper more would be a call more for each statement
+def shield(  # noqa: PLR0915 - runs for each statement; a helper function would add a call to each
     work: Coroutine[Any, Any, T], unit: Unit, *, to_its_end: bool = False, within: float | None = None
 ) -> Generator[Any, Any, T]:
     """Return the result of `work`, run in the caller's own task with cancellation deferred while the driver is busy.

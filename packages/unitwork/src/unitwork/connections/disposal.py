@@ -87,5 +87,5 @@ class Disposal:
         backend.abandon(entry.driver_connection)
         try:
             dialect.do_terminate(connection)
-        except Exception as error:  # noqa: BLE001 - as above
+        except Exception as error:  # noqa: BLE001 - the connection is given up, whatever its end raises
             log.debug("a connection could not be closed: %s", type(error).__name__)
