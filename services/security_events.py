@@ -91,7 +91,7 @@ class SecurityEvents:
     async def record_seldom(
         self, event: SecurityEvent, *, user_id: int | None = None, contact: str | None = None, by: str | None = None
     ) -> None:
-        """Record an event that clients can cause at will: once per `SUPPRESS_SECONDS` for the same account and address."""
+        """Record an event that clients can cause at will: once per `SUPPRESS_SECONDS` for an account and address."""
         known = (event.value, by or "", str(user_id), contact or "", current_client_address() or "")
         now = time.monotonic()
         while self._remembered and (next(iter(self._remembered.values())) <= now - SUPPRESS_SECONDS):

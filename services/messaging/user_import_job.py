@@ -17,8 +17,8 @@ from services.csv.encoding import ByteFile, DecodedText, text_encoding
 from services.csv.errors import CsvError, CsvTooLarge
 from services.csv.import_report import ImportReport, Rejection
 from services.csv.user_csv_service import UserCsvService
-from services.messaging.stored_file import StoredFile
 from services.messaging.outbox_service import OutboxService
+from services.messaging.stored_file import StoredFile
 from unitwork import TransactionProvider
 from unitwork.models import utc_now
 

@@ -4,11 +4,13 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.orm import DeclarativeBase
 
 from packages.unitwork.tests import shop
 from packages.unitwork.tests.shop import Base, Item, ItemDao
 from unitwork import Database, DatabaseOptions
 from unitwork.errors import ContainerClosed, DatabaseUnavailable, EngineNotStarted, TransactionTimeout
+from unitwork.models import SnowflakeId
 
 ENV = """
 from alembic import context
@@ -109,3 +111,20 @@ async def test_a_database_that_cannot_be_had_closes_again(tmp_path: Path) -> Non
             await ItemDao(database.sessions).count().rows()
     with pytest.raises(ContainerClosed):
         assert database.engine
+
+
+async def test_a_schema_compares_models_that_were_defined_after_it(url: str, tmp_path: Path) -> None:
+    class Late(DeclarativeBase):
+        pass
+
+    async with Database(url) as database:
+        schema = database.schema(tmp_path, metadata=Late.metadata)
+        assert await schema.differences() == []
+
+        class Parcel(SnowflakeId, Late):
+            __tablename__ = "parcels"
+
+        assert {difference[1].name for difference in await schema.differences()} == {
+            Parcel.__tablename__,
+            "node_leases",
+        }

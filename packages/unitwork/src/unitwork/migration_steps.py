@@ -16,12 +16,11 @@ from unitwork.errors import UnknownRevision
 
 
 class MigrationSteps:
-    """Alembic's commands for the folder at `location`; `metadata` describes the models. A command that Alembic refuses,
-    as for a revision that the folder doesn't have, raises `UnknownRevision`.
+    """Alembic's commands for the folder at `location`. A command that Alembic refuses, as for a revision that isn't
+    in the folder, raises `UnknownRevision`.
     """
 
-    def __init__(self, location: Path, metadata: Sequence[MetaData]) -> None:
-        self._metadata = metadata
+    def __init__(self, location: Path) -> None:
         self._config = Config()
         self._config.set_main_option("script_location", str(location).replace("%", "%%"))
         self._config.set_main_option("path_separator", "os")
@@ -48,13 +47,11 @@ class MigrationSteps:
         )
         return Path(made[0].path)
 
-    def differences(self, connection: Connection) -> list[Any]:
-        """Return the differences between the models and the connection's tables."""
+    def differences(self, connection: Connection, metadata: Sequence[MetaData]) -> list[Any]:
+        """Return the differences between the models' metadata and the connection's tables."""
         return list(
             # Its annotation allows one metadata, its code a sequence, as `target_metadata` may be.
-            compare_metadata(
-                MigrationContext.configure(connection, opts={"compare_type": True}), cast("Any", self._metadata)
-            )
+            compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), cast("Any", metadata))
         )
 
     def _run(self, connection: Connection, step: Callable[[], object]) -> None:

@@ -75,7 +75,7 @@ class Schema:
         self._session_provider = EngineSessionProvider(session_factory)
         self._location = location
         self._revision_views = [VERSION_TABLE] if revision_view is None else [revision_view, VERSION_TABLE]
-        self._metadata = with_library_tables(Base.metadata if metadata is None else metadata)
+        self._metadata = Base.metadata if metadata is None else metadata
 
     @property
     def head(self) -> str | None:
@@ -125,7 +125,8 @@ class Schema:
 
     async def differences(self) -> list[Any]:
         """Return the differences between the models and the database, in Alembic's format."""
-        found: list[Any] = await self._run(self._steps.differences)
+        metadata = with_library_tables(self._metadata)  # when asked: models may be defined after this schema was made
+        found: list[Any] = await self._run(lambda connection: self._steps.differences(connection, metadata))
         return found
 
     @cached_property
@@ -133,7 +134,7 @@ class Schema:
         """`MigrationSteps`, imported on first use: importing Alembic would be a tenth of the start of every process."""
         from unitwork.migration_steps import MigrationSteps  # noqa: PLC0415 - Alembic is slow to import
 
-        return MigrationSteps(self._location, self._metadata)
+        return MigrationSteps(self._location)
 
     async def _run(self, step: Callable[[Connection], T]) -> T:
         async with self._engine.begin() as connection:
