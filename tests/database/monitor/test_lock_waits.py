@@ -140,6 +140,7 @@ async def test_a_container_that_ends_while_it_asks_ends_the_question_first(
             ended.append("the question")
 
     monkeypatch.setattr("unitwork.monitor.findings.lock_waits._blocked", never)
+    monkeypatch.setattr("unitwork.monitor.findings.lock_waits.QUERY_TIMEOUT_SECONDS", 60.0)  # the container is first
     database = settings.database.model_copy(update={"lock_wait_threshold": THRESHOLD})
     other = Container(settings=settings.model_copy(update={"database": database}))
     async with stranger(settings), running(other):
