@@ -14,7 +14,7 @@ from unitwork.unit import Unit
 T = TypeVar("T")
 STALE_CONNECTION_SECONDS: Final = 1.0
 """Seconds within which a connection that died while idle fails; a later failure means the statement was running."""
-MAX_OUTDATED_ATTEMPTS: Final = 3
+MAX_OUTDATED_ATTEMPTS: Final = 10
 """Maximum number of times a statement is sent while the schema changes under it."""
 NOTHING_DONE: Final = (StatementOutdated, ConnectionLost, CommitOutcomeUnknown)
 """Errors after which an autocommit statement may be sent again."""
