@@ -21,7 +21,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from settings import Settings
-from unitwork import ambient, current_transaction
+from unitwork import ambient, current_transaction, leave_lane, lift_deadline
 
 Work = Callable[[], Awaitable[object]]
 
@@ -86,8 +86,8 @@ class BackgroundTasks(AbstractAsyncContextManager["BackgroundTasks"]):
     def start(self, name: str, work: Work) -> None:
         """Run `work` after the ambient transaction has committed, or at once outside one; never if it rolls back.
 
-        `work` runs in a copy of the caller's context, with its acting user and request, but without its transaction and
-        deadline. Raises `BackgroundFull`, `BackgroundClosed`.
+        `work` runs in a copy of the caller's context, with its acting user and request, but without its transaction,
+        deadline and lane. Raises `BackgroundFull`, `BackgroundClosed`.
         """
         if self._group is None:
             raise BackgroundClosed
@@ -96,6 +96,8 @@ class BackgroundTasks(AbstractAsyncContextManager["BackgroundTasks"]):
             raise BackgroundFull(self._limit)
         context = contextvars.copy_context()
         context.run(ambient.set, None)
+        context.run(lift_deadline)
+        context.run(leave_lane)
         transaction = current_transaction()
         if transaction is None:
             self._spawn(name, work, context)

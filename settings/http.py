@@ -1,10 +1,10 @@
-"""The section `HTTP__…`: trusted proxies and web origins; none by default."""
+"""The section `HTTP__…`: trusted proxies, web origins, and the limits of requests."""
 
 import re
 from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, Any, Final, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_settings import NoDecode
 
 ANY_ORIGIN: Final = "*"
@@ -26,7 +26,7 @@ def _origin(text: str) -> str:
 
 
 class HttpSettings(BaseModel):
-    """Trusted proxies and origins. Lists are separated by commas."""
+    """Trusted proxies, origins, and limits of requests in seconds. Lists are separated by commas."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
@@ -38,6 +38,17 @@ class HttpSettings(BaseModel):
     """Origins whose pages may call the API from a browser, in full (`https://app.example.com`); `*` for all."""
     cors_credentials: bool = False
     """Allow those pages to send cookies or client certificates. A bearer token doesn't need it."""
+
+    max_wait: float | None = Field(default=2.0, gt=0)
+    """Maximum seconds that a request waits for a database connection before it is answered 503 `overloaded`; a quarter
+    of it once its route has been overloaded for that long. None: requests wait for `pool_timeout`, first come, first
+    served, and one route may use every connection.
+    """
+    request_timeout: float | None = Field(default=None, gt=0)
+    """Maximum duration of a request in seconds, with its statements; a client may ask for less by `X-Request-Timeout`.
+    """
+    grpc_timeout: bool = False
+    """Also read the header `grpc-timeout`, as proxies that translate gRPC send it."""
 
     @model_validator(mode="after")
     def _no_credentials_from_anywhere(self) -> Self:

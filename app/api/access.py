@@ -85,8 +85,11 @@ class Listed(NamedTuple):
 
 
 class Address(NamedTuple):
-    """One path of the table: the access rule of each method, and the parameters taken from a request's path."""
+    """One path of the table: its template, the access rule of each method, and the parameters taken from a request's
+    path.
+    """
 
+    path: str
     lines: Mapping[str, Access]
     parameters: Mapping[str, str]
 
@@ -115,7 +118,7 @@ class AccessTable:
     """The table of one application."""
 
     def __init__(self, table: Mapping[str, Access] = TABLE) -> None:
-        self._addresses: dict[str, tuple[re.Pattern[str], dict[str, Access]]] = {}
+        self._addresses: dict[str, tuple[str, re.Pattern[str], dict[str, Access]]] = {}
         self._lines: set[str] = set()
         self._routes: dict[int, tuple[BaseRoute, list[str]]] = {}
         for line, access in table.items():
@@ -126,14 +129,14 @@ class AccessTable:
         self._lines.add(line)
         method, _, path = line.partition(" ")
         shape = re.sub(r"\{\w+", "{", path)
-        _, lines = self._addresses.setdefault(shape, (_pattern(path), {}))
+        _, _, lines = self._addresses.setdefault(shape, (path, _pattern(path), {}))
         lines[method] = access
 
     def address(self, path: str) -> Address | None:
         """Return the address that matches a request's path; None when there is none."""
-        for pattern, lines in self._addresses.values():
+        for template, pattern, lines in self._addresses.values():
             if match := pattern.fullmatch(path):
-                return Address(lines, match.groupdict())
+                return Address(template, lines, match.groupdict())
         return None
 
     def find(self, method: str, path: str) -> Listed | None:

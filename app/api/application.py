@@ -11,6 +11,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from app.api import audit, auth, docs, health, jobs, monitor, own_account, user_csv, users
 from app.api.access import DOCS, PREFIX, TABLE, AccessTable, listed_only, warn_of_unlisted
 from app.api.addresses import Addresses
+from app.api.admission import Admission
 from app.api.authentication import Authentication
 from app.api.body_limit import BodyLimit, BodyLimits
 from app.api.forwarded_prefix import ForwardedPrefix
@@ -31,6 +32,7 @@ ASKED: Final = (
     "If-None-Match",
     "Prefer",
     "X-Request-ID",
+    "X-Request-Timeout",
 )
 ANSWERED: Final = (
     "Accept-Patch",
@@ -86,6 +88,7 @@ def create_app(container: Container | None = None) -> FastAPI:
     app.add_middleware(BodyLimit, limits=limits)
     app.add_middleware(Addresses)
     app.add_middleware(Authentication)
+    app.add_middleware(Admission)
     app.add_middleware(RequestContext, limits=limits, debug=settings.debug)
     _add_browser_rules(app, settings.http)
     for module in (audit, auth, own_account, user_csv, jobs, users):  # what is before /users/{user_id} isn't it

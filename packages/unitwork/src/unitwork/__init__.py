@@ -8,7 +8,9 @@ from unitwork.connections.engine import build_engine, open_engine
 from unitwork.connections.health import DatabaseServer, ServerFacts
 from unitwork.connections.lifetime import Lifetime
 from unitwork.connections.notification_listener import NotificationListener
+from unitwork.connections.places import Lane, Rank, in_lane, leave_lane
 from unitwork.database import Database
+from unitwork.deadline import lift_deadline, remaining, within
 from unitwork.errors.undone import undone
 from unitwork.ids.id_generator import IdGenerator, NewIds
 from unitwork.ids.node_leases import NodeLease
@@ -33,6 +35,7 @@ __all__ = [
     "DatabaseServer",
     "EngineSessionProvider",
     "IdGenerator",
+    "Lane",
     "Lifetime",
     "NewIds",
     "NodeLease",
@@ -40,6 +43,7 @@ __all__ = [
     "Options",
     "Outcome",
     "Propagation",
+    "Rank",
     "Retry",
     "Schema",
     "ServerFacts",
@@ -56,8 +60,13 @@ __all__ = [
     "create_tables",
     "current_transaction",
     "execute_transaction",
+    "in_lane",
+    "leave_lane",
+    "lift_deadline",
     "masked",
     "open_engine",
+    "remaining",
     "undone",
     "with_library_tables",
+    "within",
 ]

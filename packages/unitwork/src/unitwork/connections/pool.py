@@ -28,7 +28,8 @@ from unitwork.backends.shielded_task import ShieldedTask
 from unitwork.backends.statement_effects import Effect
 from unitwork.backends.transaction_events import HELD
 from unitwork.connections.connecting import set_up_errors, unavailable
-from unitwork.errors import PoolTimeout
+from unitwork.connections.places import Claim, Place, Places, claim_in_force
+from unitwork.errors import Overloaded, PoolTimeout
 from unitwork.unit import OPENED_BY, Unit
 
 PING_TIMEOUT_SECONDS: Final = 1.0
@@ -37,6 +38,8 @@ OWN_CHECKIN_LISTENERS: Final = 1
 """Number of "checkin" listeners that the library itself registers (by `guard_pool`)."""
 READY_VALID_SECONDS: Final = 0.01
 """Seconds for which a checkout relies on the preceding `ready`, both being in the same turn of the event loop."""
+PLACE: Final = "unitwork_place"
+"""Key in a pool entry's `info` that holds the place of its user, if that is in a lane."""
 IDLE_SINCE: Final = "unitwork_idle_since"
 """Key in a pool entry's `info` that holds when it was returned, by `time.monotonic()`."""
 
@@ -53,6 +56,12 @@ class Waits:
     seconds: float = 0.0
     longest: float = 0.0
     timeouts: int = 0
+    refused: int = 0
+    """Number refused as overload of their lane, before the pool timeout."""
+
+    def begun(self) -> float:
+        self.waiting += 1
+        return time.monotonic()
 
     def ended(self, begun: float) -> None:
         took = time.monotonic() - begun
@@ -86,6 +95,7 @@ class Pool(AsyncAdaptedQueuePool):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.waits = Waits()
+        self.places = Places(lambda: self.capacity, self.checkedout)
 
     @property
     def capacity(self) -> int:
@@ -93,11 +103,33 @@ class Pool(AsyncAdaptedQueuePool):
         return self.size() + max(self._max_overflow, 0)
 
     def connect(self) -> PoolProxiedConnection:
+        claim = claim_in_force.get()
+        if claim is None or self.inside_transaction:
+            return self._connect()
+        place = self.places.take(claim) or self._wait(claim)
+        try:
+            connection = self._connect()
+        except BaseException:
+            place.give_back()
+            raise
+        connection.info[PLACE] = place
+        return connection
+
+    def _wait(self, claim: Claim) -> Place:
+        begun = self.waits.begun()
+        try:
+            return await_only(self.places.wait(claim))
+        except Overloaded:
+            self.waits.refused += 1
+            raise
+        finally:
+            self.waits.ended(begun)
+
+    def _connect(self) -> PoolProxiedConnection:
         dialect: Any = self._dialect
         begun = 0.0
         if not self._pool.qsize() and self.checkedout() >= self.capacity:
-            begun = time.monotonic()
-            self.waits.waiting += 1
+            begun = self.waits.begun()
         try:
             return super().connect()
         except QueueTimeout:
@@ -109,6 +141,16 @@ class Pool(AsyncAdaptedQueuePool):
             if begun:
                 self.waits.ended(begun)
 
+    def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
+        place: Place | None = record.info.pop(PLACE, None)
+        try:
+            super()._do_return_conn(record)
+        finally:
+            if place is not None:
+                place.give_back()
+            elif self.places.waiting:
+                self.places.serve()
+
     def ready(self) -> bool:
         """Return True if the next connection is open, in order and recently used, so that it can be taken without
         waiting, outside SQLAlchemy's greenlet too.
@@ -117,6 +159,9 @@ class Pool(AsyncAdaptedQueuePool):
         checkout, which then skips its own check.
         """
         if len(self.dispatch.checkout) > 1:
+            return False
+        claim = claim_in_force.get()
+        if claim is not None and not self.places.admits(claim):
             return False
         queue: Any = self._pool
         entries = queue._queue._queue  # noqa: SLF001 - asyncio's inside SQLAlchemy's: no queue has a public way to look

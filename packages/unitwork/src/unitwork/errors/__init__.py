@@ -31,6 +31,7 @@
     │   │   ├── NodeLeaseLost               no id can be made without a node of its own
     │   │   ├── NodesExhausted              every node is leased by a process
     │   │   ├── PoolTimeout                 every connection is in use
+    │   │   ├── Overloaded                  the work's lane has its share of the pool in use
     │   │   └── PoolDeadlock                every holder of a connection waits for another one
     │   └── DriverError                     the database refused a statement; .sqlstate, .message
     │       ├── ConstraintViolation         .constraint, .columns
@@ -81,6 +82,7 @@ from unitwork.errors.connection import (
     LifetimeError,
     NodeLeaseLost,
     NodesExhausted,
+    Overloaded,
     PoolDeadlock,
     PoolTimeout,
     Unavailable,
@@ -181,6 +183,7 @@ __all__ = [
     "NullComparison",
     "OutOfRange",
     "OutsideSubquery",
+    "Overloaded",
     "PoolDeadlock",
     "PoolTimeout",
     "ReadOnlyTransaction",

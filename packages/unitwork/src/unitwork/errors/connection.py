@@ -116,6 +116,22 @@ class PoolTimeout(Unavailable):
         )
 
 
+class Overloaded(Unavailable):
+    """The work's lane has its share of the pool in use, and none of it became free in the time that it waits."""
+
+    def __init__(self, lane: str, waited: float, retry_after: float) -> None:
+        self.lane = lane
+        self.waited = waited
+        self.retry_after = max(retry_after, 1.0)
+        super().__init__(lane, waited, retry_after)
+
+    def __str__(self) -> str:
+        return (
+            f"no connection became free for '{self.lane}' within {self.waited:.2g} s: its share of the pool is in use. "
+            "Try again later; shorten its transactions, or raise `pool_size`."
+        )
+
+
 class PoolDeadlock(Unavailable):
     """Every connection is held by a unit that itself waits for a second one, so none will become free."""
 

@@ -52,7 +52,9 @@ class CommitOutcomeUnknown(TransactionError):
 
 
 class TransactionTimeout(TransactionError):
-    """The block exceeded its `timeout`; its transaction is rolled back."""
+    """The block exceeded its `timeout` or the deadline of its work; its transaction is rolled back. A `timeout` of 0
+    means that the deadline had passed when the block began, and nothing was sent.
+    """
 
     def __init__(self, timeout: float, call_site: str) -> None:
         self.timeout = timeout
@@ -60,6 +62,8 @@ class TransactionTimeout(TransactionError):
         super().__init__(timeout, call_site)
 
     def __str__(self) -> str:
+        if not self.timeout:
+            return f"the block opened at {self.call_site} was begun after the deadline of its work; nothing was sent."
         return f"the block opened at {self.call_site} took longer than {self.timeout:g} s, and was given up."
 
 

@@ -106,6 +106,7 @@ def metrics(
     yield _plain(COUNTER, f"{namespace}_pool_waits", "Units that have waited for a connection", pool.waits)
     yield _plain(COUNTER, f"{namespace}_pool_wait_seconds", "Time waited for connections", pool.waited)
     yield _plain(COUNTER, f"{namespace}_pool_timeouts", "Units that got no connection in time", pool.timeouts)
+    yield _plain(COUNTER, f"{namespace}_pool_refused", "Units refused as overload of their lane", pool.refused)
     yield _plain(COUNTER, f"{namespace}_monitor_errors", "Errors of the monitor itself", monitor.errors.total())
     for name, (help, value) in (gauges or {}).items():
         yield _plain(LARGEST, name, help, value)

@@ -22,6 +22,8 @@ class PoolState:
     waited: float = 0.0
     longest_wait: float = 0.0
     timeouts: int = 0
+    refused: int = 0
+    """Number of units refused as overload of their lane."""
 
 
 class Pools:
@@ -49,4 +51,5 @@ class Pools:
                 state.waited += waits.seconds
                 state.longest_wait = max(state.longest_wait, waits.longest)
                 state.timeouts += waits.timeouts
+                state.refused += waits.refused
         return state

@@ -18,6 +18,7 @@ from sqlalchemy.util import greenlet_spawn
 from unitwork.call_site import calling_site
 from unitwork.connections.cancellation import shield
 from unitwork.connections.compiled_statements import SENT_OPTION, Answer, CheckedOutConnection, CompiledStatement, Sent
+from unitwork.deadline import bounded, refuse_after, remaining
 from unitwork.monitor.monitor import SqlMonitor
 from unitwork.sessions.resending import NOTHING_DONE, Resending
 from unitwork.sessions.session import ProvidedSession
@@ -62,14 +63,20 @@ async def send_autocommit(factory: SessionFactory, statement: Executable, parame
     """Send an autocommit statement outside any block; return its answer.
 
     It is sent again if the server's plan was outdated; a read also once after a connection that died in the pool.
-    Raises what a session would raise for it.
+    Raises what a session would raise for it, and `TransactionTimeout` after the deadline; a write that was sent before
+    it is waited for, as nobody could tell whether the database has stored it.
     """
     unit = Unit(transactional=False, autocommit=True, statements=1)
     engine = factory.engine()
     unit.enter(calling_site(), parent=None)
+    refuse_after(unit)
     sending = _Sending(factory, engine, unit, statement, parameters)
+    left = remaining()
     try:
-        return await shield(sending.run(), unit)
+        if left is None or not isinstance(statement, Select):
+            return await shield(sending.run(), unit)
+        async with bounded(left, unit):
+            return await shield(sending.run(), unit)
     finally:
         unit.end()
         factory.left(unit)

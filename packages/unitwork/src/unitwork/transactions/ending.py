@@ -17,7 +17,9 @@ from sqlalchemy.util import greenlet_spawn
 
 from unitwork.connections.cancellation import shield, shield_in_task
 from unitwork.connections.compiled_statements import CompiledStatements
+from unitwork.connections.places import leave_lane
 from unitwork.connections.pool import ALTERED, has_ended, was_ended
+from unitwork.deadline import lift_deadline
 from unitwork.errors import (
     BlockNeverLeft,
     CommitOutcomeUnknown,
@@ -141,7 +143,12 @@ def _act_for_owner(helper: "asyncio.Task[None]") -> None:
 
 
 async def call_hooks(hooks: Sequence[Hook]) -> None:
-    """Call each hook in order; a failing one is logged, and the next ones still run."""
+    """Call each hook in order, in a task of their own; a failing one is logged, and the next ones still run.
+
+    Their work belongs to a transaction that has ended, so that neither its deadline nor its lane refuses it.
+    """
+    lift_deadline()
+    leave_lane()
     for hook in hooks:
         try:
             answer = hook()

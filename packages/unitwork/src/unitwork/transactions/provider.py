@@ -6,6 +6,7 @@ from contextvars import Token
 from functools import partial
 from types import TracebackType
 
+from unitwork.deadline import bounded
 from unitwork.errors import (
     IncompatibleTransaction,
     NoActiveTransaction,
@@ -20,7 +21,6 @@ from unitwork.transactions.propagation import Propagation
 from unitwork.transactions.session_provider import joined
 from unitwork.transactions.session_source import source_of
 from unitwork.transactions.transaction import Transaction, ambient, innermost, leave, own_block, own_transaction
-from unitwork.transactions.unit_block import bounded
 
 MODES_WITHOUT_TRANSACTION = frozenset({Propagation.SUPPORTS, Propagation.NOT_SUPPORTED, Propagation.NEVER})
 """Modes that run without a transaction when there is none to join."""

@@ -2,8 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from contextvars import Token
 from functools import partial
 from types import FrameType, TracebackType
@@ -14,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from unitwork.backends.registry import backend_of
 from unitwork.call_site import calling_site, calling_stack
+from unitwork.deadline import bounded, earlier, refuse_after
 from unitwork.errors import TransactionTimeout
 from unitwork.sessions.session import ProvidedSession
 from unitwork.sessions.session_factory import SessionFactory
@@ -57,11 +57,12 @@ class UnitBlock(AbstractAsyncContextManager[Transaction]):
         if generators:
             unit.generators = generators_of(generators)
         unit.enter(f"{stack[0][0]}:{stack[0][1]}" if stack else calling_site(), parent=_holder(outer, engine))
+        refuse_after(unit)
         if not unit.transactional and one_writer(engine):
             writer = open_writer(engine, own_task_only=False)
             unit.blocked_by = None if writer is None else writer.call_site
         self._session = session = self._factory(engine, unit, prepared.options, autoflush=self._options.autoflush)
-        timeout = self._options.timeout
+        timeout = earlier(self._options.timeout)
         if timeout is not None and not math.isinf(timeout):
             unit.deadline = asyncio.get_running_loop().time() + timeout
             self._bound = bounded(timeout, unit)
@@ -158,25 +159,6 @@ def _dropped(session: ProvidedSession, factory: SessionFactory, _block: object) 
     unit.abandoned = True
     with suppress(RuntimeError):  # the event loop is closed: the engine's disposal closes what is open
         unit.task.get_loop().call_soon_threadsafe(tear_down, session, unit, factory.left)
-
-
-@asynccontextmanager
-async def bounded(timeout: float | None, unit: Unit) -> AsyncIterator[None]:  # noqa: ASYNC109 - bounds the block
-    """Raise `TransactionTimeout` when the block takes longer."""
-    if timeout is None or math.isinf(timeout):
-        yield
-        return
-    clock = asyncio.timeout(timeout)
-    try:
-        async with clock:
-            yield
-    except TimeoutError as error:
-        if clock.expired():
-            raise TransactionTimeout(timeout, unit.call_site) from error
-        raise
-    if clock.expired():
-        # The block swallowed the cancellation; its time is over all the same.
-        raise TransactionTimeout(timeout, unit.call_site)
 
 
 def open_writer(engine: AsyncEngine, *, own_task_only: bool) -> Unit | None:
