@@ -70,7 +70,7 @@ async def timed(client: httpx2.AsyncClient, path: str) -> tuple[float, httpx2.Re
     return took, answer
 
 
-async def test_a_request_is_answered_503_when_the_pool_timeout_is_over(
+async def test_a_request_is_answered_503_when_its_wait_is_over(
     small: tuple[Container, httpx2.AsyncClient],
 ) -> None:
     container, client = small
@@ -79,7 +79,7 @@ async def test_a_request_is_answered_503_when_the_pool_timeout_is_over(
         for _ in range(ROUNDS):
             answers = await asyncio.gather(*(timed(client, "/v1/users") for _ in range(5)))
             for took, answer in answers:
-                assert_problem(answer, 503, "unavailable")
+                assert_problem(answer, 503, "overloaded")
                 assert int(answer.headers["retry-after"]) >= 1
                 assert took >= POOL_TIMEOUT
             slowest.append(max(took for took, _ in answers))
