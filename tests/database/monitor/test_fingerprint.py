@@ -23,7 +23,7 @@ CANARY = "c4n4ry"
         ("postgresql", "SELECT a FROM t WHERE b IN ($1::INTEGER, $2::INTEGER)", "SELECT a FROM t WHERE b IN (?, …)"),
         ("postgresql", "INSERT INTO t (a, b) VALUES ($1, $2), ($3, $4)", "INSERT INTO t (a, b) VALUES (?, …), …"),
         ("postgresql", "SELECT a FROM t WHERE at > $1::TIMESTAMP WITH TIME ZONE", "SELECT a FROM t WHERE at > ?"),
-        ("postgresql", "SELECT 'a\\', 'c4n4ry'", "SELECT ?, ?"),
+        ("postgresql", "SELECT 'a\\', 'c4n4ry'", "SELECT ? …"),
         ("postgresql", "SELECT 'never closed", "SELECT ?"),
         ("postgresql", "/* c4n4ry */ SELECT 1", "SELECT ?"),
         ("sqlite", 'SELECT "a" FROM "t" WHERE "t"."b" = "c4n4ry"', 'SELECT ? FROM "t" WHERE "t"."b" = ?'),
@@ -31,7 +31,7 @@ CANARY = "c4n4ry"
         (
             "mysql",
             "SELECT `a` FROM `t` WHERE b = \"c4n4ry\" AND c = 'x\\'y' # c4n4ry",
-            "SELECT `a` FROM `t` WHERE b = ? AND c = ?",
+            "SELECT `a` FROM `t` WHERE b = ? AND c = ? …",
         ),
         ("mysql", "SELECT a FROM t WHERE b = %s AND c = %(x)s", "SELECT a FROM t WHERE b = ? AND c = ?"),
     ],

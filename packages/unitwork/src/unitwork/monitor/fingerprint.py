@@ -4,37 +4,10 @@ import re
 from hashlib import blake2s
 from typing import Final, NamedTuple
 
+from unitwork.monitor.literals import MASK, without_literals
+
 MAX_LENGTH: Final = 4096
 """Maximum characters of a text that are analysed; bulk statements have hundreds of thousands, all alike."""
-_MASK: Final = "?"
-_COMMENT: Final = r"--[^\n]*|/\*.*?(?:\*/|\Z)"
-_STANDARD: Final = r"'(?:[^']|'')*(?:'|\Z)"
-_ESCAPING: Final = r"'(?:[^'\\]|''|\\.)*(?:'|\Z)"
-_NUMBER: Final = r"(?<![\w$.\"`])(?:0[xX][0-9a-fA-F]+|\d+(?:\.\d*)?(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?)"
-_BIND: Final = r"\$\d+|%\(\w+\)s|%s|\?\d*|(?<![:\w]):[A-Za-z_]\w*"
-
-
-def _tokens(comment: str, value: str, name: str) -> "re.Pattern[str]":
-    """Compile a pattern of tokens: `name` is kept, `comment` becomes a blank, any other match is masked."""
-    return re.compile(f"(?P<comment>{comment})|(?P<name>{name})|{value}|{_BIND}|{_NUMBER}", re.DOTALL)
-
-
-_QUOTED: Final = r'"(?:[^"]|"")*(?:"|\Z)'
-_TOKENS: Final = {
-    "postgresql": _tokens(
-        _COMMENT,
-        rf"[eE]{_ESCAPING}|[bBxXnN]?{_STANDARD}|[uU]&{_STANDARD}|(?<!\w)\$(?P<tag>[A-Za-z_]*)\$.*?(?:\$(?P=tag)\$|\Z)",
-        _QUOTED,
-    ),
-    # SQLite reads "…" as a string if there is no such identifier: treat it as a name only where only a name can be.
-    "sqlite": _tokens(
-        _COMMENT,
-        rf"[xX]?{_STANDARD}|{_QUOTED}",
-        rf"(?<=\.){_QUOTED}|{_QUOTED}(?=\.)|(?<=(?i:FROM|JOIN|INTO)\s){_QUOTED}|(?<=(?i:UPDATE)\s){_QUOTED}|`[^`]*(?:`|\Z)",
-    ),
-    "mysql": _tokens(rf"{_COMMENT}|\#[^\n]*", rf'[bBxXnN]?{_ESCAPING}|"(?:[^"\\]|""|\\.)*(?:"|\Z)', r"`[^`]*(?:`|\Z)"),
-}
-_TOKENS["mariadb"] = _TOKENS["mysql"]
 _CAST: Final = re.compile(
     r"\?::\w+(?: VARYING| PRECISION| WITH(?:OUT)? TIME ZONE)?(?:\(\?(?:, ?\?)*\))?(?:\[\])?", re.IGNORECASE
 )
@@ -88,16 +61,9 @@ def fingerprint(statement: str, dialect: str) -> Fingerprint:
 
 def masked(statement: str, dialect: str) -> str:
     """Return the text with literals and bind parameters masked, and lists of them shortened."""
-    tokens = _TOKENS.get(dialect, _TOKENS["postgresql"])
-    text = tokens.sub(_instead, statement[:MAX_LENGTH])
-    text = _CAST.sub(_MASK, " ".join(text.split()))
+    text = without_literals(statement[:MAX_LENGTH], dialect)
+    text = _CAST.sub(MASK, " ".join(text.split()))
     text = _ROWS.sub(r"\1, …", _LIST.sub("(?, …)", text))
     if len(statement) > MAX_LENGTH:
         text = _CUT_LIST.sub("", text).rstrip(" ,") + " …"
     return text
-
-
-def _instead(found: "re.Match[str]") -> str:
-    if found["comment"] is not None:
-        return " "
-    return found[0] if found["name"] is not None else _MASK
