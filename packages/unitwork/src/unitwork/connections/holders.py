@@ -5,6 +5,7 @@ the queue for SQLite's single writer.
 import asyncio
 import time
 from collections.abc import Iterable
+from contextvars import Context
 from typing import Final
 
 from sqlalchemy.pool import Pool as AnyPool
@@ -95,7 +96,7 @@ class Holders:
         self._holding.add(unit)
         if not self._watching and self._statement_timeout is not None:
             self._watching = True
-            asyncio.get_running_loop().call_later(WATCH_INTERVAL_SECONDS, self._watch)
+            asyncio.get_running_loop().call_later(WATCH_INTERVAL_SECONDS, self._watch, context=Context())
         self._waiting -= _ancestors(unit)
 
     def released(self, unit: Unit) -> None:
@@ -124,7 +125,7 @@ class Holders:
         for unit in self._holding:
             if 0 < unit.executing < begun_before:
                 interrupt_ending(unit)
-        asyncio.get_running_loop().call_later(WATCH_INTERVAL_SECONDS, self._watch)
+        asyncio.get_running_loop().call_later(WATCH_INTERVAL_SECONDS, self._watch, context=Context())
 
     def describe(self) -> tuple[str, ...]:
         """Return one text per holder, longest first: its name, for how long, the line that opened it."""

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from contextvars import Context
 from typing import Any, Final
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -53,7 +54,9 @@ class NotificationListener:
         if not backend_of(engine.dialect).notifies:
             yield notification
             return
-        listener = asyncio.create_task(_listen(engine, channel, notification), name=f"listen to {channel}")
+        listener = asyncio.create_task(
+            _listen(engine, channel, notification), name=f"listen to {channel}", context=Context()
+        )
         try:
             yield notification
         finally:

@@ -12,6 +12,7 @@ import random
 import secrets
 import time
 from collections.abc import Callable
+from contextvars import Context
 from dataclasses import dataclass
 from typing import Final
 
@@ -206,10 +207,12 @@ class LeasedIds:
     def _plan(self, pause: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_later(pause, self._begin_renewal)
+        self._timer = asyncio.get_running_loop().call_later(pause, self._begin_renewal, context=Context())
 
     def _begin_renewal(self) -> None:
-        self._renewal = asyncio.get_running_loop().create_task(self._renew(), name="node lease renewal")
+        self._renewal = asyncio.get_running_loop().create_task(
+            self._renew(), name="node lease renewal", context=Context()
+        )
 
     async def _renew(self) -> None:
         lease, engine = self._lease, self._engine

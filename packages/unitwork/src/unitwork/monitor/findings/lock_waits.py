@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
+from contextvars import Context
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -87,7 +88,7 @@ class LockWaits:
                 if pool is not None and pid is not None:
                     due.setdefault(pool, {})[pid] = unit
         if due:
-            self._asking = asyncio.get_running_loop().create_task(self._ask(due))
+            self._asking = asyncio.get_running_loop().create_task(self._ask(due), context=Context())
 
     async def close(self) -> None:
         """Stop querying, and close the connection of a query in progress."""

@@ -6,6 +6,7 @@ One timer serves all units: a timer for each would cost more than the rest of th
 import asyncio
 import time
 from collections.abc import Callable
+from contextvars import Context
 from typing import Final, Protocol
 
 from unitwork.call_site import awaiting_site, shown
@@ -47,7 +48,7 @@ class Watch:
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._timer is None:
-            self._timer = loop.call_later(MIN_INTERVAL_SECONDS, self._look, loop)
+            self._timer = loop.call_later(MIN_INTERVAL_SECONDS, self._look, loop, context=Context())
 
     def stop(self) -> None:
         if self._timer is not None:
@@ -70,7 +71,7 @@ class Watch:
                 max(self._monitor.thresholds.shortest * INTERVAL_FRACTION, MIN_INTERVAL_SECONDS),
                 SAMPLE_INTERVAL_SECONDS,
             )
-            self._timer = loop.call_later(pause, self._look, loop)
+            self._timer = loop.call_later(pause, self._look, loop, context=Context())
 
     def _check(self, unit: Unit, record: Record, now: float) -> None:
         limits = self._monitor.thresholds
