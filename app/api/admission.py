@@ -34,6 +34,8 @@ cancelled.
 """
 PROBES: Final = "/health/"
 ENTRANCES: Final = f"{PREFIX}/auth/"
+MONITOR: Final = f"{PREFIX}/monitor"
+"""The monitor is needed most when every other place is taken."""
 STREAMS: Final = frozenset({f"GET {PREFIX}/users/export", f"POST {PREFIX}/users/import"})
 """Routes whose requests go on for long; together they hold a quarter of the connections."""
 STREAM_SHARE: Final = 0.25
@@ -123,6 +125,8 @@ def _lane(scope: Scope) -> Lane:
     path = path_of(scope)
     if path.startswith(PROBES):
         return _PROBES
+    if path.startswith(MONITOR):
+        return _MONITOR
     address = access_table(scope["app"]).address(path)
     if address is None:
         return _NOWHERE
@@ -139,5 +143,6 @@ def _lane_of(line: str) -> Lane:
 
 
 _PROBES: Final = Lane("probes", Rank.PROBE, 1.0)
+_MONITOR: Final = Lane("monitor", Rank.ENTRANCE, share=0.1)
 _NOWHERE: Final = Lane("no route", share=STREAM_SHARE)
 _STREAMS: Final = Lane("imports and exports", share=STREAM_SHARE)

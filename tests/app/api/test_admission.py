@@ -83,6 +83,7 @@ async def test_a_slow_route_is_refused_in_time_and_the_others_are_served(databas
             login = {"login": "quick@example.com", "password": PASSWORD}
             assert (await service.client.post("/v1/auth/login", json=login)).status_code == 200
             assert (await service.client.get("/health/ready")).status_code == 200
+            assert (await service.client.get("/v1/monitor")).status_code == 200
             assert time.monotonic() - begun < 2
         answers = await asyncio.gather(*tasks)
         statuses = Counter(answer.status_code for answer in answers)
