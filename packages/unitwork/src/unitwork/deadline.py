@@ -48,15 +48,19 @@ def remaining() -> float | None:
 def earlier(timeout: float | None) -> float | None:
     """Return the shorter of a timeout and the time left until the deadline, in seconds; None if neither is set."""
     left = remaining()
-    if left is None or timeout is None:
-        return timeout if left is None else left
-    return min(timeout, left)
+    if left is None:
+        return timeout
+    return left if timeout is None else min(timeout, left)
 
 
-def refuse_after(unit: Unit) -> None:
-    """Raise `TransactionTimeout` for a unit that would begin after the deadline."""
-    if _deadline.get() is not None and not remaining():
+def time_left(unit: Unit) -> float | None:
+    """Return the seconds left for a unit that begins; None without a deadline. Raises `TransactionTimeout` after it."""
+    if _deadline.get() is None:
+        return None
+    left = remaining()
+    if not left:
         raise TransactionTimeout(0.0, unit.call_site)
+    return left
 
 
 @asynccontextmanager

@@ -18,7 +18,7 @@ from sqlalchemy.util import greenlet_spawn
 from unitwork.call_site import calling_site
 from unitwork.connections.cancellation import shield
 from unitwork.connections.compiled_statements import SENT_OPTION, Answer, CheckedOutConnection, CompiledStatement, Sent
-from unitwork.deadline import bounded, refuse_after, remaining
+from unitwork.deadline import bounded, time_left
 from unitwork.monitor.monitor import SqlMonitor
 from unitwork.sessions.resending import NOTHING_DONE, Resending
 from unitwork.sessions.session import ProvidedSession
@@ -69,9 +69,8 @@ async def send_autocommit(factory: SessionFactory, statement: Executable, parame
     unit = Unit(transactional=False, autocommit=True, statements=1)
     engine = factory.engine()
     unit.enter(calling_site(), parent=None)
-    refuse_after(unit)
+    left = time_left(unit)
     sending = _Sending(factory, engine, unit, statement, parameters)
-    left = remaining()
     try:
         if left is None or not isinstance(statement, Select):
             return await shield(sending.run(), unit)

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from unitwork.backends.registry import backend_of
 from unitwork.call_site import calling_site, calling_stack
-from unitwork.deadline import bounded, earlier, refuse_after
+from unitwork.deadline import bounded, time_left
 from unitwork.errors import TransactionTimeout
 from unitwork.sessions.session import ProvidedSession
 from unitwork.sessions.session_factory import SessionFactory
@@ -57,12 +57,14 @@ class UnitBlock(AbstractAsyncContextManager[Transaction]):
         if generators:
             unit.generators = generators_of(generators)
         unit.enter(f"{stack[0][0]}:{stack[0][1]}" if stack else calling_site(), parent=_holder(outer, engine))
-        refuse_after(unit)
+        left = time_left(unit)
         if not unit.transactional and one_writer(engine):
             writer = open_writer(engine, own_task_only=False)
             unit.blocked_by = None if writer is None else writer.call_site
         self._session = session = self._factory(engine, unit, prepared.options, autoflush=self._options.autoflush)
-        timeout = earlier(self._options.timeout)
+        timeout = self._options.timeout
+        if left is not None:
+            timeout = left if timeout is None else min(timeout, left)
         if timeout is not None and not math.isinf(timeout):
             unit.deadline = asyncio.get_running_loop().time() + timeout
             self._bound = bounded(timeout, unit)
