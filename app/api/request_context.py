@@ -15,6 +15,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.body_limit import BodyLimits
 from app.api.problems import problem, problem_for
+from app.trace_context import HEADER as TRACE_PARENT
+from app.trace_context import continued_trace
 from unitwork.models import bound_request_id
 from unitwork.monitor import work
 
@@ -29,7 +31,8 @@ _ACCEPTABLE: Final = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 
 
 class RequestContext:
-    """Takes X-Request-ID over when it is harmless text of at most 128 characters, else makes one; echoes it.
+    """Takes X-Request-ID over when it is harmless text of at most 128 characters, else makes one; echoes it. Continues
+    the trace of a `traceparent`.
 
     Too many headers, or too large ones, are answered 431. A body whose declared length is above the limit is answered
     413 unread, an error that reached nobody 500, and a request that is cancelled, as by a server that stops, 503.
@@ -64,7 +67,8 @@ class RequestContext:
                 log.info("%s %s %d %.1f ms", scope["method"], quote(scope["path"]), started, took)
             await send(message)
 
-        with bound_request_id(request_id), work("request") as done:
+        trace = continued_trace(headers.get(TRACE_PARENT))
+        with bound_request_id(request_id), trace, work("request") as done:
             refusal = self._refusal(scope, headers) if scope["type"] == "http" else None
             if refusal is not None:
                 await refusal(scope, receive, send_named)

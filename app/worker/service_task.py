@@ -9,9 +9,10 @@ from celery import Celery, Task
 from celery.exceptions import SoftTimeLimitExceeded
 from celery.signals import before_task_publish
 
+from app.trace_context import continued_trace
 from app.worker.process import WorkerProcess
 from containers import Container
-from domain.trace_parent import bound_trace_parent, current_trace_parent
+from domain.trace_parent import current_trace_parent
 from services.messaging.broker import ACTING_USER, REQUEST_ID, TRACE_PARENT
 from unitwork import undone
 from unitwork.errors import DatabaseError, NoActingUser
@@ -72,7 +73,7 @@ def context_of(headers: dict[str, Any]) -> Iterator[None]:
     with (
         acting_as(SYSTEM if user is None else int(user)),
         nullcontext() if request_id is None else bound_request_id(request_id),
-        bound_trace_parent(headers.get(TRACE_PARENT)),
+        continued_trace(headers.get(TRACE_PARENT)),
     ):
         yield
 
