@@ -1,4 +1,4 @@
-"""The section `HTTP__…`: trusted proxies, web origins, and the limits of requests."""
+"""The section `HTTP__…`: trusted proxies, web origins, and the bounds of connections and requests."""
 
 import re
 from ipaddress import IPv4Network, IPv6Network
@@ -26,7 +26,9 @@ def _origin(text: str) -> str:
 
 
 class HttpSettings(BaseModel):
-    """Trusted proxies, origins, and limits of requests in seconds. Lists are separated by commas."""
+    """Trusted proxies, origins, and bounds on the connections and requests of one process. Lists are separated by commas,
+    timeouts are in seconds.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
@@ -38,6 +40,28 @@ class HttpSettings(BaseModel):
     """Origins whose pages may call the API from a browser, in full (`https://app.example.com`); `*` for all."""
     cors_credentials: bool = False
     """Allow those pages to send cookies or client certificates. A bearer token doesn't need it."""
+    head_timeout: Annotated[float, Field(gt=0, le=3600)] = 10.0
+    """Maximum time from a connection's opening, or the first byte of its next request, to the end of the request's
+    headers; then 408. A connection that has sent nothing is closed.
+    """
+    body_timeout: Annotated[float, Field(gt=0, le=3600)] = 20.0
+    """Maximum time of a request's body, and a second more for each 8 KiB received; then 408. Time in which the server
+    reads nothing, as it has yet to store what it has, doesn't count.
+    """
+    keep_alive_timeout: Annotated[float, Field(gt=0, le=3600)] = 5.0
+    """Time after which a connection without a further request is closed. A proxy must reuse connections for less."""
+    write_timeout: Annotated[float, Field(gt=0, le=3600)] = 60.0
+    """Time after which a connection whose client reads nothing of its answer is closed."""
+    max_idle_connections: Annotated[int, Field(ge=10, le=100_000)] = 500
+    """Maximum number of connections without a complete request, half-sent ones included; beyond it the one that has
+    been idle the longest is closed.
+    """
+    max_unfinished_bytes: Annotated[int, Field(ge=1_048_576)] = 16_777_216
+    """Maximum number of bytes that all bodies under way hold in memory; beyond it those whose client has been silent
+    the longest are answered 503.
+    """
+    limit_concurrency: Annotated[int, Field(ge=1, le=100_000)] = 1000
+    """Maximum number of requests that are answered at once; further ones are answered 503, but for `/health/live`."""
 
     max_wait: float | None = Field(default=2.0, gt=0)
     """Maximum seconds that a request waits for a database connection before it is answered 503 `overloaded`; a quarter

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.body_limit import BodyLimits
 from app.api.problems import problem, problem_for
+from app.serving.refusal import HEADERS_TOO_LARGE, MAX_HEADER_BYTES, MAX_HEADERS
 from app.trace_context import HEADER as TRACE_PARENT
 from app.trace_context import continued_trace
 from unitwork.models import bound_request_id
@@ -23,8 +24,6 @@ from unitwork.monitor import work
 log = logging.getLogger("gatehouse.access")
 
 HEADER: Final = "X-Request-ID"
-MAX_HEADERS: Final = 100
-MAX_HEADER_BYTES: Final = 32_768
 SUMMARY: Final = "X-SQL-Summary"
 """Header with the number and duration of SQL statements, sent in debug mode."""
 _ACCEPTABLE: Final = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
@@ -87,8 +86,7 @@ class RequestContext:
         """Return the answer to a request whose address, headers or declared body is too large; None otherwise."""
         sizes = [len(name) + len(value) for name, value in headers.raw]
         if len(sizes) > MAX_HEADERS or sum(sizes) > MAX_HEADER_BYTES:
-            detail = f"send at most {MAX_HEADERS} headers of {MAX_HEADER_BYTES} bytes together"
-            return problem(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "headers_too_large", detail, scope["path"])
+            return problem(*HEADERS_TOO_LARGE, scope["path"])
         length = headers.get("content-length", "0")
         limit = self._limits.of(scope)
         # Python refuses to read an int of some thousand digits.

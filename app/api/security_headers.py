@@ -6,15 +6,8 @@ from typing import Final
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-EVERYWHERE: Final[Mapping[str, str]] = {
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Content-Security-Policy": "default-src 'none'; base-uri 'none'; frame-ancestors 'none'",
-    # Answers hold accounts and tokens.
-    "Cache-Control": "no-store",
-}
+from app.serving.refusal import SECURITY_HEADERS
+
 OVER_TLS: Final[Mapping[str, str]] = {"Strict-Transport-Security": "max-age=31536000; includeSubDomains"}
 
 
@@ -30,7 +23,7 @@ class SecurityHeaders:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        wanted = {**EVERYWHERE, **(OVER_TLS if scope.get("scheme") == "https" else {})}
+        wanted = {**SECURITY_HEADERS, **(OVER_TLS if scope.get("scheme") == "https" else {})}
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
+from functools import partial
 from types import FrameType
 from typing import Any, Final
 
@@ -13,6 +14,8 @@ import uvicorn
 from uvicorn.importer import import_from_string
 
 from app.long_lived import collected_later, long_lived
+from app.serving.bounded_protocol import BoundedProtocol
+from app.serving.open_connections import OpenConnections
 from containers import Container, running
 
 APPLICATION: Final = "app.api:create_app"
@@ -32,6 +35,8 @@ class Server(uvicorn.Server):
         self._kept = ExitStack()
         with collected_later():
             create = import_from_string(application)
+        settings = container.settings()
+        connections = OpenConnections(settings.http, settings.max_body_bytes)
         config = uvicorn.Config(
             create(container),
             log_config=None,
@@ -40,7 +45,9 @@ class Server(uvicorn.Server):
             # The application's own list of proxies counts; uvicorn would trust whoever is on this machine.
             proxy_headers=False,
             server_header=False,
-            timeout_graceful_shutdown=container.settings().database.drain_timeout,  # type: ignore[arg-type]  # any number
+            http=partial(BoundedProtocol, open_connections=connections),  # type: ignore[arg-type]  # any callable
+            limit_concurrency=settings.http.limit_concurrency,
+            timeout_graceful_shutdown=settings.database.drain_timeout,  # type: ignore[arg-type]  # any number
             **options,
         )
         super().__init__(config)
