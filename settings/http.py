@@ -58,7 +58,7 @@ class HttpSettings(BaseModel):
     """
     max_unfinished_bytes: Annotated[int, Field(ge=1_048_576)] = 16_777_216
     """Maximum number of bytes that all bodies under way hold in memory; beyond it those whose client has been silent
-    the longest are answered 503.
+    the longest are answered 503. Never less than `MAX_BODY_BYTES`.
     """
     limit_concurrency: Annotated[int, Field(ge=1, le=100_000)] = 1000
     """Maximum number of requests that are answered at once; further ones are answered 503, but for `/health/live`."""

@@ -16,7 +16,7 @@ from app.api.authentication import Authentication
 from app.api.body_limit import BodyLimit, BodyLimits
 from app.api.forwarded_prefix import ForwardedPrefix
 from app.api.openapi import document_problems
-from app.api.problems import Problem, install_problems
+from app.api.problems import Problem, database_errors, install_problems
 from app.api.query_text import each_once
 from app.api.request_context import RequestContext
 from app.api.security_headers import SecurityHeaders
@@ -64,7 +64,10 @@ def create_app(container: Container | None = None) -> FastAPI:
             app.state.container, app.state.background = running_container, background
             running_container.sql_metrics()  # starts publishing this process's metrics for the others
             warn_of_unlisted(app)
-            yield
+            try:
+                yield
+            finally:
+                database_errors.flush()
 
     app = FastAPI(
         title="Gatehouse accounts",

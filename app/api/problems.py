@@ -66,8 +66,11 @@ from unitwork.errors import (
     UnknownLabel,
 )
 from unitwork.models import current_request_id
+from unitwork.monitor import RepeatedLines
 
 log = logging.getLogger("gatehouse.api")
+database_errors: Final = RepeatedLines(log)
+"""Lines of database errors that were answered: of one kind, one an interval. An application that ends flushes them."""
 
 MEDIA_TYPE: Final = "application/problem+json"
 
@@ -220,7 +223,9 @@ def _answer(
     errors: list[FieldError] = []
     if isinstance(error, DatabaseError) and not isinstance(error, StaleVersion):
         detail = QUIET_DETAIL_OF.get(code) or QUIET_DETAIL[status]
-        log.log(logging.ERROR if code in QUIET_DETAIL_OF else logging.WARNING, "%s: %s", type(error).__name__, error)
+        kind = type(error).__name__
+        level = logging.ERROR if code in QUIET_DETAIL_OF else logging.WARNING
+        database_errors.write((kind, getattr(error, "constraint", None)), f"{kind}: {error}", level=level)
     if isinstance(error, ApiError):
         headers.update(error.headers)
     if isinstance(error, asyncio.CancelledError):

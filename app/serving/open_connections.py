@@ -50,6 +50,7 @@ class OpenConnections:
     def __init__(self, settings: HttpSettings, max_body_bytes: int) -> None:
         self.settings = settings
         self._max_body_bytes = max_body_bytes
+        self._max_held = max(settings.max_unfinished_bytes, max_body_bytes)
         self._all: set[Connection] = set()
         self._idle: dict[Connection, None] = {}
         """Idle connections, the longest idle first."""
@@ -95,12 +96,12 @@ class OpenConnections:
         grown = min(size, self._max_body_bytes - connection.held)
         connection.held += grown
         self._held += grown
-        if self._held > self.settings.max_unfinished_bytes:
+        if self._held > self._max_held:
             for longest in self._awaiting():
                 if longest.held:
                     self.released(longest)
                     longest.refuse_body()
-                    if self._held <= self.settings.max_unfinished_bytes:
+                    if self._held <= self._max_held:
                         break
 
     def released(self, connection: Connection) -> None:

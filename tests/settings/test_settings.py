@@ -27,6 +27,10 @@ def test_defaults_make_a_development_service_on_an_embedded_database() -> None:
     assert (settings.log_level, settings.log_format) == ("INFO", LogFormat.CONSOLE)
     assert settings.node_id is None
     assert settings.max_body_bytes == 1024 * 1024
+    http = settings.http
+    assert (http.head_timeout, http.body_timeout, http.keep_alive_timeout, http.write_timeout) == (10, 20, 5, 60)
+    assert (http.max_idle_connections, http.limit_concurrency) == (500, 1000)
+    assert http.max_unfinished_bytes == 16 * 1024 * 1024
     assert settings.tokens.lifetime == timedelta(hours=24)
     assert settings.database.embedded
     assert settings.database.url.render_as_string() == "sqlite+aiosqlite:///var/gatehouse.db"
@@ -149,6 +153,13 @@ def test_settings_can_not_be_changed() -> None:
         ("GATEHOUSE_DATABASE__POOL_TIMEOUT", "-1"),
         ("GATEHOUSE_DATABASE__POOLER", "odyssey"),
         ("GATEHOUSE_DATABASE", "not json"),
+        ("GATEHOUSE_HTTP__HEAD_TIMEOUT", "0"),
+        ("GATEHOUSE_HTTP__BODY_TIMEOUT", "nan"),
+        ("GATEHOUSE_HTTP__KEEP_ALIVE_TIMEOUT", "-1"),
+        ("GATEHOUSE_HTTP__WRITE_TIMEOUT", "inf"),
+        ("GATEHOUSE_HTTP__MAX_IDLE_CONNECTIONS", "1"),
+        ("GATEHOUSE_HTTP__MAX_UNFINISHED_BYTES", "1000"),
+        ("GATEHOUSE_HTTP__LIMIT_CONCURRENCY", "0"),
     ],
 )
 def test_an_unusable_value_names_its_variable(variable: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:

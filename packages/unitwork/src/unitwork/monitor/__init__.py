@@ -7,6 +7,7 @@ records texts without their literals, durations, counts and lines of code; never
 from unitwork.monitor.budget import BudgetExceeded, budget
 from unitwork.monitor.feed import picture
 from unitwork.monitor.monitor import SqlMonitor
+from unitwork.monitor.repeated_lines import RepeatedLines
 from unitwork.monitor.work import work
 
-__all__ = ["BudgetExceeded", "SqlMonitor", "budget", "picture", "work"]
+__all__ = ["BudgetExceeded", "RepeatedLines", "SqlMonitor", "budget", "picture", "work"]

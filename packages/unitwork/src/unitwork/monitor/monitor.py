@@ -134,6 +134,7 @@ class SqlMonitor:
 
     def _stop_listening(self) -> None:
         self._watch.stop()
+        self.findings.lines.flush()
         self._heeding = None
         for engine in self._listening:
             events.unfollow(engine, self._after)
@@ -276,7 +277,13 @@ class SqlMonitor:
     def _tell(self, ended: Event, *, slow: bool) -> None:
         facts = {**ended.as_facts(), "request_id": current_request_id()}
         if slow:
-            self.findings.report(findings.SLOW, f"slow SQL, {ended.took * 1000:.0f} ms: {ended}", facts)
+            self.findings.report(
+                findings.SLOW,
+                f"slow SQL, {ended.took * 1000:.0f} ms: {ended}",
+                facts,
+                shape=ended.shape.fingerprint.id,
+                took=ended.took,
+            )
         else:
             log.debug("SQL: %s", ended, extra={"sql": {"event": "statement", **facts}})
 

@@ -44,7 +44,11 @@ def report(reports: Findings, unit: Unit, record: Record) -> None:
     level = _level(unit, error)
     if level >= logging.WARNING:
         reports.report(
-            findings.FAILED, f"{title}; the last:{lines}", {**facts(unit, record), "events": events}, level=level
+            findings.FAILED,
+            f"{title}; the last:{lines}",
+            {**facts(unit, record), "events": events},
+            shape=(named(unit), type(error)),
+            level=level,
         )
     else:
         log.log(level, "%s", title, extra={"sql": {"event": findings.FAILED, **facts(unit, record), "events": events}})
@@ -96,7 +100,8 @@ def deadlock(reports: Findings, shapes: Shapes, open: dict[Unit, Record | None],
         f"\n  {'rolled back' if side['victim'] else 'went on'}: {side['statement']} [{side['call_site']}]"
         for side in sides
     )
-    reports.report(findings.DEADLOCK, f"deadlock:{lines}", {"sides": sides})
+    shape = tuple(side["statement"] for side in sides)
+    reports.report(findings.DEADLOCK, f"deadlock:{lines}", {"sides": sides}, shape=shape)
 
 
 def _links(error: BaseException) -> Iterator[BaseException]:

@@ -1,11 +1,15 @@
-"""Findings: what the monitor reports. Each is logged, counted, and kept among the latest for the page."""
+"""Findings: what the monitor reports. Each is counted, kept among the latest for the page, and logged; alike ones are
+logged once an interval.
+"""
 
 import logging
 import time
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
+
+from unitwork.monitor.repeated_lines import RepeatedLines
 
 MAX_FINDINGS_PER_KIND: Final = 50
 """Maximum number of findings of each kind that are kept."""
@@ -49,17 +53,28 @@ class Findings:
         self.counts: Counter[str] = Counter(dict.fromkeys(KINDS, 0))
         self.budgets: Counter[str] = Counter()
         self._latest: dict[str, deque[Finding]] = {kind: deque(maxlen=MAX_FINDINGS_PER_KIND) for kind in KINDS}
+        self.lines = RepeatedLines(log)
         self._groups: dict[tuple[str, str], Finding] = {}
 
     def report(
-        self, kind: str, text: str, facts: Mapping[str, Any], *, level: int = logging.WARNING, open: bool = False
+        self,
+        kind: str,
+        text: str,
+        facts: Mapping[str, Any],
+        *,
+        shape: Hashable,
+        took: float = 0.0,
+        level: int = logging.WARNING,
+        open: bool = False,
     ) -> Finding:
-        """Log, count and keep a finding."""
+        """Log, count and keep a finding. Findings of one kind and `shape` share a line of the log (`RepeatedLines`);
+        `took` is the duration it reports, in seconds.
+        """
         finding = Finding(kind, text, dict(facts), open=open)
         self.counts[kind] += 1
         if kind != REPEATED:
             self._latest[kind].append(finding)
-        log.log(level, "%s", text, extra={"sql": {"event": kind, **finding.facts}})
+        self.lines.write((kind, shape), text, level=level, took=took, facts={"event": kind, **finding.facts})
         return finding
 
     def repeated(self, text: str, facts: Mapping[str, Any]) -> Finding:
@@ -67,7 +82,7 @@ class Findings:
         group = str(facts["fingerprint"]), str(facts["call_site"])
         before = self._groups.pop(group, None)
         times = 1 if before is None else before.facts["scopes"] + 1
-        finding = self._groups[group] = self.report(REPEATED, text, {**facts, "scopes": times})
+        finding = self._groups[group] = self.report(REPEATED, text, {**facts, "scopes": times}, shape=group)
         if len(self._groups) > MAX_FINDINGS_PER_KIND:
             del self._groups[next(iter(self._groups))]
         return finding
@@ -81,7 +96,7 @@ class Findings:
     def over_budget(self, name: str, reason: str) -> None:
         known = name if name in self.budgets or len(self.budgets) < MAX_BUDGETS else OTHER
         self.budgets[known] += 1
-        self.report(BUDGET, f"{name}: {reason}", {"name": name, "reason": reason})
+        self.report(BUDGET, f"{name}: {reason}", {"name": name, "reason": reason}, shape=known)
 
     def latest(self, kind: str) -> list[Finding]:
         """Return the findings of a kind, newest first."""

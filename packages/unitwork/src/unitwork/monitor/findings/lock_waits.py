@@ -140,6 +140,8 @@ class LockWaits:
                 "blocked_by": blockers,
                 **facts(unit, self._monitor.open.get(unit)),
             },
+            shape=(statement, call_site),
+            took=waited,
             open=True,
         )
 

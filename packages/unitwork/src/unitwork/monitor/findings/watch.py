@@ -97,6 +97,7 @@ class Watch:
             f"session leak: {named(unit)} has held a connection for {held:.2f} s, "
             f"opened at {' < '.join(stack) or opener}",
             {"held": round(held, 3), "call_site": opener, "stack": stack, **facts(unit, record)},
+            held,
         )
 
     def _idle(self, unit: Unit, record: Record, idle: float) -> None:
@@ -108,10 +109,11 @@ class Watch:
             findings.IDLE,
             f"idle in transaction: {named(unit)} has sent nothing for {idle:.2f} s, it awaits at {call_site}",
             {"idle": round(idle, 3), "call_site": call_site, **facts(unit, record)},
+            idle,
         )
 
-    def _report(self, unit: Unit, kind: str, text: str, details: dict[str, object]) -> None:
-        finding = self._monitor.findings.report(kind, text, details, open=True)
+    def _report(self, unit: Unit, kind: str, text: str, details: dict[str, object], took: float) -> None:
+        finding = self._monitor.findings.report(kind, text, details, shape=details["call_site"], took=took, open=True)
         self._reported.setdefault(unit, []).append(finding)
 
     def ended(self, unit: Unit) -> None:
