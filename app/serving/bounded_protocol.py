@@ -202,8 +202,9 @@ class BoundedProtocol(HttpToolsProtocol):
             return  # a trailer, which nothing here reads
         name = name.lower()
         if name in JUDGED:
-            self._judged.setdefault(name, []).append(value)
-            if name == b"expect" and value.lower() == b"100-continue":
+            judged = value.rstrip(b" \t")  # the parser takes blanks away in front alone
+            self._judged.setdefault(name, []).append(judged)
+            if name == b"expect" and judged.lower() == b"100-continue":
                 self.expect_100_continue = True
         self.headers.append((name, value))
 
@@ -309,6 +310,7 @@ class BoundedProtocol(HttpToolsProtocol):
                 self.pipeline.popleft()
             else:
                 cycle.disconnected = True
+                cycle.waiting_for_100_continue = False
                 cycle.message_event.set()
                 if cycle.response_started:
                     self.transport.close()

@@ -205,6 +205,14 @@ def test_a_body_is_no_head_however_it_arrives(server: ServerProcess) -> None:
     assert received.count(b'{"size":%d}' % size) == received.count(b'"status":"ok"') == 3
 
 
+def test_blanks_around_a_value_are_not_of_it(server: ServerProcess) -> None:
+    head = b"POST /read HTTP/1.1\r\nHost: \t x.example:80 \t\r\nTransfer-Encoding: Chunked \r\n"
+    with opened(server, head + b"Expect: 100-continue \r\n\r\n") as client:
+        assert client.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        client.sendall(b"1\r\nx\r\n0\r\n\r\n")
+        assert answer(client).endswith(b'{"size":1}')
+
+
 def test_requests_of_http_1_0_need_no_host(server: ServerProcess) -> None:
     received = until_closed(opened(server, b"GET /health/live HTTP/1.0\r\n\r\n"))
     assert received.startswith(b"HTTP/1.1 200")
