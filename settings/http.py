@@ -26,8 +26,8 @@ def _origin(text: str) -> str:
 
 
 class HttpSettings(BaseModel):
-    """Trusted proxies, origins, and bounds on the connections and requests of one process. Lists are separated by commas,
-    timeouts are in seconds.
+    """Trusted proxies, origins, and bounds on the connections and requests of one process. Lists are separated by
+    commas, timeouts are in seconds.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
