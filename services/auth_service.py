@@ -102,13 +102,13 @@ class AuthService:
             raise NotAuthenticated
         return user
 
-    async def login(self, login: str, password: str, *, address: str | None = None) -> TokenPair:
+    async def login(self, login: str, password: str) -> TokenPair:
         """Check an e-mail address or phone number and its password; return the first tokens of a new family.
 
         An account that is unknown, deleted, suspended or without password takes as long as a wrong password, and raises
         the same `LoginRefused`. Raises `TooManyAttempts`, and `InvalidPassword` for text that can't be a password.
         """
-        await self._limits.hit("login", account=contact_key(login), address=address)
+        await self._limits.hit("login", account=contact_key(login))
         user = await UserFilter.of_contact(login).apply(self._users.query(include_deleted=True)).one_or_none()
         try:
             return await self._login(user, password)
@@ -134,13 +134,12 @@ class AuthService:
                     current.password_hash = verified.renewed
                 return await self._pair(user.id, new_family(), logged_in_at=utc_now(), by="login")
 
-    async def refresh(self, secret: str, *, address: str | None = None) -> TokenPair:
+    async def refresh(self, secret: str) -> TokenPair:
         """Exchange a refresh token for the next tokens of its family.
 
         A refresh token that was used before revokes the whole family, as it or its successor was stolen; so two
         concurrent calls end the login. Raises `RefreshRefused`, `TooManyAttempts`.
         """
-        await self._limits.hit("refresh", address=address)
         token, user = await self._refresh_token(secret)
         await self._limits.hit("refresh", account=str(user.id))
         if not user.active:

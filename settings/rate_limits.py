@@ -44,6 +44,8 @@ class RateLimitSettings(BaseModel):
     """Refreshes of one account."""
     refresh_address: Rates = "300/minute"
     """Refreshes from one address."""
+    logout_address: Rates = "300/minute"
+    """Logouts from one address."""
     max_keys: int = Field(default=100_000, ge=1)
     """Maximum number of accounts and addresses counted in memory; beyond it, the oldest windows are dropped."""
 

@@ -88,8 +88,8 @@ class Settings(BaseSettings):
     """Node of the ids that this process makes; it must be unique among processes on one database. Unset: each container
     leases one from the database.
     """
-    max_body_bytes: int = Field(default=1_048_576, ge=1024)
-    """Maximum size of a request body in bytes; a larger one is answered 413."""
+    max_body_bytes: int = Field(default=32_768, ge=1024)
+    """Maximum size of a request body in bytes, except of an imported file; a larger one is answered 413."""
     redis_url: Annotated[SecretStr, AfterValidator(accepted_redis_url)] | None = None
     """Redis in which processes share rate limit counters: `redis://` or `rediss://`. Unset: each process counts in its
     own memory.

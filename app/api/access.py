@@ -129,7 +129,7 @@ class AccessTable:
         self._lines.add(line)
         method, _, path = line.partition(" ")
         shape = re.sub(r"\{\w+", "{", path)
-        _, _, lines = self._addresses.setdefault(shape, (path, _pattern(path), {}))
+        _, _, lines = self._addresses.setdefault(shape, (path, path_pattern(path), {}))
         lines[method] = access
 
     def address(self, path: str) -> Address | None:
@@ -221,7 +221,7 @@ def unlisted(app: FastAPI) -> Iterator[str]:
 def forgotten(app: FastAPI, method: str, path: str) -> bool:
     """True when a route that the table lacks matches this request."""
     found = (line.partition(" ") for line in unlisted(app))
-    return any(listed == method and _pattern(template).fullmatch(path) for listed, _, template in found)
+    return any(listed == method and path_pattern(template).fullmatch(path) for listed, _, template in found)
 
 
 def _lines(context: RouteContext) -> Sequence[str]:
@@ -236,7 +236,8 @@ def access_table(app: FastAPI) -> AccessTable:
     return table
 
 
-def _pattern(path: str) -> re.Pattern[str]:
+def path_pattern(path: str) -> re.Pattern[str]:
+    """Return the pattern of the paths that a template, `/path/{parameter}`, matches."""
     text = re.sub(r"\\{(\w+):path\\}", r"(?P<\1>.*)", re.escape(path))
     return re.compile(re.sub(r"\\{(\w+)(?::\w+)?\\}", r"(?P<\1>[^/]+)", text))
 

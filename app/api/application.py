@@ -12,8 +12,9 @@ from app.api import audit, auth, docs, health, jobs, monitor, own_account, user_
 from app.api.access import DOCS, PREFIX, TABLE, AccessTable, listed_only, warn_of_unlisted
 from app.api.addresses import Addresses
 from app.api.admission import Admission
+from app.api.attempt_limits import AttemptLimits
 from app.api.authentication import Authentication
-from app.api.body_limit import BodyLimit, BodyLimits
+from app.api.body_limit import ENVELOPE_BYTES, BodyLimit, BodyLimits
 from app.api.forwarded_prefix import ForwardedPrefix
 from app.api.openapi import document_problems
 from app.api.problems import Problem, database_errors, install_problems
@@ -85,10 +86,14 @@ def create_app(container: Container | None = None) -> FastAPI:
     app.state.access_table = AccessTable(
         {line: access for line, access in TABLE.items() if public_docs or line not in DOCS}
     )
+    limits = BodyLimits(
+        settings.max_body_bytes, {f"POST {PREFIX}/users/import": settings.csv.max_bytes + ENVELOPE_BYTES}
+    )
+    app.state.body_limits = limits
     install_problems(app)
     # The last one added is the outermost.
-    limits = BodyLimits(settings.max_body_bytes, {f"{PREFIX}/users/import": settings.csv.max_bytes})
     app.add_middleware(BodyLimit, limits=limits)
+    app.add_middleware(AttemptLimits)
     app.add_middleware(Addresses)
     app.add_middleware(Authentication)
     app.add_middleware(Admission)

@@ -7,7 +7,7 @@ from fastapi.exceptions import RequestValidationError
 
 from app.api.auth_schemas import Login, Logout, Refresh, Registration, Tokens
 from app.api.authentication import bearer_token
-from app.api.dependencies import ActingUserDep, AuthServiceDep, ClientAddressDep, RateLimitsDep
+from app.api.dependencies import ActingUserDep, AuthServiceDep, RateLimitsDep
 from app.api.idempotency import UserCreationDep
 from app.api.media_type import JsonRoute
 from app.api.user_schemas import UserBody
@@ -20,23 +20,22 @@ async def register(
     body: Registration,
     create: UserCreationDep,
     limits: RateLimitsDep,
-    address: ClientAddressDep,
 ) -> UserBody:
     """Create an account of one's own. 409 when another one has the e-mail address or phone number."""
-    await limits.hit("register", account=body.account, address=address)
+    await limits.hit("register", account=body.account)
     return await create(body.changes(), body.password.get_secret_value(), welcome=True)
 
 
 @router.post("/login")
-async def login(body: Login, auth: AuthServiceDep, address: ClientAddressDep) -> Tokens:
+async def login(body: Login, auth: AuthServiceDep) -> Tokens:
     """Get tokens for a password. Every refusal is the same 401."""
-    return Tokens.of(await auth.login(body.login, body.password.get_secret_value(), address=address))
+    return Tokens.of(await auth.login(body.login, body.password.get_secret_value()))
 
 
 @router.post("/refresh")
-async def refresh(body: Refresh, auth: AuthServiceDep, address: ClientAddressDep) -> Tokens:
+async def refresh(body: Refresh, auth: AuthServiceDep) -> Tokens:
     """Get the next tokens for a refresh token, which counts once: used again, it ends the login it belongs to."""
-    return Tokens.of(await auth.refresh(body.refresh_token.get_secret_value(), address=address))
+    return Tokens.of(await auth.refresh(body.refresh_token.get_secret_value()))
 
 
 @router.post("/logout", status_code=HTTPStatus.NO_CONTENT, response_class=Response)

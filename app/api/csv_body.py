@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 from starlette.datastructures import Headers, UploadFile
 from starlette.requests import Request
 
-from app.api.body_limit import ENVELOPE
+from app.api.body_limit import ENVELOPE_BYTES
 from app.api.errors import UnsupportedMediaType
 from app.api.media_type import declared
 from services.csv.encoding import ByteFile, text_encoding
@@ -47,7 +47,7 @@ async def csv_body(request: Request) -> AsyncIterator[CsvBody]:
         return
     if media_type != FORM:
         raise UnsupportedMediaType(EXPECTED, headers={"Accept": ", ".join((*MEDIA_TYPES, FORM))})
-    async with request.form(max_files=1, max_fields=MAX_FIELDS, max_part_size=ENVELOPE) as form:
+    async with request.form(max_files=1, max_fields=MAX_FIELDS, max_part_size=ENVELOPE_BYTES) as form:
         files = [part for part in form.values() if isinstance(part, UploadFile)]
         if not files:
             raise UnsupportedMediaType(EXPECTED)

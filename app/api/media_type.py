@@ -10,6 +10,7 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 
 from app.api.errors import CodedBody, UnsupportedMediaType
+from app.api.json_body import JsonRequest
 
 JSON: Final = "application/json"
 MERGE_PATCH: Final = "application/merge-patch+json"
@@ -20,14 +21,16 @@ CHARSETS: Final = frozenset({"", "utf-8", "utf8", "us-ascii"})
 
 
 class JsonRoute(APIRoute):
-    """A route whose body is JSON. Another media type is refused before the body is read as what it isn't."""
+    """A route whose body is JSON, parsed strictly (`JsonRequest`). Another media type is refused before the body is
+    read as what it isn't.
+    """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
 
         async def checked(request: Request) -> Response:
             json_body_only(request)
-            return await handle(request)
+            return await handle(JsonRequest(request.scope, request.receive))
 
         return checked
 

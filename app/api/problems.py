@@ -7,6 +7,7 @@ import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
+from itertools import islice
 from typing import Any, Final
 
 from fastapi import FastAPI, Request
@@ -73,6 +74,10 @@ database_errors: Final = RepeatedLines(log)
 """Lines of database errors that were answered: of one kind, one an interval. An application that ends flushes them."""
 
 MEDIA_TYPE: Final = "application/problem+json"
+MAX_ERRORS: Final = 20
+"""Maximum number of fields that an answer names."""
+MAX_TEXT: Final = 200
+"""Maximum number of characters of a field's place, and of its message."""
 
 
 class FieldError(BaseModel):
@@ -251,13 +256,25 @@ async def _invalid_request(request: Request, error: Exception) -> Response:
     if any(item["type"] == "json_invalid" for item in items):
         return problem(HTTPStatus.BAD_REQUEST, "malformed_json", "the body is not JSON", path)
     # A path parameter that a dependency asks for too is reported by both: once is enough.
-    found = dict.fromkeys((".".join(map(str, item["loc"])), item["type"], item["msg"]) for item in items)
+    found = dict.fromkeys((item["loc"], item["type"], item["msg"]) for item in items)
     errors = [
-        FieldError(field=field, code=code, message=message.removeprefix("Value error, "))
-        for field, code, message in found
+        FieldError(
+            field=_cut(".".join(map(str, place))), code=code, message=_cut(message.removeprefix("Value error, "))
+        )
+        for place, code, message in islice(found, MAX_ERRORS)
     ]
-    detail = "a field is not acceptable" if len(errors) == 1 else f"{len(errors)} fields are not acceptable"
-    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_request", detail, path, errors=errors)
+    detail = "a field is not acceptable" if len(found) == 1 else f"{len(found)} fields are not acceptable"
+    facts = None
+    if len(found) > MAX_ERRORS:
+        detail += f"; the first {MAX_ERRORS} are named"
+        facts = {"error_count": len(found)}
+    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_request", detail, path, errors=errors, facts=facts)
+
+
+def _cut(text: str) -> str:
+    """Return the text, shortened, with halves of surrogate pairs escaped: names of a JSON object may hold them."""
+    short = text if len(text) <= MAX_TEXT else f"{text[: MAX_TEXT - 1]}…"
+    return short.encode("utf-8", "backslashreplace").decode()
 
 
 FRAMEWORK_ANSWERS: Final = {

@@ -26,7 +26,7 @@ def test_defaults_make_a_development_service_on_an_embedded_database() -> None:
     assert (settings.host, settings.port) == ("127.0.0.1", 8000)
     assert (settings.log_level, settings.log_format) == ("INFO", LogFormat.CONSOLE)
     assert settings.node_id is None
-    assert settings.max_body_bytes == 1024 * 1024
+    assert settings.max_body_bytes == 32 * 1024
     http = settings.http
     assert (http.head_timeout, http.body_timeout, http.keep_alive_timeout, http.write_timeout) == (10, 20, 5, 60)
     assert (http.max_idle_connections, http.limit_concurrency) == (500, 1000)

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import httpx2
@@ -161,3 +162,24 @@ async def test_every_spelling_of_a_contact_is_one_account(limited: Limited) -> N
             await client.post("/v1/auth/register", json={"phone": number, "password": PASSWORD})
         again = await client.post("/v1/auth/register", json={"phone": "+1.415.555.0132", "password": PASSWORD})
         assert_too_many(again)
+
+
+async def test_attempts_of_an_address_are_counted_before_the_body_is_read(limited: Limited) -> None:
+    read = 0
+
+    async def body() -> AsyncIterator[bytes]:
+        nonlocal read
+        read += 1
+        yield b"{"
+
+    for purpose in ("register", "login", "refresh", "logout"):
+        read = 0
+        async with limited(**{f"{purpose}_address": "2/minute"}) as client:
+            headers = {"Content-Type": "application/json"}
+            send = partial(client.post, f"/v1/auth/{purpose}", headers=headers)
+            for _ in range(2):
+                assert_problem(await send(content=body()), 400, "malformed_json")
+            assert read == 2
+            for _ in range(3):
+                assert_too_many(await send(content=body()))
+            assert read == 2, purpose

@@ -106,7 +106,7 @@ async def test_an_id_that_is_no_decimal_below_2_to_the_63_is_422(client: httpx2.
 
 @one_backend
 @pytest.mark.parametrize(
-    "body", [b"", b"{", b"email=a@example.com", b'{"email": }', b"\xff\xfe", b"[" * 100_000, b'{"a": ' + b"9" * 5000]
+    "body", [b"", b"{", b"email=a@example.com", b'{"email": }', b"\xff\xfe", b"[" * 30_000, b'{"a": ' + b"9" * 5000]
 )
 async def test_a_body_that_is_not_json_is_400(client: httpx2.AsyncClient, body: bytes) -> None:
     response = await client.post("/v1/users", content=body or b" ", headers=JSON)
