@@ -19,7 +19,9 @@
     ├── FreshLoginNeeded            the login is too old for this, and no password was given; .max_age tells what is not
     ├── NotAllowed                  the acting user may not do this
     ├── LastAdmin                   no other active account is an admin
-    └── TooManyAttempts             the rate limit is reached; .retry_after is the time to wait
+    ├── TooManyAttempts             the rate limit is reached; .retry_after is the time to wait
+    ├── TooBusy                     too many passwords are waiting to be hashed; .retry_after is the time to wait
+    └── ClientGone                  the client hung up while its password waited to be hashed
 
 Leaf classes state a fact; none contains a value that a user typed.
 """
@@ -168,3 +170,21 @@ class TooManyAttempts(DomainError):
 
     def __str__(self) -> str:
         return f"too many attempts; try again in {self.retry_after} s"
+
+
+class TooBusy(DomainError):
+    """Too many passwords are waiting to be hashed; nothing was changed. `retry_after` is in seconds."""
+
+    def __init__(self, retry_after: int) -> None:
+        self.retry_after = retry_after
+        super().__init__(retry_after)
+
+    def __str__(self) -> str:
+        return f"too many passwords are being checked at this moment; try again in {self.retry_after} s"
+
+
+class ClientGone(DomainError):
+    """The client hung up while its password waited to be hashed; nothing was changed."""
+
+    def __str__(self) -> str:
+        return "the client hung up"

@@ -5,16 +5,14 @@ import os
 import secrets
 import unicodedata
 from collections.abc import Callable, Sequence
-from typing import Final, NamedTuple, Protocol, TypeVar
+from typing import Final, NamedTuple, Protocol
 
-import anyio
-import anyio.to_thread
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 
 from domain.errors import InvalidPassword
+from services.hash_queue import HashQueue
 
-T = TypeVar("T")
 MIN_LENGTH: Final = 8
 MAX_BYTES: Final = 1024
 SALT_BYTES: Final = 16
@@ -44,16 +42,23 @@ class HashCosts(Protocol):
 
     @property
     def threads(self) -> int | None:
-        """Number of concurrent hashes, each with `memory_cost`; None for one on each processor."""
+        """Number of concurrent hashes, each with `memory_cost`; None for the number of processors less one."""
+        ...
+
+    @property
+    def max_waiting(self) -> int:
+        """Maximum number of hashes that wait for clients."""
         ...
 
 
 class Passwords:
-    """Makes and checks password hashes, with the configured costs."""
+    """Makes and checks password hashes, with the configured costs. Each waits its turn in one queue (`HashQueue`), and
+    may so be refused with `TooBusy` or `ClientGone`.
+    """
 
     def __init__(self, costs: Callable[[], HashCosts]) -> None:
         self._costs = costs
-        self._limiters: dict[int, anyio.CapacityLimiter] = {}
+        self._queue = HashQueue(self._threads, lambda: self._costs().max_waiting)
 
     async def hash(self, password: str) -> str:
         """Return the hash to store. Raises `InvalidPassword`. Call it before a transaction begins."""
@@ -63,7 +68,7 @@ class Passwords:
             raise InvalidPassword("password", f"is shorter than {MIN_LENGTH} characters")
         encoded = _encoded(normal)
         hasher = _hasher(self._costs())
-        return await self._in_thread(lambda: hasher.hash(encoded))
+        return await self._queue.run(lambda: hasher.hash(encoded))
 
     async def verify(self, password: str, stored: str | None) -> Verified:
         """Check a password against a stored hash. None takes the same time and returns False, so that timing doesn't
@@ -75,7 +80,7 @@ class Passwords:
         spellings = _spellings(password)
         against = self._nobodys() if stored is None else stored
         hasher = _hasher(self._costs())
-        right, renewed = await self._in_thread(lambda: _matched(hasher, spellings, against))
+        right, renewed = await self._queue.run(lambda: _matched(hasher, spellings, against))
         return Verified(right and stored is not None, renewed)
 
     def _nobodys(self) -> str:
@@ -87,10 +92,8 @@ class Passwords:
         parameters = f"m={costs.memory_cost},t={costs.time_cost},p={costs.parallelism}"
         return f"$argon2id$v=19${parameters}${salt}${digest}"
 
-    async def _in_thread(self, work: Callable[[], T]) -> T:
-        threads = self._costs().threads or os.cpu_count() or 1
-        limiter = self._limiters.setdefault(threads, anyio.CapacityLimiter(threads))
-        return await anyio.to_thread.run_sync(work, limiter=limiter)
+    def _threads(self) -> int:
+        return self._costs().threads or max(1, (os.cpu_count() or 1) - 1)
 
 
 def _hasher(costs: HashCosts) -> PasswordHash:

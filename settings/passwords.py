@@ -19,7 +19,13 @@ class PasswordSettings(BaseModel):
     parallelism: int = Field(default=4, ge=1, le=64)
     """Number of lanes of one hash."""
     threads: int | None = Field(default=None, ge=1, le=256)
-    """Maximum concurrent hashes in each process, each with `memory_cost`; default: the number of processors."""
+    """Maximum concurrent hashes in each process, each with `memory_cost`; default: the number of processors less one,
+    which the event loop keeps, and at least one.
+    """
+    max_waiting: int = Field(default=64, ge=1, le=100_000)
+    """Maximum hashes that wait in each process for clients; one network (IPv4 address, IPv6 /64) may have an eighth of
+    them. Beyond it a request is answered 503.
+    """
 
     @model_validator(mode="after")
     def _enough_for_each_lane(self) -> Self:

@@ -21,7 +21,7 @@ from unitwork.models import SYSTEM, acting_as
 from unitwork.monitor.findings.finding import REPEATED
 
 ROOT = Path(__file__).parent.parent
-CHEAP_PASSWORDS = PasswordSettings(time_cost=1, memory_cost=8, parallelism=1)
+CHEAP_PASSWORDS = PasswordSettings(time_cost=1, memory_cost=8, parallelism=1, max_waiting=100_000)
 LARGEST_NODE = 4095
 REPEATING_NOTHING = (ROOT / "tests/services", ROOT / "tests/app/api")
 FIGURE = "figure"

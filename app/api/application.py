@@ -15,6 +15,7 @@ from app.api.admission import Admission
 from app.api.attempt_limits import AttemptLimits
 from app.api.authentication import Authentication
 from app.api.body_limit import ENVELOPE_BYTES, BodyLimit, BodyLimits
+from app.api.caller import Caller
 from app.api.forwarded_prefix import ForwardedPrefix
 from app.api.openapi import document_problems
 from app.api.problems import Problem, database_errors, install_problems
@@ -92,6 +93,7 @@ def create_app(container: Container | None = None) -> FastAPI:
     app.state.body_limits = limits
     install_problems(app)
     # The last one added is the outermost.
+    app.add_middleware(Caller)
     app.add_middleware(BodyLimit, limits=limits)
     app.add_middleware(AttemptLimits)
     app.add_middleware(Addresses)

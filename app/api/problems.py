@@ -28,6 +28,7 @@ from app.api.errors import (
 )
 from app.background import BackgroundError
 from domain.errors import (
+    ClientGone,
     DomainError,
     EmailTaken,
     FreshLoginNeeded,
@@ -38,6 +39,7 @@ from domain.errors import (
     NotAuthenticated,
     PhoneTaken,
     RefreshRefused,
+    TooBusy,
     TooManyAttempts,
     Unacceptable,
 )
@@ -109,6 +111,8 @@ TABLE: Final[Sequence[tuple[type[BaseException], HTTPStatus, str]]] = (
     (LoginRefused, HTTPStatus.UNAUTHORIZED, "login_refused"),
     (RefreshRefused, HTTPStatus.UNAUTHORIZED, "refresh_refused"),
     (TooManyAttempts, HTTPStatus.TOO_MANY_REQUESTS, "too_many_attempts"),
+    (TooBusy, HTTPStatus.SERVICE_UNAVAILABLE, "busy"),
+    (ClientGone, HTTPStatus.BAD_REQUEST, "client_gone"),
     (NotAllowed, HTTPStatus.FORBIDDEN, "not_allowed"),
     (NotFound, HTTPStatus.NOT_FOUND, "not_found"),
     (EmailTaken, HTTPStatus.CONFLICT, "email_taken"),

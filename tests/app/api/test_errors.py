@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import MutableMapping
 from typing import Any
+from unittest.mock import AsyncMock
 
 import httpx2
 import pytest
@@ -13,6 +14,7 @@ from fastapi import FastAPI
 from app.api import create_app
 from app.api.health import ANSWERS_WITHIN
 from containers import Container, running
+from domain.errors import ClientGone, TooBusy
 from settings import Settings
 from tests.app.api.problem_document import READINESS, assert_problem
 from tests.fakes import FailingUsers
@@ -220,3 +222,16 @@ async def test_a_ready_service_tells_no_version_and_no_host(client: httpx2.Async
     assert str(settings.database.url.host or settings.database.url.database) not in response.text
     assert "server" not in response.headers
     assert (await client.get("/health/live")).json() == {"status": "ok"}
+
+
+async def test_a_full_queue_of_hashes_is_503_and_who_hung_up_is_no_error(
+    client: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for error, status, code in ((TooBusy(7), 503, "busy"), (ClientGone(), 400, "client_gone")):
+        monkeypatch.setattr("services.hash_queue.HashQueue.run", AsyncMock(side_effect=error))
+        for path in ("/v1/auth/login", "/v1/auth/register", "/v1/users"):
+            body = {"login": "a@example.com"} if path.endswith("login") else {"email": "a@example.com"}
+            answer = await client.post(path, json=body | {"password": "correct horse battery"})
+            assert_problem(answer, status, code)
+            assert answer.headers.get("retry-after") == ("7" if status == 503 else None)
+    assert not [record for record in caplog.records if record.levelname in {"WARNING", "ERROR"}]
