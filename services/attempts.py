@@ -2,18 +2,19 @@
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Final
 
 from limits.aio.storage import Storage
+from limits.aio.strategies import FixedWindowRateLimiter
 
 
 class Attempts(Storage):
     """A `limits` storage for fixed windows that holds a bounded number of keys; `limits`' own memory storage is
     unbounded.
 
-    When it is full, the oldest windows are dropped first. To displace a counter, an attacker needs as many other keys,
-    which the limit on addresses prevents.
+    When it is full, the oldest windows are dropped first. To displace a counter, an attacker needs as many other keys
+    of the same kind, which the limit on addresses prevents. Keys are `LIMITER/<digest of the owner>/…`.
     """
 
     STORAGE_SCHEME = None
@@ -23,6 +24,7 @@ class Attempts(Storage):
         self._max_keys: Final = max_keys
         self._counters: OrderedDict[str, tuple[int, float]] = OrderedDict()
         """Count and end of window by key, oldest window first."""
+        self.limiter: Final = FixedWindowRateLimiter(self)
 
     @property
     def base_exceptions(self) -> type[Exception] | tuple[type[Exception], ...]:
@@ -55,6 +57,13 @@ class Attempts(Storage):
 
     async def clear(self, key: str) -> None:
         self._counters.pop(key, None)
+
+    def forget(self, owners: Collection[str]) -> None:
+        """Drop the counters of these owners. It looks at every key: purges are rare, and an index would double the
+        memory.
+        """
+        for key in [key for key in self._counters if key.split("/", 2)[1] in owners]:
+            del self._counters[key]
 
     def _make_room(self, now: float) -> None:
         """Drop ended windows, oldest first, and further ones while the storage is full."""

@@ -102,22 +102,22 @@ class AuthService:
             raise NotAuthenticated
         return user
 
-    async def login(self, login: str, password: str) -> TokenPair:
+    async def login(self, login: str, password: str, *, address: str | None = None) -> TokenPair:
         """Check an e-mail address or phone number and its password; return the first tokens of a new family.
 
         An account that is unknown, deleted, suspended or without password takes as long as a wrong password, and raises
         the same `LoginRefused`. Raises `TooManyAttempts`, and `InvalidPassword` for text that can't be a password.
         """
-        await self._limits.hit("login", account=contact_key(login))
         user = await UserFilter.of_contact(login).apply(self._users.query(include_deleted=True)).one_or_none()
+        known, contact = None if user is None else user.id, contact_key(login)
+        await self._limits.hit("login", user_id=known, contact=contact, address=address)
         try:
-            return await self._login(user, password)
+            return await self._login(user, password, address)
         except LoginRefused:
-            known = None if user is None else user.id
-            await self._events.record(SecurityEvent.LOGIN_REFUSED, user_id=known, contact=contact_key(login))
+            await self._events.record(SecurityEvent.LOGIN_REFUSED, user_id=known, contact=contact)
             raise
 
-    async def _login(self, user: User | None, password: str) -> TokenPair:
+    async def _login(self, user: User | None, password: str, address: str | None) -> TokenPair:
         stored = user.password_hash if user is not None and user.active else None
         verified = await self._passwords.verify(password, stored)
         if user is None or not verified.right:
@@ -132,7 +132,9 @@ class AuthService:
                     raise LoginRefused  # changed while the password was checked
                 if verified.renewed is not None:
                     current.password_hash = verified.renewed
-                return await self._pair(user.id, new_family(), logged_in_at=utc_now(), by="login")
+                pair = await self._pair(user.id, new_family(), logged_in_at=utc_now(), by="login")
+        await self._limits.remember_login(user.id, address)
+        return pair
 
     async def refresh(self, secret: str) -> TokenPair:
         """Exchange a refresh token for the next tokens of its family.
@@ -141,7 +143,7 @@ class AuthService:
         concurrent calls end the login. Raises `RefreshRefused`, `TooManyAttempts`.
         """
         token, user = await self._refresh_token(secret)
-        await self._limits.hit("refresh", account=str(user.id))
+        await self._limits.hit("refresh", user_id=user.id)
         if not user.active:
             raise RefreshRefused
         pair, reused = None, False
@@ -235,7 +237,7 @@ class AuthService:
         """Check the account's current password and return the account. Raises `WrongPassword`, `TooManyAttempts`,
         `UserNotFound`.
         """
-        await self._limits.hit("login", account=str(user_id), address=address)
+        await self._limits.hit("confirm", user_id=user_id, address=address)
         user = await self._users.get(user_id)
         try:
             right = (await self._passwords.verify(current, user.password_hash)).right

@@ -66,7 +66,7 @@ class SecurityEvents:
         failure to store the row is logged, not raised, so that it doesn't replace the refusal it accompanies.
         """
         address = current_client_address()
-        account = self._digest(contact if user_id is None else str(user_id))
+        account = self._digest(user_id, contact)
         facts = {"address": address, "account": account, "by": by}
         entry = AuditEntry(
             action=AuditAction.EVENT,
@@ -104,15 +104,17 @@ class SecurityEvents:
         self._remembered[known] = now
         await self.record(event, user_id=user_id, contact=contact, by=by)
 
-    async def limit_reached(self, limit: str, *, account: str | None, address: str | None) -> None:
-        """Record that the rate limit `limit` was reached for an account (its contact or id), an address, or both."""
+    async def limit_reached(self, limit: str, *, user_id: int | None, contact: str | None, address: str | None) -> None:
+        """Record that the rate limit `limit` was reached for an account or an unknown contact, an address, or both."""
         with bound_client_address(current_client_address() or address):
-            await self.record_seldom(SecurityEvent.LIMIT_REACHED, contact=account, by=limit)
+            await self.record_seldom(SecurityEvent.LIMIT_REACHED, user_id=user_id, contact=contact, by=limit)
 
-    def _digest(self, whose: str | None) -> str | None:
-        if whose is None:
+    def _digest(self, user_id: int | None, contact: str | None) -> str | None:
+        if user_id is None and contact is None:
             return None
-        text = f"account {whose}".encode("utf-8", "surrogatepass")
+        # A contact may be the text of an id.
+        whose = f"contact {contact}" if user_id is None else f"account {user_id}"
+        text = whose.encode("utf-8", "surrogatepass")
         return hmac.digest(self._signing_key().encode(), text, hashlib.sha256).hex()[:DIGEST_DIGITS]
 
 

@@ -27,15 +27,22 @@ Rates = Annotated[str, AfterValidator(_rates)]
 class RateLimitSettings(BaseModel):
     """Limits of attempts: rates separated by `;`, or `off`.
 
-    An account is the one that the attempt names, whether or not it exists; an address is the client's.
+    An account is the one that the attempt names, by any of its contacts, whether or not it exists. An address is the
+    client's: an IPv4 address, or the /64 of an IPv6 address.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
-    login_account: Rates = "10/minute;60/hour"
-    """Password attempts on one account."""
+    login_account_address: Rates = "10/minute;60/hour"
+    """Logins to one account from one address."""
+    login_account: Rates = "100/hour;500/day"
+    """Logins to one account from all addresses together, except from those where one has succeeded within 30 days."""
     login_address: Rates = "60/minute"
-    """Password attempts from one address."""
+    """Logins from one address."""
+    confirm_account_address: Rates = "10/minute;60/hour"
+    """Checks of the current password, by whoever has a token, of one account from one address."""
+    confirm_account: Rates = "100/hour;500/day"
+    """Checks of the current password of one account from all addresses together, with the same exception."""
     register_account: Rates = "5/minute;20/hour"
     """Registrations of one e-mail address or phone number."""
     register_address: Rates = "30/minute;300/hour"
@@ -47,7 +54,9 @@ class RateLimitSettings(BaseModel):
     logout_address: Rates = "300/minute"
     """Logouts from one address."""
     max_keys: int = Field(default=100_000, ge=1)
-    """Maximum number of accounts and addresses counted in memory; beyond it, the oldest windows are dropped."""
+    """Maximum number of counters in memory, separately of addresses, accounts, contacts without account, and accounts
+    by address; beyond it, the oldest windows are dropped.
+    """
 
     @property
     def rates(self) -> Mapping[str, str]:

@@ -226,16 +226,16 @@ async def test_settings_overridden_in_a_running_container_hold_for_the_block(con
         with pytest.raises(InvalidCursor):
             container.cursors().read("id", cursor)
         assert "m=16,t=2,p=1" in await container.passwords().hash("correct horse battery")
-        await limits.hit("login", account="ann")
+        await limits.hit("login", contact="ann")
         with pytest.raises(TooManyAttempts):
-            await limits.hit("login", account="ann")
+            await limits.hit("login", contact="ann")
         assert monitor.thresholds.slow_sql == 1e-9
         assert monitor.findings.counts[SLOW] > 0
     with acting_as(SYSTEM):
         assert (await users.add(User.create({"email": "bob@example.com"}))).id >> 10 & 0xFFF != 77
     assert container.signing_key() == key
     assert container.cursors().read("id", cursor) == [1]
-    await limits.hit("login", account="ann")
+    await limits.hit("login", contact="ann")
     assert monitor.thresholds.slow_sql == settings.database.slow_sql_threshold
     assert monitor.thresholds.session_leak == 7.0, (
         "what was changed by hand stays with the settings it was changed under"

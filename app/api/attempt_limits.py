@@ -32,7 +32,7 @@ class AttemptLimits:
         purpose = PURPOSES.get(f"{scope['method']} {path_of(scope)}") if scope["type"] == "http" else None
         if purpose is not None:
             try:
-                await serving(scope["app"]).rate_limits().hit(purpose, address=current_client_address())
+                await serving(scope["app"]).rate_limits().hit_address(purpose, current_client_address())
             except TooManyAttempts as error:
                 await problem_for(error, scope["path"])(scope, receive, send)
                 return

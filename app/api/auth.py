@@ -7,7 +7,7 @@ from fastapi.exceptions import RequestValidationError
 
 from app.api.auth_schemas import Login, Logout, Refresh, Registration, Tokens
 from app.api.authentication import bearer_token
-from app.api.dependencies import ActingUserDep, AuthServiceDep, RateLimitsDep
+from app.api.dependencies import ActingUserDep, AuthServiceDep, ClientAddressDep, RateLimitsDep
 from app.api.idempotency import UserCreationDep
 from app.api.media_type import JsonRoute
 from app.api.user_schemas import UserBody
@@ -22,14 +22,15 @@ async def register(
     limits: RateLimitsDep,
 ) -> UserBody:
     """Create an account of one's own. 409 when another one has the e-mail address or phone number."""
-    await limits.hit("register", account=body.account)
+    for contact in body.contact_keys:
+        await limits.hit("register", contact=contact)
     return await create(body.changes(), body.password.get_secret_value(), welcome=True)
 
 
 @router.post("/login")
-async def login(body: Login, auth: AuthServiceDep) -> Tokens:
+async def login(body: Login, auth: AuthServiceDep, address: ClientAddressDep) -> Tokens:
     """Get tokens for a password. Every refusal is the same 401."""
-    return Tokens.of(await auth.login(body.login, body.password.get_secret_value()))
+    return Tokens.of(await auth.login(body.login, body.password.get_secret_value(), address=address))
 
 
 @router.post("/refresh")

@@ -14,7 +14,9 @@ from app.api.problems import MEDIA_TYPE, Problem
 
 REFERENCE: Final = {"$ref": "#/components/schemas/Problem"}
 METHODS: Final = ("get", "post", "put", "patch", "delete")
-RATE_LIMITED: Final = frozenset({"register", "login", "refresh", "logout", "change_password"})
+RATE_LIMITED: Final = frozenset(
+    {"register", "login", "refresh", "logout", "change_password", "update_me", "update_user"}
+)
 """Operations that answer 429."""
 NEGOTIATED: Final = frozenset({"export_users", "import_users"})
 """Operations that negotiate the media type by Accept, and may answer 406."""

@@ -109,9 +109,9 @@ class UserContacts(BaseModel):
         return cast("UserChanges", self.model_dump(exclude_unset=True, exclude={"password", "current_password"}))
 
     @property
-    def account(self) -> str:
-        """The one spelling that attempts on this account are counted under."""
-        return contact_key(self.email if self.email is not None else (self.phone or ""))
+    def contact_keys(self) -> list[str]:
+        """The one spelling of each given contact, under which attempts are counted."""
+        return [contact_key(contact) for contact in (self.email, self.phone) if contact is not None]
 
 
 class AccountFields(UserContacts):

@@ -92,7 +92,7 @@ class Erasure:
             await self._messages.append(PURGED, {"user_ids": [str(user_id) for user_id in user_ids]})
 
             async def committed() -> None:
-                await self._limits.forget({*known.contacts, *map(str, user_ids)})
+                await self._limits.forget(user_ids, known.contacts)
                 await self._notifier.forget(user_ids)
                 await self._overwrite()
 

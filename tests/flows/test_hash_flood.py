@@ -21,7 +21,7 @@ WAITS_SECONDS = 0.3
 """Half of the flood hangs up only when it waits in the queue."""
 DEADLINE_SECONDS = 20.0
 """Generous: one hash takes some tenths of a second, a hundred took half a minute."""
-OFF = {f"GATEHOUSE_RATE_LIMITS__{name}": "off" for name in ("LOGIN_ADDRESS", "LOGIN_ACCOUNT")}
+OFF = {f"GATEHOUSE_RATE_LIMITS__{name}": "off" for name in ("LOGIN_ADDRESS", "LOGIN_ACCOUNT_ADDRESS", "LOGIN_ACCOUNT")}
 
 
 def request(login: str, password: str) -> bytes:

@@ -28,12 +28,14 @@ def in_memory(rates: dict[str, str], max_keys: int = 100_000) -> RateLimits:
     return RateLimits(lambda: rates, max_keys=lambda: max_keys, redis_url=lambda: None, on_close=lambda: lambda _: None)
 
 
-async def allowed(limits: RateLimits, times: int, **whose: str) -> int:
-    """How many of so many attempts to log in were let through."""
+async def allowed(limits: RateLimits, times: int, *, purpose: str = "login", **whose: Any) -> int:
+    """How many of so many attempts were let through, as over HTTP: by address, then by account."""
     let_through = 0
     for _ in range(times):
         try:
-            await limits.hit("login", **whose)
+            await limits.hit_address(purpose, whose.get("address"))
+            if "contact" in whose or "user_id" in whose:
+                await limits.hit(purpose, **whose)
         except TooManyAttempts:
             continue
         let_through += 1
@@ -43,40 +45,40 @@ async def allowed(limits: RateLimits, times: int, **whose: str) -> int:
 async def test_so_many_and_no_more_until_the_window_ends() -> None:
     limits = in_memory({"login_account": "3/minute"})
     with time_machine.travel(1_800_000_000, tick=False) as clock:
-        assert await allowed(limits, 5, account=ADA) == 3
-        assert await allowed(limits, 5, account="alan@example.com") == 3
+        assert await allowed(limits, 5, contact=ADA) == 3
+        assert await allowed(limits, 5, contact="alan@example.com") == 3
         clock.shift(45)
         with pytest.raises(TooManyAttempts) as refused:
-            await limits.hit("login", account=ADA)
+            await limits.hit("login", contact=ADA)
         assert refused.value.retry_after == 15
         clock.shift(15)
-        assert await allowed(limits, 5, account=ADA) == 3
+        assert await allowed(limits, 5, contact=ADA) == 3
 
 
 async def test_of_several_rates_each_counts() -> None:
     limits = in_memory({"login_account": "2/second;3/hour"})
     with time_machine.travel(1_800_000_000, tick=False) as clock:
-        assert await allowed(limits, 3, account=ADA) == 2
+        assert await allowed(limits, 3, contact=ADA) == 2
         clock.shift(1)
-        assert await allowed(limits, 1, account=ADA) == 1
+        assert await allowed(limits, 1, contact=ADA) == 1
         with pytest.raises(TooManyAttempts) as refused:
-            await limits.hit("login", account=ADA)
+            await limits.hit("login", contact=ADA)
         assert refused.value.retry_after == 3599
 
 
 async def test_an_address_that_is_refused_counts_against_no_account() -> None:
     limits = in_memory({"login_account": "3/minute", "login_address": "2/minute"})
-    assert await allowed(limits, 9, account=ADA, address="10.0.0.1") == 2
-    assert await allowed(limits, 9, account=ADA, address="10.0.0.2") == 1
-    assert await allowed(limits, 9, account="alan@example.com", address="10.0.0.3") == 2
+    assert await allowed(limits, 9, contact=ADA, address="10.0.0.1") == 2
+    assert await allowed(limits, 9, contact=ADA, address="10.0.0.2") == 1
+    assert await allowed(limits, 9, contact="alan@example.com", address="10.0.0.3") == 2
 
 
 async def test_purposes_and_what_has_no_rate_are_counted_apart() -> None:
     limits = in_memory({"login_account": "1/minute"})
-    assert await allowed(limits, 2, account=ADA) == 1
+    assert await allowed(limits, 2, contact=ADA) == 1
     for _ in range(20):
-        await limits.hit("refresh", account=ADA)
-        await limits.hit("login", address="10.0.0.1")
+        await limits.hit("refresh", contact=ADA)
+        await limits.hit_address("login", "10.0.0.1")
 
 
 async def test_memory_is_bounded_whatever_names_are_made_up() -> None:
@@ -102,7 +104,7 @@ async def test_what_has_ended_makes_room_before_what_counts() -> None:
 async def test_nothing_of_a_counter_keeps_the_loop_busy(container: Container) -> None:
     before = asyncio.all_tasks()
     with container.settings.override(Settings()):
-        await container.rate_limits().hit("login", account=ADA, address="10.0.0.1")
+        await container.rate_limits().hit("login", contact=ADA, address="10.0.0.1")
     assert asyncio.all_tasks() == before
 
 
@@ -125,10 +127,10 @@ async def test_processes_count_together_in_redis(redis_url: str) -> None:
     who = secrets.token_hex(8)
     settings = Settings(redis_url=redis_url, rate_limits={"login_account": "5/minute"})
     async with running(Container(settings=settings)) as one, running(Container(settings=settings)) as two:
-        assert await allowed(one.rate_limits(), 3, account=who) == 3
-        assert await allowed(two.rate_limits(), 9, account=who) == 2
+        assert await allowed(one.rate_limits(), 3, contact=who) == 3
+        assert await allowed(two.rate_limits(), 9, contact=who) == 2
         with pytest.raises(TooManyAttempts) as refused:
-            await one.rate_limits().hit("login", account=who)
+            await one.rate_limits().hit("login", contact=who)
         assert 1 <= refused.value.retry_after <= 60
 
 
@@ -136,7 +138,7 @@ async def test_redis_is_not_told_whose_attempts_it_counts(redis_url: str) -> Non
     who = f"{secrets.token_hex(8)}@example.com"
     settings = Settings(redis_url=redis_url, rate_limits={"login_account": "5/minute"})
     async with running(Container(settings=settings)) as container:
-        await container.rate_limits().hit("login", account=who)
+        await container.rate_limits().hit("login", contact=who)
     pool = redis_attempts.redis_pool(redis_url)
     keys = [key async for key in redis.asyncio.Redis(connection_pool=pool).scan_iter("*login_account*")]
     await pool.aclose()
@@ -156,7 +158,7 @@ async def test_without_redis_attempts_are_counted_in_memory_and_nobody_waits(
             )
             async with running(Container(settings=settings)) as container:
                 begun = time.monotonic()
-                assert await allowed(container.rate_limits(), 9, account=ADA) == 3
+                assert await allowed(container.rate_limits(), 9, contact=ADA) == 3
                 assert time.monotonic() - begun < 2
             told = [record for record in caplog.records if record.name == "gatehouse.rate_limits"]
             assert len(told) == 1
@@ -169,12 +171,12 @@ async def test_redis_is_asked_again_after_a_while(redis_url: str) -> None:
     settings = Settings(redis_url=redis_url, rate_limits={"login_account": "2/minute"})
     async with running(Container(settings=settings)) as one, running(Container(settings=settings)) as two:
         limits = one.rate_limits()
-        await limits.hit("login", account=secrets.token_hex(8))
-        limits._servers[redis_url].ask_at = time.monotonic() + 0.1  # it hasn't answered just now
-        assert await allowed(limits, 3, account=who) == 2
+        await limits.hit("login", contact=secrets.token_hex(8))
+        limits._ask_at[redis_url] = time.monotonic() + 0.1  # it hasn't answered just now
+        assert await allowed(limits, 3, contact=who) == 2
         await asyncio.sleep(0.15)
-        assert await allowed(limits, 3, account=who) == 2, "Redis has counted none of those in memory"
-        assert await allowed(two.rate_limits(), 3, account=who) == 0
+        assert await allowed(limits, 3, contact=who) == 2, "Redis has counted none of those in memory"
+        assert await allowed(two.rate_limits(), 3, contact=who) == 0
 
 
 async def test_the_connections_to_redis_are_closed_with_the_container(redis_url: str) -> None:
@@ -185,7 +187,7 @@ async def test_the_connections_to_redis_are_closed_with_the_container(redis_url:
         redis_url=lambda: SecretStr(redis_url),
         on_close=lambda: closed.append,
     )
-    await limits.hit("login", account=secrets.token_hex(8))
+    await limits.hit("login", contact=secrets.token_hex(8))
     assert len(closed) == 1
     await closed[0]()
 
@@ -199,7 +201,7 @@ def test_what_is_no_rate_is_refused_at_start(rate: str) -> None:
 def test_a_rate_can_be_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GATEHOUSE_RATE_LIMITS__LOGIN_ACCOUNT", "off")
     assert "login_account" not in Settings().rate_limits.rates
-    assert len(Settings().rate_limits.rates) == 6
+    assert len(Settings().rate_limits.rates) == 9
 
 
 @pytest.mark.parametrize("url", ["http://canary", "canary", "redis://canary:x", "sqlite:///canary"])

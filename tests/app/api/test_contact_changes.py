@@ -175,7 +175,7 @@ async def test_a_current_password_can_not_be_guessed_with_a_token(
 
     await register(anyone)
     hers = bearer(await login(anyone)) | {"If-Match": "*"}
-    rates = RateLimitSettings(login_account="2/hour")
+    rates = RateLimitSettings(confirm_account_address="2/hour")
     container.settings.override(container.settings().model_copy(update={"rate_limits": rates}))
     guess = CHANGES[0] | {"current_password": "wrong password"}
     answers = [(await anyone.patch("/v1/users/me", json=guess, headers=hers)).status_code for _ in range(3)]

@@ -66,7 +66,7 @@ async def test_an_account_that_is_not_there_is_limited_alike(limited: Limited) -
     async with limited(login_account="2/minute") as client:
         await register(client)
         answers = []
-        for name in ("ada@example.com", "nobody@example.com", "+14155550132", "+14155550199"):
+        for name in ("ada@example.com", "nobody@example.com", "+14155550199", "nonsense"):
             statuses = [(await try_login(client, name)).status_code for _ in range(4)]
             answers.append(statuses)
         assert answers == [[401, 401, 429, 429]] * 4
@@ -115,7 +115,7 @@ async def test_refreshes_of_one_account_and_of_one_address_are_limited(limited: 
 
 
 async def test_the_current_password_can_not_be_guessed_with_a_token(limited: Limited) -> None:
-    async with limited(login_account="2/minute") as client:
+    async with limited(confirm_account_address="2/minute", login_account_address="1/minute") as client:
         await register(client)
         tokens = await login(client)
         body = {"current": "wrong password", "new": "another password"}
@@ -183,3 +183,84 @@ async def test_attempts_of_an_address_are_counted_before_the_body_is_read(limite
             for _ in range(3):
                 assert_too_many(await send(content=body()))
             assert read == 2, purpose
+
+
+BEHIND: dict[str, Any] = {"address": "10.0.0.7", "proxies": ("10.0.0.0/8",)}
+DEFAULTS = {name: rate for name, rate in RateLimitSettings().rates.items() if name.startswith("login_account")}
+
+
+def at(address: str) -> dict[str, str]:
+    """The header by which the proxy names a client."""
+    return {"X-Forwarded-For": address}
+
+
+async def right_login(client: httpx2.AsyncClient, address: str, name: str = "ada@example.com") -> httpx2.Response:
+    return await client.post("/v1/auth/login", json={"login": name, "password": PASSWORD}, headers=at(address))
+
+
+async def test_120_requests_of_a_stranger_do_not_keep_the_owner_out(limited: Limited) -> None:
+    async with limited(**BEHIND, **DEFAULTS) as client:
+        await register(client)
+        statuses = [(await try_login(client, **at("198.51.100.1"))).status_code for _ in range(120)]
+        assert statuses == [401] * 10 + [429] * 110
+        assert (await right_login(client, "192.0.2.1")).status_code == 200
+        assert_too_many(await right_login(client, "198.51.100.1"))
+
+
+async def test_many_strangers_keep_the_owner_out_of_new_places_only(limited: Limited) -> None:
+    async with limited(**BEHIND, **DEFAULTS) as client:
+        await register(client)
+        assert (await right_login(client, "2001:db8:1:2::5")).status_code == 200
+        for number in range(11):
+            for _ in range(10):
+                await try_login(client, **at(f"198.51.100.{number}"))
+        assert_too_many(await right_login(client, "192.0.2.1"))
+        assert (await right_login(client, "2001:db8:1:2::77")).status_code == 200, "from home"
+        assert (await right_login(client, "2001:db8:1:2::5", "+1 415 555 0132")).status_code == 200
+
+
+async def test_neighbours_of_one_64_share_a_budget(limited: Limited) -> None:
+    for rate in ("login_account_address", "login_address"):
+        async with limited(**BEHIND, **{rate: "3/minute"}) as client:
+            addresses = [f"2001:db8:5:6:{number}::1" for number in range(5)]
+            statuses = [(await try_login(client, **at(address))).status_code for address in addresses]
+            assert statuses == [401, 401, 401, 429, 429], rate
+            assert_problem(await try_login(client, **at("2001:db8:5:7::1")), 401, "login_refused")
+
+
+async def test_an_accounts_e_mail_and_phone_share_a_budget(limited: Limited) -> None:
+    for rate in ("login_account_address", "login_account"):
+        async with limited(**{rate: "3/minute"}) as client:
+            if rate == "login_account_address":
+                await register(client)
+            names = ("ada@example.com", "+1 415 555 0132", "+1-415-555-0132", "ADA@example.com", "+14155550132")
+            assert [(await try_login(client, name)).status_code for name in names] == [401, 401, 401, 429, 429]
+
+
+async def test_a_login_that_reads_like_an_id_shares_nothing_with_that_account(limited: Limited) -> None:
+    async with limited(login_account="2/minute", login_account_address="2/minute") as client:
+        id_ = (await register(client))["id"]
+        for name in (id_, f"id:{id_}", "ada@example.com"):
+            assert [(await try_login(client, name)).status_code for _ in range(3)] == [401, 401, 429], name
+
+
+async def test_a_flood_of_logins_leaves_an_owner_who_is_in_alone(limited: Limited) -> None:
+    async with limited(
+        login_account_address="1/minute", login_account="2/minute", confirm_account="5/minute"
+    ) as client:
+        await register(client)
+        tokens = await login(client)
+        for _ in range(5):
+            await try_login(client)
+        body = {"current": PASSWORD, "new": "another good password"}
+        answer = await client.post("/v1/users/me/password", json=body, headers=bearer(tokens))
+        assert answer.status_code == 204
+
+
+async def test_each_contact_of_a_registration_counts(limited: Limited) -> None:
+    async with limited(register_account="2/minute") as client:
+        for number in range(2):
+            await client.post("/v1/auth/register", json=ADA | {"email": f"u{number}@example.com"})
+        again = await client.post("/v1/auth/register", json=ADA | {"email": "u2@example.com", "phone": "+14155550132"})
+        assert_too_many(again)
+        await register(client, email="alan@example.com", phone=None)
