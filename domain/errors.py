@@ -21,7 +21,7 @@
     ├── LastAdmin                   no other active account is an admin
     ├── TooManyAttempts             the rate limit is reached; .retry_after is the time to wait
     ├── TooBusy                     too many passwords are waiting to be hashed; .retry_after is the time to wait
-    └── ClientGone                  the client hung up while its password waited to be hashed
+    └── ClientGone                  the client hung up while its request waited
 
 Leaf classes state a fact; none contains a value that a user typed.
 """

@@ -18,6 +18,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.api.access import PREFIX, access_table, method_of, path_of
 from app.api.errors import MalformedHeader
 from app.api.problems import problem, problem_for
+from domain.caller import caller_gone
+from domain.errors import ClientGone
 from settings import HttpSettings, Settings
 from unitwork import Lane, Rank, in_lane, within
 
@@ -68,7 +70,7 @@ class Admission:
         if wait is None:
             await self._within(timeout, scope, receive, send)
             return
-        with in_lane(_lane(scope), wait=min(wait, settings.database.pool_timeout)):
+        with in_lane(_lane(scope), wait=min(wait, settings.database.pool_timeout), gone=_gone):
             await self._within(timeout, scope, receive, send)
 
     async def _within(self, limit: float | None, scope: Scope, receive: Receive, send: Send) -> None:
@@ -89,6 +91,14 @@ class Admission:
             if started or scope["type"] != "http":
                 raise
             await _late(scope)(scope, receive, send)
+
+
+async def _gone() -> None:
+    """Raise `ClientGone` once the client has hung up: nothing is begun for it."""
+    gone = caller_gone()
+    if gone is not None:
+        await gone()
+        raise ClientGone
 
 
 @asynccontextmanager

@@ -93,12 +93,12 @@ def create_app(container: Container | None = None) -> FastAPI:
     app.state.body_limits = limits
     install_problems(app)
     # The last one added is the outermost.
-    app.add_middleware(Caller)
     app.add_middleware(BodyLimit, limits=limits)
     app.add_middleware(AttemptLimits)
     app.add_middleware(Addresses)
     app.add_middleware(Authentication)
     app.add_middleware(Admission)
+    app.add_middleware(Caller)
     app.add_middleware(RequestContext, limits=limits, debug=settings.debug)
     _add_browser_rules(app, settings.http)
     for module in (audit, auth, own_account, user_csv, jobs, users):  # what is before /users/{user_id} isn't it

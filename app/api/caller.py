@@ -8,7 +8,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from domain.caller import bound_caller
 
 WITHOUT_BODY: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-"""Methods whose endpoints never wait in a queue."""
+"""Methods whose endpoints read no body."""
 
 
 class Caller:
@@ -20,10 +20,12 @@ class Caller:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] in WITHOUT_BODY:
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         body_read = asyncio.Event()
+        if scope["method"] in WITHOUT_BODY:
+            body_read.set()
 
         async def receive_body() -> Message:
             message = await receive()

@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import httpx2
 import pytest
@@ -18,6 +19,7 @@ from settings import Settings
 from settings.passwords import PasswordSettings
 from settings.rate_limits import RateLimitSettings
 from tests.app.api.problem_document import assert_problem
+from tests.patience import until
 from unitwork.models import SYSTEM, acting_as
 from unitwork.testing.servers.databases import Databases
 
@@ -33,6 +35,7 @@ class Service:
     """A service whose PATCH of an account takes a second in the database if its new name begins with `slow`."""
 
     def __init__(self, app: FastAPI, client: httpx2.AsyncClient, ids: list[str]) -> None:
+        self.app: Any = app
         self.container: Container = app.state.container
         self.client = client
         self.ids = ids
@@ -146,3 +149,39 @@ async def test_grpcs_limit_is_read_where_it_is_asked_for(
 async def test_many_at_once_are_served(client: httpx2.AsyncClient) -> None:
     answers = await asyncio.gather(*(client.get("/v1/users?limit=1") for _ in range(100)))
     assert Counter(answer.status_code for answer in answers) == {200: 100}
+
+
+async def test_nothing_is_begun_for_a_client_that_hung_up(databases: Databases) -> None:
+    async with serving(databases, max_wait=3.0) as service:
+        holders = [asyncio.create_task(service.slow(user)) for user in service.ids[1:4]]
+        await until(lambda: service.container.sql_monitor().pools.state().in_use == 3)
+        answers, gone = [], asyncio.Event()
+        body = b'{"display_name": "slow late"}'
+
+        async def receive() -> dict[str, object]:
+            if body_parts:
+                return body_parts.pop()
+            await gone.wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message: dict[str, object]) -> None:
+            answers.append(message)
+
+        user = service.ids[4]
+        body_parts: list[dict[str, object]] = [{"type": "http.request", "body": body, "more_body": False}]
+        headers = {**service.client.headers, "if-match": '"1"', "content-type": "application/json"}
+        scope = {
+            "type": "http", "method": "PATCH", "path": f"/v1/users/{user}", "raw_path": f"/v1/users/{user}".encode(),
+            "query_string": b"", "scheme": "http", "server": ("test", 80), "client": ("127.0.0.1", 1), "root_path": "",
+            "http_version": "1.1", "asgi": {"version": "3.0"},
+            "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+        }  # fmt: skip
+        request = asyncio.create_task(service.app(scope, receive, send))
+        await until(lambda: service.container.sql_monitor().pools.state().waiting == 1)
+        gone.set()
+        begun = time.monotonic()
+        await asyncio.wait_for(request, 5)
+        assert time.monotonic() - begun < 1, "not until a place is free"
+        assert service.container.sql_monitor().pools.state().waiting == 0
+        await asyncio.gather(*holders)
+        assert await service.name(user) is None

@@ -45,14 +45,6 @@ def remaining() -> float | None:
     return None if deadline is None else max(deadline - asyncio.get_running_loop().time(), 0.0)
 
 
-def earlier(timeout: float | None) -> float | None:
-    """Return the shorter of a timeout and the time left until the deadline, in seconds; None if neither is set."""
-    left = remaining()
-    if left is None:
-        return timeout
-    return left if timeout is None else min(timeout, left)
-
-
 def time_left(unit: Unit) -> float | None:
     """Return the seconds left for a unit that begins; None without a deadline. Raises `TransactionTimeout` after it."""
     if _deadline.get() is None:

@@ -13,10 +13,8 @@ from sqlalchemy.pool import QueuePool
 from sqlalchemy.util import await_only
 
 from unitwork.backends.interruption import interrupt_ending
-from unitwork.connections.places import claim_in_force
 from unitwork.connections.pool import Pool
-from unitwork.deadline import earlier
-from unitwork.errors import LockNotAvailable, Overloaded, PoolDeadlock
+from unitwork.errors import LockNotAvailable, PoolDeadlock
 from unitwork.unit import Unit
 
 
@@ -33,19 +31,13 @@ class WriterTurn:
         self._owner: Unit | None = None
 
     async def take(self, unit: Unit) -> None:
-        """Acquire the turn unless the unit already has it. Raises `LockNotAvailable` after the timeout, or `Overloaded`
-        after the shorter wait of the unit's lane.
-        """
+        """Acquire the turn unless the unit already has it. Raises `LockNotAvailable` after the timeout."""
         if self._owner is unit:
             return
-        claim = claim_in_force.get()
-        timeout = self._timeout if claim is None else min(self._timeout, claim.wait_seconds)
         try:
-            async with asyncio.timeout(earlier(timeout)):
+            async with asyncio.timeout(self._timeout):
                 await self._lock.acquire()
         except TimeoutError:
-            if claim is not None and timeout < self._timeout:
-                raise Overloaded(claim.lane.name, timeout, timeout) from None
             holder = "another unit" if self._owner is None else self._owner.call_site
             msg = f"SQLite's one writer was not free within {self._timeout:g} s; the unit opened at {holder} has it"
             raise LockNotAvailable(msg) from None
