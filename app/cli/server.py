@@ -16,6 +16,7 @@ from uvicorn.importer import import_from_string
 from app.long_lived import collected_later, long_lived
 from app.serving.bounded_protocol import BoundedProtocol
 from app.serving.open_connections import OpenConnections
+from app.serving.slow_down import SlowDown
 from containers import Container, running
 
 APPLICATION: Final = "app.api:create_app"
@@ -38,7 +39,7 @@ class Server(uvicorn.Server):
         settings = container.settings()
         connections = OpenConnections(settings.http, settings.max_body_bytes)
         config = uvicorn.Config(
-            create(container),
+            SlowDown(create(container), connections.refusals),
             log_config=None,
             # Ours names no query, as that holds e-mail addresses.
             access_log=False,

@@ -17,6 +17,7 @@ from uvicorn.server import ServerState
 from app.serving import refusal as refusals
 from app.serving.open_connections import OpenConnections
 from app.serving.refusal import MAX_HEAD_BYTES, MAX_HEADERS, MAX_TARGET_BYTES, Refusal, too_many_requests
+from app.serving.slow_down import DELAY_SECONDS
 
 SLICE_BYTES: Final = 16_384
 """Bytes that are fed to the parser at once: what a head may exceed its limit by."""
@@ -89,6 +90,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._linger_bytes = LINGER_BYTES
         self._unsent: int | None = None
         self._unsent_since = 0.0
+        self._held_back: bytearray | None = None
+        """What a slowed client has sent, until it is parsed."""
 
     # The transport's calls
 
@@ -96,8 +99,19 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         self._opened = self.loop.time()
         self._open.opened(self, self.loop)
+        if self.client is not None and self._open.refusals.slows(self.client[0]):
+            self._held_back = bytearray()
+            self.loop.call_later(DELAY_SECONDS, self._parse_held_back)
+
+    def _parse_held_back(self) -> None:
+        data, self._held_back = self._held_back, None
+        if data is not None and not self.transport.is_closing():
+            self.flow.resume_reading()
+            if data:
+                self.data_received(bytes(data))
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._held_back = None  # nothing is begun for a client that is gone
         self._open.ended(self)
         super().connection_lost(exc)
 
@@ -106,6 +120,11 @@ class BoundedProtocol(HttpToolsProtocol):
         super().resume_writing()
 
     def data_received(self, data: bytes) -> None:
+        if self._held_back is not None:
+            self._held_back += data
+            if len(self._held_back) > SLICE_BYTES:
+                self.flow.pause_reading()
+            return
         if self._deaf:
             self._linger_bytes -= len(data)
             if self._linger_bytes < 0:
@@ -325,6 +344,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _send_refusal(self, refusal: Refusal) -> None:
         self._open.released(self)
+        if self.client is not None:
+            self._open.refusals.refused(self.client[0], refusal.status)
         self.transport.write(refusal.encoded(self.url, self.server_state.default_headers))
         if self.transport.can_write_eof():
             self.transport.write_eof()

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Iterator
 from typing import Final, Protocol
 
+from app.serving.slow_down import Refusals
 from settings import HttpSettings
 
 MIN_INTERVAL_SECONDS: Final = 0.02
@@ -49,6 +50,7 @@ class OpenConnections:
 
     def __init__(self, settings: HttpSettings, max_body_bytes: int) -> None:
         self.settings = settings
+        self.refusals = Refusals(settings.trusted_proxies)
         self._max_body_bytes = max_body_bytes
         self._max_held = max(settings.max_unfinished_bytes, max_body_bytes)
         self._all: set[Connection] = set()

@@ -4,6 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 
@@ -32,14 +33,20 @@ class HttpClient:
 
     async def ask(self, method: str, path: str, body: Any = None, **headers: str) -> HttpAnswer:
         """Send a request; `body` is JSON, or bytes as they are. Underscores in names of headers are hyphens."""
-        begun = time.perf_counter()
+        begun, kept = time.perf_counter(), self._streams is not None
         try:
             async with asyncio.timeout(60):
-                status, found, content = await self._ask(method, path, body, headers)
+                try:
+                    answer = await self._ask(method, path, body, headers)
+                except (OSError, EOFError):
+                    if not kept:
+                        raise
+                    await self.close()  # the server had closed it: another connection, as every client does
+                    answer = await self._ask(method, path, body, headers)
         except (OSError, EOFError, TimeoutError):
-            self.close()
+            await self.close()
             return HttpAnswer(0, {}, b"", time.perf_counter() - begun)
-        return HttpAnswer(status, found, content, time.perf_counter() - begun)
+        return HttpAnswer(*answer, time.perf_counter() - begun)
 
     async def _ask(
         self, method: str, path: str, body: Any, more: Mapping[str, str]
@@ -59,11 +66,13 @@ class HttpClient:
         found = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:] if line)}
         content = await reader.readexactly(int(found.get("content-length", "0")))
         if found.get("connection") == "close":
-            self.close()
+            await self.close()
         return int(head[0].split()[1]), found, content
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Close the connection; the next request opens another one."""
-        if self._streams is not None:
-            self._streams[1].transport.abort()
-        self._streams = None
+        streams, self._streams = self._streams, None
+        if streams is not None:
+            streams[1].close()
+            with suppress(OSError):
+                await streams[1].wait_closed()

@@ -59,6 +59,7 @@ class Watch:
             self.live.append(await client.ask("GET", "/health/live"))
             self.memory = max(self.memory, resident(self._server))
             await asyncio.sleep(0.05)
+        await client.close()
 
     async def _log_in(self, end: float) -> None:
         client = HttpClient(self._server.address, source="127.0.0.2")
@@ -66,6 +67,7 @@ class Watch:
             given = {"login": next(self._owners), "password": PASSWORD}
             self.logins.append(await client.ask("POST", "/v1/auth/login", given))
             await asyncio.sleep(1.5)
+        await client.close()
 
 
 def median(answers: list[HttpAnswer]) -> float:

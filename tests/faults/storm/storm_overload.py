@@ -61,7 +61,7 @@ class Beside:
                 answer = await client.ask("GET", path)
             self.answers.setdefault(kind, []).append(answer)
             await asyncio.sleep(pause)
-        client.close()
+        await client.close()
 
     def seconds(self, kind: str) -> list[float]:
         return [answer.took for answer in self.answers[kind]]
@@ -78,7 +78,7 @@ async def slow_client(address: str, token: str, user: str, end: float, answers: 
             version += 1
         else:
             await asyncio.sleep(float(answer.headers.get("retry-after", "0")))
-    client.close()
+    await client.close()
 
 
 @pytest.mark.timeout(600)
