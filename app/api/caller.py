@@ -1,19 +1,20 @@
 """Caller: middleware that lets services notice that the client has hung up."""
 
 import asyncio
+from collections import deque
 from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from domain.caller import bound_caller
 
-WITHOUT_BODY: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-"""Methods whose endpoints read no body."""
+MAX_EARLY_BYTES: Final = 65_536
+"""Bytes of a body that are read ahead of the endpoint, to learn whether the client has hung up behind them."""
 
 
 class Caller:
-    """Bind a function that waits for the client's disconnect. It reads the connection only while it is awaited, and
-    only after the body was read to its end.
+    """Bind a function that waits for the client's disconnect. It reads the connection only while it is awaited; what it
+    reads of the body is kept for the endpoint.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -23,20 +24,20 @@ class Caller:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        body_read = asyncio.Event()
-        if scope["method"] in WITHOUT_BODY:
-            body_read.set()
+        early: deque[Message] = deque()
 
         async def receive_body() -> Message:
-            message = await receive()
-            if message["type"] == "http.request" and not message.get("more_body", False):
-                body_read.set()
-            return message
+            return early.popleft() if early else await receive()
 
         async def gone() -> None:
-            await body_read.wait()
-            while (await receive())["type"] != "http.disconnect":
-                pass
+            kept = 0
+            while kept <= MAX_EARLY_BYTES:
+                message = await receive()
+                early.append(message)
+                if message["type"] == "http.disconnect":
+                    return
+                kept += len(message.get("body", b""))
+            await asyncio.Event().wait()  # a client with so much to send is there
 
         with bound_caller(gone):
             await self._app(scope, receive_body, send)
