@@ -70,6 +70,7 @@ def _statuses(path: str, method: str, operation: dict[str, Any], access: Access)
     parameters = {parameter["name"].lower() for parameter in operation.get("parameters", ())}
     yield HTTPStatus.INTERNAL_SERVER_ERROR
     yield HTTPStatus.SERVICE_UNAVAILABLE
+    yield from (HTTPStatus.REQUEST_URI_TOO_LONG, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)  # of the socket
     if not path.startswith(PREFIX):
         return
     yield HTTPStatus.GATEWAY_TIMEOUT
@@ -85,6 +86,7 @@ def _statuses(path: str, method: str, operation: dict[str, Any], access: Access)
     if "{" in path:
         yield HTTPStatus.NOT_FOUND
     if "requestBody" in operation:
+        yield HTTPStatus.REQUEST_TIMEOUT
         yield from (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
         if method == "patch" or "idempotency-key" in parameters:
             yield HTTPStatus.CONFLICT
