@@ -91,7 +91,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._unsent: int | None = None
         self._unsent_since = 0.0
         self._held_back: bytearray | None = None
-        """What a slowed client has sent, until it is parsed."""
+        """Bytes that a slowed client has sent, until they are parsed."""
 
     # The transport's calls
 

@@ -134,7 +134,7 @@ class Places:
         self._waiting: dict[str, deque[_Waiter]] = {}
         """Waiters by lane; the lane served last is at the end."""
         self._waited_since: dict[str, float] = {}
-        """When a lane's queue was last empty, by the loop's clock; of lanes with a queue."""
+        """Moment at which a lane's queue was last empty, by the loop's clock; of lanes with a queue."""
         self.refused = 0
         """Number of claims refused as overload."""
 
