@@ -15,6 +15,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from app.serving import refusal as refusals
+from app.serving.head import JUDGED, refusal_of
 from app.serving.open_connections import OpenConnections
 from app.serving.refusal import MAX_HEAD_BYTES, MAX_HEADERS, MAX_TARGET_BYTES, Refusal, too_many_requests
 from app.serving.slow_down import DELAY_SECONDS
@@ -36,14 +37,11 @@ the client would often lose the answer.
 """
 LIVENESS: Final = b"/health/live"
 """Answered beyond `limit_concurrency` too: a busy process must not be taken for a dead one."""
-JUDGED: Final = frozenset({b"expect", b"host", b"transfer-encoding", b"content-length"})
 BETWEEN, HEAD, BODY = range(3)
 """What the client's next byte belongs to: the next request, a request line or headers, a body or its trailers. Numbers,
 as an Enum's members take a look-up more, for each header.
 """
-VERSIONS: Final = frozenset({"1.0", "1.1"})
 _REQUEST_LINE: Final = re.compile(rb"[^\r\n]* HTTP/[0-9.]+\r?\n")
-_HOST: Final = re.compile(rb"[A-Za-z0-9._~!$&'()*+,;=:%\[\]-]*")
 
 
 class Refused(Exception):
@@ -228,7 +226,9 @@ class BoundedProtocol(HttpToolsProtocol):
         self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        self._judge()
+        refusal = refusal_of(self.parser.get_http_version(), self._judged, upgrades=self.parser.should_upgrade())
+        if refusal is not None:
+            self._stop(refusal)
         busy = self._limit is not None and len(self.tasks) >= self._limit and self.url != LIVENESS
         self.app = too_many_requests if busy else self._application
         super().on_headers_complete()
@@ -248,22 +248,6 @@ class BoundedProtocol(HttpToolsProtocol):
             self._open.busy(self)
         else:  # answered before its end
             self._idle_since = self.loop.time()
-
-    def _judge(self) -> None:
-        """Refuse a complete head that uvicorn would take and HTTP doesn't allow."""
-        judged = self._judged
-        version = self.parser.get_http_version()
-        if version not in VERSIONS:
-            self._stop(refusals.UNKNOWN_VERSION)
-        hosts = judged.get(b"host", ())
-        if len(hosts) > 1 or (version == "1.1" and not hosts) or not all(map(_HOST.fullmatch, hosts)):
-            self._stop(refusals.NO_HOST)
-        codings = judged.get(b"transfer-encoding", ())
-        if codings and (version != "1.1" or [coding.lower() for coding in codings] != [b"chunked"]):
-            self._stop(refusals.UNKNOWN_CODING)
-        # The parser ends such a message before its body, which would be taken for the next request.
-        if self.parser.should_upgrade() and (codings or judged.get(b"content-length", [b"0"]) != [b"0"]):
-            self._stop(refusals.BODY_BEHIND_UPGRADE)
 
     def _stop(self, refusal: Refusal) -> None:
         self._refusal = refusal
