@@ -130,7 +130,7 @@ async def test_a_container_that_closes_over_an_open_unit_holds_no_lock(
     # At once: on SQLite the file's writer is free, elsewhere the row.
     engine = create_async_engine(settings.database.url, poolclass=NullPool)
     try:
-        async with asyncio.timeout(3.0), engine.connect() as connection:
+        async with asyncio.timeout(30.0), engine.connect() as connection:
             if backend == "sqlite":
                 await connection.exec_driver_sql("PRAGMA busy_timeout = 0")
                 await connection.exec_driver_sql("BEGIN IMMEDIATE")
