@@ -81,7 +81,9 @@ class Container(containers.DeclarativeContainer):
     )
     session_provider = providers.Factory(EngineSessionProvider, session_factory)
     transaction = providers.Factory(TransactionProvider, session_provider)
-    schema = providers.Factory(Schema, engine, LOCATION, lifetime, session_factory, revision_view=REVISION_VIEW)
+    schema = providers.Factory(
+        Schema, engine, LOCATION, lifetime, session_factory, settings.provided.database, revision_view=REVISION_VIEW
+    )
     notification_listener = providers.Factory(NotificationListener, engine.provider)
 
     # DAOs.

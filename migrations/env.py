@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 import domain  # noqa: F401 - every model, or their tables and those kept for them would be unknown here
 from settings import Settings
-from unitwork import build_engine, with_library_tables
+from unitwork import MigrationRun, build_engine, with_library_tables
 from unitwork.models import Base, UTCDateTime
 
 
@@ -27,6 +27,7 @@ def migrate(connection: Connection) -> None:
     context.configure(
         connection=connection,
         target_metadata=with_library_tables(Base.metadata),
+        version_table=context.config.attributes["version_table"],
         render_as_batch=sqlite,
         # Ours begins with BEGIN IMMEDIATE, so SQLite's DDL is transactional.
         transactional_ddl=True if sqlite else None,
@@ -39,10 +40,11 @@ def migrate(connection: Connection) -> None:
 
 async def connect_and_migrate() -> None:
     """For the `alembic` command; the service's own commands hand in a connection."""
-    engine = build_engine(Settings().database)
+    database = Settings().database
+    context.config.attributes["version_table"] = database.version_table
+    engine = build_engine(database)
     try:
-        async with engine.begin() as connection:
-            await connection.run_sync(migrate)
+        await MigrationRun(engine, database).run(migrate)
     finally:
         await engine.dispose()
 

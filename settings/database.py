@@ -114,6 +114,16 @@ class DatabaseSettings(BaseModel):
     """`pgbouncer` (transaction pooling): sends no session settings, and uses no prepared statement beyond its
     transaction.
     """
+    migration_wait: float = Field(default=300.0, gt=0)
+    """Maximum time that `gatehouse db upgrade` waits for another upgrade, and tries to get the locks of its tables."""
+    migration_lock_timeout: float = Field(default=0.3, gt=0)
+    """Maximum wait of one attempt of an upgrade for a lock. Requests queue behind it meanwhile; then it is rolled back
+    and tried again later. Whole seconds on MariaDB and MySQL.
+    """
+    migration_statement_timeout: float | None = Field(default=None, gt=0)
+    """Maximum duration of a statement of an upgrade; None for no limit. `STATEMENT_TIMEOUT` doesn't apply to it."""
+    version_table: str = Field(default="alembic_version", pattern=r"^[a-z_][a-z0-9_]{0,62}$")
+    """Name of the table that holds the schema's revision, for a database that other programs migrate too."""
 
     @property
     def application_name(self) -> str:

@@ -15,6 +15,7 @@ from unitwork.errors.undone import undone
 from unitwork.ids.id_generator import IdGenerator, NewIds
 from unitwork.ids.node_leases import NodeLease
 from unitwork.ids.snowflake import Snowflake
+from unitwork.migration_run import MigrationRun
 from unitwork.monitor.budget import budget
 from unitwork.options import DatabaseOptions, Options
 from unitwork.outcome import Outcome
@@ -37,6 +38,7 @@ __all__ = [
     "IdGenerator",
     "Lane",
     "Lifetime",
+    "MigrationRun",
     "NewIds",
     "NodeLease",
     "NotificationListener",

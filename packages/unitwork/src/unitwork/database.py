@@ -86,7 +86,7 @@ class Database(AbstractAsyncContextManager["Database"]):
         """Return the Alembic migrations in a folder. `metadata` is that of the host's models; by default that of the
         library's `Base`. Needs the extra `migrations`.
         """
-        return Schema(self.engine, location, self.lifetime, self.factory, metadata=metadata)
+        return Schema(self.engine, location, self.lifetime, self.factory, self.options, metadata=metadata)
 
     async def __aenter__(self) -> Self:
         self.lifetime.enter()

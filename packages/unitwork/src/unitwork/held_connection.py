@@ -7,6 +7,8 @@ from sqlalchemy.pool import PoolProxiedConnection
 
 OWN_OPTION: Final = "unitwork_own"
 """Execution option that marks the library's own statements, whose effects it undoes itself."""
+SENDER_OPTION: Final = "unitwork_sender"
+"""Execution option that holds an object whose `send` replaces the dialect's `do_execute`."""
 
 
 def send_own(connection: Connection, statement: str) -> None:

@@ -16,14 +16,16 @@ from unitwork.errors import UnknownRevision
 
 
 class MigrationSteps:
-    """Alembic's commands for the folder at `location`. A command that Alembic refuses, as for a revision that isn't
-    in the folder, raises `UnknownRevision`.
+    """Alembic's commands for the folder at `location`, whose `env.py` finds the connection and the name of the version
+    table in the configuration's attributes (`connection`, `version_table`). A command that Alembic refuses, as for a
+    revision that isn't in the folder, raises `UnknownRevision`.
     """
 
-    def __init__(self, location: Path) -> None:
+    def __init__(self, location: Path, version_table: str) -> None:
         self._config = Config()
         self._config.set_main_option("script_location", str(location).replace("%", "%%"))
         self._config.set_main_option("path_separator", "os")
+        self._config.attributes["version_table"] = version_table
 
     def head(self) -> str | None:
         """Return the newest revision in the folder. Reads every migration's file."""
@@ -51,8 +53,12 @@ class MigrationSteps:
         """Return the differences between the models' metadata and the connection's tables."""
         return list(
             # Its annotation allows one metadata, its code a sequence, as `target_metadata` may be.
-            compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), cast("Any", metadata))
+            compare_metadata(MigrationContext.configure(connection, opts=self._comparison), cast("Any", metadata))
         )
+
+    @property
+    def _comparison(self) -> dict[str, Any]:
+        return {"compare_type": True, "version_table": self._config.attributes["version_table"]}
 
     def _run(self, connection: Connection, step: Callable[[], object]) -> None:
         self._config.attributes["connection"] = connection

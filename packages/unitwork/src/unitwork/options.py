@@ -13,7 +13,23 @@ from sqlalchemy import URL
 from unitwork.urls.database_url import async_url, masked
 
 
-class Options(Protocol):
+class MigrationOptions(Protocol):
+    """Limits of a migration, and the table of its revision. All durations are seconds."""
+
+    @property
+    def migration_wait(self) -> float: ...
+
+    @property
+    def migration_lock_timeout(self) -> float: ...
+
+    @property
+    def migration_statement_timeout(self) -> float | None: ...
+
+    @property
+    def version_table(self) -> str: ...
+
+
+class Options(MigrationOptions, Protocol):
     """Settings of one database: hashable and immutable, because the monitor caches what it derives from them by
     identity.
     """
@@ -130,6 +146,20 @@ class DatabaseOptions:
     """True creates an OpenTelemetry span for each transaction and statement; needs the extra `otel`."""
     pooler: Literal["none", "pgbouncer"] = "none"
     """`pgbouncer` (transaction pooling): no session settings are sent, and prepared statements are unnamed."""
+    migration_wait: float = 300.0
+    """Seconds that a migration waits for another one (`UpgradeInProgress`), and tries to get its tables' locks
+    (`MigrationBlocked`).
+    """
+    migration_lock_timeout: float = 0.3
+    """Seconds that one attempt of a migration waits for a lock; others queue behind it meanwhile. Whole seconds on
+    MariaDB and MySQL.
+    """
+    migration_statement_timeout: float | None = None
+    """Seconds after which a statement of a migration is cancelled; None for no limit. `statement_timeout` doesn't
+    apply to migrations.
+    """
+    version_table: str = "alembic_version"
+    """Name of Alembic's table in this database; another one where several programs migrate tables of their own."""
 
     url: URL = field(init=False, compare=False)
     """URL with its async driver and credentials."""
@@ -172,6 +202,7 @@ _MINIMUMS: Final = {
     "repeated_sql_threshold": 2,
 }
 _POSITIVE: Final = (
+    *("migration_wait", "migration_lock_timeout", "migration_statement_timeout"),
     *("pool_timeout", "pool_recycle", "connect_timeout", "statement_timeout", "cancel_grace", "slow_sql_threshold"),
     *("session_leak_threshold", "idle_in_transaction_threshold", "lock_wait_threshold"),
 )

@@ -12,15 +12,14 @@ from sqlalchemy.pool import QueuePool
 
 from unitwork.connections.lifetime import Lifetime
 from unitwork.errors import SchemaOutdated
+from unitwork.migration_run import MigrationRun
 from unitwork.models.base import Base, LibraryBase, is_needed
+from unitwork.options import MigrationOptions
 from unitwork.sessions.session_factory import SessionFactory
 from unitwork.transactions.block_options import BlockOptions
 from unitwork.transactions.session_provider import EngineSessionProvider
 
 T = TypeVar("T")
-VERSION_TABLE: Final = "alembic_version"
-
-
 AUTOCOMMIT: Final = BlockOptions(transactional=False, autocommit=True, ambiently=False)
 
 
@@ -53,7 +52,7 @@ def _revision(view: str) -> Select[str]:
 
 class Schema:
     """Migrations of a folder, run on one engine. All steps of a call are one transaction if the database's DDL is
-    transactional.
+    transactional. One call at a time changes the schema; others wait (`MigrationRun`).
 
     `metadata` is the models', by default that of the library's `Base`; `with_library_tables` completes it for
     comparisons with the database.
@@ -66,6 +65,7 @@ class Schema:
         location: Path,
         lifetime: Lifetime,
         session_factory: SessionFactory,
+        options: MigrationOptions,
         *,
         metadata: MetaData | None = None,
         revision_view: str | None = None,
@@ -74,7 +74,8 @@ class Schema:
         self._engine = engine
         self._session_provider = EngineSessionProvider(session_factory)
         self._location = location
-        self._revision_views = [VERSION_TABLE] if revision_view is None else [revision_view, VERSION_TABLE]
+        self._options = options
+        self._revision_views = [view for view in (revision_view, options.version_table) if view is not None]
         self._metadata = Base.metadata if metadata is None else metadata
 
     @property
@@ -107,12 +108,12 @@ class Schema:
         return None
 
     async def upgrade(self, revision: str = "head") -> None:
-        """Upgrade to this revision."""
-        await self._run(lambda connection: self._steps.upgrade(connection, revision))
+        """Upgrade to this revision. Raises `UpgradeInProgress`, `MigrationBlocked`."""
+        await self._migrate(lambda connection: self._steps.upgrade(connection, revision))
 
     async def downgrade(self, revision: str) -> None:
-        """Downgrade to this revision; `base` is before the first."""
-        await self._run(lambda connection: self._steps.downgrade(connection, revision))
+        """Downgrade to this revision; `base` is before the first. Raises as `upgrade`."""
+        await self._migrate(lambda connection: self._steps.downgrade(connection, revision))
 
     async def draft(self, message: str) -> Path:
         """Write a new migration, numbered after the newest, that takes the database's tables to the models; return its
@@ -134,7 +135,10 @@ class Schema:
         """`MigrationSteps`, imported on first use: importing Alembic would be a tenth of the start of every process."""
         from unitwork.migration_steps import MigrationSteps  # noqa: PLC0415 - Alembic is slow to import
 
-        return MigrationSteps(self._location)
+        return MigrationSteps(self._location, self._options.version_table)
+
+    async def _migrate(self, step: Callable[[Connection], None]) -> None:
+        await MigrationRun(self._engine, self._options).run(step)
 
     async def _run(self, step: Callable[[Connection], T]) -> T:
         async with self._engine.begin() as connection:

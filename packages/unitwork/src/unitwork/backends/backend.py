@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from unitwork.backends.migrations import Migrations
 from unitwork.backends.shielded_task import close_shielded
 from unitwork.backends.transaction_events import hook_transactions
 from unitwork.options import Options
@@ -42,6 +43,8 @@ class Backend:
     """True if the lock timeout is a part of the statement: WAIT, in whole seconds."""
     upserts_by_key: ClassVar[bool] = True
     """False if an upsert reacts to a conflict on any unique key (ON DUPLICATE KEY)."""
+    migrations: ClassVar[Migrations] = Migrations()
+    """Lock and limits of migrations."""
     probe: ClassVar[str] = "SELECT 1"
     server_facts_query: ClassVar[str | None] = None
     """SQL text that selects the server's clock, its connection limit, if our role is a superuser, and if TLS is on."""

@@ -13,10 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from unitwork.backends.driver_errors import raise_sent
 from unitwork.backends.postgresql import has_session
-
-COPY_OPTION: Final = "unitwork_copy"
-"""Execution option that holds a statement's `Copy`."""
-
+from unitwork.held_connection import SENDER_OPTION
 
 UNFIT: Final = "a value is not of its column's type"
 
@@ -55,4 +52,4 @@ async def copy_records(session: AsyncSession, copy: Copy) -> None:
     prepare = connection.dialect.identifier_preparer
     columns = ", ".join(prepare.quote(name) for name in copy.columns)
     statement = f"COPY {prepare.format_table(copy.table)} ({columns}) FROM STDIN"
-    await connection.exec_driver_sql(statement, execution_options={COPY_OPTION: copy})
+    await connection.exec_driver_sql(statement, execution_options={SENDER_OPTION: copy})

@@ -20,6 +20,7 @@ from sqlalchemy.types import LargeBinary
 from sqlalchemy.types import Text as TextType
 
 from unitwork.backends.backend import Backend, Listener
+from unitwork.backends.mariadb_migrations import MariaDBMigrations
 from unitwork.backends.postgresql import STATEMENT_TIMEOUT_OPTION
 from unitwork.backends.shielded_task import close_shielded
 from unitwork.backends.transaction_events import listen
@@ -180,6 +181,7 @@ class MariaDB(Backend):
     extra = "mysql"
     says_wait = True
     upserts_by_key = False
+    migrations = MariaDBMigrations()
     server_facts_query = "SELECT unix_timestamp(now(6)), @@max_connections, NULL, NULL"
 
     def connect_args(self, settings: Options) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Any, Final
 from sqlalchemy import Connection
 
 from unitwork.backends.backend import Backend
+from unitwork.backends.postgresql_migrations import PostgreSQLMigrations
 from unitwork.held_connection import send_own
 from unitwork.options import Options
 from unitwork.unit import Unit
@@ -72,6 +73,7 @@ class PostgreSQL(Backend):
     copies = True
     plans_anew = True
     lock_timeout_is_set = True
+    migrations = PostgreSQLMigrations()
     server_facts_query = """
 SELECT extract(epoch FROM clock_timestamp())::float8,
        current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int,

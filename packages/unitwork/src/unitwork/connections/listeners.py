@@ -19,7 +19,6 @@ from sqlalchemy.sql.elements import ReleaseSavepointClause, RollbackToSavepointC
 from sqlalchemy.util import await_only, greenlet_spawn
 
 from unitwork.backends import mariadb_errors, outdated, postgresql
-from unitwork.backends.copy import COPY_OPTION
 from unitwork.backends.driver_errors import LOST, raise_sent, translate
 from unitwork.backends.registry import backend_of
 from unitwork.backends.statement_effects import Effect, belongs_to_block, effect_of
@@ -42,7 +41,7 @@ from unitwork.errors import (
     TransactionIsOurs,
     TransactionRolledBack,
 )
-from unitwork.held_connection import OWN_OPTION
+from unitwork.held_connection import OWN_OPTION, SENDER_OPTION
 from unitwork.remembered_error import RememberedError
 from unitwork.unit import UNIT, Follower, Unit
 
@@ -145,8 +144,8 @@ def _execute(cursor: Any, statement: str, parameters: Any, context: Any) -> bool
     sent = context.execution_options.get(SENT_OPTION)
     if sent is not None:
         sent.fail(context)
-    copy = context.execution_options.get(COPY_OPTION)
-    execute = context.dialect.do_execute if copy is None else copy.send
+    sender = context.execution_options.get(SENDER_OPTION)
+    execute = context.dialect.do_execute if sender is None else sender.send
     return _execute_guarded(execute, cursor, statement, parameters, context)
 
 

@@ -28,6 +28,8 @@
     │   ├── NotSupported                    this database can't do it; .what names it
     │   ├── Unavailable                     try again later; nothing of this unit was stored
     │   │   ├── DatabaseUnavailable         no connection can be opened
+    │   │   ├── UpgradeInProgress           another migration of the database is running
+    │   │   ├── MigrationBlocked            others use a table that the migration changes
     │   │   ├── NodeLeaseLost               no id can be made without a node of its own
     │   │   ├── NodesExhausted              every node is leased by a process
     │   │   ├── PoolTimeout                 every connection is in use
@@ -80,6 +82,7 @@ from unitwork.errors.connection import (
     EngineBelongsToAnotherProcess,
     EngineNotStarted,
     LifetimeError,
+    MigrationBlocked,
     NodeLeaseLost,
     NodesExhausted,
     Overloaded,
@@ -87,6 +90,7 @@ from unitwork.errors.connection import (
     PoolTimeout,
     Unavailable,
     UnknownRevision,
+    UpgradeInProgress,
 )
 from unitwork.errors.driver import (
     CheckViolation,
@@ -170,6 +174,7 @@ __all__ = [
     "KeyNeedsText",
     "LifetimeError",
     "LockNotAvailable",
+    "MigrationBlocked",
     "ModelError",
     "NoActingUser",
     "NoActiveTransaction",
@@ -214,5 +219,6 @@ __all__ = [
     "UnknownLabel",
     "UnknownRevision",
     "UnrecordableKey",
+    "UpgradeInProgress",
     "VersionIsCounted",
 ]

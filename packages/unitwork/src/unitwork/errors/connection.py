@@ -160,6 +160,48 @@ class UnknownRevision(DatabaseError):
         return f"the schema can't be moved: {self.reason}. The newest revision is called 'head'."
 
 
+class UpgradeInProgress(Unavailable):
+    """Another migration of the database was still running after `waited` seconds. `holder` describes its connection;
+    None if it isn't known.
+    """
+
+    def __init__(self, waited: float, holder: str | None) -> None:
+        self.waited = waited
+        self.holder = holder
+        super().__init__(waited, holder)
+
+    def __str__(self) -> str:
+        who = f": {self.holder}" if self.holder else ""
+        return (
+            f"another upgrade of this database is running{who}; waited {self.waited:.0f} s for it, and nothing was "
+            "changed. Run this again once it has ended; end its connection if its program is gone, or raise "
+            "`migration_wait`."
+        )
+
+
+class MigrationBlocked(Unavailable):
+    """Others used a table for `waited` seconds, in which the migration was tried `attempts` times. `blockers` describes
+    their connections; None if they aren't known. `rolled_back` is False where DDL commits, and earlier statements of
+    the migration are in force.
+    """
+
+    def __init__(self, waited: float, attempts: int, blockers: str | None, *, rolled_back: bool) -> None:
+        self.waited = waited
+        self.attempts = attempts
+        self.blockers = blockers
+        self.rolled_back = rolled_back
+        super().__init__(waited, attempts, blockers)
+
+    def __str__(self) -> str:
+        who = f" by {self.blockers}" if self.blockers else ""
+        state = "nothing was changed" if self.rolled_back else "statements before it are in force"
+        return (
+            f"a table that the migration changes is in use{who}: it got no lock in {self.attempts} attempts within "
+            f"{self.waited:.0f} s; {state}. End those transactions or wait for them, then run this again; or raise "
+            "`migration_wait`."
+        )
+
+
 class NodeLeaseLost(Unavailable):
     """No new id can be made: the process holds no valid lease of a node. `reason` is the cause."""
 
