@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 import domain  # noqa: F401 - every model, or their tables and those kept for them would be unknown here
 from settings import Settings
-from unitwork import MigrationRun, build_engine, with_library_tables
+from unitwork import Compatibility, MigrationRun, build_engine, with_library_tables
 from unitwork.models import Base, UTCDateTime
 
 
@@ -32,6 +32,7 @@ def migrate(connection: Connection) -> None:
         # Ours begins with BEGIN IMMEDIATE, so SQLite's DDL is transactional.
         transactional_ddl=True if sqlite else None,
         compare_type=True,
+        on_version_apply=Compatibility(since="0009"),
         render_item=render_item,
     )
     with context.begin_transaction():

@@ -1,4 +1,5 @@
-"""`/health`: liveness (no I/O), and readiness (database reachable, at the newest revision, and a connection free)."""
+"""`/health`: liveness (no I/O), and readiness (database reachable, at a revision that this code works with, and a
+connection free)."""
 
 import asyncio
 from http import HTTPStatus
@@ -9,7 +10,7 @@ from pydantic import BaseModel
 
 from app.api.authentication import serving
 from app.api.problems import Problem, problem, problem_for
-from unitwork import Schema
+from unitwork import Fit, Schema, StoredRevision
 from unitwork.errors import DatabaseError, LifetimeError
 
 router = APIRouter(prefix="/health", tags=["health"])
@@ -21,11 +22,19 @@ PIECES: Final = 5
 FREE_WITHIN: Final = 0.05
 """Seconds after which a pool without a free connection counts as exhausted. A burst is over sooner."""
 RETRY_AFTER: Final = "1"
-_asking: Final[set[asyncio.Task[str | None]]] = set()
+_asking: Final[set[asyncio.Task[StoredRevision]]] = set()
 """References to running tasks, as the event loop holds weak ones only."""
 
 Database = Literal["ok", "unreachable", "unknown"]
-Migrations = Literal["ok", "behind", "unknown"]
+Migrations = Literal["ok", "behind", "ahead", "unknown"]
+
+
+MIGRATIONS: Final[dict[Fit, Migrations]] = {
+    Fit.CURRENT: "ok",
+    Fit.NEWER: "ok",
+    Fit.BEHIND: "behind",
+    Fit.AHEAD: "ahead",
+}
 
 
 class Live(BaseModel):
@@ -43,7 +52,9 @@ class Ready(BaseModel):
 
 
 class NotReady(Problem):
-    """`code`: database_unreachable, migrations_behind, pool_exhausted or not_started (then nothing was asked)."""
+    """`code`: database_unreachable, migrations_behind, migrations_ahead, pool_exhausted or not_started (then nothing
+    was asked).
+    """
 
     database: Database
     migrations: Migrations
@@ -54,6 +65,7 @@ class NotReady(Problem):
 DETAIL: Final = {
     "database_unreachable": "the database doesn't answer",
     "migrations_behind": "the database is not at the newest revision",
+    "migrations_ahead": "the database is at a newer revision, with which this release doesn't work",
     "pool_exhausted": "every connection is in use, and none became free",
 }
 
@@ -66,8 +78,9 @@ async def live() -> Live:
 
 @router.get("/ready", response_model=Ready, responses={503: {"model": NotReady}})
 async def ready(request: Request) -> Any:
-    """The database answers, its schema is the newest, and a connection is to be had; 503 otherwise. Answers within a
-    second whatever the database does, waits for no place in the pool, and tells no version and no host.
+    """The database answers, its schema is one that this release works with, and a connection is to be had; 503
+    otherwise. Answers within a second whatever the database does, waits for no place in the pool, and tells no version
+    and no host.
     """
     in_use = size = 0
     try:
@@ -80,7 +93,8 @@ async def ready(request: Request) -> Any:
         return problem_for(error, request.url.path, facts=facts)
     if migrations == "ok":
         return Ready(pool_in_use=in_use, pool_size=size)
-    code = {"ok": "migrations_behind", "unreachable": "database_unreachable", "unknown": "pool_exhausted"}[database]
+    codes = {"ok": f"migrations_{migrations}", "unreachable": "database_unreachable", "unknown": "pool_exhausted"}
+    code = codes[database]
     return problem(
         HTTPStatus.SERVICE_UNAVAILABLE,
         code,
@@ -98,7 +112,7 @@ async def _ask(schema: Schema) -> tuple[Database, Migrations]:
                 await asyncio.sleep(FREE_WITHIN / 10)
     except TimeoutError:
         return "unknown", "unknown"
-    asking = asyncio.create_task(schema.current())
+    asking = asyncio.create_task(schema.stored())
     _asking.add(asking)
     asking.add_done_callback(_asking.discard)
     for _ in range(PIECES):
@@ -109,7 +123,7 @@ async def _ask(schema: Schema) -> tuple[Database, Migrations]:
         asking.cancel()  # not awaited: the cancellation itself may take long
         return "unreachable", "unknown"
     try:
-        # In a thread, as it reads files.
-        return "ok", "ok" if asking.result() == await asyncio.to_thread(lambda: schema.head) else "behind"
+        stored = asking.result()
+        return "ok", MIGRATIONS[await asyncio.to_thread(schema.fit, stored)]  # in a thread, as it reads files
     except DatabaseError:
         return "unreachable", "unknown"

@@ -9,6 +9,7 @@ from app.cli.database_file import NoDatabaseFile, require_file
 from app.cli.exit_codes import ExitCode
 from app.cli.output import print_json, say
 from containers import Container
+from unitwork import Fit, StoredRevision
 
 application = typer.Typer(no_args_is_help=True, help="The database schema.")
 
@@ -19,8 +20,13 @@ async def upgrade(
 ) -> None:
     """Bring the schema up to date."""
     schema = container.schema()
-    before = await schema.current()
-    await schema.upgrade(revision)
+    stored = await schema.stored()
+    before = stored.revision
+    if revision == "head" and schema.fit(stored) is Fit.NEWER:
+        # An older release, started again while a newer one is rolled out: there is nothing for it to do.
+        say(f"schema: {before} is newer than this release's {schema.head}, which works with it")
+    else:
+        await schema.upgrade(revision)
     _print_move(before, await schema.current(), json)
 
 
@@ -50,20 +56,27 @@ async def revision(
 
 @container_command(application, "check", makes_database=True)
 async def check(container: Container, json: JsonFlag = False) -> int:
-    """Compare the database with the newest revision and with the models. Exit code 4 when they differ."""
+    """Compare the database with the newest revision and with the models. Exit code 4 when they differ, unless the
+    database is newer and this release works with it.
+    """
     schema = container.schema()
     try:
         require_file(container)
-        current = await schema.current()
+        stored = await schema.stored()
     except NoDatabaseFile as error:
         say(error.fact)
-        current = None
-    differences = [str(difference) for difference in await schema.differences()] if current == schema.head else []
-    healthy = current == schema.head and not differences
+        stored = StoredRevision(None)
+    current, head, fit = stored.revision, schema.head, schema.fit(stored)
+    differences = [str(difference) for difference in await schema.differences()] if fit is Fit.CURRENT else []
+    healthy = fit in {Fit.CURRENT, Fit.NEWER} and not differences
     if json:
-        print_json({"current": current, "head": schema.head, "differences": differences, "healthy": healthy})
-    elif current != schema.head:
-        say(f"schema is at {current or 'nothing'}, the newest is {schema.head}; run: gatehouse db upgrade")
+        print_json({"current": current, "head": head, "differences": differences, "healthy": healthy})
+    elif fit is Fit.NEWER:
+        say(f"schema is at {current}, newer than this release's {head}, which works with it")
+    elif fit is Fit.AHEAD:
+        say(f"schema is at {current}, newer than this release's {head}, which doesn't work with it: install the newer")
+    elif fit is Fit.BEHIND:
+        say(f"schema is at {current or 'nothing'}, the newest is {head}; run: gatehouse db upgrade")
     elif differences:
         say("the database differs from the models:")
         for difference in differences:

@@ -21,7 +21,7 @@ from settings.database import as_variables
 from settings.origin import variables
 from settings.settings import PREFIX
 from settings.usable import usable_besides
-from unitwork import ServerFacts
+from unitwork import Fit, ServerFacts, StoredRevision
 from unitwork.errors import DatabaseError, DatabaseUnavailable
 
 application = typer.Typer()
@@ -93,8 +93,9 @@ async def _database(container: Container, settings: Settings, processes: int) ->
         async with asyncio.timeout(ANSWERS_WITHIN), running(container):
             facts = await container.database_server().facts()
             schema = container.schema()
-            current, head = await schema.current(), schema.head
-            contacts = await stored_contacts(container) if current == head else None
+            stored, head = await schema.stored(), schema.head
+            fit = schema.fit(stored)
+            contacts = await stored_contacts(container) if fit in {Fit.CURRENT, Fit.NEWER} else None
     except TimeoutError:
         yield fault("database", f"no answer within {ANSWERS_WITHIN:g} s", "look at the server, and the way to it")
         return
@@ -114,16 +115,24 @@ async def _database(container: Container, settings: Settings, processes: int) ->
         yield fault("database", f"can't be looked at ({type(error).__name__})", fix)
         return
     yield ok("database", f"{facts.product} {facts.version} answers in {facts.round_trip * 1000:.1f} ms")
-    if current != head:
-        yield fault("migrations", f"at {current or 'nothing'}, the newest is {head}", UPGRADE)
-    else:
-        yield ok("migrations", f"at {current}, the newest")
+    yield _migrations(stored, fit, head)
     if contacts is not None:
         yield contacts
     yield _pool(settings, facts, processes)
     yield _clock(facts)
     if facts.superuser is not None:
         yield _role(facts, settings)
+
+
+def _migrations(stored: StoredRevision, fit: Fit, head: str | None) -> Finding:
+    if fit is Fit.CURRENT:
+        return ok("migrations", f"at {stored.revision}, the newest")
+    if fit is Fit.NEWER:
+        return ok("migrations", f"at {stored.revision}, newer than this release's {head}, which works with it")
+    if fit is Fit.AHEAD:
+        detail = f"at {stored.revision}, newer than this release's {head}, which doesn't work with it"
+        return fault("migrations", detail, "install the release that upgraded the database")
+    return fault("migrations", f"at {stored.revision or 'nothing'}, the newest is {head}", UPGRADE)
 
 
 def _pool(settings: Settings, facts: ServerFacts, processes: int) -> Finding:

@@ -56,11 +56,12 @@ def upgrade() -> None:
     with op.batch_alter_table("audit_entries") as entries:
         entries.add_column(sa.Column("event", sa.String(63), nullable=True))
     op.create_index(op.f("ix_audit_entries_created_by"), "audit_entries", ["created_by"])
-    op.execute("CREATE VIEW schema_revision AS SELECT max(version_num) AS version_num FROM alembic_version")
+    versions = op.get_context().version_table
+    op.execute(f"CREATE VIEW schema_revision AS SELECT max(version_num) AS version_num FROM {versions}")  # noqa: S608 - a setting's name
     connection = op.get_bind()
     if connection.dialect.name == "postgresql":
         op.execute(forget_function(str(connection.scalar(sa.text("SELECT current_schema()")))))
-        op.execute(NARROW)
+        op.execute(NARROW.replace("alembic_version", versions))
 
 
 def downgrade() -> None:

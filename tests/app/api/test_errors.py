@@ -10,6 +10,7 @@ from unittest.mock import AsyncMock
 import httpx2
 import pytest
 from fastapi import FastAPI
+from sqlalchemy import text
 
 from app.api import create_app
 from app.api.health import ANSWERS_WITHIN
@@ -19,6 +20,7 @@ from settings import Settings
 from tests.app.api.problem_document import READINESS, assert_problem
 from tests.fakes import FailingUsers
 from tests.patience import until_ready
+from unitwork import StoredRevision
 from unitwork.errors import (
     CommitOutcomeUnknown,
     ConnectionLost,
@@ -186,18 +188,32 @@ async def test_an_unmigrated_database_is_behind_and_503(unmigrated_url: str) -> 
         assert_problem(await client.get("/v1/users"), 401, "not_authenticated")
 
 
+@pytest.mark.parametrize(("compatible_from", "status"), [("0009", 200), ("0041", 503), (None, 503)])
+async def test_a_newer_schema_is_ready_if_it_works_with_this_release(
+    container: Container, client: httpx2.AsyncClient, compatible_from: str | None, status: int
+) -> None:
+    """As old processes find it in a rolling upgrade."""
+    async with container.transaction()() as tx:
+        versions = text("UPDATE alembic_version SET version_num = '0042', compatible_from = :oldest")
+        await tx.session.execute(versions, {"oldest": compatible_from})
+    ready = await client.get("/health/ready")
+    assert ready.status_code == status
+    if status == 503:
+        assert_problem(ready, 503, "migrations_ahead", facts=READINESS)
+
+
 async def test_a_process_that_stood_still_itself_blames_no_database(
     container: Container, client: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     schema = container.schema()
 
-    async def asked_when_somebody_blocks_the_loop() -> str | None:
+    async def asked_when_somebody_blocks_the_loop() -> StoredRevision:
         asyncio.get_running_loop().call_soon(time.sleep, ANSWERS_WITHIN * 1.5)
         for _ in range(2):  # round trips
             await asyncio.sleep(0.01)
-        return schema.head
+        return StoredRevision(schema.head)
 
-    monkeypatch.setattr(schema, "current", asked_when_somebody_blocks_the_loop)
+    monkeypatch.setattr(schema, "stored", asked_when_somebody_blocks_the_loop)
     with container.schema.override(schema):
         ready = await client.get("/health/ready")
     assert ready.status_code == 200, ready.text
@@ -207,7 +223,7 @@ async def test_a_database_without_an_answer_is_waited_for_and_then_unreachable(
     container: Container, client: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     schema = container.schema()
-    monkeypatch.setattr(schema, "current", asyncio.Event().wait)
+    monkeypatch.setattr(schema, "stored", asyncio.Event().wait)
     begun = time.monotonic()
     with container.schema.override(schema):
         assert_problem(await client.get("/health/ready"), 503, "database_unreachable", facts=READINESS)

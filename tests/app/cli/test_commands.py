@@ -11,14 +11,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from app.cli import main
 from app.cli.menu import ENTRIES
-from containers import Container
+from containers import Container, running
 from settings import Settings
 from tests.app.cli.conftest import Gatehouse
 from tests.conftest import ROOT
 from tests.fakes import FailingUsers
+from unitwork.testing.servers.postgresql import apart
 
 UNREACHABLE = "postgresql://someone:canary@127.0.0.1:1/none"
 
@@ -115,6 +117,35 @@ def test_db_check_tells_where_database_and_models_differ(gatehouse: Gatehouse, d
         done = gatehouse("db", "check", "--json")
         assert done.code == 4
         assert "nickname" in str(json.loads(done.out)["differences"])
+
+
+def test_a_newer_schema_that_this_release_works_with_is_well(gatehouse: Gatehouse, database_url: str) -> None:
+    """An older release that is started again while a newer one is rolled out."""
+    _set_revision(database_url, "0042", "0009")
+    assert "which works with it" in gatehouse("db", "check").err
+    assert gatehouse("db", "check", "--json").json()["healthy"] is True
+    assert gatehouse("db", "upgrade", "--json").json() == {"before": "0042", "current": "0042"}
+    migrations = {line["subject"]: line for line in gatehouse("doctor", "--json").json()["findings"]}["migrations"]
+    assert migrations["verdict"] == "ok"
+
+    _set_revision(database_url, "0043", "0043")
+    checked = gatehouse("db", "check")
+    assert (checked.code, checked.out) == (4, "")
+    assert "install the newer" in checked.err
+    gatehouse("db", "upgrade").assert_error(1, "0043")
+    assert gatehouse("doctor").code == 4
+
+
+def _set_revision(url: str, revision: str, compatible_from: str) -> None:
+    async def store() -> None:
+        settings = Settings(database={"url": url})
+        async with running(Container(settings=settings)) as container, container.transaction()() as tx:
+            await tx.session.execute(
+                text("UPDATE alembic_version SET version_num = :revision, compatible_from = :compatible_from"),
+                {"revision": revision, "compatible_from": compatible_from},
+            )
+
+    apart(store)
 
 
 def test_demo_seed_twice_seeds_once(gatehouse: Gatehouse) -> None:

@@ -4,6 +4,7 @@ Import from here and from `unitwork.models`, `unitwork.audit`, `unitwork.dao`, `
 `unitwork.testing`; everything in other modules may move.
 """
 
+from unitwork.compatibility import Compatibility, Fit, StoredRevision
 from unitwork.connections.engine import build_engine, open_engine
 from unitwork.connections.health import DatabaseServer, ServerFacts
 from unitwork.connections.lifetime import Lifetime
@@ -31,10 +32,12 @@ from unitwork.transactions.transaction import Transaction, ambient, ambient_name
 from unitwork.urls.database_url import async_url, masked
 
 __all__ = [
+    "Compatibility",
     "Database",
     "DatabaseOptions",
     "DatabaseServer",
     "EngineSessionProvider",
+    "Fit",
     "IdGenerator",
     "Lane",
     "Lifetime",
@@ -52,6 +55,7 @@ __all__ = [
     "SessionFactory",
     "SessionProvider",
     "Snowflake",
+    "StoredRevision",
     "Transaction",
     "TransactionProvider",
     "ambient",

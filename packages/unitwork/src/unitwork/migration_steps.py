@@ -31,6 +31,10 @@ class MigrationSteps:
         """Return the newest revision in the folder. Reads every migration's file."""
         return ScriptDirectory.from_config(self._config).get_current_head()
 
+    def revisions(self) -> list[str]:
+        """Return all revisions in the folder, newest first. Reads every migration's file."""
+        return [script.revision for script in ScriptDirectory.from_config(self._config).walk_revisions()]
+
     def upgrade(self, connection: Connection, revision: str) -> None:
         """Upgrade to this revision."""
         self._run(connection, lambda: command.upgrade(self._config, revision))

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, MetaData, Select, String, column, select, tab
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import QueuePool
 
+from unitwork.compatibility import COLUMN, Fit, StoredRevision
 from unitwork.connections.lifetime import Lifetime
 from unitwork.errors import SchemaOutdated
 from unitwork.migration_run import MigrationRun
@@ -48,6 +49,11 @@ def create_tables(connection: Connection, *metadata: MetaData) -> None:
 @cache
 def _revision(view: str) -> Select[str]:
     return select(column("version_num", String)).select_from(table(view))
+
+
+@cache
+def _stored(view: str) -> Select[str, str]:
+    return select(column("version_num", String), column(COLUMN, String)).select_from(table(view))
 
 
 class Schema:
@@ -106,6 +112,24 @@ class Schema:
                     revision: str | None = await lone.session.scalar(_revision(view))
                     return revision
         return None
+
+    async def stored(self) -> StoredRevision:
+        """The revision the database is at, and the oldest one that works with its schema. One round trip, up to four
+        where the second isn't stored.
+        """
+        for view in self._revision_views:
+            with suppress(SchemaOutdated):
+                async with self._session_provider.unit(AUTOCOMMIT) as lone:
+                    row = (await lone.session.execute(_stored(view))).one_or_none()
+                    return StoredRevision(None) if row is None else StoredRevision(*row)
+            with suppress(SchemaOutdated):
+                async with self._session_provider.unit(AUTOCOMMIT) as lone:
+                    return StoredRevision(await lone.session.scalar(_revision(view)))
+        return StoredRevision(None)
+
+    def fit(self, stored: StoredRevision) -> Fit:
+        """Compare a database's revision with those in the folder. Reads files, as `head` does."""
+        return stored.fit(self._steps.revisions())
 
     async def upgrade(self, revision: str = "head") -> None:
         """Upgrade to this revision. Raises `UpgradeInProgress`, `MigrationBlocked`."""
