@@ -39,6 +39,20 @@ def migrate(connection: Connection) -> None:
         context.run_migrations()
 
 
+def render() -> None:
+    """Print the migrations as SQL of PostgreSQL, to the configuration's output. No database is asked."""
+    context.configure(
+        dialect_name="postgresql",
+        dialect_opts={"paramstyle": "named"},  # another one would double every `%`
+        literal_binds=True,
+        target_metadata=with_library_tables(Base.metadata),
+        version_table=context.config.attributes.get("version_table") or Settings().database.version_table,
+        on_version_apply=Compatibility(since="0009"),
+    )
+    with context.begin_transaction():
+        context.run_migrations()
+
+
 async def connect_and_migrate() -> None:
     """For the `alembic` command; the service's own commands hand in a connection."""
     database = Settings().database
@@ -51,7 +65,9 @@ async def connect_and_migrate() -> None:
 
 
 given = context.config.attributes.get("connection")
-if given is None:
+if context.is_offline_mode():
+    render()
+elif given is None:
     asyncio.run(connect_and_migrate())
 else:
     migrate(given)

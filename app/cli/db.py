@@ -16,10 +16,18 @@ application = typer.Typer(no_args_is_help=True, help="The database schema.")
 
 @container_command(application, "upgrade", makes_database=True)
 async def upgrade(
-    container: Container, revision: Annotated[str, typer.Argument(help="How far.")] = "head", json: JsonFlag = False
+    container: Container,
+    revision: Annotated[str, typer.Argument(help="How far.")] = "head",
+    sql: Annotated[bool, typer.Option("--sql", help="Print PostgreSQL's SQL instead; needs no server.")] = False,
+    since: Annotated[str, typer.Option(help="With --sql: from which revision on; base is an empty database.")] = "base",
+    json: JsonFlag = False,
 ) -> None:
     """Bring the schema up to date."""
     schema = container.schema()
+    if sql:
+        text = schema.sql(revision, since)
+        print_json({"sql": text}) if json else print(text, end="")
+        return
     stored = await schema.stored()
     before = stored.revision
     if revision == "head" and schema.fit(stored) is Fit.NEWER:

@@ -88,7 +88,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("job_id", "number", name=op.f("pk_job_file_parts")),
         sa.ForeignKeyConstraint(["job_id"], ["jobs.id"], name=op.f("fk_job_file_parts_job_id"), ondelete="CASCADE"),
     )
-    if op.get_bind().dialect.name == "postgresql":
+    if op.get_context().dialect.name == "postgresql":
         op.execute(NOTIFY)
         op.execute(TRIGGER)
 
@@ -98,5 +98,5 @@ def downgrade() -> None:
     op.drop_table("jobs")
     op.drop_table("inbox_messages")
     op.drop_table("outbox_messages")
-    if op.get_bind().dialect.name == "postgresql":
+    if op.get_context().dialect.name == "postgresql":
         op.execute("DROP FUNCTION gatehouse_outbox_notify()")

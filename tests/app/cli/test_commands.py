@@ -10,8 +10,9 @@ import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import asyncpg
 import pytest
-from sqlalchemy import text
+from sqlalchemy import make_url, text
 
 from app.cli import main
 from app.cli.menu import ENTRIES
@@ -117,6 +118,46 @@ def test_db_check_tells_where_database_and_models_differ(gatehouse: Gatehouse, d
         done = gatehouse("db", "check", "--json")
         assert done.code == 4
         assert "nickname" in str(json.loads(done.out)["differences"])
+
+
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+def test_db_upgrade_prints_sql_without_a_server_that_makes_the_same_schema(
+    shell: Gatehouse, unmigrated_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", UNREACHABLE)
+    monkeypatch.setenv("GATEHOUSE_DATABASE__VERSION_TABLE", "gatehouse_version")
+    done = shell("db", "upgrade", "--sql")
+    assert (done.code, done.err) == (0, "")
+    shell("db", "upgrade", "--sql", "--since", "0005").assert_error(1, "migration '0008' reads rows")
+    for wrong in (("nonsense", "--sql"), ("--sql", "--since", "nonsense")):
+        shell("db", "upgrade", *wrong).assert_error(1, "nonsense")
+    assert "CREATE TABLE" not in shell("db", "upgrade", "--sql", "--since", "0008").out
+
+    async def send() -> None:
+        connection = await asyncpg.connect(
+            make_url(unmigrated_url).set(drivername="postgresql").render_as_string(False)
+        )
+        try:
+            await connection.execute(done.out)
+        finally:
+            await connection.close()
+
+    apart(send)
+    monkeypatch.setenv("DATABASE_URL", unmigrated_url)
+    assert shell("db", "check").code == 0
+    assert shell("db", "upgrade").code == 0
+
+
+def test_the_version_table_has_a_name_of_its_own(
+    shell: Gatehouse, unmigrated_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", unmigrated_url)
+    monkeypatch.setenv("GATEHOUSE_DATABASE__VERSION_TABLE", "gatehouse_version")
+    for command in (("upgrade",), ("check",), ("downgrade", "base"), ("upgrade",)):
+        assert shell("db", *command).code == 0
+    assert shell("doctor", "--json").json()["healthy"] is True
+    monkeypatch.setenv("GATEHOUSE_DATABASE__VERSION_TABLE", "no table; --")
+    shell("db", "check").assert_error(1, "VERSION_TABLE")
 
 
 def test_a_newer_schema_that_this_release_works_with_is_well(gatehouse: Gatehouse, database_url: str) -> None:

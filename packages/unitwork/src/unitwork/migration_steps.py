@@ -1,6 +1,7 @@
 """Migration steps: run Alembic's commands for a folder of migrations on a connection of ours."""
 
 from collections.abc import Callable, Sequence
+from io import StringIO
 from pathlib import Path
 from typing import Any, cast
 
@@ -9,6 +10,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.script.revision import RevisionError
 from alembic.util.exc import CommandError
 from sqlalchemy import Connection, MetaData
 
@@ -38,6 +40,25 @@ class MigrationSteps:
     def upgrade(self, connection: Connection, revision: str) -> None:
         """Upgrade to this revision."""
         self._run(connection, lambda: command.upgrade(self._config, revision))
+
+    def sql(self, revision: str, since: str) -> str:
+        """Return the SQL that upgrades from one revision to another, as `env.py` renders it without a connection;
+        `base` is an empty database. Raises `UnknownRevision` for a migration between that declares `reads_rows`, unless
+        the database is empty.
+        """
+        script = ScriptDirectory.from_config(self._config)
+        output = StringIO()
+        self._config.output_buffer = output
+        try:
+            if since != "base":
+                for one in script.iterate_revisions(revision, since):
+                    if getattr(one.module, "reads_rows", False):
+                        msg = f"migration '{one.revision}' reads rows, and can't be rendered without a database"
+                        raise UnknownRevision(msg)
+            command.upgrade(self._config, f"{since}:{revision}", sql=True)
+        except (CommandError, RevisionError) as error:
+            raise UnknownRevision(str(error)) from error
+        return output.getvalue()
 
     def downgrade(self, connection: Connection, revision: str) -> None:
         """Downgrade to this revision."""

@@ -135,6 +135,14 @@ class Schema:
         """Upgrade to this revision. Raises `UpgradeInProgress`, `MigrationBlocked`."""
         await self._migrate(lambda connection: self._steps.upgrade(connection, revision))
 
+    def sql(self, revision: str = "head", since: str = "base") -> str:
+        """Return the SQL that upgrades from `since` to this revision, as `env.py` renders it offline. Sends nothing.
+
+        Raises `UnknownRevision`, also for a migration that declares `reads_rows = True`, unless `since` is `base`.
+        """
+        sql: str = self._steps.sql(revision, since)
+        return sql
+
     async def downgrade(self, revision: str) -> None:
         """Downgrade to this revision; `base` is before the first. Raises as `upgrade`."""
         await self._migrate(lambda connection: self._steps.downgrade(connection, revision))
