@@ -9,7 +9,7 @@ from app.cli.database_file import NoDatabaseFile, require_file
 from app.cli.exit_codes import ExitCode
 from app.cli.output import print_json, say
 from containers import Container
-from unitwork import Fit, StoredRevision
+from unitwork import Fit, Hazard, StoredRevision
 
 application = typer.Typer(no_args_is_help=True, help="The database schema.")
 
@@ -34,6 +34,8 @@ async def upgrade(
         # An older release, started again while a newer one is rolled out: there is nothing for it to do.
         say(f"schema: {before} is newer than this release's {schema.head}, which works with it")
     else:
+        if before is not None and schema.fit(stored) is Fit.BEHIND:
+            _warn(schema.hazards(before))
         await schema.upgrade(revision)
     _print_move(before, await schema.current(), json)
 
@@ -92,6 +94,35 @@ async def check(container: Container, json: JsonFlag = False) -> int:
     else:
         say(f"schema is at {current}, the newest, and agrees with the models")
     return ExitCode.DONE if healthy else ExitCode.UNHEALTHY
+
+
+@container_command(application, "lint", makes_database=True)
+async def lint(
+    container: Container,
+    since: Annotated[str, typer.Option(help="Look at the migrations after this revision.")] = "base",
+    json: JsonFlag = False,
+) -> int:
+    """Name what in the migrations would stop or break other processes on PostgreSQL, with what to do instead. Exit
+    code 1 when there is anything.
+    """
+    found = container.schema().hazards(since)
+    if json:
+        lines = [
+            {"revision": one.revision, "rule": one.rule, "statement": one.statement, "recipe": one.recipe}
+            for one in found
+        ]
+        print_json({"hazards": lines})
+    elif found:
+        _warn(found)
+    else:
+        say("no migration stops or breaks other processes")
+    return ExitCode.FAILED if found else ExitCode.DONE
+
+
+def _warn(hazards: list[Hazard]) -> None:
+    for hazard in hazards:
+        say(f"migration {hazard.revision}, {hazard.rule}: {hazard.statement}")
+        say(f"  {hazard.recipe}")
 
 
 def _print_move(before: str | None, after: str | None, json: bool) -> None:

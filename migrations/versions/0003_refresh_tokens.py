@@ -14,6 +14,7 @@ revision: str = "0003"
 down_revision: str | Sequence[str] | None = "0002"
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
+# lint: allow index - tokens are few before there are logins
 
 
 def upgrade() -> None:

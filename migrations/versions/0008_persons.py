@@ -18,6 +18,8 @@ revision: str = "0008"
 down_revision: str | Sequence[str] | None = "0007"
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
+# lint: allow index - it is one transaction with the values that it computes from the same tables
+# lint: allow type - jobs are deleted after some days, so the table is small
 
 reads_rows = True
 """Rows decide what it sends: it can't be rendered without them."""

@@ -36,6 +36,26 @@ down_revision = "{1}"
 """
 
 
+CONCURRENTLY = """import sqlalchemy as sa
+from alembic import op
+
+revision = "0010"
+down_revision = "0009"
+
+
+def upgrade() -> None:
+    with op.get_context().autocommit_block():
+        op.execute("DROP INDEX CONCURRENTLY IF EXISTS ix_users_status")
+        op.create_index("ix_users_status", "users", ["status"], postgresql_concurrently=True)
+
+
+def downgrade() -> None:
+    op.drop_index("ix_users_status")
+"""
+DANGEROUS = CONCURRENTLY.replace(", postgresql_concurrently=True", "").replace("INDEX CONCURRENTLY", "INDEX")
+UNRENDERABLE = CONCURRENTLY.replace("    with ", "    op.get_bind().scalar(sa.text('SELECT 1'))\n    with ")
+
+
 @pytest.fixture
 async def empty(databases: Databases, backend: str) -> AsyncIterator[Container]:
     """A container of this release, over a database without a table."""
@@ -97,3 +117,17 @@ async def test_a_schema_from_before_is_behind_with_and_without_its_view(empty: C
     await schema.upgrade()
     assert await schema.stored() == StoredRevision("0009", "0009")
     assert await schema.differences() == []
+
+
+async def test_hazards_are_named_and_their_recipe_works(empty: Container, tmp_path: Path, backend: str) -> None:
+    schema, file = next_release(empty, tmp_path), tmp_path / "migrations/versions/0010_status.py"
+    for content, rules in ((DANGEROUS, ["drop-index", "index"]), (UNRENDERABLE, ["unrenderable"]), (CONCURRENTLY, [])):
+        file.write_text(content, encoding="utf-8")
+        shutil.rmtree(file.parent / "__pycache__", ignore_errors=True)
+        assert [(one.revision, one.rule) for one in schema.hazards("0005")] == [("0010", rule) for rule in rules]
+    if backend == "postgresql":
+        await schema.upgrade()
+        assert (await schema.stored()).revision == "0010"
+        async with empty.engine().connect() as connection:
+            valid = "SELECT indisvalid FROM pg_index WHERE indexrelid = 'ix_users_status'::regclass"
+            assert (await connection.exec_driver_sql(valid)).scalar() is True

@@ -160,6 +160,13 @@ def test_the_version_table_has_a_name_of_its_own(
     shell("db", "check").assert_error(1, "VERSION_TABLE")
 
 
+def test_db_lint_finds_our_own_migrations_safe(shell: Gatehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", UNREACHABLE)
+    assert shell("db", "lint", "--json").json() == {"hazards": []}
+    assert shell("db", "lint", "--since", "0008").code == 0
+    shell("db", "lint", "--since", "nonsense").assert_error(1, "nonsense")
+
+
 def test_a_newer_schema_that_this_release_works_with_is_well(gatehouse: Gatehouse, database_url: str) -> None:
     """An older release that is started again while a newer one is rolled out."""
     _set_revision(database_url, "0042", "0009")

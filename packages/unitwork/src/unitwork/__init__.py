@@ -16,6 +16,7 @@ from unitwork.errors.undone import undone
 from unitwork.ids.id_generator import IdGenerator, NewIds
 from unitwork.ids.node_leases import NodeLease
 from unitwork.ids.snowflake import Snowflake
+from unitwork.migration_hazards import Hazard
 from unitwork.migration_run import MigrationRun
 from unitwork.monitor.budget import budget
 from unitwork.options import DatabaseOptions, Options
@@ -38,6 +39,7 @@ __all__ = [
     "DatabaseServer",
     "EngineSessionProvider",
     "Fit",
+    "Hazard",
     "IdGenerator",
     "Lane",
     "Lifetime",

@@ -14,7 +14,9 @@ from alembic.script.revision import RevisionError
 from alembic.util.exc import CommandError
 from sqlalchemy import Connection, MetaData
 
+from unitwork.compatibility import COLUMN
 from unitwork.errors import UnknownRevision
+from unitwork.migration_hazards import Hazard, hazards
 
 
 class MigrationSteps:
@@ -47,17 +49,40 @@ class MigrationSteps:
         the database is empty.
         """
         script = ScriptDirectory.from_config(self._config)
-        output = StringIO()
-        self._config.output_buffer = output
         try:
             if since != "base":
                 for one in script.iterate_revisions(revision, since):
                     if getattr(one.module, "reads_rows", False):
                         msg = f"migration '{one.revision}' reads rows, and can't be rendered without a database"
                         raise UnknownRevision(msg)
-            command.upgrade(self._config, f"{since}:{revision}", sql=True)
+            return self._rendered(revision, since)
         except (CommandError, RevisionError) as error:
             raise UnknownRevision(str(error)) from error
+
+    def hazards(self, since: str) -> list[Hazard]:
+        """Return what is dangerous in the migrations after a revision, oldest first; `base` is before the first."""
+        script = ScriptDirectory.from_config(self._config)
+        found: list[Hazard] = []
+        try:
+            migrations = list(script.iterate_revisions("head", since))
+        except (CommandError, RevisionError) as error:
+            raise UnknownRevision(str(error)) from error
+        for one in reversed(migrations):
+            try:
+                sql = self._rendered(one.revision, str(one.down_revision or "base"))
+            except Exception as error:  # noqa: BLE001 - a migration's own code, which may fail in any way without rows
+                found.append(Hazard(one.revision, "unrenderable", type(error).__name__))
+                continue
+            source = Path(one.path).read_text(encoding="utf-8")
+            declared = getattr(one.module, COLUMN, None) is not None
+            versions = self._config.attributes["version_table"]
+            found += hazards(one.revision, sql, source, declared=declared, version_table=versions)
+        return found
+
+    def _rendered(self, revision: str, since: str) -> str:
+        output = StringIO()
+        self._config.output_buffer = output
+        command.upgrade(self._config, f"{since}:{revision}", sql=True)
         return output.getvalue()
 
     def downgrade(self, connection: Connection, revision: str) -> None:

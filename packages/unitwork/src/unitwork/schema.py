@@ -13,6 +13,7 @@ from sqlalchemy.pool import QueuePool
 from unitwork.compatibility import COLUMN, Fit, StoredRevision
 from unitwork.connections.lifetime import Lifetime
 from unitwork.errors import SchemaOutdated
+from unitwork.migration_hazards import Hazard
 from unitwork.migration_run import MigrationRun
 from unitwork.models.base import Base, LibraryBase, is_needed
 from unitwork.options import MigrationOptions
@@ -142,6 +143,13 @@ class Schema:
         """
         sql: str = self._steps.sql(revision, since)
         return sql
+
+    def hazards(self, since: str = "base") -> list[Hazard]:
+        """Return the statements of the migrations after a revision that would stop or break other programs on
+        PostgreSQL. Renders them offline; raises `UnknownRevision`.
+        """
+        found: list[Hazard] = self._steps.hazards(since)
+        return found
 
     async def downgrade(self, revision: str) -> None:
         """Downgrade to this revision; `base` is before the first. Raises as `upgrade`."""
