@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from app.testing.plugin import PREFIX
 from settings import Settings
 from tests.faults.private_postgresql import PrivatePostgresql
+from tests.faults.standby import Standby
 
 _numbers = itertools.count()
 
@@ -43,3 +45,21 @@ def private_settings(private_postgresql: PrivatePostgresql, tmp_path: Path) -> I
     private_postgresql.thaw_all()
     private_postgresql.start()
     asyncio.run(private_postgresql.ask(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'))
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A primary, and a standby that follows it until a test promotes it."""
+
+    primary: PrivatePostgresql
+    standby: Standby
+
+
+@pytest.fixture
+def pair() -> Iterator[Pair]:
+    """One for each test, as a standby is promoted once."""
+    with PrivatePostgresql() as primary:
+        if not primary.has("pg_basebackup"):
+            pytest.skip("this PostgreSQL was installed without pg_basebackup, so it can have no standby")
+        with Standby(primary) as standby:
+            yield Pair(primary, standby)

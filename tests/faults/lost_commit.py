@@ -1,7 +1,7 @@
 """Units whose COMMIT loses its answer, and whether what they were told is what is stored."""
 
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
@@ -10,12 +10,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from containers import Container, running
 from settings import Settings
+from tests.faults.fixtures import Pair
 from tests.faults.ledger import Entry, create_ledger, parts_stored, write_part
 from tests.faults.relay import COMMIT, Moment, Relay
 from unitwork import execute_transaction
 from unitwork.errors import CommitOutcomeUnknown
 
 ATTEMPTS: Final = 3
+USE_UP_IDS: Final = """
+DO $$ BEGIN FOR n IN 1..{count} LOOP PERFORM pg_current_xact_id(); COMMIT; END LOOP; END $$"""
+"""SQL text of so many transactions that are committed."""
 
 
 @dataclass
@@ -68,6 +72,29 @@ async def lose_commits(
             await _told(container, unit, verdicts, mapped=mapped, retry=retry)
         verdicts.cuts = relay.cuts
         return verdicts, verdicts.wrong(await parts_stored(container))
+
+
+async def lose_commits_across(
+    settings: Callable[[str], Settings], pair: Pair, moment: Moment, count: int, *, mapped: bool, retry: int | None
+) -> Verdicts:
+    """So many units on a primary, each COMMIT cut at this moment; the address leads to the promoted standby from then
+    on, where every id of theirs is one of another transaction, which was committed.
+    """
+    verdicts = Verdicts()
+    with Relay("127.0.0.1", pair.primary.port) as relay:
+        url = f"postgresql://postgres@127.0.0.1:{relay.port}/postgres"
+        async with running(Container(settings=settings(url))) as container:
+            await create_ledger(container)
+            await pair.standby.caught_up()
+            await pair.standby.promote()
+            await pair.standby.ask(USE_UP_IDS.format(count=10 * count))
+            for number in range(count):
+                relay.lead_to(pair.primary.port)
+                relay.cut_at(COMMIT, moment, then_to=pair.standby.port)
+                await _told(container, f"{moment.name} {number}", verdicts, mapped=mapped, retry=retry)
+                relay.cut()
+            verdicts.cuts = relay.cuts
+            return verdicts
 
 
 async def _told(container: Container, unit: str, verdicts: Verdicts, *, mapped: bool, retry: int | None) -> None:

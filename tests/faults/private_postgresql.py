@@ -47,8 +47,7 @@ class PrivatePostgresql:
         self._data.mkdir(mode=0o700)
         if self._user:
             shutil.chown(self._data, self._user)
-        made = ("-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "-N")
-        run_as(self._user, self._programs / "initdb", "-D", self._data, *made)
+        self._fill()
         self.start()
         return self
 
@@ -60,6 +59,20 @@ class PrivatePostgresql:
 
     def _binaries(self, home: Path) -> Path:
         return find_binaries(home, self._user)
+
+    def _fill(self) -> None:
+        """Make what the data directory begins with."""
+        made = ("-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "-N")
+        run_as(self._user, self._programs / "initdb", "-D", self._data, *made)
+
+    def configure(self, **settings: object) -> None:
+        """Append settings, of which the last of a name counts; in force from the next start or reload on."""
+        with (self._data / "postgresql.auto.conf").open("a") as file:
+            file.writelines(f"{name} = '{value}'\n" for name, value in settings.items())
+
+    def has(self, program: str) -> bool:
+        """True if a program was installed with the server."""
+        return (self._programs / program).exists()
 
     def url(self, database: str = "postgres") -> str:
         """As settings take it."""

@@ -41,6 +41,7 @@ class _Order:
     pattern: bytes
     moment: Moment
     times: int
+    then_to: int | None
 
 
 class Relay:
@@ -94,10 +95,16 @@ class Relay:
         """Reset every new connection at once, or take them again."""
         self._refusing = refusing
 
-    def cut_at(self, pattern: bytes, moment: Moment, *, times: int = 1) -> None:
-        """Cut the next so many connections on which the client sends the pattern."""
+    def lead_to(self, port: int) -> None:
+        """Lead new connections to another port of the same host, as an address does that moves with the primary."""
+        self._target = (self._target[0], port)
+
+    def cut_at(self, pattern: bytes, moment: Moment, *, times: int = 1, then_to: int | None = None) -> None:
+        """Cut the next so many connections on which the client sends the pattern; from then on, lead to another port
+        if one is given.
+        """
         with self._lock:
-            self._orders.append(_Order(pattern, moment, times))
+            self._orders.append(_Order(pattern, moment, times, then_to))
 
     def taken_order(self, piece: bytes) -> Moment | None:
         """For a line: whether it is to be cut at this piece. Counts the order down."""
@@ -108,6 +115,8 @@ class Relay:
                     if not order.times:
                         self._orders.remove(order)
                     self.cuts += 1
+                    if order.then_to is not None:
+                        self.lead_to(order.then_to)
                     return order.moment
         return None
 

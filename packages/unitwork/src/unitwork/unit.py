@@ -18,6 +18,7 @@ from unitwork.errors import SecondStatement, SessionBelongsToAnotherTask, Sessio
 from unitwork.held_connection import HeldConnection
 from unitwork.outcome import Outcome
 from unitwork.remembered_error import RememberedError, let_go_of_frames, recalled, remembered
+from unitwork.server_identity import Xid
 
 UNIT: Final = "unitwork_unit"
 """Execution option that holds the `Unit` a connection works for."""
@@ -107,7 +108,7 @@ class Unit:
     """True for a unit that may send one statement only."""
     resolves_outcome: bool = False
     """True if its outcome is to be looked up on the server when the answer to its COMMIT is lost."""
-    xid: int | None = None
+    xid: Xid | None = None
     """PostgreSQL's transaction id, if it was requested and received."""
     third_party: bool = False
     """True if its session comes from another library's provider: none of its methods are called, and nothing is

@@ -17,6 +17,7 @@ from unitwork.backends import mariadb_errors, outdated
 from unitwork.backends.address import in_force
 from unitwork.errors import (
     CheckViolation,
+    CommitOutcomeUnknown,
     ConnectionLost,
     ConstraintViolation,
     DatabaseError,
@@ -75,6 +76,8 @@ def translate(context: ExceptionContext) -> BaseException | None:
         # One of our own errors, from a listener or a column default, which SQLAlchemy would wrap.
         return context.original_exception if context.sqlalchemy_exception is not None else None
     if isinstance(context.sqlalchemy_exception, DBAPIError):
+        if any(getattr(link, "outcome_unknown", False) for link in _chain(context.original_exception)):
+            return CommitOutcomeUnknown(replicated=False)
         error = _typed(context)
         engine = getattr(context, "engine", None)
         if isinstance(error, SchemaOutdated) and engine is not None:

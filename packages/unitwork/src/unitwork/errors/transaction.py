@@ -42,9 +42,23 @@ class TransactionRolledBack(TransactionError):
 
 
 class CommitOutcomeUnknown(TransactionError):
-    """COMMIT was sent and its answer was lost: either everything is stored or nothing."""
+    """COMMIT was sent and its answer was lost: either everything is stored or nothing.
+
+    `replicated` is False if the answer came, with the warning that the wait for a synchronous standby was cancelled: a
+    failover may undo the commit.
+    """
+
+    def __init__(self, *, replicated: bool | None = None) -> None:
+        self.replicated = replicated
+        super().__init__()
 
     def __str__(self) -> str:
+        if self.replicated is False:
+            return (
+                "the server has committed, and its wait for the synchronous standby was cancelled: everything is "
+                "stored, unless a standby takes over that hasn't received it. Look before you repeat, or make the "
+                "operation idempotent."
+            )
         return (
             "the connection was lost while COMMIT was on its way: everything was stored, or nothing. "
             "Look before you repeat, or make the operation idempotent."

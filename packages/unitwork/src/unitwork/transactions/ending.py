@@ -227,7 +227,7 @@ def _commit_and_close(session: Session, unit: Unit) -> None:
         if not unit.transactional or unit.commit_answered or not sent or _answered(error):
             raise
         unit.outcome = Outcome.UNKNOWN
-        if isinstance(error, Exception):
+        if isinstance(error, Exception) and not isinstance(error, CommitOutcomeUnknown):
             raise CommitOutcomeUnknown from error
         raise
     finally:

@@ -1,7 +1,9 @@
 """Lost commits: look up a transaction's outcome when the answer to its COMMIT was lost.
 
 PostgreSQL keeps the outcome of recent transactions by id. The id comes with the BEGIN
-(`unitwork.backends.asyncpg_connections`), so the lookup costs a trip only when an answer was lost.
+(`unitwork.backends.asyncpg_connections`), so the lookup costs a trip only when an answer was lost. After a failover the
+id names another transaction, or none: only the server that the id comes from is believed
+(`unitwork.server_identity`).
 """
 
 import asyncio
@@ -13,6 +15,7 @@ from sqlalchemy.util import await_only, greenlet_spawn
 
 from unitwork.errors import DatabaseUnavailable
 from unitwork.outcome import Outcome
+from unitwork.server_identity import SERVER_IDENTITY, Xid
 from unitwork.unit import Unit
 
 LOOKUP_TIMEOUT_SECONDS: Final = 2.0
@@ -22,7 +25,10 @@ POLL_INTERVAL_SECONDS: Final = 0.03
 UNDONE: Final = "the connection was lost at COMMIT, and the database says that nothing was stored"
 FAILED: Final = "08006"
 """SQLSTATE connection_failure."""
-_STATUS: Final = "SELECT CASE WHEN pg_is_in_recovery() THEN NULL ELSE pg_xact_status($1::text::xid8) END"
+OTHER_SERVER: Final = "other server"
+_STATUS: Final = f"""
+SELECT CASE WHEN pg_is_in_recovery() THEN NULL WHEN {SERVER_IDENTITY} <> $2 THEN '{OTHER_SERVER}'
+ELSE pg_xact_status($1::text::xid8) END"""
 """Status query. NULL on a replica, which may not have received the COMMIT yet."""
 _OUTCOMES: Final = {"committed": Outcome.COMMITTED, "aborted": Outcome.ROLLED_BACK}
 
@@ -56,7 +62,7 @@ async def outcome(bind: object, unit: Unit) -> Outcome:
     return found
 
 
-def _query_outcome(engine: AsyncEngine, xid: int) -> Outcome:
+def _query_outcome(engine: AsyncEngine, xid: Xid) -> Outcome:
     # A new pool like the engine's, as the engine's own connections may be dead too.
     pool = engine.sync_engine.pool.recreate()
     while True:
@@ -73,8 +79,10 @@ def _query_outcome(engine: AsyncEngine, xid: int) -> Outcome:
             connection.invalidate()
 
 
-def _status(driver: Any, xid: int) -> Outcome:
+def _status(driver: Any, xid: Xid) -> Outcome:
     """Return the outcome. Wait while the transaction is still open on a server that hasn't noticed the loss yet."""
-    while (status := await_only(driver.fetchval(_STATUS, str(xid)))) == "in progress":
+    while (status := await_only(driver.fetchval(_STATUS, str(xid.number), xid.server.text))) == "in progress":
         await_only(asyncio.sleep(POLL_INTERVAL_SECONDS))
+    if status == OTHER_SERVER:
+        log.warning("the server that a COMMIT was sent to was replaced: no other one knows what became of it")
     return _OUTCOMES.get(status, Outcome.UNKNOWN)
