@@ -25,7 +25,7 @@ RETRY_AFTER: Final = "1"
 _asking: Final[set[asyncio.Task[StoredRevision]]] = set()
 """References to running tasks, as the event loop holds weak ones only."""
 
-Database = Literal["ok", "unreachable", "unknown"]
+Database = Literal["ok", "read_only", "unreachable", "unknown"]
 Migrations = Literal["ok", "behind", "ahead", "unknown"]
 
 
@@ -52,8 +52,8 @@ class Ready(BaseModel):
 
 
 class NotReady(Problem):
-    """`code`: database_unreachable, migrations_behind, migrations_ahead, pool_exhausted or not_started (then nothing
-    was asked).
+    """`code`: database_unreachable, database_read_only, migrations_behind, migrations_ahead, pool_exhausted or
+    not_started (then nothing was asked).
     """
 
     database: Database
@@ -62,8 +62,14 @@ class NotReady(Problem):
     pool_size: int
 
 
+CODES: Final = {
+    "read_only": "database_read_only",
+    "unreachable": "database_unreachable",
+    "unknown": "pool_exhausted",
+}
 DETAIL: Final = {
     "database_unreachable": "the database doesn't answer",
+    "database_read_only": "the database takes no writes: it is a standby, or was demoted",
     "migrations_behind": "the database is not at the newest revision",
     "migrations_ahead": "the database is at a newer revision, with which this release doesn't work",
     "pool_exhausted": "every connection is in use, and none became free",
@@ -78,9 +84,9 @@ async def live() -> Live:
 
 @router.get("/ready", response_model=Ready, responses={503: {"model": NotReady}})
 async def ready(request: Request) -> Any:
-    """The database answers, its schema is one that this release works with, and a connection is to be had; 503
-    otherwise. Answers within a second whatever the database does, waits for no place in the pool, and tells no version
-    and no host.
+    """The database answers and takes writes, its schema is one that this release works with, and a connection is to be
+    had; 503 otherwise. Answers within a second whatever the database does, waits for no place in the pool, and tells no
+    version and no host.
     """
     in_use = size = 0
     try:
@@ -91,10 +97,9 @@ async def ready(request: Request) -> Any:
     except LifetimeError as error:
         facts = {"database": "unknown", "migrations": "unknown", "pool_in_use": in_use, "pool_size": size}
         return problem_for(error, request.url.path, facts=facts)
-    if migrations == "ok":
+    if migrations == "ok" and database == "ok":
         return Ready(pool_in_use=in_use, pool_size=size)
-    codes = {"ok": f"migrations_{migrations}", "unreachable": "database_unreachable", "unknown": "pool_exhausted"}
-    code = codes[database]
+    code = f"migrations_{migrations}" if database == "ok" else CODES[database]
     return problem(
         HTTPStatus.SERVICE_UNAVAILABLE,
         code,
@@ -124,6 +129,7 @@ async def _ask(schema: Schema) -> tuple[Database, Migrations]:
         return "unreachable", "unknown"
     try:
         stored = asking.result()
-        return "ok", MIGRATIONS[await asyncio.to_thread(schema.fit, stored)]  # in a thread, as it reads files
     except DatabaseError:
         return "unreachable", "unknown"
+    fit = await asyncio.to_thread(schema.fit, stored)  # in a thread, as it reads files
+    return "ok" if stored.writable else "read_only", MIGRATIONS[fit]

@@ -19,6 +19,7 @@ from unitwork.errors import (
     DeadlockDetected,
     DriverError,
     LockNotAvailable,
+    NotPrimary,
     ReadOnlyTransaction,
     SchemaOutdated,
     StatementTimeout,
@@ -53,6 +54,35 @@ async def test_a_connection_is_strict_and_in_utc_and_reads_what_is_committed(con
     assert await told(container, "SELECT @@character_set_connection") == "utf8mb4"
     assert await told(container, "SELECT @@autocommit") == 1
     assert await told(container, "SELECT @@max_statement_time") == 30
+
+
+@pytest.mark.parametrize(
+    ("state", "number", "words", "told_as"),
+    [
+        ("HY000", 1290, "The MariaDB server is running with the --read-only option so it cannot execute this", "25006"),
+        ("25006", 1792, "Cannot execute statement in a READ ONLY transaction", "25006"),
+        ("HY000", 1836, "Running in read-only mode", "25006"),
+        ("08S01", 1047, "WSREP has not yet prepared node for application use", "08S01"),
+    ],
+)
+async def test_a_server_that_takes_no_writes_is_left(
+    container: Container, state: str, number: int, words: str, told_as: str
+) -> None:
+    signal = f"SIGNAL SQLSTATE '{state}' SET MYSQL_ERRNO = {number}, MESSAGE_TEXT = '{words}'"
+    before = await told(container, "SELECT connection_id()")
+    with pytest.raises(NotPrimary) as refused:
+        async with container.transaction()() as transaction:
+            await transaction.session.execute(text(signal))
+    assert refused.value.sqlstate == told_as
+    assert await told(container, "SELECT connection_id()") != before
+
+
+async def test_what_another_option_forbids_is_the_statements_fault(container: Container) -> None:
+    words = "The MariaDB server is running with the --secure-file-priv option so it cannot execute this statement"
+    with pytest.raises(DriverError):
+        async with container.transaction()() as transaction:
+            signal = f"SIGNAL SQLSTATE 'HY000' SET MYSQL_ERRNO = 1290, MESSAGE_TEXT = '{words}'"
+            await transaction.session.execute(text(signal))
 
 
 async def test_two_keys_are_equal_only_when_they_are_the_same(container: Container) -> None:

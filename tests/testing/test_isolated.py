@@ -13,7 +13,7 @@ from containers import Container, running
 from settings import Settings
 from tests.testing.tables import SLEEP, backend_of, create_tables, stored, write
 from unitwork import Propagation
-from unitwork.errors import ContainerClosed, DatabaseError, DriverError, TransactionIsOurs
+from unitwork.errors import ContainerClosed, DatabaseError, NotPrimary, TransactionIsOurs
 from unitwork.models import SYSTEM, acting_as
 from unitwork.testing import NeedsOwnDatabase
 from unitwork.testing.isolation import pool
@@ -222,7 +222,7 @@ async def test_what_follows_an_interrupted_write_needs_its_own(with_tables: Cont
 async def test_nobody_else_writes_to_the_database_that_isolated_tests_share(settings: Settings) -> None:
     async with running(Container(settings=settings)) as container:
         assert await container.user_dao().count().rows() == 0
-        with pytest.raises(DriverError, match="in a read-only transaction"):
+        with pytest.raises(NotPrimary, match="in a read-only transaction"):
             await create_tables(container)
 
 

@@ -32,12 +32,13 @@ class Fit(StrEnum):
 
 @dataclass(frozen=True)
 class StoredRevision:
-    """The revision that a database is at, None before the first, and the oldest one that works with its schema, None if
-    that isn't stored.
+    """The revision that a database is at, None before the first, the oldest one that works with its schema, None if that
+    isn't stored, and False for a server that takes no writes.
     """
 
     revision: str | None
     compatible_from: str | None = None
+    writable: bool = True
 
     def fit(self, known: Sequence[str]) -> Fit:
         """Compare with the revisions of a folder, newest first."""

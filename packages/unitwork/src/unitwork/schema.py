@@ -6,12 +6,14 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import Connection, MetaData, Select, String, column, select, table
+from sqlalchemy import Boolean, Connection, MetaData, Select, String, column, literal_column, null, select, table
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import QueuePool
 
+from unitwork.backends.registry import backend_of
 from unitwork.compatibility import COLUMN, Fit, StoredRevision
 from unitwork.connections.lifetime import Lifetime
+from unitwork.connections.primary import leave_server
 from unitwork.errors import SchemaOutdated
 from unitwork.migration_hazards import Hazard
 from unitwork.migration_run import MigrationRun
@@ -48,13 +50,13 @@ def create_tables(connection: Connection, *metadata: MetaData) -> None:
 
 
 @cache
-def _revision(view: str) -> Select[str]:
-    return select(column("version_num", String)).select_from(table(view))
-
-
-@cache
-def _stored(view: str) -> Select[str, str]:
-    return select(column("version_num", String), column(COLUMN, String)).select_from(table(view))
+def _queries(view: str, writable: str) -> tuple[Select[Any, Any, Any], ...]:
+    """Return the queries of a stored revision: with the oldest one that works with it, and of a view without that."""
+    revision, takes_writes = column("version_num", String), literal_column(writable, Boolean)
+    return tuple(
+        select(revision, compatible, takes_writes).select_from(table(view))
+        for compatible in (column(COLUMN, String), null())
+    )
 
 
 class Schema:
@@ -107,25 +109,24 @@ class Schema:
 
     async def current(self) -> str | None:
         """The revision the database is at; None before the first. One round trip, and no writer's place is taken."""
-        for view in self._revision_views:
-            with suppress(SchemaOutdated):
-                async with self._session_provider.unit(AUTOCOMMIT) as lone:
-                    revision: str | None = await lone.session.scalar(_revision(view))
-                    return revision
-        return None
+        return (await self.stored()).revision
 
     async def stored(self) -> StoredRevision:
-        """The revision the database is at, and the oldest one that works with its schema. One round trip, up to four
-        where the second isn't stored.
+        """The revision the database is at, the oldest one that works with its schema, and whether the server takes
+        writes. One round trip, up to four where the second isn't stored.
+
+        If the server takes no writes, its connections are dropped: the next call connects anew, and may meet another
+        server.
         """
-        for view in self._revision_views:
+        writable = backend_of(self._engine.dialect).writable
+        for query in (query for view in self._revision_views for query in _queries(view, writable)):
             with suppress(SchemaOutdated):
                 async with self._session_provider.unit(AUTOCOMMIT) as lone:
-                    row = (await lone.session.execute(_stored(view))).one_or_none()
-                    return StoredRevision(None) if row is None else StoredRevision(*row)
-            with suppress(SchemaOutdated):
-                async with self._session_provider.unit(AUTOCOMMIT) as lone:
-                    return StoredRevision(await lone.session.scalar(_revision(view)))
+                    row = (await lone.session.execute(query)).one_or_none()
+                stored = StoredRevision(None) if row is None else StoredRevision(row[0], row[1], bool(row[2]))
+                if not stored.writable:
+                    leave_server(self._engine.pool)
+                return stored
         return StoredRevision(None)
 
     def fit(self, stored: StoredRevision) -> Fit:

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from unitwork.backends.migrations import Migrations
 from unitwork.backends.shielded_task import close_shielded
 from unitwork.backends.transaction_events import hook_transactions
+from unitwork.errors import DriverError
 from unitwork.options import Options
 from unitwork.unit import Unit
 
@@ -46,6 +47,8 @@ class Backend:
     migrations: ClassVar[Migrations] = Migrations()
     """Lock and limits of migrations."""
     probe: ClassVar[str] = "SELECT 1"
+    writable: ClassVar[str] = "1"
+    """SQL expression that is true if the server takes writes."""
     server_facts_query: ClassVar[str | None] = None
     """SQL text that selects the server's clock, its connection limit, if our role is a superuser, and if TLS is on."""
 
@@ -84,6 +87,16 @@ class Backend:
 
     def take_writes(self, connection: Connection, unit: Unit) -> None:
         """Make the database accept writes of the unit again."""
+
+    def takes_no_writes(self, error: DriverError, driver: Any) -> bool:
+        """True if the error of a driver's connection means that its server takes no writes, from nobody. `driver` is
+        None for a connection that is closed by now.
+        """
+        return False
+
+    def reports_no_writes(self, driver: Any) -> bool:
+        """True if the server has reported by itself, with an earlier answer, that it takes no writes."""
+        return False
 
     def interrupt(self, driver: Any) -> bool:
         """Make the running statement of a driver's connection fail; return False if only its caller's future can be

@@ -19,11 +19,13 @@ from sqlalchemy.schema import Table
 from sqlalchemy.types import LargeBinary
 from sqlalchemy.types import Text as TextType
 
+from unitwork.backends import mariadb_errors
 from unitwork.backends.backend import Backend, Listener
 from unitwork.backends.mariadb_migrations import MariaDBMigrations
 from unitwork.backends.postgresql import STATEMENT_TIMEOUT_OPTION
 from unitwork.backends.shielded_task import close_shielded
 from unitwork.backends.transaction_events import listen
+from unitwork.errors import DriverError
 from unitwork.held_connection import send_own
 from unitwork.options import Options
 from unitwork.unit import Unit
@@ -182,6 +184,7 @@ class MariaDB(Backend):
     says_wait = True
     upserts_by_key = False
     migrations = MariaDBMigrations()
+    writable = "NOT @@global.read_only"
     server_facts_query = "SELECT unix_timestamp(now(6)), @@max_connections, NULL, NULL"
 
     def connect_args(self, settings: Options) -> dict[str, Any]:
@@ -227,6 +230,9 @@ class MariaDB(Backend):
     def take_writes(self, connection: Connection, unit: Unit) -> None:
         if not unit.transactional:
             send_own(connection, "SET SESSION TRANSACTION READ WRITE")
+
+    def takes_no_writes(self, error: DriverError, driver: Any) -> bool:
+        return error.sqlstate in mariadb_errors.NOT_PRIMARY
 
     def abort(self, driver: Any) -> None:
         driver.close()

@@ -60,6 +60,17 @@ _STATES: Final[dict[int, tuple[type[DriverError], str]]] = {
     3024: (StatementTimeout, "the statement ran too long"),
 }
 """Error class and text of a number; an empty text means that the server's own, which names a schema object, is used."""
+_NO_WRITES: Final[dict[int, tuple[str, str]]] = {
+    1290: ("25006", "it runs with the option read_only"),
+    1792: ("25006", "the session's transactions are read-only"),
+    1836: ("25006", "it is in read-only mode"),
+    1047: ("08S01", "the node isn't in its cluster's primary component"),
+}
+"""SQLSTATE and text of a server that takes no writes; 1047 is Galera's, for reads too. The server's own SQLSTATE is
+HY000 for two of them.
+"""
+NOT_PRIMARY: Final = frozenset(state for state, _ in _NO_WRITES.values())
+"""SQLSTATEs of the above, of which no other number listed here has one."""
 LOST: Final = "2013"
 """asyncmy's number for a connection that broke during a statement."""
 _LOST: Final = {
@@ -86,6 +97,9 @@ def refusal(links: list[BaseException], table: Table | None) -> DriverError | No
         if kind is UniqueViolation and table is not None:
             constraint, columns = _key(table, constraint)
         return kind(constraint=constraint, columns=columns, sqlstate=code)
+    if number in _NO_WRITES and (number != 1290 or re.search("read.only", words)):  # 1290 is other options' too
+        code, text = _NO_WRITES[number]
+        return DriverError(text, sqlstate=code)
     state, text = _STATES.get(number, (DriverError, ""))
     if number in _NAMES_OBJECTS:
         text = words

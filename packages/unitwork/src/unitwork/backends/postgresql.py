@@ -7,11 +7,18 @@ from sqlalchemy import Connection
 
 from unitwork.backends.backend import Backend
 from unitwork.backends.postgresql_migrations import PostgreSQLMigrations
+from unitwork.errors import DriverError
 from unitwork.held_connection import send_own
 from unitwork.options import Options
 from unitwork.unit import Unit
 from unitwork.urls import postgresql_arguments as postgresql_url
 
+WRITE_REFUSED: Final = "25006"
+"""SQLSTATE read_only_sql_transaction."""
+REPORTED: Final = ("in_hot_standby", "default_transaction_read_only")
+"""Settings that the server reports by itself, each change with its next answer. A unit's own read-only transaction
+changes neither.
+"""
 MAX_TIMEOUT_SECONDS: Final = 2_147_483.0
 """Longest timeout in seconds: PostgreSQL counts milliseconds in 32 bits."""
 STATEMENT_TIMEOUT_OPTION: Final = "unitwork_statement_timeout"
@@ -38,6 +45,16 @@ def behind_pooler(driver: object) -> bool:
     transaction.
     """
     return getattr(type(driver), "session_is_own", None) is False
+
+
+def _reported(driver: object) -> set[str | None]:
+    """Return the values of the settings that tell of a server without writes; None for one that isn't reported: on
+    PostgreSQL before 14, and behind a transaction pooler, whose reports may be another session's.
+    """
+    if driver is None or behind_pooler(driver) or not hasattr(driver, "get_settings"):
+        return {None}
+    settings = driver.get_settings()
+    return {getattr(settings, name, None) for name in REPORTED}
 
 
 def request_xid(connection: Connection, unit: Unit) -> None:
@@ -74,6 +91,7 @@ class PostgreSQL(Backend):
     plans_anew = True
     lock_timeout_is_set = True
     migrations = PostgreSQLMigrations()
+    writable = "current_setting('transaction_read_only') = 'off'"  # on in recovery, too
     server_facts_query = """
 SELECT extract(epoch FROM clock_timestamp())::float8,
        current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int,
@@ -130,6 +148,13 @@ SELECT extract(epoch FROM clock_timestamp())::float8,
             send_own(connection, "SET default_transaction_read_only = off")
         elif frame is unit.top and not frame.broken and not unit.root.broken:
             send_own(connection, f"RELEASE SAVEPOINT {READ_ONLY}")  # restores the transaction's read-write state
+
+    def takes_no_writes(self, error: DriverError, driver: Any) -> bool:
+        """True for a write that was refused and wasn't refused by its own transaction's mode alone."""
+        return error.sqlstate == WRITE_REFUSED and not _reported(driver).isdisjoint({"on", None})
+
+    def reports_no_writes(self, driver: Any) -> bool:
+        return "on" in _reported(driver)
 
     def abort(self, driver: Any) -> None:
         driver.terminate()

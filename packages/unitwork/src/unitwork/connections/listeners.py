@@ -30,10 +30,13 @@ from unitwork.connections.compiled_statements import SENT_OPTION
 from unitwork.connections.connecting import name_connect_failures
 from unitwork.connections.labels import check_labels, labels_of
 from unitwork.connections.pool import guard_pool, note_effect
+from unitwork.connections.primary import not_primary
 from unitwork.errors import (
     CommitOutcomeUnknown,
     ConnectionLost,
+    DatabaseError,
     DriverError,
+    NotPrimary,
     NotSupported,
     ReadOnlyTransaction,
     SecondWriterImpossible,
@@ -114,24 +117,30 @@ def _named(context: ExceptionContext, unit: Unit | None) -> BaseException | None
         driver = connection.connection.driver_connection
         if driver is not None:
             backend_of(context.dialect).abandon(driver)
-    if unit is not None and isinstance(error, DriverError) and error.sqlstate in WRITE_REFUSED:
-        if unit.blocked_by is not None:
-            error = SecondWriterImpossible(unit.blocked_by)
-        elif unit.refuses_writes:
-            error = ReadOnlyTransaction()
+    if isinstance(error, DriverError):
+        error = _refused(error, context, unit)
     if isinstance(error, StatementOutdated):
         outdated.forget(context)
     if unit is not None and not unit.transactional and _answer_lost(context, error):
         error = CommitOutcomeUnknown()
     # Exceptions of listeners and of bind processing pass here too; only the database's own rule out a commit.
-    if unit is not None and (
-        context.is_disconnect or isinstance(error, DriverError) or isinstance(context.sqlalchemy_exception, DBAPIError)
-    ):
+    of_database = isinstance(error, DriverError | NotPrimary) or isinstance(context.sqlalchemy_exception, DBAPIError)
+    if unit is not None and (context.is_disconnect or of_database):
         cause = context.original_exception
         unit.failed(
             RememberedError(error or cause, cause=cause, call_site=asking()[0]), connection_lost=context.is_disconnect
         )
     return error
+
+
+def _refused(error: DriverError, context: ExceptionContext, unit: Unit | None) -> DatabaseError:
+    """Return the error of a refused write: the unit's own fault, or its server's, which the pool then leaves."""
+    if unit is not None and error.sqlstate in WRITE_REFUSED:
+        if unit.blocked_by is not None:
+            return SecondWriterImpossible(unit.blocked_by)
+        if unit.refuses_writes:
+            return ReadOnlyTransaction()
+    return not_primary(error, context) or error
 
 
 def _answer_lost(context: ExceptionContext, error: BaseException | None) -> bool:

@@ -9,8 +9,11 @@ from typing import Any, Final
 
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.pool import Pool
 
 from unitwork.backends.registry import backend_of
+from unitwork.connections.connecting import set_up_errors
+from unitwork.connections.primary import times_left
 from unitwork.errors import DatabaseError
 
 log = logging.getLogger("unitwork.database")
@@ -65,6 +68,11 @@ class NotificationListener:
 
 
 async def _listen(engine: AsyncEngine, channel: str, notification: Notification) -> None:
+    errors: tuple[type[BaseException], ...] = (
+        DatabaseError,
+        SQLAlchemyError,
+        *set_up_errors(engine.dialect.loaded_dbapi),
+    )
     while True:
         try:
             async with engine.connect() as connection:
@@ -73,15 +81,21 @@ async def _listen(engine: AsyncEngine, channel: str, notification: Notification)
                 driver = (await connection.get_raw_connection()).driver_connection
                 # Detaching frees its slot in the pool; the block's end closes the connection instead of returning it.
                 await connection.run_sync(lambda sync: sync.detach())
-                await _until_lost(driver, channel, notification)
-        except (DatabaseError, SQLAlchemyError, OSError) as error:
+                await _until_lost(engine.pool, driver, channel, notification)
+        except errors as error:
             log.debug("not listening to %s: %s", channel, type(error).__name__)
         await asyncio.sleep(RECONNECT_AFTER_SECONDS)
 
 
-async def _until_lost(driver: Any, channel: str, notification: Notification) -> None:
-    lost = asyncio.Event()
+async def _until_lost(pool: Pool, driver: Any, channel: str, notification: Notification) -> None:
+    """Return when the connection is lost, or the pool has left its server: a demoted one keeps its sessions, and tells
+    them nothing of what is committed elsewhere. Raises the driver's error where LISTEN is refused, as on a standby.
+    """
+    lost, left = asyncio.Event(), times_left(pool)
     driver.add_termination_listener(lambda *_: lost.set())
     await driver.add_listener(channel, lambda *_: notification.set())
     notification.set()  # for commits before LISTEN took effect
-    await lost.wait()
+    while times_left(pool) == left and not lost.is_set():
+        with suppress(TimeoutError):
+            async with asyncio.timeout(RECONNECT_AFTER_SECONDS):
+                await lost.wait()

@@ -5,6 +5,7 @@ from hashlib import blake2b
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from unitwork.connections.primary import check_primary
 from unitwork.dao.row_lock import check_in_transaction, waiting_at_most
 from unitwork.errors import NotSupported
 from unitwork.sessions.session import SessionProvider
@@ -15,7 +16,8 @@ class AdvisoryLocks:
     """Locks on names that last until the transaction ends.
 
     Every method needs a transaction and raises `NoActiveTransaction` without one. On a database other than PostgreSQL
-    they raise `NotSupported`. `shared` holders exclude exclusive ones, not each other.
+    they raise `NotSupported`. A server that reports that it takes no writes grants locks, which nobody at the primary
+    knows of: `NotPrimary`. `shared` holders exclude exclusive ones, not each other.
     """
 
     def __init__(self, session_provider: SessionProvider) -> None:
@@ -36,19 +38,28 @@ class AdvisoryLocks:
             self._check(session)
             async with waiting_at_most(timeout, session, self._sessions.dialect_of(session)):
                 await session.execute(select(lock(key_of(name))))
+            _check_primary(session)
 
     async def try_acquire(self, name: str, *, shared: bool = False) -> bool:
         """Take the lock on `name` if it is free. True if this transaction holds it now."""
         lock = func.pg_try_advisory_xact_lock_shared if shared else func.pg_try_advisory_xact_lock
         async with self._sessions.writing() as session:
             self._check(session)
-            return bool(await session.scalar(select(lock(key_of(name)))))
+            taken = bool(await session.scalar(select(lock(key_of(name)))))
+            _check_primary(session)
+            return taken
 
     def _check(self, session: AsyncSession) -> None:
         database = self._sessions.dialect_of(session).name
         if database != "postgresql":
             raise NotSupported("advisory locks", database, "Lock a row instead: `dao.get_locked(id)`.")
         check_in_transaction(session)
+
+
+def _check_primary(session: AsyncSession) -> None:
+    transaction = check_in_transaction(session)
+    if transaction is not None:
+        check_primary(transaction.unit)
 
 
 def key_of(name: str) -> int:

@@ -30,6 +30,7 @@
     │   │   ├── DatabaseUnavailable         no connection can be opened
     │   │   ├── UpgradeInProgress           another migration of the database is running
     │   │   ├── MigrationBlocked            others use a table that the migration changes
+    │   │   ├── NotPrimary                  the server takes no writes: a standby, or demoted
     │   │   ├── NodeLeaseLost               no id can be made without a node of its own
     │   │   ├── NodesExhausted              every node is leased by a process
     │   │   ├── PoolTimeout                 every connection is in use
@@ -85,6 +86,7 @@ from unitwork.errors.connection import (
     MigrationBlocked,
     NodeLeaseLost,
     NodesExhausted,
+    NotPrimary,
     Overloaded,
     PoolDeadlock,
     PoolTimeout,
@@ -184,6 +186,7 @@ __all__ = [
     "NodesExhausted",
     "NotFound",
     "NotNullViolation",
+    "NotPrimary",
     "NotSupported",
     "NullComparison",
     "OutOfRange",

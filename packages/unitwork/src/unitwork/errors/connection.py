@@ -97,6 +97,25 @@ class DatabaseUnavailable(Unavailable):
         return f"{self.fact}. {self.fix}." if self.fix else self.fact
 
 
+class NotPrimary(Unavailable):
+    """The server takes no writes: it is a standby, was demoted, or is a cluster's node without a majority. The pool has
+    left it, and the next unit connects anew. `reason` is the server's own text, `target` the address without
+    credentials.
+    """
+
+    def __init__(self, reason: str, target: str, *, sqlstate: str | None = None) -> None:
+        self.reason = reason
+        self.target = target
+        self.sqlstate = sqlstate
+        super().__init__(reason, target, sqlstate)
+
+    def __str__(self) -> str:
+        return (
+            f"the server at {self.target} takes no writes: {self.reason}. Its connections were dropped; the next unit "
+            "connects anew. If it isn't to be the primary, look where the address in `url` leads."
+        )
+
+
 class PoolTimeout(Unavailable):
     """Every connection of the pool stayed in use for the whole pool timeout; `holders` describes the units that hold
     them.

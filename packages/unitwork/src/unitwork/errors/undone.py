@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from unitwork.errors.connection import DatabaseUnavailable
+from unitwork.errors.connection import DatabaseUnavailable, NotPrimary
 from unitwork.errors.driver import (
     ConnectionLost,
     DeadlockDetected,
@@ -12,7 +12,14 @@ from unitwork.errors.driver import (
 )
 from unitwork.errors.transaction import TransactionRolledBack
 
-UNDONE: Final = (SerializationFailure, DeadlockDetected, ConnectionLost, DatabaseUnavailable, StatementOutdated)
+UNDONE: Final = (
+    SerializationFailure,
+    DeadlockDetected,
+    ConnectionLost,
+    DatabaseUnavailable,
+    NotPrimary,
+    StatementOutdated,
+)
 """Errors after which nothing of the unit is stored and another attempt may succeed."""
 
 

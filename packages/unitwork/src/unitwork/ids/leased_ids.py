@@ -30,6 +30,7 @@ from unitwork.errors import (
     DriverError,
     NodeLeaseLost,
     NodesExhausted,
+    NotPrimary,
     SchemaOutdated,
     UniqueViolation,
 )
@@ -146,7 +147,9 @@ class LeasedIds:
                 return
             try:
                 await self._take(engine, begin)
-            except DriverError as error:
+            except (DriverError, NotPrimary) as error:
+                if isinstance(error, NotPrimary) and self._engine is not None:
+                    raise  # it took leases before: another server does now, or soon will
                 if not isinstance(error, SchemaOutdated) and error.sqlstate not in {READ_ONLY, "SQLITE_READONLY"}:
                     raise
                 self._lost = f"the database takes no lease ({error})"
