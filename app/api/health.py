@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from app.api.authentication import serving
 from app.api.problems import Problem, problem, problem_for
 from unitwork import Fit, Schema, StoredRevision
-from unitwork.errors import DatabaseError, LifetimeError
+from unitwork.errors import DatabaseError, LifetimeError, NotPrimary
 
 router = APIRouter(prefix="/health", tags=["health"])
 
@@ -129,6 +129,8 @@ async def _ask(schema: Schema) -> tuple[Database, Migrations]:
         return "unreachable", "unknown"
     try:
         stored = asking.result()
+    except NotPrimary:
+        return "read_only", "unknown"
     except DatabaseError:
         return "unreachable", "unknown"
     fit = await asyncio.to_thread(schema.fit, stored)  # in a thread, as it reads files

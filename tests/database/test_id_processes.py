@@ -7,6 +7,7 @@ import sys
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -59,6 +60,7 @@ class Engine:
     """Nothing is sent."""
 
     pool = None
+    dialect = SimpleNamespace(name="sqlite")
 
     @property
     def sync_engine(self) -> "Engine":

@@ -85,16 +85,18 @@ async def lose_commits_across(
         url = f"postgresql://postgres@127.0.0.1:{relay.port}/postgres"
         async with running(Container(settings=settings(url))) as container:
             await create_ledger(container)
-            await pair.standby.caught_up()
-            await pair.standby.promote()
-            await pair.standby.ask(USE_UP_IDS.format(count=10 * count))
-            for number in range(count):
-                relay.lead_to(pair.primary.port)
-                relay.cut_at(COMMIT, moment, then_to=pair.standby.port)
+        await pair.standby.caught_up()
+        await pair.standby.promote()
+        await pair.standby.ask(USE_UP_IDS.format(count=10 * count))
+        for number in range(count):
+            relay.lead_to(pair.primary.port)
+            # A container each: one that has seen the new primary takes no connection to the former any more.
+            async with running(Container(settings=settings(url))) as container:
+                async with container.engine().connect():
+                    relay.cut_at(COMMIT, moment, then_to=pair.standby.port)
                 await _told(container, f"{moment.name} {number}", verdicts, mapped=mapped, retry=retry)
-                relay.cut()
-            verdicts.cuts = relay.cuts
-            return verdicts
+        verdicts.cuts = relay.cuts
+        return verdicts
 
 
 async def _told(container: Container, unit: str, verdicts: Verdicts, *, mapped: bool, retry: int | None) -> None:

@@ -32,8 +32,8 @@ class Fit(StrEnum):
 
 @dataclass(frozen=True)
 class StoredRevision:
-    """The revision that a database is at, None before the first, the oldest one that works with its schema, None if that
-    isn't stored, and False for a server that takes no writes.
+    """The revision that a database is at, None before the first; the oldest one that works with its schema, None if
+    that isn't stored; and `writable`, False for a server that takes no writes.
     """
 
     revision: str | None

@@ -56,6 +56,11 @@ class Backend:
         """Return the driver's arguments to open a connection, besides the URL."""
         return {}
 
+    def when_replaced(self, arguments: dict[str, Any], call: Callable[[], object]) -> None:
+        """Call back whenever another server has become the primary of an engine that connects by these arguments, from
+        `connect_args`. Never called where the driver alone chooses the server.
+        """
+
     def before_connecting(self, arguments: list[Any], options: dict[str, Any]) -> dict[str, Any]:
         """Prepare for opening a connection; return the driver's options."""
         return options

@@ -1,6 +1,7 @@
 """PostgreSQL through asyncpg: connection settings, transaction options and timeouts."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, Final
 
 from sqlalchemy import Connection
@@ -12,6 +13,7 @@ from unitwork.held_connection import send_own
 from unitwork.options import Options
 from unitwork.unit import Unit
 from unitwork.urls import postgresql_arguments as postgresql_url
+from unitwork.urls.database_url import places
 
 WRITE_REFUSED: Final = "25006"
 """SQLSTATE read_only_sql_transaction."""
@@ -19,6 +21,9 @@ REPORTED: Final = ("in_hot_standby", "default_transaction_read_only")
 """Settings that the server reports by itself, each change with its next answer. A unit's own read-only transaction
 changes neither.
 """
+DIALER: Final = "async_creator_fn"
+"""The adapter's argument that opens a connection instead of the driver."""
+DEFAULT_PORT: Final = 5432
 MAX_TIMEOUT_SECONDS: Final = 2_147_483.0
 """Longest timeout in seconds: PostgreSQL counts milliseconds in 32 bits."""
 STATEMENT_TIMEOUT_OPTION: Final = "unitwork_statement_timeout"
@@ -106,6 +111,8 @@ SELECT extract(epoch FROM clock_timestamp())::float8,
         session settings are sent, and statements are unnamed.
         """
         from unitwork.backends import asyncpg_connections as ours  # noqa: PLC0415 - its driver is an extra
+        from unitwork.backends.address import address  # noqa: PLC0415 - it needs the registry, which imports this
+        from unitwork.backends.dialing import Dialer  # noqa: PLC0415 - as above
 
         arguments: dict[str, Any] = {"timeout": settings.connect_timeout}
         asked, asked_settings = postgresql_url.arguments(settings.url)
@@ -115,10 +122,18 @@ SELECT extract(epoch FROM clock_timestamp())::float8,
             arguments |= {"statement_cache_size": 0, "prepared_statement_cache_size": 0}
             return arguments | ({"server_settings": asked_settings} if asked_settings else {})
         arguments["connection_class"] = ours.XidReportingConnection
+        hosts = [(host, port or DEFAULT_PORT) for host, port in places(settings.url)]
+        wanted = arguments.get("target_session_attrs")
+        arguments[DIALER] = Dialer(hosts, address(settings.url), wanted, arguments["timeout"])
         server_settings = {"application_name": settings.application_name, "timezone": "UTC"}
         if settings.statement_timeout is not None and "statement_timeout" not in asked_settings.get("options", ""):
             server_settings["statement_timeout"] = str(int(settings.statement_timeout * 1000))
         return arguments | {"server_settings": server_settings | asked_settings}
+
+    def when_replaced(self, arguments: dict[str, Any], call: Callable[[], object]) -> None:
+        dialer = arguments.get(DIALER)
+        if dialer is not None:
+            dialer.replaced.append(call)
 
     def driver_options(self, *, read_only: bool, isolation: str | None, transactional: bool) -> dict[str, Any]:
         options = super().driver_options(read_only=read_only, isolation=isolation, transactional=transactional)

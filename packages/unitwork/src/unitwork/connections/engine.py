@@ -15,6 +15,7 @@ from unitwork.connections.disposal import Disposal
 from unitwork.connections.lifetime import Lifetime
 from unitwork.connections.listeners import install
 from unitwork.connections.pool import Pool, ping_after_idle
+from unitwork.connections.primary import leave_server
 from unitwork.errors import DriverNotInstalled
 from unitwork.options import Options
 
@@ -70,6 +71,7 @@ def build_engine(settings: Options, **instead: Any) -> AsyncEngine:
     if isinstance(engine.pool, Pool):
         engine.pool.target = address(settings.url)
     setattr(engine.sync_engine.dialect, CONNECT_ARGUMENTS, arguments)
+    backend.when_replaced(arguments, lambda: leave_server(engine.pool))
     ping_after_idle(engine, settings.ping_after_idle)
     install(engine)
     return engine

@@ -21,6 +21,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import Pool
 
 from unitwork.backends.address import address
+from unitwork.backends.mariadb import CONNECT_ARGUMENTS
+from unitwork.backends.registry import backend_of
 from unitwork.connections.lifetime import Lifetime
 from unitwork.errors import (
     CommitOutcomeUnknown,
@@ -157,6 +159,9 @@ class LeasedIds:
                 return
             if self._engine is None:
                 self._lifetime.on_close(self._close)
+            if self._engine is not engine:
+                arguments = getattr(engine.sync_engine.dialect, CONNECT_ARGUMENTS, {})
+                backend_of(engine.dialect).when_replaced(arguments, self._void)
             self._engine, self._pool = engine, engine.pool
             self._plan(self._renew_every)
 
@@ -184,6 +189,11 @@ class LeasedIds:
             if self._monotonic() >= until:
                 raise NodesExhausted(NODES, self._wait)
             await asyncio.sleep(random.uniform(0.01, 0.1))  # noqa: S311 - no secret
+
+    def _void(self) -> None:
+        """Give the lease up: another server is the primary, which may not know of it and lease the node to another."""
+        if self._lease is not None:
+            self._lease, self._lost = None, "another server is the primary now, which may not know of its lease"
 
     def _granted(self, taken: Taken, asked: float, now: int) -> Lease:
         """Return the lease, starting from when it was requested, as the database may have answered late."""

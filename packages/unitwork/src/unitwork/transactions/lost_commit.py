@@ -13,7 +13,7 @@ from typing import Any, Final
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.util import await_only, greenlet_spawn
 
-from unitwork.errors import DatabaseUnavailable
+from unitwork.errors import DatabaseUnavailable, NotPrimary
 from unitwork.outcome import Outcome
 from unitwork.server_identity import SERVER_IDENTITY, Xid
 from unitwork.unit import Unit
@@ -68,7 +68,7 @@ def _query_outcome(engine: AsyncEngine, xid: Xid) -> Outcome:
     while True:
         try:
             connection = pool.connect()
-        except DatabaseUnavailable:
+        except (DatabaseUnavailable, NotPrimary):
             await_only(asyncio.sleep(POLL_INTERVAL_SECONDS))
             continue
         driver: Any = connection.driver_connection
