@@ -33,6 +33,7 @@ async def admin_of(container: Container, name: str) -> str:
     return secret
 
 
+@pytest.mark.database("own")
 async def test_production_serves_no_docs(settings: Settings) -> None:
     production = settings.model_copy(update={"environment": "production"})
     async with running(Container(settings=production)) as container, client_of(create_app(container)) as client:
@@ -106,6 +107,7 @@ async def test_an_override_on_one_container_is_never_seen_by_another(settings: S
         assert emails == ["one@example.com", "two@example.com"]
 
 
+@pytest.mark.database("own")
 async def test_an_application_without_container_starts_again_and_again_from_the_environment(
     settings: Settings, other_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -129,6 +131,7 @@ async def test_an_application_without_container_starts_again_and_again_from_the_
         assert await first.user_dao().count().rows() == 0
 
 
+@pytest.mark.database("own")
 async def test_an_application_over_a_given_container_enters_it_itself(settings: Settings) -> None:
     app = create_app(Container(settings=settings))
     async with app.router.lifespan_context(app), client_of(app) as client:

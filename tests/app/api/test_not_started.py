@@ -23,6 +23,7 @@ def client_of(app: Any) -> httpx2.AsyncClient:
     )
 
 
+@pytest.mark.database("own")  # the one that isolated tests share takes no writes of others, and isn't ready then
 @pytest.mark.parametrize("given", [True, False], ids=["a container that isn't running", "no container"])
 @pytest.mark.parametrize("mounted", [False, True], ids=["alone", "mounted"])
 async def test_without_a_lifespan_what_needs_the_database_is_not_started(

@@ -75,7 +75,8 @@ def test_several_hosts_are_taken_in_libpqs_spelling(said: Said) -> None:
     url = "postgresql://ann:zyxcanary@127.0.0.1:1,127.0.0.2:1/db?target_session_attrs=read-write"
     text = said(url, ("config", "show"), ("db", "check"))
     assert "host=127.0.0.1%2C127.0.0.2&port=1%2C1&target_session_attrs=read-write" in text
-    assert "the database at 127.0.0.1:1,127.0.0.2:1/db can't be reached: connection refused" in text
+    assert "the database at 127.0.0.1:1,127.0.0.2:1/db can't be reached: 127.0.0.1:1: connection refused" in text
+    assert "; 127.0.0.2:1: connection refused" in text
 
 
 @pytest.mark.parametrize(
