@@ -120,5 +120,5 @@ async def test_slow_requests_take_nothing_that_logins_reads_and_probes_need(
         assert loaded <= max(TIMES * percentile(seconds, 99), LEAST), kind
     assert {answer.status for answer in refused} == {503}
     assert all(int(answer.headers["retry-after"]) >= 1 for answer in refused)
-    assert max(answer.took for answer in refused) <= WAIT + LATE
+    assert percentile([answer.took for answer in refused], 99) <= WAIT + LATE
     assert statuses[200, ""] >= 9

@@ -7,6 +7,8 @@ lanes of a better rank, and waits for a bounded time. Units outside every lane u
 
 import asyncio
 import math
+import random
+import time
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -19,6 +21,16 @@ from unitwork.errors import Overloaded
 
 SMALLEST_SHARED: Final = 4
 """Number of connections below which a pool is too small to be divided: each lane may use it whole."""
+SHORTEST_WAIT_SHARE: Final = 0.7
+"""Smallest share of its wait after which work is refused. Drawn anew for each: many that came at once, and were refused
+at once, would come again at once.
+"""
+LAST_WAIT_SHARE: Final = 0.05
+"""Smallest share of its wait that is left for a further connection."""
+LONG_LIVED_WAITS: Final = 5
+"""Number of waits after which work is taken for a stream."""
+RETRY_SHARES: Final = (0.5, 2.0)
+"""Bounds of the share of its wait after which refused work is told to come again, drawn for the same reason."""
 OVERLOAD_WAIT_SHARE: Final = 0.25
 """Share of its wait that a lane's new work gets when others of the lane have waited for that long without a break."""
 
@@ -56,13 +68,14 @@ class Lane(NamedTuple):
 
 
 class Claim:
-    """Claim of one piece of work to connections: its lane, and how long it waits for each, in seconds.
+    """Claim of one piece of work to connections: its lane, and how long it waits for them, in seconds. That is for all
+    together, but for each in work that goes on for long, such as a stream.
 
     All units of the work share it. While it holds a connection, a further one is taken without regard to the lane: it
     would wait for itself. Work that has `begun`, having held one, comes before new work of its lane.
     """
 
-    __slots__ = ("begun", "gone", "holding", "lane", "wait_seconds")
+    __slots__ = ("begun", "created", "gone", "holding", "lane", "wait_seconds", "waited")
 
     def __init__(self, lane: Lane, wait_seconds: float, gone: Callable[[], Awaitable[object]] | None) -> None:
         self.lane = lane
@@ -70,6 +83,14 @@ class Claim:
         self.gone = gone
         self.begun = False
         self.holding = 0
+        self.created = time.monotonic()
+        self.waited = 0.0
+
+    def time_to_wait(self) -> float:
+        """Return for how many seconds the next connection may be waited for."""
+        if time.monotonic() - self.created > LONG_LIVED_WAITS * self.wait_seconds:
+            self.waited = 0.0
+        return max(self.wait_seconds - self.waited, self.wait_seconds * LAST_WAIT_SHARE)
 
 
 claim_in_force: Final[ContextVar[Claim | None]] = ContextVar("claim", default=None)
@@ -160,9 +181,10 @@ class Places:
         loop, lane = asyncio.get_running_loop(), claim.lane
         queue = self._waiting.setdefault(lane.name, deque())
         since = self._waited_since.setdefault(lane.name, loop.time())
-        bound = claim.wait_seconds
-        if loop.time() - since > bound and not claim.begun:
+        begun, bound = loop.time(), claim.time_to_wait()
+        if begun - since > claim.wait_seconds and not claim.begun:
             bound *= OVERLOAD_WAIT_SHARE
+        bound *= random.uniform(SHORTEST_WAIT_SHARE, 1.0)  # noqa: S311 - no secret
         left = remaining()
         waiter = _Waiter(claim, loop.create_future())
         queue.insert(sum(other.claim.begun for other in queue) if claim.begun else len(queue), waiter)
@@ -181,6 +203,7 @@ class Places:
             return place
         finally:
             timer.cancel()
+            claim.waited += loop.time() - begun
             if watch is not None:
                 watch.cancel()
             self._forget(waiter)
@@ -229,7 +252,8 @@ class Places:
     def _refuse(self, waiter: _Waiter, waited: float) -> None:
         if not waiter.place.done():
             self.refused += 1
-            waiter.place.set_exception(Overloaded(waiter.claim.lane.name, waited, waiter.claim.wait_seconds))
+            retry_after = waiter.claim.wait_seconds * random.uniform(*RETRY_SHARES)  # noqa: S311 - no secret
+            waiter.place.set_exception(Overloaded(waiter.claim.lane.name, waited, retry_after))
 
     def _forget(self, waiter: _Waiter) -> None:
         queue = self._waiting.get(waiter.claim.lane.name)
