@@ -4,19 +4,23 @@ GATEHOUSE_TEST_STORM takes a share of the seconds. PostgreSQL alone: SQLite has 
 """
 
 import asyncio
+import json
+import sys
 import time
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 from containers import Container, running
 from domain import Role
 from settings import Settings
+from tests.conftest import ROOT
 from tests.faults.http_client import HttpAnswer, HttpClient
 from tests.faults.percentiles import percentile, percentiles
-from tests.flows.server import server_process, until_listening
+from tests.flows.server import environment, server_process, until_listening
 from unitwork.models import SYSTEM, acting_as
 from unitwork.testing.servers.databases import Databases
 
@@ -33,6 +37,15 @@ SLEEPS = """
 CREATE FUNCTION sleeps() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(2); RETURN NEW; END $$;
 CREATE TRIGGER slow BEFORE UPDATE ON users FOR EACH ROW WHEN (NEW.display_name LIKE 'slow%') EXECUTE FUNCTION sleeps();
 """
+
+
+class Told(NamedTuple):
+    """Answer to a slow client."""
+
+    status: int
+    code: str
+    retry_after: str
+    took: float
 
 
 @dataclass
@@ -67,18 +80,19 @@ class Beside:
         return [answer.took for answer in self.answers[kind]]
 
 
-async def slow_client(address: str, token: str, user: str, end: float, answers: list[HttpAnswer]) -> None:
-    """Change one account after the other, and come again when a refusal says."""
-    client, version = HttpClient(address, token), 1
-    while time.monotonic() < end:
-        change = {"display_name": f"slow {version}"}
-        answer = await client.ask("PATCH", f"/v1/users/{user}", change, If_Match=f'"{version}"')
-        answers.append(answer)
-        if answer.status == 200:
-            version += 1
-        else:
-            await asyncio.sleep(float(answer.headers.get("retry-after", "0")))
-    await client.close()
+async def slow_clients(server: str, token: str, users: list[str], seconds: float) -> list[Told]:
+    """Let a client for each account go on for so long, and return their answers."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.faults.slow_clients"),
+        cwd=ROOT,
+        env=environment(),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    given = json.dumps({"address": server, "token": token, "users": users, "seconds": seconds})
+    out, _ = await process.communicate(f"{given}\n".encode())
+    assert process.returncode == 0
+    return [Told(*answer) for answer in json.loads(out)]
 
 
 @pytest.mark.timeout(600)
@@ -103,12 +117,13 @@ async def test_slow_requests_take_nothing_that_logins_reads_and_probes_need(
         await beside.run(2)  # warm
         await beside.run(max(SECONDS * share, 5))
         before = {kind: beside.seconds(kind) for kind in beside.answers}
-        answers: list[HttpAnswer] = []
-        end = time.monotonic() + max(SECONDS * share, 5)
-        clients = [asyncio.create_task(slow_client(server.address, token, str(user.id), end, answers)) for user in slow]
-        await asyncio.sleep(0.5)
-        await beside.run(end - time.monotonic())
-        await asyncio.gather(*clients)
+        longest = max(SECONDS * share, 5)
+        slow_ones = asyncio.create_task(
+            slow_clients(server.address, token, [str(user.id) for user in slow], longest + 1.5)
+        )
+        await asyncio.sleep(1.5)
+        await beside.run(longest)
+        answers = await slow_ones
     for kind, seconds in before.items():
         print(f"\n{kind:6} unloaded {percentiles(seconds)}; beside {percentiles(beside.seconds(kind))}", end="")
     statuses = Counter((answer.status, answer.code) for answer in answers)
@@ -119,6 +134,6 @@ async def test_slow_requests_take_nothing_that_logins_reads_and_probes_need(
         loaded = percentile(beside.seconds(kind), 99)
         assert loaded <= max(TIMES * percentile(seconds, 99), LEAST), kind
     assert {answer.status for answer in refused} == {503}
-    assert all(int(answer.headers["retry-after"]) >= 1 for answer in refused)
+    assert all(int(answer.retry_after) >= 1 for answer in refused)
     assert percentile([answer.took for answer in refused], 99) <= WAIT + LATE
     assert statuses[200, ""] >= 9
