@@ -32,14 +32,14 @@ FREE_FRAMING_BYTES: Final = 32
 """Bytes of framing that each piece of a body may have besides as many as it has content."""
 LINGER_SECONDS: Final = 2.0
 LINGER_BYTES: Final = 1_048_576
-"""How long, and how many bytes, a refused client is still read from. Closing at once would reset the connection, and
+"""Time and bytes for which a refused client is still read from. Closing at once would reset the connection, and
 the client would often lose the answer.
 """
 LIVENESS: Final = b"/health/live"
 """Answered beyond `limit_concurrency` too: a busy process must not be taken for a dead one."""
 BETWEEN, HEAD, BODY = range(3)
-"""What the client's next byte belongs to: the next request, a request line or headers, a body or its trailers. Numbers,
-as an Enum's members take a look-up more, for each header.
+"""Parts of the stream that the client's next byte may belong to: the next request, a request line or headers, a body
+or its trailers. Numbers, as an Enum's members take a look-up more, for each header.
 """
 _REQUEST_LINE: Final = re.compile(rb"[^\r\n]* HTTP/[0-9.]+\r?\n")
 

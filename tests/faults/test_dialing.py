@@ -32,7 +32,7 @@ def by_parameters(*servers: PrivatePostgresql) -> str:
 
 
 async def port(database: Database) -> int:
-    """Where a unit that may write is served."""
+    """Server that a unit that may write is sent to."""
     async with database.transaction() as transaction:
         return int((await transaction.session.execute(text("SELECT current_setting('port')::int"))).scalar_one())
 

@@ -1,4 +1,4 @@
-"""What a client sends to a socket, and how slowly: bounds of one connection and of all of them, on a real server."""
+"""Bounds of what a client sends to a socket, and how slowly, of one connection and of all, on a real server."""
 
 import json
 import signal

@@ -55,7 +55,7 @@ def user_id() -> int:
 
 
 async def allowed(limits: RateLimits, times: int, *, purpose: str = "login", **whose: Any) -> int:
-    """How many of so many attempts on an account were let through."""
+    """Number of attempts on an account that were let through, of so many."""
     let_through = 0
     for _ in range(times):
         try:

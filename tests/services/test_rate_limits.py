@@ -29,7 +29,7 @@ def in_memory(rates: dict[str, str], max_keys: int = 100_000) -> RateLimits:
 
 
 async def allowed(limits: RateLimits, times: int, *, purpose: str = "login", **whose: Any) -> int:
-    """How many of so many attempts were let through, as over HTTP: by address, then by account."""
+    """Number of attempts that were let through, of so many, as over HTTP: by address, then by account."""
     let_through = 0
     for _ in range(times):
         try:

@@ -18,7 +18,7 @@ COLUMN: Final = "compatible_from"
 
 
 class Fit(StrEnum):
-    """What a database's schema is to this code."""
+    """Relation of a database's schema to this code."""
 
     CURRENT = "current"
     """At the newest revision of the folder."""

@@ -39,7 +39,7 @@ RECIPES: Final = {
     "lock": "let a statement that needs a lock take it; or move this out of the migration",
     "unrenderable": "skip what needs rows where `context.is_offline_mode()`, and declare `reads_rows = True`",
 }
-"""What to do instead, by rule."""
+"""Recipe for each rule: the safe way to the same end."""
 
 
 @dataclass(frozen=True)
