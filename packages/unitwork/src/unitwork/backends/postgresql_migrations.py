@@ -51,10 +51,12 @@ class PostgreSQLMigrations(Migrations):
         return None if found is None else str(found)
 
     def begin(self, connection: Connection, options: MigrationOptions) -> int | None:
-        """Set the limits of the transaction, and return its server process.
+        """Set the limits of the transaction, and return its server process, so that others are asked who blocks it.
 
         Outside a transaction (Alembic's `autocommit_block`) they are the session's, where we have one: then there is no
-        lock timeout, as CREATE INDEX CONCURRENTLY waits for every transaction, and nobody waits behind it.
+        lock timeout, as CREATE INDEX CONCURRENTLY waits for every transaction, and nobody waits behind it. Nobody is
+        asked either: the question has a snapshot, in the transaction that holds the lock, and CREATE INDEX CONCURRENTLY
+        would wait for the end of that one, which waits for the index.
         """
         level = connection.get_execution_options().get("isolation_level")
         local = level != "AUTOCOMMIT"
@@ -67,7 +69,8 @@ class PostgreSQLMigrations(Migrations):
         }
         if _version(connection) >= (17,):
             settings["transaction_timeout"] = 0
-        return _set(connection, settings, local=local)
+        process = _set(connection, settings, local=local)
+        return process if local else None
 
     def blockers(self, connection: Connection, process: int) -> str | None:
         _scalar(connection, "SELECT pg_stat_clear_snapshot()")  # the view is one moment's for a whole transaction
