@@ -5,15 +5,14 @@ from pathlib import Path
 from sqlalchemy import URL, Engine
 
 from unitwork.backends.registry import backend_named, backend_of
-from unitwork.urls.database_url import places
+from unitwork.urls.database_url import server_address
 
 
 def address(url: URL) -> str:
     """Return the database's address without credentials: `host:port/name`, or SQLite's file."""
     if backend_named(url.get_backend_name()).in_file:
         return (url.database or "").removeprefix("file:")
-    hosts = [f"{host}{f':{port}' if port and not host.startswith('/') else ''}" for host, port in places(url)]
-    return f"{','.join(hosts) or url.query.get('unix_socket', 'localhost')}/{url.database or ''}"
+    return server_address(url)
 
 
 def in_force(engine: Engine) -> str:

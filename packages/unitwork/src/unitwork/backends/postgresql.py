@@ -13,7 +13,7 @@ from unitwork.held_connection import send_own
 from unitwork.options import Options
 from unitwork.unit import Unit
 from unitwork.urls import postgresql_arguments as postgresql_url
-from unitwork.urls.database_url import places
+from unitwork.urls.database_url import places, server_address
 
 WRITE_REFUSED: Final = "25006"
 """SQLSTATE read_only_sql_transaction."""
@@ -111,8 +111,7 @@ SELECT extract(epoch FROM clock_timestamp())::float8,
         session settings are sent, and statements are unnamed.
         """
         from unitwork.backends import asyncpg_connections as ours  # noqa: PLC0415 - its driver is an extra
-        from unitwork.backends.address import address  # noqa: PLC0415 - it needs the registry, which imports this
-        from unitwork.backends.dialing import Dialer  # noqa: PLC0415 - as above
+        from unitwork.backends.dialing import Dialer  # noqa: PLC0415 - its driver is an extra
 
         arguments: dict[str, Any] = {"timeout": settings.connect_timeout}
         asked, asked_settings = postgresql_url.arguments(settings.url)
@@ -124,7 +123,7 @@ SELECT extract(epoch FROM clock_timestamp())::float8,
         arguments["connection_class"] = ours.XidReportingConnection
         hosts = [(host, port or DEFAULT_PORT) for host, port in places(settings.url)]
         wanted = arguments.get("target_session_attrs")
-        arguments[DIALER] = Dialer(hosts, address(settings.url), wanted, arguments["timeout"])
+        arguments[DIALER] = Dialer(hosts, server_address(settings.url), wanted, arguments["timeout"])
         server_settings = {"application_name": settings.application_name, "timezone": "UTC"}
         if settings.statement_timeout is not None and "statement_timeout" not in asked_settings.get("options", ""):
             server_settings["statement_timeout"] = str(int(settings.statement_timeout * 1000))

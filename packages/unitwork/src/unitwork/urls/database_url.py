@@ -125,3 +125,9 @@ def _of_server(parts: UrlText, database: str) -> URL:
         database=name,
         query=taken,
     )
+
+
+def server_address(url: URL) -> str:
+    """Return the address of a server's database without credentials: `host:port/name`, several hosts by commas."""
+    hosts = [f"{host}{f':{port}' if port and not host.startswith('/') else ''}" for host, port in places(url)]
+    return f"{','.join(hosts) or url.query.get('unix_socket', 'localhost')}/{url.database or ''}"
