@@ -7,15 +7,18 @@ and BEGIN is ours: IMMEDIATE for a unit that may write.
 import asyncio
 import gc
 import os
+import random
 import sqlite3
+import time
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import Connection, event
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.util import await_only
 
 from unitwork.backends.backend import Backend, Listener
 from unitwork.backends.shielded_task import close_shielded
@@ -32,6 +35,9 @@ _QUERY_ONLY: Final = "unitwork_query_only"
 """Key in a pooled connection's `info` that holds its read-only state, so that the pragma is sent only when it
 changes.
 """
+
+WAL_PAUSE_SECONDS: Final = 0.01
+"""Mean seconds between two attempts to turn a file that others use to WAL."""
 
 WRITER_TIMEOUT: Final = 30.0
 """Seconds that a unit waits for the writer, if the settings give no other timeout."""
@@ -59,9 +65,30 @@ def configure(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None
     if driver.isolation_level is not None:
         driver.isolation_level = None  # BEGIN is ours, also on an engine that the caller built
     cursor = connection.cursor()
-    for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON", "secure_delete = ON"):
+    _use_wal(cursor)
+    for pragma in ("synchronous = NORMAL", "foreign_keys = ON", "secure_delete = ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _use_wal(cursor: DBAPICursor) -> None:
+    """Turn the file to WAL, waiting for others as long as a unit waits for the writer. SQLite itself doesn't wait here:
+    of several processes that open a new file at once all but one were refused as "locked".
+    """
+    cursor.execute("PRAGMA busy_timeout")
+    (timeout_ms,) = cursor.fetchone() or (0,)
+    timeout = timeout_ms / 1000
+    begun = time.monotonic()
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+            if not busy or time.monotonic() - begun > timeout:
+                raise
+            await_only(asyncio.sleep(random.uniform(0.5, 1.5) * WAL_PAUSE_SECONDS))  # noqa: S311 - no secret
+        else:
+            return
 
 
 def interrupt(driver: Any) -> None:
