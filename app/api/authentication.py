@@ -13,6 +13,7 @@ from domain import User
 from domain.client_address import bound_client_address
 from domain.errors import NotAllowed, NotAuthenticated
 from services.security_events import SecurityEvent
+from unitwork import admitted
 from unitwork.errors import DatabaseError, EngineNotStarted
 from unitwork.models import SYSTEM, acting_as
 
@@ -89,7 +90,9 @@ async def _user(scope: Scope) -> User:
     secret = bearer_token(Headers(scope=scope))
     if not secret:
         raise NotAuthenticated
-    user: User = await serving(scope["app"]).auth_service().authenticate(secret)
+    container = serving(scope["app"])
+    await admitted(container.engine())  # under overload most are refused: before the statement is made
+    user: User = await container.auth_service().authenticate(secret)
     return user
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import text
 from containers import Container, running
 from settings import Settings
 from tests.patience import until
-from unitwork import Lane, Propagation, Rank, in_lane
+from unitwork import Lane, Propagation, Rank, admitted, in_lane
 from unitwork.connections.places import LAST_WAIT_SHARE, LONG_LIVED_WAITS, Claim, Places
 from unitwork.errors import Overloaded, PoolTimeout
 
@@ -122,6 +122,45 @@ async def test_the_short_ways_are_admitted_too(database_url: str) -> None:
             await read_one(container)
 
 
+async def test_work_may_ask_for_admission_before_it_begins(database_url: str) -> None:
+    async with pool_of(database_url, 1) as container:
+        engine = container.engine()
+        await admitted(engine)  # outside every lane
+        async with holding(container, SLOW):
+            with in_lane(QUICK, wait=0.1), pytest.raises(Overloaded):
+                await admitted(engine)
+            with in_lane(QUICK, wait=5.0):
+                waiting = asyncio.create_task(_admitted_first(container))
+                await until(lambda: container.sql_monitor().pools.state().waiting == 1)
+        assert await asyncio.wait_for(waiting, 5) is None
+        with in_lane(QUICK, wait=0.1):
+            assert await read_one(container) is None
+
+
+async def _admitted_first(container: Container) -> object:
+    await admitted(container.engine())
+    await asyncio.sleep(0.05)
+    assert container.engine().pool.checkedout() == 0  # type: ignore[attr-defined]
+    with in_lane(SLOW, wait=0.01), pytest.raises(Overloaded):
+        await asyncio.create_task(read_one(container))  # the place is kept for this task's own unit
+    return await read_one(container)
+
+
+async def test_an_admission_that_is_not_used_is_given_back_at_the_lanes_end(database_url: str) -> None:
+    async with pool_of(database_url, 1) as container:
+        async with holding(container, SLOW):
+            waiting = asyncio.create_task(_admitted_only(container))
+            await until(lambda: container.sql_monitor().pools.state().waiting == 1)
+        await waiting
+        with in_lane(SLOW, wait=0.01):
+            assert await read_one(container) is None
+
+
+async def _admitted_only(container: Container) -> None:
+    with in_lane(QUICK, wait=5.0):
+        await admitted(container.engine())
+
+
 async def test_what_waits_is_served_when_others_outside_every_lane_return_theirs(database_url: str) -> None:
     async with pool_of(database_url, 1) as container:
         async with holding(container, None):
@@ -142,6 +181,8 @@ async def test_cancelled_and_refused_waits_leave_nothing(database_url: str) -> N
             lane = (SLOW, QUICK, LOGIN, PROBE)[number % 4]
             try:
                 with in_lane(lane, wait=chance.uniform(0.001, 0.05)):
+                    if chance.random() < 0.5:
+                        await admitted(container.engine())
                     async with container.transaction()(read_only=True) as tx:
                         await tx.session.execute(text("SELECT 1"))
                         await asyncio.sleep(chance.uniform(0, 0.01))

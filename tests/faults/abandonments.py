@@ -46,6 +46,11 @@ class Misuse:
     held: list[Any] = field(default_factory=list)
     """Kept until the run is over."""
 
+    @property
+    def name(self) -> str:
+        """What the account is called inside the block."""
+        return f"inside {self.number}"
+
     async def pause(self) -> None:
         """For a random time, or none."""
         if self.chance.random() < 0.5:
@@ -62,7 +67,7 @@ class Misuse:
             case 2 if write:
                 await users.add(User.create({"email": f"inside-{self.number}@example.com"}))
             case _ if write:
-                await users.update().eq("id", self.user).set(display_name=f"inside {self.number}").execute()
+                await users.update().eq("id", self.user).set(display_name=self.name).execute()
             case _:
                 await session.execute(text("SELECT 1"))
         await self.pause()
@@ -323,6 +328,8 @@ class Abandonments:
     async def _misuser(self, number: int, account: int) -> None:
         self._runs += 1
         misuse = Misuse(self._container, self._chance, number, account)
+        if not self._guarded:
+            self._names[account] |= {misuse.name}  # whoever leaves the block normally commits it
         with nullcontext() if self._guarded else suppress(Exception):
             await self._form(misuse)
         await misuse.pause()

@@ -124,7 +124,9 @@ async def test_a_deadline_reaches_the_statement(databases: Databases) -> None:
 async def test_the_services_own_limit_counts_and_a_client_may_ask_for_less(databases: Databases) -> None:
     async with serving(databases, request_timeout=0.3, grpc_timeout=True) as service:
         for headers in ({}, {"X-Request-Timeout": "30"}, {"grpc-timeout": "30S"}, {"grpc-timeout": "300m"}):
-            assert_problem(await service.slow(service.ids[1], **headers), 504, "timeout")
+            answer = await service.slow(service.ids[1], **headers)
+            # On a busy machine the cancelled statement's answer may come too late to tell what became of it.
+            assert_problem(answer, 504, "timeout" if answer.json()["code"] == "timeout" else "outcome_unknown")
         answer = await service.client.get(f"/v1/users/{service.ids[1]}", headers={"X-Request-Timeout": "0.000000001"})
         assert_problem(answer, 504, "timeout")
 

@@ -9,7 +9,7 @@ from unitwork.connections.engine import build_engine, open_engine
 from unitwork.connections.health import DatabaseServer, ServerFacts
 from unitwork.connections.lifetime import Lifetime
 from unitwork.connections.notification_listener import NotificationListener
-from unitwork.connections.places import Lane, Rank, in_lane, leave_lane
+from unitwork.connections.places import Lane, Rank, admitted, in_lane, leave_lane
 from unitwork.database import Database
 from unitwork.deadline import lift_deadline, remaining, within
 from unitwork.errors.undone import undone
@@ -60,6 +60,7 @@ __all__ = [
     "StoredRevision",
     "Transaction",
     "TransactionProvider",
+    "admitted",
     "ambient",
     "ambient_name",
     "async_url",

@@ -32,12 +32,14 @@ _LOOP: Final = frozenset({"_run", "_run_once", "run_forever", "run_until_complet
 
 CallSite = tuple[str, int]
 """File and line."""
-_CALLER, _MACHINERY, _DAO, _TASK, _MIXED = range(5)
-"""Kinds of source file. A mixed file holds DAOs and other code; its functions are classified by qualified name."""
+_CALLER, _MACHINERY, _DAO, _TASK = range(4)
+"""Kinds of code."""
 _kinds: dict[str, int] = {}
-"""Cache: the kind of each file seen so far."""
+"""Cache: the kind of each file seen so far whose code is all of one kind."""
 _dao_classes: dict[str, tuple[str, ...]] = {}
-"""Qualified-name prefixes of the host's DAO classes, by file."""
+"""Qualified-name prefixes of the host's DAO classes, by file. Such a file may hold other code too, so each of its
+functions is classified by its qualified name.
+"""
 MAX_FILES: Final = 10_000
 MAX_FRAMES: Final = 8
 """Maximum number of frames kept of the stack that opened a block."""
@@ -64,9 +66,7 @@ def calling_site() -> str:
         file = code.co_filename
         kind = kinds.get(file)
         if kind is None:
-            kind = _kind(file)
-        if kind == _MIXED:
-            kind = _kind_in_mixed(code)
+            kind = _kind_of(code)
         if kind == _CALLER:
             return f"{file}:{frame.f_lineno}"
         if kind != _TASK:
@@ -90,9 +90,7 @@ def calling_stack(frame: FrameType | None = None, generators: list[FrameType] | 
         code = frame.f_code
         kind = kinds.get(code.co_filename)
         if kind is None:
-            kind = _kind(code.co_filename)
-        if kind == _MIXED:
-            kind = _kind_in_mixed(code)
+            kind = _kind_of(code)
         if kind == _CALLER:
             stack.append((code.co_filename, frame.f_lineno))
             if code.co_flags & CO_ASYNC_GENERATOR and generators is not None:
@@ -133,9 +131,7 @@ def asking(*, beyond_greenlet: bool = False) -> tuple[CallSite | None, CallSite 
             code = frame.f_code
             kind = kinds.get(code.co_filename)
             if kind is None:
-                kind = _kind(code.co_filename)
-            if kind == _MIXED:
-                kind = _kind_in_mixed(code)
+                kind = _kind_of(code)
             if kind == _CALLER:
                 return (code.co_filename, frame.f_lineno), via
             if kind == _DAO:
@@ -174,7 +170,7 @@ def awaiting_site(task: "asyncio.Task[Any]") -> CallSite | None:
 
 def is_machinery(code: CodeType) -> bool:
     """True for code of this library, SQLAlchemy, a driver, asyncio or the standard library."""
-    return _kind(code.co_filename) in {_MACHINERY, _TASK} or code.co_filename.startswith(_HERE)
+    return _kind_of(code) in {_MACHINERY, _TASK} or code.co_filename.startswith(_HERE)
 
 
 def call_site_in(traceback: TracebackType | None) -> CallSite | None:
@@ -214,12 +210,10 @@ def _attribute(of: Any, *names: str) -> Any:
 
 
 def _kind_of(code: CodeType) -> int:
-    kind = _kind(code.co_filename)
-    return _kind_in_mixed(code) if kind == _MIXED else kind
-
-
-def _kind_in_mixed(code: CodeType) -> int:
-    return _DAO if code.co_qualname.startswith(_dao_classes[code.co_filename]) else _CALLER
+    classes = _dao_classes.get(code.co_filename)
+    if classes is None:
+        return _kind(code.co_filename)
+    return _DAO if code.co_qualname.startswith(classes) else _CALLER
 
 
 def _kind(file: str) -> int:
@@ -228,8 +222,6 @@ def _kind(file: str) -> int:
         kind = _CALLER
         if file.startswith(_DAOS):
             kind = _DAO
-        elif file in _dao_classes:
-            kind = _MIXED
         elif file.startswith(_ASYNCIO):
             kind = _TASK
         elif file.startswith((*MACHINERY, *_FRAMEWORKS, "<sqlalchemy", "<frozen")) or _standard(file):

@@ -13,8 +13,7 @@ from unitwork.dao.statements.columns import soft_deletable, version_key
 from unitwork.dao.statements.keyed import keyed
 from unitwork.dao.statements.selection import primary_key
 from unitwork.errors.model import UnrecordableKey
-from unitwork.models.audited import Audited
-from unitwork.models.base import mappers_of
+from unitwork.models.audited import Audited, audited_mapper
 from unitwork.models.soft_delete import INCLUDE_DELETED
 
 STAMPS: Final = frozenset({"created_at", "created_by", "updated_at", "updated_by"})
@@ -83,7 +82,7 @@ class AuditTrail:
 
     def concerns(self, table: Any) -> bool:
         """True if the table is an audited model's."""
-        return _audited(table) is not None
+        return audited_mapper(table) is not None
 
     def executed(self, session: Session, statement: Any, parameters: Any, send: Callable[[Any], Any]) -> Any:
         """Send an INSERT, UPDATE or DELETE construct and record it.
@@ -93,7 +92,7 @@ class AuditTrail:
         is recorded by an entry for each; one of more rows, or of rows identified by its parameters, by one entry
         without values.
         """
-        mapper = _audited(statement.table)
+        mapper = audited_mapper(statement.table)
         if mapper is None:
             return send(statement)
         if not statement.is_delete:
@@ -242,20 +241,6 @@ def _own(mapper: Mapper[Any], attribute: Any) -> Any:
     if attribute.columns[0].table is mapper.local_table:
         return attribute.class_attribute
     return next((one for one in attribute.columns if one.table is mapper.local_table), attribute.class_attribute)
-
-
-def _audited(table: Any) -> Mapper[Any] | None:
-    """Return the mapper of a table's audited model, of any registry; None without one. For a hierarchy in one table it
-    is the first model's, and not every row needs to be an audited model's.
-
-    Tables are compared by equality, since that of an ORM construct is an annotated copy.
-    """
-    for mapper in mappers_of(Audited):
-        if table == mapper.local_table:
-            while mapper.inherits is not None and mapper.inherits.local_table is mapper.local_table:
-                mapper = mapper.inherits  # noqa: PLW2901 - walks up the hierarchy to its first model
-            return mapper
-    return None
 
 
 def _action(model: type[Any], changes: Changes) -> AuditAction:

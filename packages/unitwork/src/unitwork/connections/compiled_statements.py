@@ -21,6 +21,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from unitwork.backends import outdated
 from unitwork.backends.driver_errors import raise_sent
 from unitwork.backends.postgresql import has_session
+from unitwork.connections.direct_checkout import DirectCheckout
 from unitwork.connections.labels import NONE, Labels, labels_of
 from unitwork.connections.pool import Pool
 
@@ -68,7 +69,7 @@ class CompiledStatement:
             return None
         return values
 
-    async def send(self, pooled: PoolProxiedConnection, values: Sequence[Any]) -> Answer:
+    async def send(self, pooled: PoolProxiedConnection | DirectCheckout, values: Sequence[Any]) -> Answer:
         """Send the statement; return the answer in the driver's values, for `read`. Raises the driver's errors."""
         if outdated.is_behind(self.dialect, pooled.dbapi_connection):
             await outdated.catch_up(self.dialect, pooled.dbapi_connection)
@@ -108,6 +109,18 @@ class CheckedOutConnection:
     @property
     def invalidated(self) -> bool:
         return not self.connection.is_valid
+
+    def give_back(self) -> bool:
+        """Return the connection to the pool if that needs no wait; return True if it did."""
+        pool = self.engine.pool
+        if not (isinstance(pool, Pool) and pool.keeps()):
+            return False
+        self.connection.close()
+        return True
+
+    def proxied(self) -> PoolProxiedConnection:
+        """Return SQLAlchemy's proxy of it."""
+        return self.connection
 
 
 class CompiledStatements:
@@ -152,6 +165,13 @@ class CompiledStatements:
         """Return when a statement was last found outdated; 0 if none was."""
         since: float = getattr(self._engine.dialect, "_invalidate_schema_cache_asof", 0)
         return since
+
+    def take(self) -> DirectCheckout | None:
+        """Take a connection that can be taken without waiting; None if none can."""
+        if self._pool is None:
+            return None
+        entry = self._pool.take_ready()
+        return None if entry is None else DirectCheckout(self._engine, self._pool, entry)
 
     def ready(self) -> bool:
         """True if a connection can be taken without waiting."""

@@ -16,6 +16,8 @@ from contextvars import ContextVar
 from enum import IntEnum
 from typing import Final, NamedTuple
 
+from sqlalchemy.ext.asyncio import AsyncEngine
+
 from unitwork.deadline import remaining
 from unitwork.errors import Overloaded
 
@@ -75,7 +77,7 @@ class Claim:
     would wait for itself. Work that has `begun`, having held one, comes before new work of its lane.
     """
 
-    __slots__ = ("begun", "created", "gone", "holding", "lane", "wait_seconds", "waited")
+    __slots__ = ("begun", "created", "gone", "holding", "lane", "reserved", "wait_seconds", "waited")
 
     def __init__(self, lane: Lane, wait_seconds: float, gone: Callable[[], Awaitable[object]] | None) -> None:
         self.lane = lane
@@ -85,6 +87,8 @@ class Claim:
         self.holding = 0
         self.created = time.monotonic()
         self.waited = 0.0
+        self.reserved: Place | None = None
+        """Place that its next connection takes (`Places.reserve`)."""
 
     def time_to_wait(self) -> float:
         """Return for how many seconds the next connection may be waited for."""
@@ -104,16 +108,28 @@ def in_lane(lane: Lane, *, wait: float, gone: Callable[[], Awaitable[object]] | 
     `gone` waits until nobody wants the work's result any more, and raises; it is called while the work waits, which
     then ends with its exception.
     """
-    token = claim_in_force.set(Claim(lane, wait, gone))
+    claim = Claim(lane, wait, gone)
+    token = claim_in_force.set(claim)
     try:
         yield
     finally:
         claim_in_force.reset(token)
+        if claim.reserved is not None:
+            claim.reserved.give_back()
 
 
 def leave_lane() -> None:
     """Remove the lane from the current context, for work that outlives its request."""
     claim_in_force.set(None)
+
+
+async def admitted(engine: AsyncEngine) -> None:
+    """Wait until the engine's pool admits the next unit of the lane in force, as that unit would itself: the refusal
+    comes before any work is done for it. Returns at once outside every lane. Raises `Overloaded`.
+    """
+    admit: Callable[[], Awaitable[None]] | None = getattr(engine.pool, "admit", None)  # a host's own pool has no lanes
+    if admit is not None:
+        await admit()
 
 
 class Place:
@@ -129,6 +145,8 @@ class Place:
         """Free the place, once."""
         claim, self._claim = self._claim, None
         if claim is not None:
+            if claim.reserved is self:
+                self._places.use_reserved(claim)
             self._places.left(claim)
 
 
@@ -149,7 +167,9 @@ class Places:
         self._capacity = capacity
         self._in_use = in_use
         self._coming = 0
-        """Places given to waiters that haven't run since, and so have not asked the pool for their connection."""
+        """Places given to work that hasn't asked the pool for its connection yet: waiters that haven't run since, and
+        reservations.
+        """
         self._held: Counter[str] = Counter()
         """Places given, by lane."""
         self._waiting: dict[str, deque[_Waiter]] = {}
@@ -172,7 +192,25 @@ class Places:
         """Return a place; None if the claim must wait for one. Ask the pool for the connection in the same turn of the
         event loop.
         """
+        if claim.reserved is not None:
+            return self.use_reserved(claim)
         return self._given(claim) if self.admits(claim) else None
+
+    async def reserve(self, claim: Claim) -> None:
+        """Wait for a place that the claim's next connection will take. Raises as `wait` does."""
+        place = await self.wait(claim)
+        if claim.reserved is None:
+            claim.reserved = place
+            self._coming += 1
+        else:
+            place.give_back()
+
+    def use_reserved(self, claim: Claim) -> Place | None:
+        """Return the claim's reserved place, if any, which isn't reserved any more."""
+        place, claim.reserved = claim.reserved, None
+        if place is not None:
+            self._coming -= 1
+        return place
 
     async def wait(self, claim: Claim) -> Place:
         """Wait for a place and return it. Ask the pool for the connection in the same turn of the event loop. Raises

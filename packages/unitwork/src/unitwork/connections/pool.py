@@ -10,9 +10,9 @@ settings costs neither.
 import asyncio
 import logging
 import time
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Coroutine, MutableMapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import event
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -44,6 +44,7 @@ IDLE_SINCE: Final = "unitwork_idle_since"
 """Key in a pool entry's `info` that holds when it was returned, by `time.monotonic()`."""
 
 log = logging.getLogger("unitwork.database")
+T = TypeVar("T")
 
 
 @dataclass
@@ -116,9 +117,18 @@ class Pool(AsyncAdaptedQueuePool):
         return connection
 
     def _wait(self, claim: Claim) -> Place:
+        return await_only(self._counted(self.places.wait(claim)))
+
+    async def admit(self) -> None:
+        """Wait for the place of the lane in force, if its next connection had to wait. Raises `Overloaded`."""
+        claim = claim_in_force.get()
+        if claim is not None and not self.inside_transaction and not self.places.admits(claim):
+            await self._counted(self.places.reserve(claim))
+
+    async def _counted(self, waiting: Coroutine[Any, Any, T]) -> T:
         begun = self.waits.begun()
         try:
-            return await_only(self.places.wait(claim))
+            return await waiting
         except Overloaded:
             self.waits.refused += 1
             raise
@@ -181,6 +191,37 @@ class Pool(AsyncAdaptedQueuePool):
             self.looked_at, self.looked = entry, time.monotonic()
             return True
         return False
+
+    def take_ready(self) -> Any:
+        """Take the next connection's entry without SQLAlchemy's proxy; None if the next connection isn't `ready`, or
+        SQLAlchemy's log of the pool is on. To be given to a `DirectCheckout`.
+        """
+        if self.inside_transaction or not self.ready() or self._should_log_debug():
+            return None
+        self.looked_at = None
+        claim = claim_in_force.get()
+        place = None if claim is None else self.places.take(claim)
+        entry: Any = self._pool.get(block=False)
+        if place is not None:
+            entry.info[PLACE] = place
+        return entry
+
+    def give_back_ready(self, entry: Any) -> bool:
+        """Return an entry that `take_ready` gave; False, and nothing done, if it isn't in order or others listen."""
+        info, connection = entry.info, entry.dbapi_connection
+        if (
+            connection is None
+            or ALTERED in info
+            or entry.finalize_callback
+            or not self.keeps()
+            or self.is_open(connection.driver_connection)
+        ):
+            return False
+        info.pop(HELD, None)
+        info.pop(OPENED_BY, None)
+        info[IDLE_SINCE] = time.monotonic()
+        self._do_return_conn(entry)
+        return True
 
     def keeps(self) -> bool:
         """Return True if a returned connection will be kept and only our own listener runs, so that it can be returned

@@ -18,6 +18,7 @@ from sqlalchemy.util import greenlet_spawn
 from unitwork.call_site import calling_site
 from unitwork.connections.cancellation import shield
 from unitwork.connections.compiled_statements import SENT_OPTION, Answer, CheckedOutConnection, CompiledStatement, Sent
+from unitwork.connections.direct_checkout import DirectCheckout
 from unitwork.deadline import bounded, time_left
 from unitwork.monitor.monitor import SqlMonitor
 from unitwork.sessions.resending import NOTHING_DONE, Resending
@@ -28,7 +29,7 @@ from unitwork.unit import UNIT, Unit
 
 async def send_directly(
     unit: Unit,
-    pooled: PoolProxiedConnection,
+    pooled: PoolProxiedConnection | DirectCheckout,
     plan: CompiledStatement,
     values: Sequence[Any],
     monitor: SqlMonitor,
@@ -133,26 +134,27 @@ class _Sending:
             self._give_back(connection)
 
     async def _directly(self, plan: CompiledStatement, values: Sequence[Any]) -> Answer:
-        unit, engine, ready = self._unit, self._engine, self._plans.ready
-        taken = engine.raw_connection() if ready() else await greenlet_spawn(engine.raw_connection)
-        unit.begun(CheckedOutConnection(engine, taken))
+        unit, engine = self._unit, self._engine
+        taken: DirectCheckout | CheckedOutConnection | None = self._plans.take()
+        if taken is None:
+            taken = CheckedOutConnection(engine, await greenlet_spawn(engine.raw_connection))
+        unit.begun(taken)
+        fail = partial(self._fail, taken)
         if unit.cancelled is not None:
-            await greenlet_spawn(self._fail, taken, plan.text, Sent(unit.cancelled, 0.0))
+            await greenlet_spawn(fail, plan.text, Sent(unit.cancelled, 0.0))
         try:
-            answer = await send_directly(unit, taken, plan, values, self._monitor, partial(self._fail, taken))
+            answer = await send_directly(unit, taken.connection, plan, values, self._monitor, fail)
         except GeneratorExit:  # the event loop has ended: nothing can be awaited
-            taken.invalidate()
+            taken.proxied().invalidate()
             raise
-        if self._plans.keeps():
-            taken.close()
-        else:
-            await greenlet_spawn(self._give_back, taken)
+        if not taken.give_back():
+            await greenlet_spawn(self._give_back, taken.proxied())
         unit.executing, unit.connection = 0.0, None
         return plan.read(answer)
 
-    def _fail(self, taken: PoolProxiedConnection, statement: str, sent: Sent) -> None:
+    def _fail(self, taken: DirectCheckout | CheckedOutConnection, statement: str, sent: Sent) -> None:
         """Raise the driver's error through SQLAlchemy, as its typed error."""
-        connection = Connection(self._engine, taken)
+        connection = Connection(self._engine, taken.proxied())
         self._unit.connection = connection
         try:
             connection.execution_options(**self._options, **{SENT_OPTION: sent}).exec_driver_sql(statement)
