@@ -25,7 +25,7 @@ def portrait(instance: Any, made: Iterable[str] = ()) -> Mapping[str, Any]:
         "token": state.identity_token,
         "life": (state.transient, state.pending, state.persistent, state.deleted, state.detached, state.was_deleted),
         "modified": state.modified,
-        "expired": (state.expired, state.expired_attributes),
+        "expired": (state.expired, set(state.expired_attributes)),
         "unloaded": state.unloaded,
         "unmodified": state.unmodified,
         "committed": value_of(state.committed_state),

@@ -16,7 +16,9 @@ from tests.repositories.zoo import (
     ByDay,
     ByDecimal,
     ByIdentity,
+    BySequence,
     ByServer,
+    ByServersUuid,
     BySeveral,
     ByTags,
     ByText,
@@ -183,4 +185,8 @@ SPECIMENS: Final = [
     Specimen(ByJoin, _numbered(cage_id=50), before=lambda: Cage(id=50)),
     Specimen(Viewed, lambda number: {"number": number, "other": number // 2}, paged=False),
 ]
-OF_POSTGRESQL: Final = [Specimen(Arrays, _arrays, changes={k: v for k, v in _arrays(0).items() if k != "id"})]
+OF_POSTGRESQL: Final = [
+    Specimen(Arrays, _arrays, changes={k: v for k, v in _arrays(0).items() if k != "id"}),
+    Specimen(ByServersUuid, lambda _: {"text": "text"}, given=("id", "made_at"), changes=TEXT),
+    Specimen(BySequence, _text, given=("id",), changes=TEXT),
+]

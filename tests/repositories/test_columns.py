@@ -9,9 +9,9 @@ from containers import Container
 from domain import Token, User
 from tests.repositories.accounts import store_named
 from unitwork.dao import BaseDao
-from unitwork.dao.statements.columns import column
 from unitwork.errors import UnknownColumn
 from unitwork.models import SYSTEM, acting_as
+from unitwork.rows.columns import column
 
 Dao = BaseDao[User]
 

@@ -14,10 +14,10 @@ from tests.repositories.accounts import store_named
 from tests.repositories.shelves import Book, Genre, Shelf, ShelfBase
 from unitwork import Propagation
 from unitwork.dao import BaseDao, Query
-from unitwork.dao.statements.columns import column_keys
-from unitwork.dao.statements.instances import instance_plan
 from unitwork.errors import CheckViolation, SessionBelongsToAnotherTask, StaleVersion
 from unitwork.models import Base
+from unitwork.rows.columns import column_keys
+from unitwork.rows.instances import instance_plan
 
 pytestmark = pytest.mark.usefixtures("acting")
 

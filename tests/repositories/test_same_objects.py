@@ -16,10 +16,10 @@ from tests.repositories.specimens import Specimen
 from tests.repositories.zoo import Lion
 from tests.repositories.zoo_visit import Zoo, database_url, on_databases, ordered  # noqa: F401 - a fixture
 from unitwork.dao import BaseDao
-from unitwork.dao.statements.instances import instance_plan
 from unitwork.dao.statements.selection import primary_key
 from unitwork.errors import StaleVersion
 from unitwork.models import Base
+from unitwork.rows.instances import instance_plan
 
 pytestmark = on_databases
 

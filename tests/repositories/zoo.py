@@ -23,12 +23,14 @@ from sqlalchemy import (
     LargeBinary,
     MetaData,
     Numeric,
+    Sequence,
     String,
     Time,
     TypeDecorator,
     Uuid,
     func,
     literal,
+    literal_column,
     text,
 )
 from sqlalchemy import Enum as EnumType
@@ -376,6 +378,29 @@ class Dataclassed(MappedAsDataclass, ZooBase):
     inserted: Mapped[int] = mapped_column(insert_default=3, init=False)
     made: Mapped[int] = mapped_column(init=False, default=5)
     listed: Mapped[Any] = mapped_column(JSON, default_factory=list)
+
+
+class ByServersUuid(PostgresqlZooBase):
+    """A key and a moment that the database makes."""
+
+    __tablename__ = "by_servers_uuid"
+    __table_args__ = {"schema": "zoo"}  # noqa: RUF012 - as SQLAlchemy types it
+
+    id: Mapped[UUID] = mapped_column(Uuid, primary_key=True, server_default=text("gen_random_uuid()"))
+    text: Mapped[str | None] = mapped_column(String(40))
+    made_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+
+
+class BySequence(PostgresqlZooBase):
+    """A number beside the key that a sequence gives, which a flush leaves in the database."""
+
+    __tablename__ = "by_sequence"
+    __table_args__ = {"schema": "zoo"}  # noqa: RUF012 - as above
+    __mapper_args__ = {"eager_defaults": False}  # noqa: RUF012 - as above
+
+    id: Mapped[int] = mapped_column(Sequence("by_sequence_ids", schema="zoo"), primary_key=True)
+    text: Mapped[str | None] = mapped_column(String(40))
+    number: Mapped[int] = mapped_column(server_default=literal_column("7"))
 
 
 class Arrays(PostgresqlZooBase):

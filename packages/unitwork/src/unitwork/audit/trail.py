@@ -9,12 +9,12 @@ from sqlalchemy import ClauseElement, insert, inspect, select, tuple_
 from sqlalchemy.orm import Mapper, Session
 
 from unitwork.audit.entry import CONFIDENTIAL, DERIVED, AuditAction, AuditColumns, AuditEntry, Changes, recordable
-from unitwork.dao.statements.columns import soft_deletable, version_key
 from unitwork.dao.statements.keyed import keyed
 from unitwork.dao.statements.selection import primary_key
 from unitwork.errors.model import UnrecordableKey
 from unitwork.models.audited import Audited, audited_mapper
 from unitwork.models.soft_delete import INCLUDE_DELETED
+from unitwork.rows.columns import soft_deletable, version_key
 
 STAMPS: Final = frozenset({"created_at", "created_by", "updated_at", "updated_by"})
 """Stamp columns, which `changes` omits: an entry has columns of its own for author and moment."""
@@ -70,6 +70,13 @@ class AuditTrail:
         if not isinstance(row, Audited):
             return None
         return self._entries, self._entry(row, AuditAction.CREATED, _all_fields(row, "after"))
+
+    def change(self, row: Any) -> tuple[type[Any], Mapping[str, Any]] | None:
+        """Return the entry, as model and values, that a flush would store for a changed row; None for a model without
+        audit, and if no recorded field has changed.
+        """
+        changes = _changed_fields(row) if isinstance(row, Audited) else None
+        return (self._entries, self._entry(row, _action(type(row), changes), changes)) if changes else None
 
     def stored_in_bulk(self, session: Session, model: type[Any], rows: int, *, changed: Iterable[str] | None) -> None:
         """Store one entry for all rows of a bulk write: their number and the fields set, without values."""

@@ -141,6 +141,11 @@ class CompiledStatements:
         """True if the engine can have any."""
         return self._pool is not None
 
+    @property
+    def dialect(self) -> str:
+        """Name of the engine's dialect."""
+        return self._engine.dialect.name
+
     def of(self, statement: Executable) -> CompiledStatement | None:
         """Return the plan; None for a statement that must go through SQLAlchemy.
 

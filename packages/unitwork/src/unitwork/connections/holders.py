@@ -89,13 +89,15 @@ class Holders:
         if not self._watching and self._statement_timeout is not None:
             self._watching = True
             asyncio.get_running_loop().call_later(WATCH_INTERVAL_SECONDS, self._watch, context=Context())
-        self._waiting -= _ancestors(unit)
+        if self._waiting:
+            self._waiting -= _ancestors(unit)
 
     def released(self, unit: Unit) -> None:
         self._holding.discard(unit)
         if self._writer_turn is not None:
             self._writer_turn.give_back(unit)
-        self._waiting -= _ancestors(unit)
+        if self._waiting:
+            self._waiting -= _ancestors(unit)
 
     def _capacity(self) -> int | None:
         """Return the pool's capacity if every connection is in use; None if one is free or the pool is unbounded."""

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import cached_property
-from typing import Any, Final, Generic, TypeVar, cast, get_args, overload
+from typing import Any, Final, Generic, TypeVar, TypeVarTuple, cast, get_args, overload
 
-from sqlalchemy import tuple_
+from sqlalchemy import Select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import DeclarativeBase
 
@@ -18,18 +18,20 @@ from unitwork.dao.cursor import Cursors
 from unitwork.dao.inserts.bulk_insert import BulkInsert
 from unitwork.dao.inserts.one_row import store_one
 from unitwork.dao.inserts.upsert import Upsert
-from unitwork.dao.statements.columns import ColumnName, check_soft_deletable, column
 from unitwork.dao.statements.comparison import LARGEST
-from unitwork.dao.statements.instances import instance_plan
+from unitwork.dao.statements.joined_rows import repeats_models, row_plan
 from unitwork.dao.statements.selection import by_id, primary_key
 from unitwork.errors import StaleVersion
 from unitwork.errors.query import NotFound
 from unitwork.models.utc_datetime import utc_now
-from unitwork.sessions.session import SessionProvider
+from unitwork.rows.columns import ColumnName, check_soft_deletable, column
+from unitwork.rows.instances import instance_plan
+from unitwork.sessions.session import SessionProvider, inside_statements
 from unitwork.transactions.session_source import SessionSource, source_of
 
 T = TypeVar("T", bound=DeclarativeBase)
 Q = TypeVar("Q", bound=Query[Any])
+Ts = TypeVarTuple("Ts")
 MAX_KEYS_PER_SELECT: Final = 1000
 """Maximum number of composite keys in one SELECT of `get_many`."""
 
@@ -96,11 +98,11 @@ class BaseDao(Generic[T]):
         key = key_of(self.model, id)
         if not possible_key(key):
             return None
-        alone, plan = self._sessions.autocommit_dialect(), instance_plan(self.model)
-        if alone is not None and plan is not None and type(self).query is BaseDao.query:
+        reads, plan = self._sessions.reads(), instance_plan(self.model)
+        if reads is not None and plan is not None and type(self).query is BaseDao.query:
             parameters = {"p0": id} if len(key) == 1 else {f"p{at}": value for at, value in enumerate(key)}
-            found = await self._sessions.send_autocommit(by_id(self.model, alone, include_deleted), parameters)
-            return plan.instances(found.rows)[0] if found.rows else None
+            found = await reads.read(by_id(self.model, reads.dialect, include_deleted), parameters)
+            return plan.instances(found.rows, reads.session)[0] if found.rows else None
         return await with_key(self.query(include_deleted=include_deleted), self.model, key).first()
 
     async def get_locked(self, id: Any, *, include_deleted: bool = False) -> T:
@@ -131,8 +133,8 @@ class BaseDao(Generic[T]):
     async def add(self, row: T) -> T:
         """Store a new row and return it with its id and stamps. Raises `ConstraintViolation`."""
         async with self._session() as session:
-            statements = self._sessions.inside(session)
-            if statements is None or not await store_one(statements, session, row):
+            statements = inside_statements(session)
+            if statements is None or not statements.writing or not await store_one(statements, row):
                 session.add(row)
                 await session.flush()
         return row
@@ -211,6 +213,21 @@ class BaseDao(Generic[T]):
             raise self._no_row(id)
         check_version(row, version)
         return row
+
+    async def fetch(self, statement: Select[*Ts], **parameters: Any) -> list[tuple[*Ts]]:
+        """Run a SELECT of the DAO's own, of models and columns, and return its rows.
+
+        The statement is built once, and its values are the `parameters` of its `bindparam`s: then it is compiled once,
+        and sent as the DAO's other reads are. Soft-deleted rows are left out unless its option `include_deleted` is
+        set.
+        """
+        sent: Any = statement
+        reads, plan = self._sessions.reads(), row_plan(sent)
+        if reads is not None and plan is not None and plan.names == parameters.keys():
+            return plan.rows((await reads.read(plan.statement, parameters)).rows, reads.session)
+        async with self._reading() as session:
+            result: Any = await session.execute(sent, parameters)
+            return [tuple(row) for row in (result.unique() if repeats_models(sent) else result).all()]
 
     def _session(self) -> AbstractAsyncContextManager[AsyncSession]:
         """Open a session for several statements."""

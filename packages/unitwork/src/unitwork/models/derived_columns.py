@@ -1,7 +1,7 @@
 """Derived columns: keys computed in Python from another column's text, as databases differ in folding text.
 
 Each way to write the text writes its key, too: a model's attribute (`User` listens), rows stored past the ORM
-(`unitwork.dao.inserts.new_rows`: bulk inserts, COPY, upserts), a builder's `set`, a construct executed by a session. If
+(`unitwork.rows.new_rows`: bulk inserts, COPY, upserts), a builder's `set`, a construct executed by a session. If
 the text is set by a SQL expression, its value isn't known here: the key is NULL if the column is optional, until
 `ContactCheck` computes it from the stored text; otherwise the write is refused.
 """

@@ -1,17 +1,16 @@
-"""Autocommit statements: a unit that is one statement, sent without a session. Inside a transaction, too, a statement
-with a plan is sent directly by the driver.
+"""Autocommit statements: a unit that is one statement, sent without a session.
 
 A session's state and the greenlet switches to begin and end it would cost more than a read by primary key itself.
 Guards, cancellation, drain and errors are the same as for every other unit.
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import Connection, Executable, Select
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import PoolProxiedConnection
 from sqlalchemy.util import greenlet_spawn
 
@@ -20,44 +19,10 @@ from unitwork.connections.cancellation import shield
 from unitwork.connections.compiled_statements import SENT_OPTION, Answer, CheckedOutConnection, CompiledStatement, Sent
 from unitwork.connections.direct_checkout import DirectCheckout
 from unitwork.deadline import bounded, time_left
-from unitwork.monitor.monitor import SqlMonitor
+from unitwork.sessions.inside_statements import send_directly
 from unitwork.sessions.resending import NOTHING_DONE, Resending
-from unitwork.sessions.session import ProvidedSession
 from unitwork.sessions.session_factory import SessionFactory
-from unitwork.unit import UNIT, Unit
-
-
-async def send_directly(
-    unit: Unit,
-    pooled: PoolProxiedConnection | DirectCheckout,
-    plan: CompiledStatement,
-    values: Sequence[Any],
-    monitor: SqlMonitor,
-    fail: Callable[[str, Sent], None],
-) -> Answer:
-    """Return the answer, for `plan.read`. Sends BEGIN before a transaction's first statement.
-
-    On an error, `fail` is called in a greenlet and must raise it as its typed error. The unit stays `executing` until
-    the caller resets it.
-    """
-    unit.statement = plan.text
-    sent = unit.executing = time.monotonic()
-    try:
-        if unit.transactional:
-            driver: Any = pooled.driver_connection
-            if not driver.is_in_transaction():
-                adapter: Any = pooled.dbapi_connection
-                await adapter._start_transaction()  # noqa: SLF001 - otherwise BEGIN is sent by SQLAlchemy's adapter only
-                sent = time.monotonic()
-        answer = await plan.send(pooled, values)
-    except GeneratorExit:  # the event loop has ended: nothing can be awaited
-        raise
-    except BaseException as error:
-        unit.executing = 0.0
-        await greenlet_spawn(fail, plan.text, Sent(error, sent))
-        raise  # not reached: `fail` has raised
-    monitor.sent_directly(unit, plan.text, plan.dialect.name, sent, answer.matched)
-    return answer
+from unitwork.unit import Unit
 
 
 async def send_autocommit(factory: SessionFactory, statement: Executable, parameters: Mapping[str, Any]) -> Answer:
@@ -169,65 +134,3 @@ class _Sending:
             connection.close()
         finally:
             unit.ending, unit.executing, unit.connection = False, 0.0, None
-
-
-class InsideStatements:
-    """Sender for one session with nothing to flush."""
-
-    def __init__(self, factory: SessionFactory, engine: AsyncEngine, session: ProvidedSession, unit: Unit) -> None:
-        self._plans = factory.plans(engine)
-        self._monitor = factory.monitor
-        self._session = session
-        self.unit: Final = unit
-
-    async def send(self, statement: Executable, parameters: Mapping[str, Any]) -> Answer:
-        """Send one statement; return its answer. Raises what the session would raise for it."""
-        plan = self._plans.of(statement)
-        values = None if plan is None else plan.values(parameters)
-        if plan is not None and values is not None:
-            unit = self.unit
-            unit.before_statement()
-            if unit.connection is None:
-                await self._connect()
-            if isinstance(unit.connection, Connection) and not unit.connection.closed:
-                return await shield(self._directly(plan, values, unit.connection), unit)
-        result = await self._session.execute(statement, parameters)
-        self._plans.learn(statement, parameters, result)
-        return Answer(result.all() if result.returns_rows else (), result.rowcount)
-
-    async def _connect(self) -> None:
-        """Take a connection; BEGIN is sent with the first statement.
-
-        With a connection at hand nothing is awaited, unless a deadline must be sent to the server, or there are
-        `after_begin` listeners.
-        """
-        session: Any = self._session.sync_session
-        if self.unit.deadline is None and not session.dispatch.after_begin and self._plans.ready():
-            session.connection()
-        else:
-            await shield(greenlet_spawn(session.connection), self.unit)
-
-    async def _directly(self, plan: CompiledStatement, values: Sequence[Any], connection: Connection) -> Answer:
-        unit, fail = self.unit, partial(_fail, connection)
-        answer = await send_directly(unit, connection.connection, plan, values, self._monitor, fail)
-        unit.executing = 0.0
-        return plan.read(answer)
-
-
-def inside(factory: SessionFactory, engine: AsyncEngine, session: AsyncSession) -> InsideStatements | None:
-    """Return the sender for a session; None if its statements must go through SQLAlchemy.
-
-    That is a session that isn't in a transaction of this factory, has a driver without plans, would refuse a write, or
-    has something to flush first.
-    """
-    unit: Unit | None = session.sync_session.execution_options.get(UNIT)
-    if not isinstance(session, ProvidedSession) or unit is None or not unit.transactional:
-        return None
-    if unit.lost or unit.top.broken or unit.refuses_writes or unit.blocked_by or not session.clean:
-        return None
-    return InsideStatements(factory, engine, session, unit) if factory.plans(engine).possible else None
-
-
-def _fail(connection: Connection, statement: str, sent: Sent) -> None:
-    """Raise the driver's error through SQLAlchemy, as its typed error."""
-    connection.exec_driver_sql(statement, execution_options={SENT_OPTION: sent})

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import CompoundSelect, Select, event
 from sqlalchemy.orm.exc import StaleDataError
+from sqlalchemy.util import safe_reraise
 
 from unitwork.errors import (
     ReadOnlyTransaction,
@@ -22,6 +23,8 @@ from unitwork.sessions.resending import send_again
 from unitwork.sessions.restoring import RestoringSession
 from unitwork.sessions.write_recorder import WriteRecorder, after_flush, dml_in
 from unitwork.unit import Frame, Unit
+
+T = TypeVar("T")
 
 
 class GuardedSession(RestoringSession):
@@ -112,6 +115,26 @@ class GuardedSession(RestoringSession):
             self._flush_failed(frame, error)
             raise
 
+    def as_flush(self, work: Callable[[], T]) -> T:
+        """Return what `work` returns, which sends a part of a flush. Its error has the effects of a failed flush: the
+        innermost savepoint or the transaction is rolled back, and its models are put back.
+        """
+        inside: Any = self
+        frame, transaction = self.unit.frames[-1], inside._autobegin_t()._begin()  # noqa: SLF001 - as `flush` does
+        inside._flushing = True  # noqa: SLF001 - as `flush` does, so that the transaction's end flushes nothing
+        try:
+            answer = work()
+        except BaseException as error:  # noqa: BLE001 - raised by `safe_reraise`
+            try:
+                with safe_reraise():
+                    transaction.rollback(_capture_exception=True)
+            finally:
+                inside._flushing = False  # noqa: SLF001 - as above
+                self._flush_failed(frame, error)
+        transaction.commit()
+        inside._flushing = False  # noqa: SLF001 - as above
+        return answer
+
     def _flush_failed(self, frame: Frame, error: BaseException) -> None:
         self._forget_frames()
         self.unit.flush_failed(frame, error)
@@ -168,6 +191,11 @@ class GuardedSession(RestoringSession):
         if unit.read_only_blocks and not unit.read_only_engaged and not unit.ending:
             read_only.engage(self, unit)
         return super().connection(*arguments, **options)
+
+    def connect(self) -> Any:
+        """Take the connection for a statement of the library's own, which is counted and judged by its sender."""
+        bind: Any = self.bind
+        return self._connection_for_bind(bind)
 
     def begin(self, nested: bool = False) -> Any:
         if not nested:

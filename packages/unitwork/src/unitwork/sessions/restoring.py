@@ -31,10 +31,11 @@ class RestoringTransaction(SessionTransaction):
     def _begin(self, nested: bool = False) -> SessionTransaction:
         if nested and self.is_active:
             return RestoringTransaction(self.session, SessionTransactionOrigin.BEGIN_NESTED, self)
-        self._note_pending()  # before a flush
+        self.note_pending()  # before a flush
         return super()._begin(nested)
 
-    def _note_pending(self) -> None:
+    def note_pending(self) -> None:
+        """Keep the current values of models with pending changes."""
         inside: Any = self.session
         for state in inside._new:  # noqa: SLF001 - `new`, `dirty` and `deleted` make sets of models
             refuse_unseen_loads_of(state.mapper)
@@ -51,7 +52,7 @@ class RestoringTransaction(SessionTransaction):
         if session.unit.outcome is Outcome.UNKNOWN:
             session.undecided = self
             return
-        self._note_pending()
+        self.note_pending()
         # Without a transaction, part of what a failed flush sent may be stored.
         certain = session.unit.transactional or not session._flushing  # noqa: SLF001 - no public name
         for state in self.loaded.put_back(skipped={*self._new, *session._new}, certain=certain):  # noqa: SLF001 - private to SQLAlchemy's session; listed in 0063, test_rolled_back_models pins it
@@ -136,6 +137,12 @@ class RestoringSession(Session):
         boundary = self._boundary() if len(self.identity_map) else None
         if boundary is not None:
             boundary.note([state for state in self.identity_map.all_states() if issubclass(state.class_, model)])
+
+    def note_pending(self) -> None:
+        """Keep the values of the models with pending changes, as a flush does before it sends them."""
+        boundary = self._boundary()
+        if boundary is not None:
+            boundary.note_pending()
 
     def _keep_what_was_sent(self) -> None:
         boundary = self._boundary()

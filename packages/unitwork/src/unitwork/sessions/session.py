@@ -16,9 +16,12 @@ from sqlalchemy.orm import Session
 from sqlalchemy.util import await_only, greenlet_spawn
 
 from unitwork.connections.cancellation import shield
+from unitwork.connections.compiled_statements import CompiledStatements
 from unitwork.connections.labels import labels_of
 from unitwork.errors import TransactionIsOurs, TransactionRolledBack
+from unitwork.sessions.changed_row import store_change
 from unitwork.sessions.guarded_session import GuardedSession
+from unitwork.sessions.inside_statements import InsideStatements
 from unitwork.sessions.write_recorder import WriteRecorder
 from unitwork.unit import Unit
 
@@ -90,6 +93,17 @@ class ProvidedSession(AsyncSession):
     """An AsyncSession that only the block that provides it can commit, roll back or close."""
 
     sync_session_class = GuardedSession
+    plans: CompiledStatements | None = None
+    """Compiled statements of its engine; None without a transaction, and for a driver that has none."""
+    _inside: InsideStatements | None = None
+
+    @property
+    def inside(self) -> InsideStatements | None:
+        """Sender of its statements that bypasses SQLAlchemy; None if there is none."""
+        if self._inside is None and self.plans is not None:
+            guarded: GuardedSession = self.sync_session  # type: ignore[assignment]  # `sync_session_class` says so
+            self._inside = InsideStatements(guarded, self.plans, self.flush)
+        return self._inside
 
     async def execute(self, *arguments: Any, **options: Any) -> Any:
         return await shield(super().execute(*arguments, **options), self._unit)
@@ -100,6 +114,8 @@ class ProvidedSession(AsyncSession):
     async def flush(self, objects: Any = None) -> None:
         unit = self._unit
         unit.check_use()
+        if objects is None and self.inside is not None and await store_change(self.inside):
+            return
         await shield(super().flush(objects), unit)
 
     # Each of the following is shielded as one call, including its wait for a connection.
@@ -187,6 +203,11 @@ class ProvidedSession(AsyncSession):
     def _only_the_block(self, method: str) -> None:
         if not self._unit.ending:
             raise TransactionIsOurs(method)
+
+
+def inside_statements(session: AsyncSession) -> InsideStatements | None:
+    """Return the sender of a session's statements that bypasses SQLAlchemy; None if there is none."""
+    return session.inside if isinstance(session, ProvidedSession) else None
 
 
 class _Savepoint(AsyncSessionTransaction):

@@ -123,7 +123,10 @@ class SessionFactory:
         """
         bind, options = self.admit(engine, unit)
         options |= prepared
-        return guarded_session(unit, bind, options, autoflush=autoflush, recorder=self._recorder())
+        session = guarded_session(unit, bind, options, autoflush=autoflush, recorder=self._recorder())
+        if unit.transactional:
+            session.plans = self._seen[id(engine.sync_engine)].plans_inside
+        return session
 
     def admit(self, engine: AsyncEngine, unit: Unit) -> tuple[AsyncEngine, dict[str, Any]]:
         """Register a unit that begins; return the engine it connects through and its execution options. The caller must
@@ -167,6 +170,7 @@ class _Seen:
         self.holders = Holders(engine.pool, _writer_turn(engine), options.get(postgresql.STATEMENT_TIMEOUT_OPTION))
         self.grace: float = options.get(GRACE_OPTION, DEFAULT_GRACE_SECONDS)
         self.plans = CompiledStatements(engine.sync_engine)
+        self.plans_inside: Final = self.plans if self.plans.possible else None
         self._binds: dict[tuple[bool, str | None, bool], AsyncEngine] = {}
 
     def bind(self, engine: AsyncEngine, unit: Unit) -> AsyncEngine:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from copy import copy
+from functools import cache
 from typing import Any, Protocol
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -24,6 +25,11 @@ class WriteRecorder(Protocol):
     def entry(self, row: Any) -> tuple[type[Any], Mapping[str, Any]] | None:
         """Return what to store, a model and its values, after a new row was stored without the ORM; None for
         nothing.
+        """
+
+    def change(self, row: Any) -> tuple[type[Any], Mapping[str, Any]] | None:
+        """Return what to store, as `entry` does, after the changes of a row that its history still holds were stored
+        without the ORM.
         """
 
     def concerns(self, table: Any) -> bool:
@@ -52,12 +58,23 @@ async def recorded(session: AsyncSession, model: type[Any], rows: int, *, change
         raise
 
 
-def entry_of(session: AsyncSession, row: Any) -> tuple[type[Any], Mapping[str, Any]] | None:
+def entry_of(session: Session, row: Any) -> tuple[type[Any], Mapping[str, Any]] | None:
     """Return what the session's recorder wants stored after a new row that was stored without the ORM; None for
     nothing.
     """
-    recorder: WriteRecorder | None = getattr(session.sync_session, "recorder", None)
+    recorder: WriteRecorder | None = getattr(session, "recorder", None)
     return None if recorder is None else recorder.entry(row)
+
+
+def tells_changes(recorder: WriteRecorder) -> bool:
+    """True if `change` tells what `flushed` would record: a class that overrides `flushed` alone records by flushes."""
+    return _tells_changes(type(recorder))
+
+
+@cache
+def _tells_changes(kind: type[Any]) -> bool:
+    defined = [next((base for base in kind.__mro__ if name in vars(base)), None) for name in ("change", "flushed")]
+    return None not in defined and kind.__mro__.index(defined[0]) <= kind.__mro__.index(defined[1])
 
 
 def dml_in(statement: Any) -> tuple[Any, Callable[[Any], Any]]:

@@ -11,11 +11,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from unitwork.connections.compiled_statements import Answer
 from unitwork.errors import SecondWriterImpossible
 from unitwork.sessions import read_only as reading
-from unitwork.sessions.autocommit_statement import InsideStatements, inside, send_autocommit
+from unitwork.sessions.autocommit_statement import send_autocommit
+from unitwork.sessions.session import inside_statements
 from unitwork.sessions.session_factory import SessionFactory
 from unitwork.transactions.block_options import BlockOptions
 from unitwork.transactions.misuse import CalledFirst, EnteredByAsyncWith
-from unitwork.transactions.session_source import SessionSource
+from unitwork.transactions.session_source import Reads, SessionSource
 from unitwork.transactions.transaction import Transaction, ambient, own_block
 from unitwork.transactions.unit_block import UnitBlock, by_another_task, one_writer, open_writer
 
@@ -32,6 +33,7 @@ class EngineSessionProvider(CalledFirst, SessionSource):
 
     def __init__(self, factory: SessionFactory) -> None:
         self.factory = factory
+        self._autocommit = _AutocommitReads(self)
 
     def __call__(self, *, autoflush: bool = True, read_only: bool = False) -> AbstractAsyncContextManager[AsyncSession]:
         return _SessionBlock(self, BlockOptions(read_only=read_only, autoflush=autoflush))
@@ -67,11 +69,12 @@ class EngineSessionProvider(CalledFirst, SessionSource):
         """Send one autocommit statement; see `unitwork.sessions.autocommit_statement`."""
         return send_autocommit(self.factory, statement, parameters)
 
-    def inside(self, session: AsyncSession) -> InsideStatements | None:
-        block: Transaction | None = session.sync_session.info.get("transaction")
-        if block is None or not isinstance(block.owner, AsyncEngine):
-            return None
-        return inside(self.factory, block.owner, session)
+    def reads(self) -> Reads | None:
+        if ambient.get() is None:
+            return self._autocommit
+        block = own_block(self.owner)
+        inside = None if block is None else inside_statements(block.session)
+        return inside if inside is not None and inside.reading else None
 
     def refuse_second_writer(self, *, own_task_only: bool) -> None:
         if ambient.get() is None:
@@ -83,6 +86,22 @@ class EngineSessionProvider(CalledFirst, SessionSource):
 
     def retried(self) -> None:
         self.factory.monitor.retried()
+
+
+class _AutocommitReads:
+    """Sender of SELECTs outside any block, each in a unit of its own."""
+
+    session = None
+
+    def __init__(self, provider: EngineSessionProvider) -> None:
+        self._provider = provider
+
+    @property
+    def dialect(self) -> str:
+        return self._provider.dialect.name
+
+    def read(self, statement: Executable, parameters: Mapping[str, Any]) -> Awaitable[Answer]:
+        return self._provider.send_autocommit(statement, parameters)
 
 
 class _SessionOf(AbstractAsyncContextManager[AsyncSession]):

@@ -7,16 +7,16 @@ from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import FrameType
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from sqlalchemy import Dialect, Executable
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
 
 from unitwork.call_site import calling_site, calling_stack
 from unitwork.connections.compiled_statements import Answer
 from unitwork.errors import BlockNeverLeft, TransactionRolledBack
 from unitwork.outcome import Outcome
-from unitwork.sessions.autocommit_statement import InsideStatements
 from unitwork.sessions.session import SessionProvider
 from unitwork.transactions import ending
 from unitwork.transactions.abandonment import generators_of
@@ -28,6 +28,24 @@ _READS_SOME: Final = BlockOptions(read_only=True)
 _STREAMS: Final = BlockOptions(read_only=True, ambiently=False)
 _READS_ONCE: Final = BlockOptions(read_only=True, transactional=False, autocommit=True)
 _WRITES_ONCE: Final = BlockOptions(transactional=False, autocommit=True)
+
+
+class Reads(Protocol):
+    """Sender of SELECTs, outside a block or in an open transaction."""
+
+    @property
+    def session(self) -> Session | None:
+        """The session that holds the rows' models; None for detached models."""
+        ...
+
+    @property
+    def dialect(self) -> str:
+        """Name of the database's dialect."""
+        ...
+
+    def read(self, statement: Executable, parameters: Mapping[str, Any]) -> Awaitable[Answer]:
+        """Send a SELECT; return its answer."""
+        ...
 
 
 class SessionSource(ABC):
@@ -64,8 +82,10 @@ class SessionSource(ABC):
         """Send one autocommit statement and return its answer; only if `sends_autocommit`."""
 
     @abstractmethod
-    def inside(self, session: AsyncSession) -> InsideStatements | None:
-        """Return a sender for the session's transaction that bypasses SQLAlchemy; None if the session must be used."""
+    def reads(self) -> Reads | None:
+        """Return the sender of a SELECT without locks that bypasses SQLAlchemy's session; None if a session must be
+        used.
+        """
 
     @abstractmethod
     def refuse_second_writer(self, *, own_task_only: bool) -> None:
@@ -176,7 +196,7 @@ class ThirdPartySource(SessionSource):
     async def send_autocommit(self, statement: Executable, parameters: Mapping[str, Any]) -> Answer:
         raise NotImplementedError  # `sends_autocommit` is always False
 
-    def inside(self, session: AsyncSession) -> None:
+    def reads(self) -> None:
         return None
 
     def refuse_second_writer(self, *, own_task_only: bool) -> None:

@@ -7,7 +7,6 @@ from typing import Any, ClassVar, Generic, NoReturn, Self, TypeVar
 from sqlalchemy import BindParameter, Select, bindparam, inspect, or_
 from sqlalchemy.types import TypeEngine
 
-from unitwork.dao.statements.columns import ColumnName, column, soft_deletable
 from unitwork.dao.statements.comparison import (
     MEMBERSHIP,
     VALUELESS,
@@ -19,6 +18,7 @@ from unitwork.dao.statements.comparison import (
     with_value,
 )
 from unitwork.dao.statements.membership import MAX_SQLITE_PARAMETERS, SQLITE_LONG_LIST, Bind
+from unitwork.rows.columns import ColumnName, column, soft_deletable
 
 T = TypeVar("T")
 

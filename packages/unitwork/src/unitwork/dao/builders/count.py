@@ -7,10 +7,10 @@ from typing import Any, NamedTuple, TypeVar
 from sqlalchemy import ColumnElement, Select, func, select
 
 from unitwork.dao.builders.conditions import Conditions, conditions_of
-from unitwork.dao.statements.columns import ColumnName, column, soft_deletable
 from unitwork.dao.statements.comparison import Shape
 from unitwork.dao.statements.selection import MAX_CACHED_STATEMENTS
 from unitwork.models.soft_delete import INCLUDE_DELETED, NOT_DELETED
+from unitwork.rows.columns import ColumnName, column, soft_deletable
 from unitwork.transactions.session_source import SessionSource
 
 T = TypeVar("T")
@@ -53,10 +53,11 @@ class Count(Conditions[T]):
         return await self._run(column(self.model, name).key, distinct=True)
 
     async def _run(self, counted: str | None, *, distinct: bool = False) -> int:
-        shapes, alone = self.shapes, self.sessions.autocommit_dialect()
-        if alone is not None and shapes is not None:
-            shape = CountShape(self.model, self.dialect_name(alone), shapes, self.include_deleted, counted, distinct)
-            return int((await self.sessions.send_autocommit(_counting(shape), self.parameters())).rows[0][0] or 0)
+        shapes = self.shapes
+        if shapes is not None and (reads := self.sessions.reads()) is not None:
+            dialect = self.dialect_name(reads.dialect)
+            shape = CountShape(self.model, dialect, shapes, self.include_deleted, counted, distinct)
+            return int((await reads.read(_counting(shape), self.parameters())).rows[0][0] or 0)
         async with self.sessions.reading() as session:
             dialect = self.dialect_name(self.sessions.dialect_of(session).name)
             if shapes is None:

@@ -14,10 +14,8 @@ from unitwork.dao.cursor import Cursors
 from unitwork.dao.pagination import NO_CURSOR, Page, Position, Slice, check_size, sliced
 from unitwork.dao.row_lock import RowLock
 from unitwork.dao.statements.alias import alias_of, over_alias
-from unitwork.dao.statements.columns import ColumnName, column, soft_deletable
 from unitwork.dao.statements.comparison import Expression
 from unitwork.dao.statements.eager import loads_beside, loads_collections
-from unitwork.dao.statements.instances import instance_plan
 from unitwork.dao.statements.selection import (
     COLUMNS,
     COUNTED,
@@ -33,7 +31,9 @@ from unitwork.dao.statements.selection import (
 from unitwork.dao.statements.sort_order import SortColumn, SortKey, total_order
 from unitwork.errors.query import NotFound, TooManyRows
 from unitwork.models.soft_delete import INCLUDE_DELETED, NOT_DELETED
-from unitwork.transactions.session_source import SessionSource
+from unitwork.rows.columns import ColumnName, column, soft_deletable
+from unitwork.rows.instances import instance_plan
+from unitwork.transactions.session_source import Reads, SessionSource
 
 T = TypeVar("T")
 V = TypeVar("V")
@@ -116,9 +116,10 @@ class Query(Conditions[T]):
 
     async def all(self) -> list[T]:
         """Return every row."""
-        alone, plan = self._autocommit_dialect(), instance_plan(self.model)
-        if alone is not None and plan is not None and not self._several:
-            return plan.instances((await self.sessions.send_autocommit(*self._statement_for(COLUMNS, alone))).rows)
+        reads, plan = self._reads(), instance_plan(self.model)
+        if reads is not None and plan is not None and not self._several:
+            found = await reads.read(*self._statement_for(COLUMNS, reads.dialect))
+            return plan.instances(found.rows, reads.session)
         async with self.sessions.reading(several=self._several) as session:
             return list((await self.run(session)).scalars().all())
 
@@ -154,8 +155,8 @@ class Query(Conditions[T]):
     async def scalars(self, name: ColumnName) -> list[Any]:
         """Return the values of one column, one for each row."""
         key = column(self.model, name).key
-        if (alone := self._autocommit_dialect()) is not None and not self._bounded:
-            return [row[0] for row in (await self.sessions.send_autocommit(*self._statement_for(key, alone))).rows]
+        if (reads := self._reads()) is not None and not self._bounded:
+            return [row[0] for row in (await reads.read(*self._statement_for(key, reads.dialect))).rows]
         async with self.sessions.reading(several=self._bounded) as session:
             return list((await self.run(session, key)).scalars().all())
 
@@ -214,26 +215,26 @@ class Query(Conditions[T]):
     async def _counted(self, limit: int, offset: int) -> Page[T]:
         """Return the rows of the page and the total, which is 0 if the page has no rows."""
         bounded = changed(self, row_limit=limit, row_offset=offset)
-        alone, plan = self._autocommit_dialect(), instance_plan(self.model)
-        if alone is not None and plan is not None and not self._several:
-            rows = (await self.sessions.send_autocommit(*bounded._statement_for(COUNTED, alone))).rows  # noqa: SLF001 - same class
-            return Page(plan.instances(rows), rows[0][-1] if rows else 0)
+        reads, plan = self._reads(), instance_plan(self.model)
+        if reads is not None and plan is not None and not self._several:
+            rows = (await reads.read(*bounded._statement_for(COUNTED, reads.dialect))).rows  # noqa: SLF001 - same class
+            return Page(plan.instances(rows, reads.session), rows[0][-1] if rows else 0)
         async with self.sessions.reading(several=self._several) as session:
             found: Sequence[Any] = (await bounded.run(session, TOTAL)).all()
         return Page([row[0] for row in found], found[0][1] if found else 0)
 
     async def _any(self, limit: int) -> bool:
         limited = changed(self, row_limit=limit)
-        if (alone := self._autocommit_dialect()) is not None:
-            return bool((await self.sessions.send_autocommit(*limited._statement_for(EXISTS, alone))).rows)  # noqa: SLF001 - same class
+        if (reads := self._reads()) is not None:
+            return bool((await reads.read(*limited._statement_for(EXISTS, reads.dialect))).rows)  # noqa: SLF001 - same class
         async with self.sessions.reading() as session:
             return bool((await limited.run(session, EXISTS)).scalar())
 
-    def _autocommit_dialect(self) -> str | None:
-        """Return the dialect if this query can be sent without a session; None if it needs one."""
+    def _reads(self) -> Reads | None:
+        """Return the sender that bypasses the session; None if this query needs one."""
         if self.lock is not None or self.loading or self.alias is not None or self.shapes is None:
             return None
-        return self.sessions.autocommit_dialect()
+        return self.sessions.reads()
 
     async def run(self, session: AsyncSession, end: str = ROWS) -> Result[Any]:
         """Run the query in this session, selecting what `end` names. For statements of a DAO of your own."""

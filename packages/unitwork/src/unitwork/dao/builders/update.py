@@ -13,11 +13,11 @@ from sqlalchemy.sql.dml import Update as UpdateStatement
 from unitwork.dao.builders.conditions import changed
 from unitwork.dao.builders.write import Write
 from unitwork.dao.statements.autocommit_write import AutocommitChanges
-from unitwork.dao.statements.columns import ColumnName, column, version_key
 from unitwork.dao.statements.comparison import is_sql
 from unitwork.errors.query import UnconditionalUpdate, UnconditionalWrite, VersionIsCounted
 from unitwork.models.derived_columns import keys_of
 from unitwork.models.soft_delete import INCLUDE_DELETED
+from unitwork.rows.columns import ColumnName, column, version_key
 
 T = TypeVar("T")
 

@@ -12,12 +12,12 @@ from sqlalchemy.sql.dml import Update as UpdateStatement
 from unitwork.dao.builders.conditions import Conditions, changed
 from unitwork.dao.statements.autocommit_write import AutocommitChanges, AutocommitWrite, WriteShape, autocommit_write
 from unitwork.dao.statements.eager import loads_beside, loads_collections
-from unitwork.dao.statements.instances import instance_plan
 from unitwork.dao.statements.selection import primary_key
 from unitwork.errors import StaleVersion
 from unitwork.errors.query import UnconditionalWrite
 from unitwork.models.audited import Audited
 from unitwork.models.soft_delete import INCLUDE_DELETED, NOT_DELETED
+from unitwork.rows.instances import instance_plan
 from unitwork.transactions.session_source import SessionSource
 
 T = TypeVar("T")

@@ -11,9 +11,9 @@ from sqlalchemy.orm import InstanceState, Mapper
 from unitwork.backends.copy import Copy, copy_records
 from unitwork.backends.registry import backend_of
 from unitwork.dao.inserts.copied_rows import Chunks, Records, copied_values
-from unitwork.dao.inserts.new_rows import NewRows, has_expression
 from unitwork.dao.inserts.one_row import first_version, hold, past_the_unit_of_work
-from unitwork.dao.statements.columns import check_columns
+from unitwork.rows.columns import check_columns
+from unitwork.rows.new_rows import NewRows, has_expression
 from unitwork.sessions.write_recorder import recorded
 from unitwork.unit import UNIT
 

@@ -8,8 +8,8 @@ from typing import Any, Final
 from sqlalchemy import Dialect, Enum, Table
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from unitwork.dao.inserts.new_rows import UNSET, Columns, NewRows
 from unitwork.models.utc_datetime import UTCDateTime
+from unitwork.rows.new_rows import UNSET, Columns, NewRows
 
 CHUNK_ROWS: Final = 2_000
 """Number of rows in memory at a time."""

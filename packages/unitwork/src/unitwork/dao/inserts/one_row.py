@@ -1,7 +1,7 @@
 """Store one new model by one INSERT, as a flush would, in a third of a flush's time.
 
-Sorting by dependencies is needless for one row of one table. Anything that needs a flush (relationships, expressions,
-values computed by the database, event listeners) is left to it.
+Sorting by dependencies is needless for one row of one table. What the database gives, a key or a default, comes back
+with the INSERT, as in a flush. Anything that needs a flush (relationships, expressions, event listeners) is left to it.
 """
 
 from collections.abc import Sequence
@@ -9,14 +9,13 @@ from dataclasses import is_dataclass
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Column, Insert, Table, insert, inspect
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import Column, inspect
 from sqlalchemy.orm import InstanceState, Mapper, Session
 from sqlalchemy.orm.attributes import instance_state
 
-from unitwork.dao.inserts.new_rows import NewRows, has_expression
-from unitwork.dao.statements.instances import instance_plan
-from unitwork.sessions.autocommit_statement import InsideStatements
+from unitwork.rows.instances import instance_plan
+from unitwork.rows.new_rows import NewRows, has_expression
+from unitwork.sessions.inside_statements import InsideStatements, insert_of
 from unitwork.sessions.write_recorder import entry_of
 
 FLUSH_EVENTS: Final = (
@@ -30,36 +29,39 @@ FLUSH_EVENTS: Final = (
 """Session events around a flush, in which a listener may change what is stored."""
 
 
-async def store_one(statements: InsideStatements, session: AsyncSession, row: Any) -> bool:
+async def store_one(statements: InsideStatements, row: Any) -> bool:
     """Store the model and attach it to the session. True if stored; False if nothing was done and a flush is needed.
     Raises `ConstraintViolation`.
     """
-    sync, model = session.sync_session, type(row)
+    session, model = statements.session, type(row)
     state: InstanceState[Any] = instance_state(row)
-    if not _independent(state, sync) or instance_plan(model) is None:
+    if not _independent(state, session) or instance_plan(model) is None:
         return False
-    rows = NewRows(model, sync.execution_options)
+    rows = NewRows(model, session.execution_options)
+    if not rows.simple:
+        return False
     attributes = state.dict
-    values = rows.of_model(attributes) if rows.simple else None
-    if values is None or has_expression(values):
-        return False
+    values = rows.of_model(attributes)
     counted, first = first_version(state.mapper)
     if counted is not None:
         values[counted] = first
-    await statements.send(_insert(rows.table), values)
+    made = rows.missing(values)
+    if made is None or has_expression(values):
+        return False
+    answer = await statements.send(insert_of(rows.table, tuple(made)), values)
+    if made:
+        attributes.update(zip(made.values(), answer.rows[0], strict=True))
     rows.give(attributes, values)
     if counted is not None:
         attributes[rows.attributes[counted]] = first
-    _hold(sync, state)
+    _hold(session, state)
     try:
         entry = entry_of(session, row)
     except Exception as error:
         statements.unit.unrecorded(error)
         raise
     if entry is not None:
-        entry_model, given = entry
-        rows = NewRows(entry_model, sync.execution_options)
-        await statements.send(_insert(rows.table), rows.of(given))
+        await statements.store(*entry)
     return True
 
 
@@ -125,8 +127,3 @@ def first_version(mapper: Mapper[Any]) -> tuple[str | None, Any]:
 @cache
 def _related(mapper: Mapper[Any]) -> frozenset[str]:
     return frozenset(mapper.relationships.keys())
-
-
-@cache
-def _insert(table: Table) -> Insert:
-    return insert(table)

@@ -14,13 +14,13 @@ from sqlalchemy.orm import InstanceState, Mapper
 from unitwork.backends.registry import backend_named
 from unitwork.dao.inserts.bulk_insert import refuse_where_reading
 from unitwork.dao.inserts.copied_rows import CHUNK_ROWS
-from unitwork.dao.inserts.new_rows import NewRows, Values
-from unitwork.dao.statements.columns import ColumnName, column
 from unitwork.dao.statements.selection import primary_key
 from unitwork.errors import DriverError, NotSupported, UniqueViolation
 from unitwork.errors.query import NoSuchKey
 from unitwork.models.derived_columns import with_keys
 from unitwork.models.soft_delete import INCLUDE_DELETED
+from unitwork.rows.columns import ColumnName, column
+from unitwork.rows.new_rows import NewRows, Values
 from unitwork.sessions.restoring import remember
 from unitwork.sessions.write_recorder import recorded
 

@@ -11,10 +11,10 @@ from sqlalchemy import BindParameter, delete, inspect, update
 from sqlalchemy.sql.dml import Delete, Update
 
 from unitwork.dao.builders.conditions import conditions_of, named
-from unitwork.dao.statements.columns import column_keys, soft_deletable
 from unitwork.dao.statements.comparison import Shape
-from unitwork.dao.statements.instances import InstancePlan
 from unitwork.dao.statements.selection import MAX_CACHED_STATEMENTS
+from unitwork.rows.columns import column_keys, soft_deletable
+from unitwork.rows.instances import InstancePlan
 
 
 class WriteShape(NamedTuple):

@@ -13,10 +13,10 @@ from sqlalchemy.sql.base import ExecutableOption
 
 from unitwork.dao.builders.conditions import conditions_of, named
 from unitwork.dao.row_lock import RowLock
-from unitwork.dao.statements.columns import column_keys, soft_deletable
 from unitwork.dao.statements.comparison import Expression, Shape
 from unitwork.dao.statements.sort_order import Order, SortKey, beyond_row, order_by, total_order
 from unitwork.models.soft_delete import INCLUDE_DELETED
+from unitwork.rows.columns import column_keys, soft_deletable
 
 MAX_CACHED_STATEMENTS: Final = 512
 """Maximum number of cached statements of each kind; the least recently used is evicted first."""

@@ -14,7 +14,7 @@ from sqlalchemy import Enum as EnumType
 from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.sql import operators
 
-from unitwork.dao.statements.columns import column
+from unitwork.rows.columns import column
 
 SortColumn = str | InstrumentedAttribute[Any] | UnaryExpression[Any]
 """A column to sort by, as callers give it: `"email"`, `"-email"`, `User.email`, `User.email.desc()`."""

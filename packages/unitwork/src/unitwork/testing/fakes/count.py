@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from sqlalchemy import func, select
 
 from unitwork.dao.builders.count import Count
-from unitwork.dao.statements.columns import ColumnName, column
+from unitwork.rows.columns import ColumnName, column
 from unitwork.testing.fakes.builder import InMemoryBuilder
 from unitwork.testing.fakes.rows.values import Values
 from unitwork.testing.fakes.session import fake

@@ -9,10 +9,10 @@ from sqlalchemy.orm import DeclarativeBase
 
 from unitwork.dao.base_dao import BaseDao, check_version, key_of, possible_key, with_key
 from unitwork.dao.cursor import Cursors
-from unitwork.dao.inserts.new_rows import NewRows
 from unitwork.dao.inserts.upsert import STAMPS, as_mapping, changed_names, key_names
-from unitwork.dao.statements.columns import ColumnName, check_columns, column
 from unitwork.models.base import ID_GENERATOR
+from unitwork.rows.columns import ColumnName, check_columns, column
+from unitwork.rows.new_rows import NewRows
 from unitwork.sessions.session import SessionProvider
 from unitwork.testing.fakes.count import InMemoryCount
 from unitwork.testing.fakes.delete import InMemoryDelete

@@ -7,9 +7,9 @@ from typing import Any, TypeVar
 from unitwork.dao.builders.conditions import changed
 from unitwork.dao.builders.query import Query
 from unitwork.dao.pagination import Page
-from unitwork.dao.statements.columns import ColumnName, column
 from unitwork.dao.statements.comparison import Expression
 from unitwork.dao.statements.sort_order import SortKey, beyond_row
+from unitwork.rows.columns import ColumnName, column
 from unitwork.testing.fakes.builder import InMemoryBuilder
 from unitwork.testing.fakes.errors import NotFaked
 from unitwork.testing.fakes.rows.values import Values, loaded

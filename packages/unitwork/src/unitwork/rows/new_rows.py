@@ -11,9 +11,9 @@ from sqlalchemy import Table, inspect
 from sqlalchemy.orm import Mapper
 from sqlalchemy.sql.roles import SQLRole
 
-from unitwork.dao.statements.columns import column
 from unitwork.models.bulk_defaults import ForMany, for_many
 from unitwork.models.derived_columns import MADE_OF, Derivation
+from unitwork.rows.columns import column
 
 Values = dict[str, Any]
 """A row's values by column key. A missing column gets the database's default, or NULL."""
@@ -21,6 +21,7 @@ Columns = dict[str, Sequence[Any]]
 """The values of many rows, by column key."""
 
 
+_NONE_MISSING: Final[Mapping[str, str]] = {}
 UNSET: Final = object()
 """Placeholder for a value that isn't given, where an explicit None is a value of its own."""
 
@@ -56,6 +57,8 @@ class _Source:
     make: Callable[[DefaultContext], Any] | None
     make_many: ForMany | None
     by_database: bool
+    returned: bool
+    """True if a flush fetches the value that the database gives, by RETURNING."""
 
     @property
     def unset(self) -> Any:
@@ -82,7 +85,7 @@ def _shape(model: type[Any]) -> _Shape:
     mapper: Mapper[Any] = inspect(model)
     table: Any = mapper.local_table
     attributes = {one.columns[0].key: one.key for one in mapper.column_attrs if one.columns[0].table is table}
-    sources = [_source(one, attributes[one.key]) for one in table.columns if one.key in attributes]
+    sources = [_source(one, attributes[one.key], mapper) for one in table.columns if one.key in attributes]
     return _Shape(
         simple=isinstance(table, Table) and not mapper.inherits and mapper.polymorphic_on is None,
         table=table,
@@ -126,12 +129,18 @@ class NewRows:
             for name in given:
                 column(self.model, name)
 
-    def of_model(self, given: Mapping[str, Any]) -> Values | None:
-        """Return the row of a model's `__dict__`; None when the database computes some of it. Raises what a default
-        raises.
+    def of_model(self, given: Mapping[str, Any]) -> Values:
+        """Return the row of a model's `__dict__`, without what the database gives. Raises what a default raises."""
+        return self._row(given)
+
+    def missing(self, row: Values) -> Mapping[str, str] | None:
+        """Return the columns that the row lacks, each with its attribute; None if RETURNING doesn't fetch one of them,
+        as a flush would.
         """
-        row = self._row(given)
-        return row if len(row) == len(self._sources) else None
+        if len(row) == len(self._sources):
+            return _NONE_MISSING
+        lacking = [source for source in self._sources if source.key not in row]
+        return {one.key: one.attribute for one in lacking} if all(one.returned for one in lacking) else None
 
     def give(self, given: dict[str, Any], row: Values) -> None:
         """Copy the row's defaults into a model's `__dict__`, as a flush does."""
@@ -246,7 +255,7 @@ def _key(derivation: Derivation) -> tuple[Callable[[DefaultContext], Any], ForMa
     return lambda context: derivation.key(context.current_parameters.get(derivation.source)), many
 
 
-def _source(one: Any, attribute: str) -> _Source:
+def _source(one: Any, attribute: str, mapper: Mapper[Any]) -> _Source:
     default = one.default
     make: Callable[[DefaultContext], Any] | None = None
     make_many: ForMany | None = None
@@ -258,11 +267,21 @@ def _source(one: Any, attribute: str) -> _Source:
         make, make_many = _key(one.info[MADE_OF])
 
     given_by_database = default is not None or one.server_default is not None or one is one.table.autoincrement_column
+    by_database = make is None and given_by_database
     return _Source(
         attribute,
         str(one.key),
         keeps_none=one.type.should_evaluate_none,
         make=make,
         make_many=make_many,
-        by_database=make is None and given_by_database,
+        by_database=by_database,
+        returned=by_database and _returned(one, mapper),
     )
+
+
+def _returned(one: Any, mapper: Mapper[Any]) -> bool:
+    """True if the flush of a new row reads the column's value back in its INSERT."""
+    if not one.table.implicit_returning:
+        return False
+    sequence = one.default is not None and one.default.is_sequence
+    return bool(one.primary_key or (mapper.base_mapper.eager_defaults is not False and not sequence))

@@ -1,8 +1,8 @@
-"""Instances: make models from the rows of an autocommit SELECT, detached, as if their session had ended.
+"""Instances: make models from the rows of a SELECT, in a session or detached, as if their session had ended.
 
-Loading through a session takes several times as long as reading the columns. Mappings that the plan doesn't cover
-(inheritance, deferred columns, composites, eager relationships, keys that aren't the table's, load listeners) are left
-to a session.
+Loading through SQLAlchemy's session takes several times as long as reading the columns. Mappings that the plan doesn't
+cover (inheritance, deferred columns, composites, eager relationships, keys that aren't the table's, load listeners) are
+left to it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -10,12 +10,13 @@ from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Table
-from sqlalchemy.orm import ColumnProperty, Mapper, RelationshipProperty, SynonymProperty
+from sqlalchemy.orm import ColumnProperty, Mapper, RelationshipProperty, Session, SynonymProperty
 from sqlalchemy.orm.attributes import instance_state
 from sqlalchemy.orm.instrumentation import ClassManager
 from sqlalchemy.orm.path_registry import PathRegistry
 
-from unitwork.dao.statements.columns import column_keys
+from unitwork.models.unloaded_columns import refuse_unseen_loads_of
+from unitwork.rows.columns import column_keys
 
 LAZY_STRATEGIES: Final = frozenset({"select", True, "raise", "raise_on_sql", "dynamic", "write_only"})
 """The `lazy` settings of a relationship that don't affect loading its row."""
@@ -37,14 +38,19 @@ class InstancePlan:
         self._path = PathRegistry.coerce((mapper,))
         # Get the state class from an instance made by the manager, which also marks the mapper as in use.
         self._state = type(instance_state(self._manager.new_instance()))
+        refuse_unseen_loads_of(mapper)  # for models of any base class
 
     @property
     def has_listeners(self) -> bool:
         """True if there are listeners to load events."""
-        return bool(self._manager.dispatch.load)
+        return bool(self._manager.dispatch.load or self._manager.dispatch.refresh)
 
-    def instances(self, rows: Iterable[Sequence[Any]]) -> list[Any]:
-        """Return one detached instance for each row. Columns after the attributes are ignored."""
+    def instances(self, rows: Iterable[Sequence[Any]], session: Session | None = None) -> list[Any]:
+        """Return one instance for each row: the session's own, or a detached one without a session. Columns after the
+        attributes are ignored.
+        """
+        if session is not None:
+            return [self._held(row, session) for row in rows]
         # The manager's `new_instance`, inlined: a call for each row would dominate the time of a page.
         model, manager, state, keys = self._model, self._manager, self._state, self.keys
         new, place_of_state, path = model.__new__, manager.STATE_ATTR, self._path
@@ -59,6 +65,43 @@ class InstancePlan:
             of_it.load_path = path
             made.append(instance)
         return made
+
+    def joined(self, rows: Iterable[Sequence[Any]], session: Session | None) -> list[Any]:
+        """Return the instance of each row of a join: None for a row without one, and one instance for each key."""
+        made: dict[Any, Any] = {}
+        found = []
+        for row in rows:
+            key = self._key(row)
+            if key not in made:
+                missing = all(value is None for value in key)
+                made[key] = None if missing else self.instances((row,), session)[0]
+            found.append(made[key])
+        return found
+
+    def _key(self, row: Sequence[Any]) -> tuple[Any, ...]:
+        return (row[self._place],) if self._identity is None else self._identity(row)
+
+    def _held(self, row: Sequence[Any], session: Any) -> Any:
+        """Return the session's instance of the row, as SQLAlchemy's loading does: one that it holds keeps its values,
+        and is given those that it lacks.
+        """
+        key = self._identity_class, self._key(row), self._token
+        instance = session.identity_map.get(key)
+        if instance is not None:
+            state = instance_state(instance)
+            known = instance.__dict__
+            unloaded = state.unloaded
+            if unloaded:
+                known.update((key, value) for key, value in zip(self.keys, row, strict=False) if key in unloaded)
+                state._commit(known, unloaded)  # noqa: SLF001 - as loading does; test_same_reads pins it
+            return instance
+        instance = self._model.__new__(self._model)
+        known = instance.__dict__
+        known[self._manager.STATE_ATTR] = state = self._state(instance, self._manager)
+        known.update(zip(self.keys, row, strict=False))
+        state.key, state.load_path, state.session_id = key, self._path, session.hash_key
+        session.identity_map._add_unpresent(state, key)  # noqa: SLF001 - as above
+        return instance
 
 
 class _Known(NamedTuple):
@@ -97,6 +140,8 @@ def _plain(mapper: Mapper[Any]) -> bool:
     return (
         mapper.inherits is None
         and mapper.polymorphic_on is None
+        and mapper.allow_partial_pks
+        and not mapper.always_refresh
         and isinstance(table, Table)
         and mapper.persist_selectable is table
         and set(mapper.primary_key) == set(table.primary_key.columns)
