@@ -1,12 +1,20 @@
 """TokenDao: queries on tokens."""
 
 from datetime import datetime
+from typing import Final
 
-from sqlalchemy import delete, or_, select
+from sqlalchemy import bindparam, delete, or_, select
 
 from domain.token import Token
 from domain.user import User
 from unitwork.dao import BaseDao
+
+_WITH_USER: Final = (
+    select(Token, User)
+    .join(User, User.id == Token.user_id)
+    .where(Token.digest == bindparam("digest"))
+    .execution_options(include_deleted=True)
+)
 
 
 class TokenDao(BaseDao[Token]):
@@ -14,10 +22,8 @@ class TokenDao(BaseDao[Token]):
 
     async def with_user(self, digest: str) -> tuple[Token, User] | None:
         """Return the token and its account, even if it is expired or revoked, by one statement; None without one."""
-        statement = select(Token, User).join(User, User.id == Token.user_id).where(Token.digest == digest)
-        async with self._reading() as session:
-            row = (await session.execute(statement.execution_options(include_deleted=True))).first()
-        return None if row is None else (row[0], row[1])
+        found = await self.fetch(_WITH_USER, digest=digest)
+        return found[0] if found else None
 
     async def revoke(self, digest: str, *, at: datetime) -> bool:
         """Revoke the token; False if there is none, or it was revoked before."""
