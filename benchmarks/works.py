@@ -8,6 +8,7 @@ from sqlalchemy import URL
 from benchmarks import (
     bulk_insert,
     csv_import,
+    in_blocks,
     keyset,
     lone_read,
     monitor_overhead,
@@ -23,6 +24,7 @@ WORKS: Final[Mapping[str, Callable[[URL, Effort], Coroutine[Any, Any, Section]]]
     "http": peers_over_http.measure,
     "processes": peers_over_http.processes,
     "lone-read": lone_read.measure,
+    "in-blocks": in_blocks.measure,
     "keyset": keyset.measure,
     "bulk-insert": bulk_insert.measure,
     "csv-import": csv_import.measure,
