@@ -11,13 +11,14 @@ from pydantic import (
     Field,
     PlainSerializer,
     SecretStr,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
 from pydantic_settings import NoDecode
 from sqlalchemy import URL
 
-from unitwork import async_url, masked
+from unitwork import async_url, masked, replica_urls
 
 PREFIX: Final = "GATEHOUSE_DATABASE__"
 
@@ -50,6 +51,24 @@ DatabaseURL = Annotated[
     NoDecode,
     BeforeValidator(_usable),
     PlainSerializer(lambda url: masked(url), return_type=str),
+]
+
+
+def _each_usable(text: object) -> tuple[URL, ...]:
+    """Return the URLs of a list, or of a text that separates them by commas or blanks."""
+    if isinstance(text, str):
+        text = [part for part in re.split(r"[\s,]+(?=\w+(?:\+\w+)?://)|[\s,]+$", text) if part]
+    if not isinstance(text, list | tuple):
+        msg = "name the replicas' URLs, separated by commas"
+        raise ValueError(msg)  # noqa: TRY004 - pydantic makes a ValueError a message
+    return tuple(_usable(one) for one in text)
+
+
+ReplicaURLs = Annotated[
+    tuple[URL, ...],
+    NoDecode,
+    BeforeValidator(_each_usable),
+    PlainSerializer(lambda urls: [masked(url) for url in urls], return_type=list[str]),
 ]
 
 
@@ -122,6 +141,16 @@ class DatabaseSettings(BaseModel):
     """
     migration_statement_timeout: float | None = Field(default=None, gt=0)
     """Maximum duration of a statement of an upgrade; None for no limit. `STATEMENT_TIMEOUT` doesn't apply to it."""
+    replica_urls: ReplicaURLs = ()
+    """URLs of PostgreSQL's streaming replicas, separated by commas. Reads of GET requests, read-only transactions and
+    single reads outside a transaction may use them; each has the primary's user and password unless it names others.
+    """
+    replica_max_lag: float = Field(default=5.0, gt=0, le=30)
+    """Maximum age of what a read on a replica shows. A replica that lags by more isn't used."""
+    replica_wait: float = Field(default=0.05, ge=0)
+    """Maximum wait of a read for a replica to have what its reader has stored, before it uses the primary."""
+    replica_poll_interval: float = Field(default=0.1, gt=0)
+    """Interval of the questions after each server's position, in the background."""
     version_table: str = Field(default="alembic_version", pattern=r"^[a-z_][a-z0-9_]{0,62}$")
     """Name of the table that holds the schema's revision, for a database that other programs migrate too."""
 
@@ -129,6 +158,13 @@ class DatabaseSettings(BaseModel):
     def application_name(self) -> str:
         """The name under which the server lists the connections."""
         return "gatehouse"
+
+    @field_validator("replica_urls")
+    @classmethod
+    def _replicas_of_the_database(cls, urls: tuple[URL, ...], info: ValidationInfo) -> tuple[URL, ...]:
+        if "url" in info.data:
+            replica_urls(urls, info.data["url"])
+        return urls
 
     @field_validator("traces")
     @classmethod
@@ -147,6 +183,7 @@ class DatabaseSettings(BaseModel):
             parts["password"] = self.password.get_secret_value()
         if parts and not self.embedded:
             object.__setattr__(self, "url", self.url.set(**parts))
+        object.__setattr__(self, "replica_urls", replica_urls(self.replica_urls, self.url))
         return self
 
     @property

@@ -14,6 +14,7 @@ from settings import Settings
 from settings.passwords import PasswordSettings
 from settings.rate_limits import RateLimitSettings
 from tests.faults.fixtures import _private_server, pair, private_postgresql, private_settings  # noqa: F401 - fixtures
+from tests.faults.replicated import _replicated_pair, replicated  # noqa: F401 - fixtures
 from tests.faults.tls_postgresql import asking_server, certificates, tls_server  # noqa: F401 - fixtures
 from tests.matrix import matrix
 from tests.thorough import mark_thorough

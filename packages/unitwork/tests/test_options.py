@@ -7,7 +7,7 @@ import pytest
 from settings.database import DatabaseSettings, as_variables
 from unitwork import DatabaseOptions
 
-OWN = {"address", "url", "username", "password", "application_name"}
+OWN = {"address", "url", "username", "password", "application_name", "replicas"}
 
 
 def test_the_defaults_are_the_services() -> None:

@@ -21,6 +21,20 @@ from unitwork.migration_run import MigrationRun
 from unitwork.monitor.budget import budget
 from unitwork.options import DatabaseOptions, Options
 from unitwork.outcome import Outcome
+from unitwork.replicas.causality import (
+    Causality,
+    Staleness,
+    current_position,
+    reading_after,
+    reads_from_primary,
+    see_everything,
+    stale_by_at_most,
+)
+from unitwork.replicas.opening import open_replicas
+from unitwork.replicas.position import EVERYTHING, Position, Told
+from unitwork.replicas.position_token import LIFETIME_SECONDS, PositionTokens
+from unitwork.replicas.replica import ReplicaState
+from unitwork.replicas.replicas import Replicas
 from unitwork.schema import Schema, create_tables, with_library_tables
 from unitwork.sessions.session import SessionProvider
 from unitwork.sessions.session_factory import SessionFactory
@@ -31,8 +45,12 @@ from unitwork.transactions.retry import Retry
 from unitwork.transactions.session_provider import EngineSessionProvider
 from unitwork.transactions.transaction import Transaction, ambient, ambient_name, current_transaction
 from unitwork.urls.database_url import async_url, masked
+from unitwork.urls.replica_urls import replica_urls
 
 __all__ = [
+    "EVERYTHING",
+    "LIFETIME_SECONDS",
+    "Causality",
     "Compatibility",
     "Database",
     "DatabaseOptions",
@@ -49,15 +67,21 @@ __all__ = [
     "NotificationListener",
     "Options",
     "Outcome",
+    "Position",
+    "PositionTokens",
     "Propagation",
     "Rank",
+    "ReplicaState",
+    "Replicas",
     "Retry",
     "Schema",
     "ServerFacts",
     "SessionFactory",
     "SessionProvider",
     "Snowflake",
+    "Staleness",
     "StoredRevision",
+    "Told",
     "Transaction",
     "TransactionProvider",
     "admitted",
@@ -67,6 +91,7 @@ __all__ = [
     "budget",
     "build_engine",
     "create_tables",
+    "current_position",
     "current_transaction",
     "execute_transaction",
     "in_lane",
@@ -74,7 +99,13 @@ __all__ = [
     "lift_deadline",
     "masked",
     "open_engine",
+    "open_replicas",
+    "reading_after",
+    "reads_from_primary",
     "remaining",
+    "replica_urls",
+    "see_everything",
+    "stale_by_at_most",
     "undone",
     "with_library_tables",
     "within",

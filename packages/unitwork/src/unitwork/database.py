@@ -3,6 +3,7 @@
 A host with a container wires the same parts itself (`open_engine`, `Lifetime`, `SessionFactory`, …).
 """
 
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ from unitwork.errors import EngineNotStarted
 from unitwork.ids.id_generator import IdGenerator, NewIds
 from unitwork.monitor.monitor import SqlMonitor
 from unitwork.options import DatabaseOptions, Options
+from unitwork.replicas.opening import open_replicas
+from unitwork.replicas.replicas import Replicas
 from unitwork.schema import Schema
 from unitwork.sessions.session_factory import SessionFactory
 from unitwork.sessions.write_recorder import WriteRecorder
@@ -49,15 +52,26 @@ class Database(AbstractAsyncContextManager["Database"]):
             async with database.transaction():
                 await OrderDao(database.sessions).add(order)
 
-    `options` are a URL in any spelling, `DatabaseOptions`, or the host's own settings. `node_id` is this process's
+    `options` are a URL in any spelling, `DatabaseOptions`, or the host's own settings; beside a URL, `replicas` are
+    those of PostgreSQL's streaming replicas, which reads may use. `node_id` is this process's
     node number for snowflake ids; without it, if a model has such ids, a node is leased in the table `node_leases`.
     `recorder` receives every write of a session (`unitwork.audit.AuditTrail`).
     """
 
     def __init__(
-        self, options: Options | URL | str, *, node_id: int | None = None, recorder: WriteRecorder | None = None
+        self,
+        options: Options | URL | str,
+        *,
+        replicas: Sequence[URL | str] = (),
+        node_id: int | None = None,
+        recorder: WriteRecorder | None = None,
     ) -> None:
-        self.options: Options = DatabaseOptions(options) if isinstance(options, str | URL) else options
+        self.options: Options = (
+            DatabaseOptions(options, replicas=replicas) if isinstance(options, str | URL) else options
+        )
+        if replicas and not isinstance(options, str | URL):
+            msg = "name the replicas in the options: DatabaseOptions(…, replicas=[…])"
+            raise TypeError(msg)
         configured = _Configured(self.options, node_id)
         self.lifetime = Lifetime(lambda: self.options.drain_timeout)
         self.monitor = SqlMonitor(lambda: configured)
@@ -65,7 +79,12 @@ class Database(AbstractAsyncContextManager["Database"]):
         ids = IdGenerator(lambda: configured, self._opened, lambda: self.lifetime)
         new_ids = NewIds(lambda: ids)
         self.factory = SessionFactory(
-            self._opened, lambda: self.lifetime, lambda: new_ids, lambda: self.monitor, lambda: recorder
+            self._opened,
+            lambda: self.lifetime,
+            lambda: new_ids,
+            lambda: self.monitor,
+            lambda: recorder,
+            (lambda: self.replicas) if self.options.replica_urls else None,
         )
         self.sessions: EngineSessionProvider = (
             self.options.session_provider(self.factory)
@@ -75,6 +94,8 @@ class Database(AbstractAsyncContextManager["Database"]):
         """Session provider, to pass to DAOs."""
         self.transaction = TransactionProvider(self.sessions)
         """Transaction provider: `async with database.transaction():` commits at the block's normal end."""
+        self.replicas: Replicas | None = None
+        """The replicas while the block is open, if there are any."""
         self._engine: AsyncEngine | None = None
 
     @property
@@ -93,6 +114,8 @@ class Database(AbstractAsyncContextManager["Database"]):
         if self._engine is None:
             try:
                 self._engine = self._open()
+                if not isinstance(self.options, OpensItself):
+                    self.replicas = open_replicas(self.options, self._engine, self.lifetime)
             except BaseException:
                 await self.lifetime.leave(self._forget)
                 raise
@@ -114,4 +137,4 @@ class Database(AbstractAsyncContextManager["Database"]):
         return self._engine
 
     def _forget(self) -> None:
-        self._engine = None
+        self._engine = self.replicas = None

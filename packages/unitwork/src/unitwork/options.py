@@ -4,6 +4,7 @@
 `DatabaseOptions` is for hosts that have none. All durations are seconds.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from importlib.util import find_spec
 from typing import Any, Final, Literal, Protocol
@@ -11,6 +12,7 @@ from typing import Any, Final, Literal, Protocol
 from sqlalchemy import URL
 
 from unitwork.urls.database_url import async_url, masked
+from unitwork.urls.replica_urls import replica_urls
 
 
 class MigrationOptions(Protocol):
@@ -29,7 +31,24 @@ class MigrationOptions(Protocol):
     def version_table(self) -> str: ...
 
 
-class Options(MigrationOptions, Protocol):
+class ReplicaOptions(Protocol):
+    """Replicas that reads may use, and the limits of their use. All durations are seconds."""
+
+    @property
+    def replica_urls(self) -> Sequence[URL]:
+        """URLs with an async driver, as returned by `async_url`; empty for none."""
+
+    @property
+    def replica_max_lag(self) -> float: ...
+
+    @property
+    def replica_wait(self) -> float: ...
+
+    @property
+    def replica_poll_interval(self) -> float: ...
+
+
+class Options(MigrationOptions, ReplicaOptions, Protocol):
     """Settings of one database: hashable and immutable, because the monitor caches what it derives from them by
     identity.
     """
@@ -161,8 +180,21 @@ class DatabaseOptions:
     version_table: str = "alembic_version"
     """Name of Alembic's table in this database; another one where several programs migrate tables of their own."""
 
+    replicas: Sequence[URL | str] = ()
+    """URLs of PostgreSQL's streaming replicas, which read-only transactions and single reads may use. Each has the
+    primary's user and password, unless it names its own.
+    """
+    replica_max_lag: float = 5.0
+    """Greatest age in seconds of what a read on a replica shows; 30 at most. A replica that lags by more isn't used."""
+    replica_wait: float = 0.05
+    """Seconds that a read waits for a replica to have what the reader must see, before it uses the primary. 0: none."""
+    replica_poll_interval: float = 0.1
+    """Seconds between two questions after the position of each server, in the background."""
+
     url: URL = field(init=False, compare=False)
     """URL with its async driver and credentials."""
+    replica_urls: tuple[URL, ...] = field(init=False, compare=False)
+    """URLs of the replicas likewise."""
 
     def __post_init__(self) -> None:
         url = async_url(self.address)
@@ -170,6 +202,8 @@ class DatabaseOptions:
         if url.get_backend_name() != "sqlite":
             url = url.set(**{name: value for name, value in given.items() if value is not None})
         object.__setattr__(self, "url", url)
+        object.__setattr__(self, "replicas", tuple(self.replicas))
+        object.__setattr__(self, "replica_urls", replica_urls(self.replicas, url))
         for name, minimum in _MINIMUMS.items():
             value = getattr(self, name)
             if value is not None and value < minimum:
@@ -180,6 +214,9 @@ class DatabaseOptions:
             if value is not None and value <= 0:
                 msg = f"{name} is above 0: {value:g}"
                 raise ValueError(msg)
+        if self.replica_max_lag > MAX_LAG_SECONDS:
+            msg = f"replica_max_lag is at most {MAX_LAG_SECONDS:g}: {self.replica_max_lag:g}"
+            raise ValueError(msg)
         if self.traces and find_spec("opentelemetry") is None:
             msg = "OpenTelemetry isn't installed; install it with: pip install 'unitwork[otel]'"
             raise ValueError(msg)
@@ -187,14 +224,21 @@ class DatabaseOptions:
     def __repr__(self) -> str:
         """Return the masked URL and the options that differ from the defaults."""
         others = (
-            f"{one.name}={getattr(self, one.name)!r}"
+            f"{one.name}={self._shown(one.name)}"
             for one in fields(self)
-            if one.name not in {"address", "password", "url"} and getattr(self, one.name) != one.default
+            if one.name not in {"address", "password", "url", "replica_urls"} and getattr(self, one.name) != one.default
         )
         return f"DatabaseOptions({', '.join((repr(masked(self.url)), *others))})"
 
+    def _shown(self, name: str) -> str:
+        """Return a value without a password: URLs are masked."""
+        return repr([masked(url) for url in self.replica_urls] if name == "replicas" else getattr(self, name))
 
+
+MAX_LAG_SECONDS: Final = 30.0
+"""Largest `replica_max_lag`: half the time for which a client's position is heeded."""
 _MINIMUMS: Final = {
+    "replica_wait": 0,
     "pool_size": 1,
     "max_overflow": 0,
     "ping_after_idle": 0,
@@ -202,6 +246,7 @@ _MINIMUMS: Final = {
     "repeated_sql_threshold": 2,
 }
 _POSITIVE: Final = (
+    *("replica_max_lag", "replica_poll_interval"),
     *("migration_wait", "migration_lock_timeout", "migration_statement_timeout"),
     *("pool_timeout", "pool_recycle", "connect_timeout", "statement_timeout", "cancel_grace", "slow_sql_threshold"),
     *("session_leak_threshold", "idle_in_transaction_threshold", "lock_wait_threshold"),

@@ -110,6 +110,8 @@ class Unit:
     """True if its outcome is to be looked up on the server when the answer to its COMMIT is lost."""
     xid: Xid | None = None
     """PostgreSQL's transaction id, if it was requested and received."""
+    replica: str | None = None
+    """Address of the replica that it reads from; None at the primary."""
     third_party: bool = False
     """True if its session comes from another library's provider: none of its methods are called, and nothing is
     guarded.

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Final
 
 import asyncpg
 
+from unitwork.backends.commit_position import Committed, plain, reported, script, was_carried_out
 from unitwork.server_identity import ServerIdentity, Xid
 from unitwork.unit import Unit
 
@@ -21,6 +22,9 @@ CLOSE_TIMEOUT_SECONDS: Final = 0.25
 
 SYNC_WAIT: Final = "SyncRepWaitForLSN"
 """The server's routine that waits for its synchronous standbys. Only COMMIT's warnings name it, in every language."""
+
+
+ABORTED: Final = "COMMIT was answered ROLLBACK: an error had aborted the transaction"
 
 
 class SyncWaitCancelled(asyncpg.PostgresError):  # type: ignore[misc]  # as above
@@ -87,8 +91,7 @@ class PoolerConnection(StrictCommitConnection):
 async def _committed(sent: Coroutine[Any, Any, str]) -> str:
     status = await sent
     if status == "ROLLBACK":
-        msg = "COMMIT was answered ROLLBACK: an error had aborted the transaction"
-        raise asyncpg.InFailedSQLTransactionError(msg)
+        raise asyncpg.InFailedSQLTransactionError(ABORTED)
     return status
 
 
@@ -119,9 +122,20 @@ class XidReportingConnection(StrictCommitConnection):
     """Identity of the server, once it was reported."""
     refuses_request: bool = False
     """True if the server can't tell its identity, without which no id is of use."""
+    committed: Committed | None = None
+    """Called with the position of each COMMIT, where somebody needs it."""
+    _commits = 0
+    _name = ""
     _reported_to: "weakref.ref[Unit] | None" = None
 
+    def tell_commits(self, committed: Committed) -> None:
+        """Tell the position of each COMMIT from now on. Call before the first transaction."""
+        self._name = plain(self.get_settings().application_name)
+        self.committed = committed
+
     def execute(self, query: str, *args: Any, timeout: float | None = None) -> Coroutine[Any, Any, str]:
+        if self.committed is not None and query == "COMMIT;":
+            return self._commit(self.committed, within=timeout)
         unit = self.xid_requested_by
         if unit is None or not query.startswith("BEGIN"):
             return super().execute(query, *args, timeout=timeout)
@@ -145,6 +159,30 @@ class XidReportingConnection(StrictCommitConnection):
         unit.xid = self._xid(reported.split(" ")) if echo else None
         self._reported_to = weakref.ref(unit)
         return status
+
+    async def _commit(self, committed: Committed, *, within: float | None) -> str:
+        position: str | None = None
+        try:
+            if self.server is None:
+                return await super().execute("COMMIT;", timeout=within)
+            self._commits += 1
+            try:
+                await super().execute(script(self._name, self._commits), timeout=within)
+            except asyncpg.InFailedSQLTransactionError:
+                await super().execute("ROLLBACK;", timeout=within)
+                raise asyncpg.InFailedSQLTransactionError(ABORTED) from None
+            except SyncWaitCancelled:
+                raise
+            except asyncpg.PostgresError as error:
+                if not await was_carried_out(self, error, self._commits):
+                    raise
+                return "COMMIT"
+            lsn = reported(self.get_settings().application_name, self._commits)
+            position = f"{self.server.text} {lsn}" if lsn else lsn
+            return "COMMIT"
+        finally:
+            if position != "":
+                committed(position)
 
     def _xid(self, reported: list[str]) -> Xid | None:
         if len(reported) == 3:

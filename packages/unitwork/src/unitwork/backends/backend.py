@@ -4,9 +4,9 @@
 """
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final, NamedTuple
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from unitwork.backends.migrations import Migrations
@@ -17,6 +17,17 @@ from unitwork.options import Options
 from unitwork.unit import Unit
 
 Listener = Callable[[Connection], None]
+CONNECT_ARGUMENTS: Final = "unitwork_connect_args"
+"""Attribute of an engine's dialect that holds the connection arguments besides the URL, from `connect_args`."""
+
+
+class PositionQueries(NamedTuple):
+    """Queries of a server's place in its log, as `unitwork.replicas.position` reads it. Each gives NULL where the
+    server isn't what it is asked as.
+    """
+
+    primary: str
+    replica: str
 
 
 class Backend:
@@ -55,6 +66,21 @@ class Backend:
     def connect_args(self, settings: Options) -> dict[str, Any]:
         """Return the driver's arguments to open a connection, besides the URL."""
         return {}
+
+    position_queries: ClassVar[PositionQueries | None] = None
+    """Queries by which replicas are compared with their primary; None if reads can't use replicas."""
+
+    def read_only_arguments(self, arguments: dict[str, Any]) -> None:
+        """Make connections by these arguments, from `connect_args`, refuse writes: a replica may be promoted."""
+
+    def when_committed(self, engine: Engine, call: Callable[[str | None], object]) -> bool:
+        """Call back after each COMMIT of an engine that has opened no connection yet, with its position, or None if it
+        isn't known. Return False if its COMMITs don't tell.
+        """
+        return False
+
+    def abort_all(self, engine: Engine) -> None:
+        """Abort all connections of an engine without a message to the server; their users get errors."""
 
     def when_replaced(self, arguments: dict[str, Any], call: Callable[[], object]) -> None:
         """Call back whenever another server has become the primary of an engine that connects by these arguments, from

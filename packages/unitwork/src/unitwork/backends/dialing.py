@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 
 import asyncpg
 
+from unitwork.backends.commit_position import Committed
 from unitwork.backends.unreachable import cause
 from unitwork.errors import DatabaseUnavailable, NotPrimary
 from unitwork.server_identity import SERVER_IDENTITY, ServerIdentity
@@ -63,6 +64,8 @@ class Dialer:
         self._open: weakref.WeakSet[Any] = weakref.WeakSet()
         self._late: set[asyncio.Task[Dialled]] = set()
         self.replaced: list[Callable[[], object]] = []
+        self.committed: Committed | None = None
+        """Called with the position of each COMMIT over a connection to a primary."""
 
     async def __call__(self, **options: Any) -> Any:
         """Return a new connection. Raises what asyncpg raises for one host; of several, `DatabaseUnavailable` with each
@@ -200,15 +203,22 @@ class Dialer:
                 self._replace(server, highest)
             self._highest, self._last, self._standby_opened = server, found.place, False
         self._open.add(found.connection)
+        if self.committed is not None and not found.standby:
+            found.connection.tell_commits(self.committed)
         return found.connection
+
+    def abort_all(self) -> None:
+        """Abort every connection that is open, those in use too."""
+        for connection in list(self._open):
+            if not connection.is_closed():
+                _abort(connection)
 
     def _replace(self, server: ServerIdentity, former: ServerIdentity | None) -> None:
         """Abort what is open at other servers: what is committed there from now on is lost."""
         log.warning("another server is the primary: %s, before %s", server.text, former.text if former else "a standby")
         for connection in list(self._open):
             if connection.server != server and not connection.is_closed():
-                # Not `terminate`, which is for the one who uses it: to him it looks as if the server had closed it.
-                connection._transport.abort()  # noqa: SLF001 - asyncpg's socket has no public name
+                _abort(connection)
         for call in self.replaced:
             call()
 
@@ -235,6 +245,11 @@ class Dialer:
 def _result(task: "asyncio.Task[Dialled]") -> Dialled | None:
     """Return what a task that is done has dialled; None if it failed."""
     return None if task.cancelled() or task.exception() is not None else task.result()
+
+
+def _abort(connection: Any) -> None:
+    # Not `terminate`, which is for the one who uses it: to him it looks as if the server had closed it.
+    connection._transport.abort()  # noqa: SLF001 - asyncpg's socket has no public name
 
 
 def _shown(place: Place) -> str:

@@ -20,7 +20,7 @@ from sqlalchemy.types import LargeBinary
 from sqlalchemy.types import Text as TextType
 
 from unitwork.backends import mariadb_errors
-from unitwork.backends.backend import Backend, Listener
+from unitwork.backends.backend import CONNECT_ARGUMENTS, Backend, Listener
 from unitwork.backends.mariadb_migrations import MariaDBMigrations
 from unitwork.backends.postgresql import STATEMENT_TIMEOUT_OPTION
 from unitwork.backends.shielded_task import close_shielded
@@ -37,8 +37,6 @@ CLOSE_TIMEOUT_SECONDS: Final = 0.25
 """Seconds that closing a discarded connection may delay its caller, while its statement is killed on the server."""
 _LIMIT: Final = "unitwork_max_statement_time"
 """Key in a pooled connection's `info` that holds its statement timeout, which is sent only when it changes."""
-CONNECT_ARGUMENTS: Final = "unitwork_connect_args"
-"""Attribute of an engine's dialect that holds the connection arguments besides the URL."""
 _STRICT: Final = "STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION"
 _SESSION: Final = (
     "SET SESSION time_zone = '+00:00'",

@@ -4,13 +4,14 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Final
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
 
-from unitwork.backends.backend import Backend
+from unitwork.backends.backend import CONNECT_ARGUMENTS, Backend, PositionQueries
 from unitwork.backends.postgresql_migrations import PostgreSQLMigrations
 from unitwork.errors import DriverError
 from unitwork.held_connection import send_own
 from unitwork.options import Options
+from unitwork.server_identity import SERVER_IDENTITY
 from unitwork.unit import Unit
 from unitwork.urls import postgresql_arguments as postgresql_url
 from unitwork.urls.database_url import places, server_address
@@ -34,6 +35,19 @@ BOUND_OPTION: Final = "unitwork_bound"
 
 READ_ONLY: Final = "unitwork_read_only"
 """Savepoint around a read-only block."""
+
+
+PRIMARY_POSITION: Final = f"""
+SELECT CASE WHEN NOT pg_is_in_recovery() THEN {SERVER_IDENTITY} || ' ' || pg_current_wal_insert_lsn() END"""
+REPLICA_POSITION: Final = """
+SELECT CASE WHEN pg_is_in_recovery() THEN
+(SELECT system_identifier::text FROM pg_control_system()) || ' ' || lpad(upper(to_hex(greatest(
+    (SELECT received_tli FROM pg_stat_wal_receiver),
+    (SELECT timeline_id FROM pg_control_checkpoint()),
+    (SELECT min_recovery_end_timeline FROM pg_control_recovery())))), 8, '0') || ' ' || pg_last_wal_replay_lsn() END"""
+"""Query of a standby's position. The timeline is that of the log it receives, which roles of pg_read_all_stats see; for
+others that of its latest restart point, which may be a former one for a while: then it isn't used.
+"""
 
 
 def has_session(driver: object) -> bool:
@@ -87,6 +101,11 @@ def bound(connection: Connection, deadline: float) -> None:
     send_own(connection, f"SET LOCAL {setting} = {int(min(bounds) * 1000)}")
 
 
+def _dialer(engine: Engine) -> Any:
+    """Return what opens the engine's connections; None behind a pooler, and for an engine that isn't ours."""
+    return getattr(engine.dialect, CONNECT_ARGUMENTS, {}).get(DIALER)
+
+
 class PostgreSQL(Backend):
     names = frozenset({"postgresql"})
     extra = "postgresql"
@@ -97,6 +116,7 @@ class PostgreSQL(Backend):
     lock_timeout_is_set = True
     migrations = PostgreSQLMigrations()
     writable = "current_setting('transaction_read_only') = 'off'"  # on in recovery, too
+    position_queries = PositionQueries(PRIMARY_POSITION, REPLICA_POSITION)
     server_facts_query = """
 SELECT extract(epoch FROM clock_timestamp())::float8,
        current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int,
@@ -133,6 +153,22 @@ SELECT extract(epoch FROM clock_timestamp())::float8,
         dialer = arguments.get(DIALER)
         if dialer is not None:
             dialer.replaced.append(call)
+
+    def read_only_arguments(self, arguments: dict[str, Any]) -> None:
+        if DIALER in arguments:  # a pooler takes no session settings
+            arguments["server_settings"]["default_transaction_read_only"] = "on"
+
+    def when_committed(self, engine: Engine, call: Callable[[str | None], object]) -> bool:
+        dialer = _dialer(engine)
+        if dialer is None:
+            return False
+        dialer.committed = call
+        return True
+
+    def abort_all(self, engine: Engine) -> None:
+        dialer = _dialer(engine)
+        if dialer is not None:
+            dialer.abort_all()
 
     def driver_options(self, *, read_only: bool, isolation: str | None, transactional: bool) -> dict[str, Any]:
         options = super().driver_options(read_only=read_only, isolation=isolation, transactional=transactional)

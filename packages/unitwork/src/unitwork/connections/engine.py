@@ -7,8 +7,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from unitwork.backends import json_codec, postgresql, sqlite
 from unitwork.backends.address import address
+from unitwork.backends.backend import CONNECT_ARGUMENTS
 from unitwork.backends.interruption import GRACE_OPTION
-from unitwork.backends.mariadb import CONNECT_ARGUMENTS
 from unitwork.backends.registry import backend_named
 from unitwork.connections.connecting import unavailable
 from unitwork.connections.disposal import Disposal
@@ -32,9 +32,9 @@ def open_engine(settings: Options, lifetime: Lifetime) -> AsyncEngine:
     return engine
 
 
-def build_engine(settings: Options, **instead: Any) -> AsyncEngine:
+def build_engine(settings: Options, *, replica: bool = False, **instead: Any) -> AsyncEngine:
     """Create an engine that the caller disposes of. `instead` are arguments of `create_async_engine` that replace ours;
-    execution options are added to ours.
+    execution options are added to ours. The connections of a `replica` refuse writes.
     """
     backend = backend_named(settings.url.get_backend_name())
     try:
@@ -43,6 +43,8 @@ def build_engine(settings: Options, **instead: Any) -> AsyncEngine:
         raise DriverNotInstalled(settings.url.get_driver_name(), backend.extra) from error
     except OSError as error:  # an unreadable certificate file
         raise unavailable(error, address(settings.url)) from None
+    if replica:
+        backend.read_only_arguments(arguments)
     ours: dict[str, Any] = {
         "connect_args": arguments,
         "poolclass": Pool,

@@ -53,7 +53,10 @@ class AdvisoryLocks:
         database = self._sessions.dialect_of(session).name
         if database != "postgresql":
             raise NotSupported("advisory locks", database, "Lock a row instead: `dao.get_locked(id)`.")
-        check_in_transaction(session)
+        transaction = check_in_transaction(session)
+        if transaction is not None and transaction.unit.replica is not None:
+            fix = "Open the transaction inside `with reads_from_primary():`."
+            raise NotSupported("locks on a replica that anybody at the primary knows of", database, fix)
 
 
 def _check_primary(session: AsyncSession) -> None:

@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import Pool
 
 from unitwork.backends.address import address
-from unitwork.backends.mariadb import CONNECT_ARGUMENTS
+from unitwork.backends.backend import CONNECT_ARGUMENTS
 from unitwork.backends.registry import backend_of
 from unitwork.connections.lifetime import Lifetime
 from unitwork.errors import (

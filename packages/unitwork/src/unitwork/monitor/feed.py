@@ -25,6 +25,8 @@ def picture(monitor: SqlMonitor, *, history: bool) -> dict[str, Any]:
         "at": round(time.time(), 3),
         "process": os.getpid(),
         "pool": asdict(monitor.pools.state()),
+        "replicas": [] if monitor.replicas is None else [asdict(state) for state in monitor.replicas.states()],
+        "reads": {} if monitor.replicas is None else dict(monitor.replicas.served),
         "totals": _totals(monitor),
         "open": _open(monitor),
         "statements": _statements(monitor),
@@ -72,6 +74,7 @@ def _open(monitor: SqlMonitor) -> list[dict[str, Any]]:
                 "in_sql": round(record.in_sql if record is not None else working or 0.0, 4),
                 "idle": round(now - record.active, 3) if record is not None and working is None else 0.0,
                 "read_only": unit.read_only,
+                "replica": unit.replica,
                 "request_id": None if record is None else record.request_id,
                 "statement": monitor.shapes.text(unit.statement) if working is not None else None,
             }

@@ -107,9 +107,24 @@ def metrics(
     yield _plain(COUNTER, f"{namespace}_pool_wait_seconds", "Time waited for connections", pool.waited)
     yield _plain(COUNTER, f"{namespace}_pool_timeouts", "Units that got no connection in time", pool.timeouts)
     yield _plain(COUNTER, f"{namespace}_pool_refused", "Units refused as overload of their lane", pool.refused)
+    yield from _of_replicas(monitor, namespace)
     yield _plain(COUNTER, f"{namespace}_monitor_errors", "Errors of the monitor itself", monitor.errors.total())
     for name, (help, value) in (gauges or {}).items():
         yield _plain(LARGEST, name, help, value)
+
+
+def _of_replicas(monitor: SqlMonitor, namespace: str) -> Iterator[Metric]:
+    """Yield the metrics of replicas; none without any."""
+    replicas = monitor.replicas
+    if replicas is None:
+        return
+    served: dict[tuple[str, ...], int] = {(server,): number for server, number in replicas.served.items()}
+    yield Metric(COUNTER, f"{namespace}_units_served", "Units by the server that was chosen", ("server",), served)
+    states, labels = replicas.states(), ("replica",)
+    used: dict[tuple[str, ...], float] = {(state.address,): float(state.used) for state in states}
+    yield Metric(GAUGE, f"{namespace}_replica_used", "Processes whose reads may use the replica now", labels, used)
+    lags: dict[tuple[str, ...], float] = {(state.address,): state.lag for state in states if state.lag is not None}
+    yield Metric(LARGEST, f"{namespace}_replica_lag_seconds", "Age of what a replica certainly shows", labels, lags)
 
 
 def _namespace(monitor: SqlMonitor) -> str:

@@ -33,6 +33,7 @@ from unitwork.monitor.shape import CANCELLED, OK, Shapes
 from unitwork.monitor.spans import Spans
 from unitwork.monitor.work import current_work
 from unitwork.options import Options
+from unitwork.replicas.replicas import Replicas
 from unitwork.unit import UNIT, Unit
 
 UNMONITORED: Final = "unitwork_unmonitored"
@@ -63,6 +64,8 @@ class SqlMonitor:
         """Counts of the monitor's own errors, by type; they are not raised."""
         self.tracer_provider: Any = None
         """OpenTelemetry's tracer provider, read when spans are first used; None is the process's default."""
+        self.replicas: Replicas | None = None
+        """The replicas that units read from."""
         self.each_second: list[Callable[[], object]] = []
         self.at_close: list[Callable[[], object]] = []
         self.exposition: Any = None

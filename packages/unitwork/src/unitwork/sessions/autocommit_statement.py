@@ -19,6 +19,9 @@ from unitwork.connections.cancellation import shield
 from unitwork.connections.compiled_statements import SENT_OPTION, Answer, CheckedOutConnection, CompiledStatement, Sent
 from unitwork.connections.direct_checkout import DirectCheckout
 from unitwork.deadline import bounded, time_left
+from unitwork.errors import DatabaseError
+from unitwork.replicas.replica import primary_may_do
+from unitwork.replicas.replicas import Replicas
 from unitwork.sessions.inside_statements import send_directly
 from unitwork.sessions.resending import NOTHING_DONE, Resending
 from unitwork.sessions.session_factory import SessionFactory
@@ -36,7 +39,10 @@ async def send_autocommit(factory: SessionFactory, statement: Executable, parame
     engine = factory.engine()
     unit.enter(calling_site(), parent=None)
     left = time_left(unit)
+    replicas = factory.replicas
     sending = _Sending(factory, engine, unit, statement, parameters)
+    if replicas is not None:
+        sending = _SendingWithReplicas(sending, replicas)
     try:
         if left is None or not isinstance(statement, Select):
             return await shield(sending.run(), unit)
@@ -58,6 +64,8 @@ class _Sending:
         statement: Executable,
         parameters: Mapping[str, Any],
     ) -> None:
+        self.engine = engine
+        self._factory = factory
         bind, self._options = factory.admit(engine, unit)  # without ids: a builder's statements store no new rows
         self._bind = bind.sync_engine
         self._engine = engine.sync_engine
@@ -134,3 +142,48 @@ class _Sending:
             connection.close()
         finally:
             unit.ending, unit.executing, unit.connection = False, 0.0, None
+
+
+class _SendingWithReplicas(_Sending):
+    """Sending of a statement where a read may use a replica. What fails there and may succeed on the primary goes to
+    it: a read has stored nothing.
+    """
+
+    def __init__(self, sending: _Sending, replicas: Replicas) -> None:
+        vars(self).update(vars(sending))
+        self._replicas = replicas
+        self._primary = sending.engine
+
+    async def run(self) -> Answer:
+        if not isinstance(self._statement, Select):
+            return await self._write()
+        replica = await self._replicas.read()
+        if replica is None:
+            return await super().run()
+        self._move(self._factory.at(replica))
+        self._unit.replica = replica.address
+        try:
+            answer = await self._once()
+        except DatabaseError as error:
+            self._replicas.failed(replica, error)
+            if not primary_may_do(error):
+                raise
+        else:
+            self._replicas.served_by(replica)
+            return answer
+        self._replicas.fell_back()
+        self._move(self._primary)
+        return await super().run()
+
+    async def _write(self) -> Answer:
+        self._replicas.write()
+        try:
+            return await super().run()
+        finally:  # no COMMIT tells its position, and an error may have lost the answer
+            self._replicas.committed(None)
+
+    def _move(self, engine: AsyncEngine) -> None:
+        self._bind = self._factory.move(self._unit, engine).sync_engine
+        self._engine = engine.sync_engine
+        self._plans = self._factory.plans(engine)
+        self._unit.statements = 1

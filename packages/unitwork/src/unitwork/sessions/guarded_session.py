@@ -88,7 +88,11 @@ class GuardedSession(RestoringSession):
         if self.unit.transactional:
             return send(statement, *arguments, **options)
         sending = partial(send, statement, *arguments, **options)
-        return send_again(self.unit, sending, reads=partial(_only_reads, statement))
+        return send_again(self.unit, sending, reads=partial(self.repeats, statement))
+
+    def repeats(self, statement: Any) -> bool:
+        """True if a statement that a dead connection has failed may be sent over another one of its server."""
+        return isinstance(statement, Select | CompoundSelect) and not read_only.writes(statement)
 
     def flush(self, objects: Any = None) -> None:
         unit = self.unit
@@ -234,10 +238,6 @@ class GuardedSession(RestoringSession):
 
 
 event.listen(GuardedSession, "after_flush", after_flush)
-
-
-def _only_reads(statement: Any) -> bool:
-    return isinstance(statement, Select | CompoundSelect) and not read_only.writes(statement)
 
 
 def _refusal(unit: Unit) -> TransactionError:

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Final, NamedTuple, Protocol
 
-from sqlalchemy import Dialect
+from sqlalchemy import Dialect, Engine
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import Pool
 
@@ -17,6 +17,9 @@ from unitwork.connections.lifetime import Lifetime
 from unitwork.connections.listeners import followers, install
 from unitwork.errors import EngineBelongsToAnotherProcess
 from unitwork.monitor.monitor import SqlMonitor
+from unitwork.replicas.replica import Replica
+from unitwork.replicas.replicas import Replicas
+from unitwork.sessions.replica_session import GuardedReplicaSession, ReplicaSession
 from unitwork.sessions.session import ProvidedSession, guarded_session
 from unitwork.sessions.write_recorder import WriteRecorder
 from unitwork.unit import UNIT, Unit
@@ -54,12 +57,14 @@ class SessionFactory:
         preparation: Callable[[], Preparation],
         monitor: Callable[[], SqlMonitor],
         recorder: Callable[[], WriteRecorder | None],
+        replicas: Callable[[], Replicas | None] | None = None,
     ) -> None:
         self._engine = engine
         self._lifetime = lifetime
         self._preparation = preparation
         self._monitor = monitor
         self._recorder = recorder
+        self._replicas = replicas
         self._monitors: list[SqlMonitor] = []
         """Monitors used so far; the last one is in force."""
         self._in_force: SqlMonitor | None = None
@@ -83,11 +88,26 @@ class SessionFactory:
             self._inherited.append(engine.pool)
             engine.sync_engine.dispose(close=False)
             raise
+        return self._known(engine)
+
+    def _known(self, engine: AsyncEngine) -> AsyncEngine:
         key = id(engine.sync_engine)
         if key not in self._seen:
             install(engine)
             self._seen[key] = _Seen(engine)
         return engine
+
+    @property
+    def replicas(self) -> Replicas | None:
+        """Return the replicas in force; None where reads have the primary alone."""
+        replicas = None if self._replicas is None else self._replicas()
+        if replicas is not None:
+            self.monitor.replicas = replicas
+        return replicas
+
+    def at(self, replica: Replica) -> AsyncEngine:
+        """Return a replica's engine, known to this factory."""
+        return self._known(replica.engine)
 
     def dialect(self) -> Dialect:
         """Return the dialect of the engine in force; callable in any thread and process."""
@@ -128,6 +148,31 @@ class SessionFactory:
             session.plans = self._seen[id(engine.sync_engine)].plans_inside
         return session
 
+    def at_replica(
+        self,
+        replica: Replica,
+        unit: Unit,
+        prepared: Mapping[str, Any],
+        left: Callable[[BaseException | None], object],
+        *,
+        autoflush: bool,
+    ) -> ProvidedSession:
+        """Return a session for one autocommit read on a replica; see `__call__`. `left` is called before the unit goes
+        on at the primary, with the replica's error; None if nothing was sent to it.
+        """
+        primary = self.engine()
+
+        def to_primary(error: BaseException | None) -> Engine:
+            left(error)
+            return self.move(unit, primary).sync_engine
+
+        bind, options = self.admit(self.at(replica), unit)
+        options |= prepared
+        session = ReplicaSession(bind, autoflush=autoflush, expire_on_commit=False, execution_options=options)
+        guarded: GuardedReplicaSession = session.sync_session  # type: ignore[assignment]  # `sync_session_class` says so
+        guarded.unit, guarded.recorder, guarded.to_primary = unit, self._recorder(), to_primary
+        return session
+
     def admit(self, engine: AsyncEngine, unit: Unit) -> tuple[AsyncEngine, dict[str, Any]]:
         """Register a unit that begins; return the engine it connects through and its execution options. The caller must
         call `left` afterwards. Raises `ContainerClosed`.
@@ -139,14 +184,29 @@ class SessionFactory:
         unit.admitted_by = drain, monitor
         monitor.attach(engine)
         drain.admit(unit)
+        bind = self._bind(engine, unit)
+        monitor.opened(unit)
+        for watch in self.watchers:
+            watch(unit)
+        return bind, {UNIT: unit}
+
+    def _bind(self, engine: AsyncEngine, unit: Unit) -> AsyncEngine:
         seen = self._seen[id(engine.sync_engine)]
         unit.followers = seen.followers
         unit.holders = seen.holders
         unit.grace = seen.grace
-        monitor.opened(unit)
-        for watch in self.watchers:
-            watch(unit)
-        return seen.bind(engine, unit), {UNIT: unit}
+        return seen.bind(engine, unit)
+
+    def move(self, unit: Unit, engine: AsyncEngine) -> AsyncEngine:
+        """Let an admitted unit that holds no connection go on at another engine; return the engine it connects
+        through.
+        """
+        if unit.holders is not None:
+            unit.holders.released(unit)
+        unit.connection, unit.connected, unit.lost, unit.statements = None, False, False, 0
+        unit.replica = None
+        self._monitor().attach(engine)
+        return self._bind(engine, unit)
 
     def plans(self, engine: AsyncEngine) -> CompiledStatements:
         """Return the compiled statements of an engine that `engine()` has returned."""

@@ -18,6 +18,8 @@ class BlockOptions(NamedTuple):
     """False lets each statement commit by itself."""
     autocommit: bool = False
     """True for a unit that may send one statement only."""
+    reads: bool = False
+    """True for an autocommit unit whose statement is a read, as far as its opener knows."""
     ambiently: bool = True
     """False keeps other blocks from joining: for a block whose end its caller doesn't control, as a generator's."""
 

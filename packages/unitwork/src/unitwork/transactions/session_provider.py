@@ -60,7 +60,9 @@ class EngineSessionProvider(CalledFirst, SessionSource):
 
     def own_session(self, options: BlockOptions) -> AbstractAsyncContextManager[AsyncSession]:
         # A single statement is judged by its text: no read-only transaction is needed for it.
-        return _SessionOf(self.unit(options._replace(read_only=False) if options.autocommit else options))
+        if options.autocommit:
+            options = options._replace(read_only=False, reads=options.read_only)
+        return _SessionOf(self.unit(options))
 
     def sends_autocommit(self) -> bool:
         return ambient.get() is None  # an enclosing block that has ended counts too

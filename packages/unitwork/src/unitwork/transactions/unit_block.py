@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import sys
 from contextlib import AbstractAsyncContextManager, suppress
 from contextvars import Token
 from functools import partial
@@ -20,6 +21,7 @@ from unitwork.sessions.session_factory import SessionFactory
 from unitwork.transactions import ending
 from unitwork.transactions.abandonment import generators_of
 from unitwork.transactions.block_options import BlockOptions
+from unitwork.transactions.routing import Routing
 from unitwork.transactions.teardown import tear_down, torn_down
 from unitwork.transactions.transaction import Transaction, ambient, leave
 from unitwork.unit import Unit
@@ -44,6 +46,7 @@ class UnitBlock(AbstractAsyncContextManager[Transaction]):
         self._prepares = prepares
         self._token: Token[Transaction | None] | None = None
         self._bound: AbstractAsyncContextManager[None] | None = None
+        self._routing: Routing | None = None
 
     async def __aenter__(self) -> Transaction:
         unit, outer = self._unit, ambient.get()
@@ -61,7 +64,14 @@ class UnitBlock(AbstractAsyncContextManager[Transaction]):
         if not unit.transactional and one_writer(engine):
             writer = open_writer(engine, own_task_only=False)
             unit.blocked_by = None if writer is None else writer.call_site
-        self._session = session = self._factory(engine, unit, prepared.options, autoflush=self._options.autoflush)
+        replicas, bind, session = self._factory.replicas, engine, None
+        if replicas is not None:
+            self._routing = routing = Routing(self._factory, replicas, unit, self._options)
+            behind_writer = outer is not None and open_writer(engine, own_task_only=False) is not None
+            bind, session = await routing.choose(engine, prepared.options, writer=behind_writer)
+        if session is None:
+            session = self._factory(bind, unit, prepared.options, autoflush=self._options.autoflush)
+        self._session = session
         timeout = self._options.timeout
         if left is not None:
             timeout = left if timeout is None else min(timeout, left)
@@ -69,7 +79,7 @@ class UnitBlock(AbstractAsyncContextManager[Transaction]):
             unit.deadline = asyncio.get_running_loop().time() + timeout
             self._bound = bounded(timeout, unit)
             await self._bound.__aenter__()
-        self._outer, self._plans = outer, self._factory.plans(engine)
+        self._outer, self._plans = outer, self._factory.plans(bind)
         session.info["transaction"] = transaction = Transaction(unit, unit.root, session, owner=engine, outer=outer)
         if self._options.ambiently:
             self._token = ambient.set(transaction)
@@ -109,6 +119,8 @@ class UnitBlock(AbstractAsyncContextManager[Transaction]):
                     await ending.roll_back(self._session, unit, failure)
             finally:
                 leave(self._token, self._outer)
+                if self._routing is not None:
+                    self._routing.ended(failure or sys.exception())
         finally:
             try:
                 if unit.root.after_commit or unit.root.after_rollback:

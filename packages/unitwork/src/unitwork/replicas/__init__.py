@@ -1,0 +1,1 @@
+"""Replicas: reads on streaming standbys that are never older than what the reader has stored or was told of."""
