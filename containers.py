@@ -42,10 +42,12 @@ from unitwork import (
     Lifetime,
     NewIds,
     NotificationListener,
+    PositionTokens,
     Schema,
     SessionFactory,
     TransactionProvider,
     open_engine,
+    open_replicas,
 )
 from unitwork.audit import AuditTrail
 from unitwork.dao import AdvisoryLocks, Cursors
@@ -62,6 +64,8 @@ class Container(containers.DeclarativeContainer):
     # it itself it would be asynchronous, and every provider above it would give a Future (docs/decisions/0003).
     lifetime = providers.Singleton(Lifetime, settings.provided.database.drain_timeout.provider)
     engine = providers.Resource(open_engine, settings.provided.database, lifetime)
+    replicas = providers.Resource(open_replicas, settings.provided.database, engine, lifetime)
+    position_tokens = providers.Singleton(PositionTokens, signing_key.provider)
     database_server = providers.Factory(DatabaseServer, engine, lifetime)
 
     # Sessions and transactions. A Singleton is given providers, and asks at each use (`engine.provider`, no engine),
@@ -78,6 +82,7 @@ class Container(containers.DeclarativeContainer):
         new_ids.provider,
         sql_monitor.provider,
         audit_trail.provider,
+        replicas.provider,
     )
     session_provider = providers.Factory(EngineSessionProvider, session_factory)
     transaction = providers.Factory(TransactionProvider, session_provider)

@@ -5,7 +5,7 @@ from domain.token import Token, digest_of
 from repositories.errors import UserNotFound
 from repositories.token_dao import TokenDao
 from repositories.user_dao import UserDao
-from unitwork import current_transaction
+from unitwork import current_transaction, reads_from_primary
 from unitwork.models import SYSTEM, acting_user_id
 
 
@@ -20,7 +20,8 @@ class Authority:
 
     async def token_of(self, secret: str) -> Token | None:
         """Return the token with this secret, by which a request was authenticated; None if there is none."""
-        found = await self._tokens.with_user(digest_of(secret)) if secret else None
+        with reads_from_primary():
+            found = await self._tokens.with_user(digest_of(secret)) if secret else None
         return None if found is None else found[0]
 
     async def check(self, token: Token | None = None) -> None:
@@ -32,6 +33,10 @@ class Authority:
         user_id = acting_user_id()
         if user_id == SYSTEM:
             return
+        with reads_from_primary():
+            await self._check(user_id, token)
+
+    async def _check(self, user_id: int, token: Token | None) -> None:
         get = self._users.get if current_transaction() is None else self._users.get_locked
         try:
             user = await get(user_id)

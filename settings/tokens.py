@@ -20,5 +20,9 @@ class TokenSettings(BaseModel):
     """Lifetime of a refresh token."""
     login_lifetime: Duration = Field(default=timedelta(days=90), gt=timedelta(0))
     """Maximum lifetime of a login, however often it is refreshed."""
+    replica_staleness: Duration = Field(default=timedelta(seconds=1), ge=timedelta(0), le=timedelta(seconds=30))
+    """Maximum age of what the token of a GET request is checked against on a replica: so long after its revocation such
+    a request may still be answered. 0 checks at the primary. Other requests always do.
+    """
     fresh: Duration = Field(default=timedelta(minutes=10), ge=timedelta(0))
     """Time after a login in which its owner may change e-mail address and phone number without the password."""

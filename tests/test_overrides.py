@@ -30,7 +30,12 @@ from unitwork.monitor.monitor import SqlMonitor
 pytestmark = pytest.mark.database("own")  # the kit overrides what is judged here
 
 PAGE: Mapping[str, Any] = Container.providers
-NOT_KEPT = {"engine": {"settings", "lifetime"}, "database_server": {"lifetime"}, "schema": {"lifetime"}}
+NOT_KEPT = {
+    "engine": {"settings", "lifetime"},
+    "replicas": {"settings", "engine", "lifetime"},
+    "database_server": {"lifetime"},
+    "schema": {"lifetime"},
+}
 """A Resource asks for what it is made of when `running()` opens it; the others ask their lifetime a question once."""
 
 

@@ -20,6 +20,7 @@ from app.api.forwarded_prefix import ForwardedPrefix
 from app.api.openapi import document_problems
 from app.api.problems import Problem, database_errors, install_problems
 from app.api.query_text import each_once
+from app.api.read_positions import POSITION, READ_FROM, ReadPositions
 from app.api.request_context import RequestContext
 from app.api.security_headers import SecurityHeaders
 from app.background import BackgroundTasks
@@ -33,6 +34,7 @@ ASKED: Final = (
     "If-Match",
     "If-None-Match",
     "Prefer",
+    POSITION,
     "X-Request-ID",
     "X-Request-Timeout",
 )
@@ -45,6 +47,8 @@ ANSWERED: Final = (
     "Location",
     "Preference-Applied",
     "Retry-After",
+    POSITION,
+    READ_FROM,
     "X-Request-ID",
 )
 """Headers that a page of an allowed origin may send (`ASKED`) and read (`ANSWERED`): those that the guides name."""
@@ -99,6 +103,8 @@ def create_app(container: Container | None = None) -> FastAPI:
     app.add_middleware(Authentication)
     app.add_middleware(Admission)
     app.add_middleware(Caller)
+    if settings.database.replica_urls:
+        app.add_middleware(ReadPositions)
     app.add_middleware(RequestContext, limits=limits, debug=settings.debug)
     _add_browser_rules(app, settings.http)
     for module in (audit, auth, own_account, user_csv, jobs, users):  # what is before /users/{user_id} isn't it

@@ -14,6 +14,7 @@ from app.cli.signals import run_to_its_end
 from app.logs import configure_logs
 from app.private_files import keep_private
 from containers import Container, running
+from unitwork import reads_from_primary
 from unitwork.models import SYSTEM, acting_as
 
 P = ParamSpec("P")
@@ -72,5 +73,5 @@ async def _run(
     keep_private(container.settings().var_dir)
     async with running(container):
         configure_logs(container.settings())
-        with acting_as(SYSTEM):
+        with acting_as(SYSTEM), reads_from_primary():  # an operator's questions are few, and about what is
             return await function(container, **arguments)

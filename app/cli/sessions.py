@@ -88,7 +88,8 @@ def _drawn(seen: dict[str, Any]) -> Group:
         f"process {seen['process']}   {now['statements']:g} statements/s   p95 {now['p95']:g} ms   "
         f"pool {pool['in_use']}/{pool['capacity']}, {pool['waiting']} wait   {len(seen['open'])} open\n"
         f"slow {found['slow_sql']}   N+1 {found['repeated_sql']}   leaks {found['session_leak']}   "
-        f"idle {found['idle_in_transaction']}   deadlocks {found['deadlock']}   failed {totals['failed']}",
+        f"idle {found['idle_in_transaction']}   deadlocks {found['deadlock']}   failed {totals['failed']}"
+        f"{_replicas(seen)}",
         style="bold",
     )
     units = Table(
@@ -105,6 +106,17 @@ def _drawn(seen: dict[str, Any]) -> Group:
     for shape in seen["statements"][:10]:
         statements.add_row(*_cells(shape, "statement", "count", "seconds", "mean_ms", "call_site"))
     return Group(head, units, trouble, statements)
+
+
+def _replicas(seen: dict[str, Any]) -> str:
+    """Return a line for each replica, and the number of units by server; empty without replicas."""
+    if not seen["replicas"]:
+        return ""
+    lines = [f"units at {', '.join(f'{server} {count}' for server, count in sorted(seen['reads'].items()))}"]
+    for replica in seen["replicas"]:
+        state = f"{replica['reads']} reads, {replica['lag']} s old" if replica["used"] else replica["reason"]
+        lines.append(f"replica {replica['address']}: {state}")
+    return "".join(f"\n{line}" for line in lines)
 
 
 def _cells(line: dict[str, Any], *names: str) -> Iterator[Text]:

@@ -13,8 +13,8 @@ from app.trace_context import continued_trace
 from app.worker.process import WorkerProcess
 from containers import Container
 from domain.trace_parent import current_trace_parent
-from services.messaging.broker import ACTING_USER, REQUEST_ID, TRACE_PARENT
-from unitwork import undone
+from services.messaging.broker import ACTING_USER, POSITION, REQUEST_ID, TRACE_PARENT
+from unitwork import EVERYTHING, Told, current_position, reading_after, undone
 from unitwork.errors import DatabaseError, NoActingUser
 from unitwork.models import SYSTEM, acting_as, acting_user_id, bound_request_id, current_request_id
 
@@ -22,7 +22,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 Work = Callable[Concatenate[Container, P], Awaitable[T]]
 
-HEADERS: Final = (ACTING_USER, REQUEST_ID, TRACE_PARENT)
+HEADERS: Final = (ACTING_USER, REQUEST_ID, TRACE_PARENT, POSITION)
 AGAIN: Final = 5
 """Maximum number of retries of a task after an error by which its unit stored nothing."""
 FIRST_PAUSE: Final = 1.0
@@ -68,19 +68,23 @@ def service_task(
 
 @contextmanager
 def context_of(headers: dict[str, Any]) -> Iterator[None]:
-    """Bind the acting user, the request id and the trace that a task was sent with."""
+    """Bind the acting user, the request id, the trace and the position that a task was sent with. A task without a
+    position reads nothing older than its beginning.
+    """
     user, request_id = headers.get(ACTING_USER), headers.get(REQUEST_ID)
+    told = Told.parse(headers.get(POSITION)) or EVERYTHING
     with (
         acting_as(SYSTEM if user is None else int(user)),
         nullcontext() if request_id is None else bound_request_id(request_id),
         continued_trace(headers.get(TRACE_PARENT)),
+        reading_after(told),
     ):
         yield
 
 
 def current_headers() -> dict[str, str]:
-    """Return the headers that carry the current acting user, request id and trace to a task."""
-    headers = {REQUEST_ID: current_request_id(), TRACE_PARENT: current_trace_parent()}
+    """Return the headers that carry the current acting user, request id, trace and position to a task."""
+    headers = {REQUEST_ID: current_request_id(), TRACE_PARENT: current_trace_parent(), POSITION: current_position()}
     with suppress(NoActingUser):
         headers[ACTING_USER] = str(acting_user_id())
     return {name: value for name, value in headers.items() if value is not None}

@@ -5,8 +5,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from domain.outbox_message import OutboxMessage
-from services.messaging.broker import ACTING_USER, DELIVER, REQUEST_ID, TRACE_PARENT, Broker
+from services.messaging.broker import ACTING_USER, DELIVER, POSITION, REQUEST_ID, TRACE_PARENT, Broker
 from services.messaging.publisher import BrokerUnavailable
+from unitwork import current_position
 
 
 class CeleryPublisher:
@@ -57,5 +58,6 @@ def _headers(message: OutboxMessage) -> dict[str, Any]:
         ACTING_USER: str(message.created_by),
         REQUEST_ID: message.request_id,
         TRACE_PARENT: message.trace_parent,
+        POSITION: current_position(),  # the relay's, whose claim was committed after the message
     }
     return {name: value for name, value in headers.items() if value is not None}

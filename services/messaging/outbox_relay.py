@@ -8,7 +8,7 @@ from typing import Final
 from domain.outbox_message import pause
 from repositories.outbox_dao import OutboxDao
 from services.messaging.publisher import BrokerUnavailable, Publisher
-from unitwork import NotificationListener, TransactionProvider
+from unitwork import NotificationListener, TransactionProvider, reading_after
 from unitwork.errors import DatabaseError
 from unitwork.models import utc_now
 
@@ -49,6 +49,10 @@ class OutboxRelay:
 
         Raises `BrokerUnavailable`: then the batch is due again after a pause.
         """
+        with reading_after():
+            return await self._relay()
+
+    async def _relay(self) -> int:
         now = utc_now()
         async with self._transaction(name="claim messages"):
             messages = await self._outbox.claim(self._batch, now=now, redeliver_after=self._redeliver_after)

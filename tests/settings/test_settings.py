@@ -214,3 +214,36 @@ def test_production_refuses_debug() -> None:
     assert list(problems(environment="production", secret_key=KEY, debug=True)) == ["GATEHOUSE_DEBUG"]
     assert Settings(environment="production", secret_key=KEY).debug is False
     assert Settings(debug=True).debug is True
+
+
+def test_replicas_are_urls_separated_by_commas_with_the_primarys_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgres://ann@db/shop")
+    monkeypatch.setenv("GATEHOUSE_DATABASE__PASSWORD", "s3cret")
+    monkeypatch.setenv(
+        "GATEHOUSE_DATABASE__REPLICA_URLS", "postgres://one/shop?sslmode=require, pg://bob:p,w@two/shop,"
+    )
+    with pytest.raises(SettingsError, match="GATEHOUSE_DATABASE__REPLICA_URLS"):
+        Settings()
+    monkeypatch.setenv("GATEHOUSE_DATABASE__REPLICA_URLS", "postgres://ann@one/shop, postgres://bob:p,w@two/shop,")
+    one, two = Settings().database.replica_urls
+    assert (one.username, one.password, one.host) == ("ann", "s3cret", "one")
+    assert (two.username, two.password, two.host) == ("bob", "p,w", "two")
+    assert "s3cret" not in f"{Settings()!r}{Settings().model_dump_json()}"
+
+
+@pytest.mark.parametrize(
+    ("replicas", "reason"),
+    [
+        ("sqlite:///b.db", "replicas are read on PostgreSQL alone"),
+        ("nonsense", "URL"),
+        (7, "name the replicas' URLs"),
+    ],
+)
+def test_replicas_that_are_none_are_refused_by_the_variables_name(replicas: object, reason: str) -> None:
+    told = problems(database={"url": "sqlite:///a.db", "replica_urls": replicas})
+    assert reason in told["GATEHOUSE_DATABASE__REPLICA_URLS"]
+
+
+def test_a_lag_beyond_what_clients_positions_live_is_refused() -> None:
+    assert list(problems(database={"replica_max_lag": 31})) == ["GATEHOUSE_DATABASE__REPLICA_MAX_LAG"]
+    assert list(problems(tokens={"replica_staleness": 31})) == ["GATEHOUSE_TOKENS__REPLICA_STALENESS"]

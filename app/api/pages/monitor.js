@@ -90,7 +90,9 @@ function draw(picture) {
   const now = samples.at(-1) ?? { statements: 0, p50: 0, p95: 0 };
   const { pool, totals, outbox, thresholds } = picture;
   const put = (id, text) => { byId(id).textContent = text; };
-  byId("process").textContent = `process ${picture.process} · ${clock(picture.at)}`;
+  const used = picture.replicas.filter((replica) => replica.used).length;
+  const replicas = picture.replicas.length ? ` · ${used} of ${picture.replicas.length} replicas used` : "";
+  byId("process").textContent = `process ${picture.process} · ${clock(picture.at)}${replicas}`;
   put("rate", number(now.statements));
   put("statements-total", `${number(totals.statements)} in all, ${number(totals.failed)} failed`);
   put("p95", now.p95);
@@ -118,7 +120,7 @@ function draw(picture) {
   findings("repeated", picture.repeated, "no line asks again and again");
   findings("slow", picture.slow, "nothing");
   rows("open", picture.open, (unit) => [
-    [unit.name + (unit.read_only ? " (reads)" : "")], [unit.state], [duration(unit.age), "number"],
+    [unit.name + (unit.replica ? ` (reads ${unit.replica})` : unit.read_only ? " (reads)" : "")], [unit.state], [duration(unit.age), "number"],
     [unit.state === "idle" ? duration(unit.idle) : "", "number"], [number(unit.statements), "number"],
     [unit.opened_at, "line"], [unit.awaits_at ?? "", "line"],
   ], (unit) => (thresholds.session_leak !== null && unit.age >= thresholds.session_leak)
