@@ -11,6 +11,7 @@ message of the outbox.
 import asyncio
 import contextvars
 import logging
+import weakref
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
@@ -67,6 +68,7 @@ class BackgroundTasks(AbstractAsyncContextManager["BackgroundTasks"]):
         self._drain_timeout = drain_timeout
         self._group: TaskGroup | None = None
         self._waiting = 0
+        self._cancelling = False
         self._idle = asyncio.Event()
         self._idle.set()
         self.counts: Counter[str] = Counter()
@@ -80,7 +82,7 @@ class BackgroundTasks(AbstractAsyncContextManager["BackgroundTasks"]):
 
     @property
     def waiting(self) -> int:
-        """Return the number of tasks that run or wait."""
+        """Return the number of tasks that run or wait, also for their transaction's commit."""
         return self._waiting
 
     def start(self, name: str, work: Work) -> None:
@@ -98,13 +100,15 @@ class BackgroundTasks(AbstractAsyncContextManager["BackgroundTasks"]):
         context.run(ambient.set, None)
         context.run(lift_deadline)
         context.run(leave_lane)
-        transaction = current_transaction()
+        transaction, place = current_transaction(), self._reserve()
         if transaction is None:
-            self._spawn(name, work, context)
+            self._spawn(name, work, context, place)
         else:
-            transaction.after_commit(lambda: self._spawn(name, work, context))
+            transaction.after_commit(lambda: self._spawn(name, work, context, place))
+            transaction.after_rollback(place.give_back)
 
     async def __aenter__(self) -> Self:
+        self._cancelling = False
         self._group = await anyio.create_task_group().__aenter__()
         return self
 
@@ -118,33 +122,60 @@ class BackgroundTasks(AbstractAsyncContextManager["BackgroundTasks"]):
                 await self._idle.wait()
         if self._waiting:
             log.warning("cancelled when the application stopped: %d background tasks", self._waiting)
+        self._cancelling = True
         group.cancel_scope.cancel()
         await group.__aexit__(None, None, None)
 
-    def _spawn(self, name: str, work: Work, context: contextvars.Context) -> None:
+    def _spawn(self, name: str, work: Work, context: contextvars.Context, place: "_Place") -> None:
         group = self._group
         if group is None:
+            place.give_back()
             self.counts["refused"] += 1
             log.warning("background task %s was not started: the application stops", name)
             return
-        self._waiting += 1
-        self._idle.clear()
         self.counts["started"] += 1
-        context.run(group.start_soon, self._supervised, name, work)
+        context.run(group.start_soon, self._supervised, name, work, place)
 
-    async def _supervised(self, name: str, work: Work) -> None:
+    async def _supervised(self, name: str, work: Work, place: "_Place") -> None:
         try:
             async with self._places:
                 await work()
         except Exception:  # whatever it is, one task's failure ends neither the group nor the other tasks
             self.counts["failed"] += 1
             log.exception("background task %s failed", name)
+        except asyncio.CancelledError:
+            self.counts["cancelled"] += 1
+            if self._cancelling:
+                raise
+            # Something that the work awaited was cancelled: raised here, it would cancel the whole group.
+            log.warning("background task %s ended as something that it awaited was cancelled", name)
         except BaseException:
             self.counts["cancelled"] += 1
             raise
         else:
             self.counts["done"] += 1
         finally:
-            self._waiting -= 1
-            if not self._waiting:
-                self._idle.set()
+            place.give_back()
+
+    def _reserve(self) -> "_Place":
+        self._waiting += 1
+        self._idle.clear()
+        return _Place(self._release)
+
+    def _release(self) -> None:
+        self._waiting -= 1
+        if not self._waiting:
+            self._idle.set()
+
+
+class _Place:
+    """One of the `limit`. Given back once: when its task ends, its transaction rolls back, or that is forgotten, as
+    where nobody knows whether it was committed and no hook is called.
+    """
+
+    def __init__(self, release: Callable[[], None]) -> None:
+        self._finalizer = weakref.finalize(self, release)
+        self._finalizer.atexit = False
+
+    def give_back(self) -> None:
+        self._finalizer()

@@ -116,6 +116,50 @@ async def test_no_more_runs_at_once_and_no_more_waits_than_may(background: Backg
     assert (most, background.counts["done"], background.counts["refused"]) == (3, 20, 1)
 
 
+async def test_work_that_something_cancelled_stops_nothing_else(
+    background: BackgroundTasks, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def cancelled() -> None:
+        helper = asyncio.create_task(asyncio.sleep(60))
+        helper.cancel()
+        await helper
+
+    async def work() -> None:
+        await asyncio.sleep(0.05)
+
+    background.start("beside", work)
+    background.start("cancelled", cancelled)
+    await until(lambda: background.counts["cancelled"] == 1)
+    background.start("after", work)
+    await until(lambda: background.waiting == 0)
+    assert background.counts == {"started": 3, "cancelled": 1, "done": 2}
+    assert "background task cancelled ended as something that it awaited was cancelled" in caplog.text
+
+
+async def test_what_waits_for_its_commit_counts_towards_the_limit(
+    container: Container, background: BackgroundTasks
+) -> None:
+    async def work() -> None: ...
+
+    with acting_as(SYSTEM):
+        async with container.transaction()():
+            await container.user_service().create({"email": "caller@example.com"})
+            for _ in range(20):
+                background.start("work", work)
+            with pytest.raises(BackgroundFull):
+                background.start("work", work)
+        await until(lambda: background.waiting == 0)
+        assert background.counts == {"started": 20, "done": 20, "refused": 1}
+        with pytest.raises(ZeroDivisionError):
+            async with container.transaction()():
+                await container.user_service().create({"email": "undone@example.com"})
+                for _ in range(20):
+                    background.start("work", work)
+                assert background.waiting == 20
+                raise ZeroDivisionError
+    assert background.waiting == 0, "places are given back"
+
+
 async def test_it_is_drained_before_the_engine_goes(settings: Settings, session: AsyncSession) -> None:
     async with running(Container(settings=settings)) as container, BackgroundTasks() as background:
 
