@@ -28,6 +28,7 @@ from services.idempotency import Idempotency, InFlight
 from services.messaging.broker import Broker
 from services.messaging.celery_publisher import CeleryPublisher
 from services.messaging.inbox_service import InboxService
+from services.messaging.job_service import JobService
 from services.messaging.notification_service import WELCOME, NotificationService
 from services.messaging.notifier import FileNotifier
 from services.messaging.outbox_relay import OutboxRelay
@@ -115,7 +116,7 @@ class Container(containers.DeclarativeContainer):
         on_close=lifetime.provided.on_close.provider,
         on_reached=security_events.provided.limit_reached.provider,
     )
-    outbox_service = providers.Factory(OutboxService, transaction, outbox_dao)
+    outbox_service = providers.Factory(OutboxService, transaction, outbox_dao, job_dao)
     notifier = providers.Factory(FileNotifier, settings.provided.notifications)
     owned_resources = providers.List(
         # DAOs with `purge_of`, of what hangs on accounts and goes with them (docs/guides/adding-a-resource.md).
@@ -128,7 +129,6 @@ class Container(containers.DeclarativeContainer):
         idempotency_dao,
         job_dao,
         outbox_dao,
-        inbox_dao,
         outbox_service,
         notifier,
         rate_limits,
@@ -181,17 +181,17 @@ class Container(containers.DeclarativeContainer):
         settings.provided.outbox.poll_interval,
         settings.provided.outbox.redeliver_after,
     )
-    notification_service = providers.Factory(NotificationService, transaction, user_dao, inbox_dao, notifier)
+    notification_service = providers.Factory(NotificationService, user_dao, notifier)
     user_import_job = providers.Factory(
         UserImportJob,
         transaction,
         job_dao,
         outbox_service,
-        inbox_dao,
         user_csv_service,
         authority,
         settings.provided.csv.max_bytes,
     )
+    job_service = providers.Factory(JobService, transaction, job_dao, outbox_dao)
     message_handlers = providers.Dict(
         {
             WELCOME: notification_service.provided.welcome,
@@ -200,12 +200,7 @@ class Container(containers.DeclarativeContainer):
         }
     )
     inbox_service = providers.Factory(
-        InboxService,
-        outbox_dao,
-        message_handlers,
-        settings.provided.outbox.max_attempts,
-        settings.provided.outbox.backoff,
-        settings.provided.outbox.backoff_max,
+        InboxService, transaction, outbox_dao, inbox_dao, job_dao, message_handlers, settings.provided.outbox
     )
     retention_service = providers.Factory(
         RetentionService,

@@ -2,8 +2,11 @@
 
 import asyncio
 
+from dependency_injector import providers
+
 from containers import Container, running
 from domain import OutboxMessage
+from services.messaging.handlers import exactly_once
 from services.messaging.inbox_service import InboxService
 from unitwork.models import SYSTEM, acting_as
 
@@ -25,14 +28,12 @@ async def main() -> None:
 def inbox_of(container: Container) -> InboxService:
     """What a worker runs; an application adds its handler to `message_handlers` in containers.py."""
 
+    @exactly_once
     async def promote(message: OutboxMessage) -> None:
-        async with container.transaction()():
-            if await container.inbox_dao().take(message.id):
-                await container.user_service().update(int(message.payload["user_id"]), {"display_name": "Guest"})
+        await container.user_service().update(int(message.payload["user_id"]), {"display_name": "Guest"})
 
-    outbox = container.settings().outbox
-    handlers = {TOPIC: promote}
-    return InboxService(container.outbox_dao(), handlers, outbox.max_attempts, outbox.backoff, outbox.backoff_max)
+    with container.message_handlers.override(providers.Object({TOPIC: promote})):
+        return container.inbox_service()
 
 
 if __name__ == "__main__":

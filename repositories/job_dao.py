@@ -1,8 +1,8 @@
 """JobDao: jobs, and the files they process."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
-from typing import Any, Final
+from datetime import datetime
+from typing import Any
 
 from sqlalchemy import and_, delete, insert, or_, select, update
 
@@ -11,26 +11,23 @@ from repositories.errors import JobNotFound
 from unitwork.dao import BaseDao
 from unitwork.errors import StaleVersion
 
-LEASE: Final = timedelta(seconds=60)
-"""Time without progress after which another worker may take over a job."""
-
 
 class JobDao(BaseDao[Job]):
     """Jobs by id."""
 
     not_found = JobNotFound
 
-    async def received(self, job_id: int) -> None:
-        """Mark the job's file as complete."""
-        await self.update().eq("id", job_id).set(status=JobStatus.WAITING).execute()
+    async def received(self, job_id: int) -> bool:
+        """Mark the job's file as complete; False if the job was cancelled, or purged, meanwhile."""
+        mine = self.update().eq("id", job_id).eq("status", JobStatus.RECEIVING)
+        return await mine.set(status=JobStatus.WAITING).execute() > 0
 
-    async def claim(self, job_id: int, *, now: datetime) -> bool:
-        """Start the job, or take it over after `LEASE`; False if another worker runs it, or it has ended."""
-        free = or_(
-            Job.status == JobStatus.WAITING,
-            and_(Job.status == JobStatus.RUNNING, Job.updated_at < now - LEASE),
-        )
-        return await self.update().eq("id", job_id).where(free).set(status=JobStatus.RUNNING).execute() > 0
+    async def claim(self, job_id: int) -> bool:
+        """Start the job, or continue it; False if it has ended. For the worker that has the job's message: that it is
+        one worker at a time is the message's lease.
+        """
+        begun = self.update().eq("id", job_id).in_("status", (JobStatus.WAITING, JobStatus.RUNNING))
+        return await begun.set(status=JobStatus.RUNNING).execute() > 0
 
     async def advance(self, job_id: int, *, progress: Mapping[str, Any], position: int) -> None:
         """Record the progress up to `position`. Raises `StaleVersion` if another worker has taken over."""
@@ -50,6 +47,17 @@ class JobDao(BaseDao[Job]):
         if not await mine.set(status=status, progress=progress, error=error, finished_at=at).execute():
             raise StaleVersion
         await self.drop_file(job_id)
+
+    async def fail(self, job_id: int, *, error: str, at: datetime) -> bool:
+        """End the job as failed, wherever it is, and delete its file; what it has committed stays. False if it has
+        ended before. Needs a transaction.
+        """
+        unfinished = self.update().eq("id", job_id).is_null("finished_at")
+        values = {"status": JobStatus.FAILED, "error": error[:ERROR_LENGTH], "finished_at": at}
+        if not await unfinished.set(**values).execute():
+            return False
+        await self.drop_file(job_id)
+        return True
 
     async def drop_of(self, user_ids: Collection[int]) -> Sequence[int]:
         """Delete the jobs that these accounts started, in any status, with their files; return the jobs' ids."""

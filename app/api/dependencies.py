@@ -21,6 +21,7 @@ from domain import Token, User
 from domain.errors import NotAllowed, NotAuthenticated
 from services import AuditService, AuthService, RateLimits, UserCsvService, UserService
 from services.csv.import_report import May
+from services.messaging.job_service import JobService
 from services.messaging.user_import_job import UserImportJob
 from settings import Settings
 
@@ -58,6 +59,11 @@ async def client_address(connection: HTTPConnection) -> str | None:
 async def user_import_job(container: ContainerDep) -> UserImportJob:
     """Return the service for imports that a worker runs after the request was answered."""
     return container.user_import_job()
+
+
+async def job_service(container: ContainerDep) -> JobService:
+    """Return the service for jobs."""
+    return container.job_service()
 
 
 async def background(connection: HTTPConnection) -> BackgroundTasks:
@@ -143,6 +149,7 @@ ClientAddressDep = Annotated[str | None, Depends(client_address)]
 UserServiceDep = Annotated[UserService, Depends(user_service)]
 SettingsDep = Annotated[Settings, Depends(settings)]
 UserCsvServiceDep = Annotated[UserCsvService, Depends(user_csv_service)]
+JobServiceDep = Annotated[JobService, Depends(job_service)]
 UserImportJobDep = Annotated[UserImportJob, Depends(user_import_job)]
 BackgroundDep = Annotated[BackgroundTasks, Depends(background)]
 HeadOnlyDep = Annotated[bool, Depends(head_only)]

@@ -26,6 +26,7 @@ ENTRIES: Final = {
     "users": Entry("app.cli.users", "Accounts."),
     "tokens": Entry("app.cli.tokens", "Access tokens."),
     "outbox": Entry("app.cli.outbox", "Messages that follow a commit."),
+    "jobs": Entry("app.cli.jobs", "Work that continues after its request was answered."),
     "audit": Entry("app.cli.audit", "The audit trail."),
     "sessions": Entry("app.cli.sessions", "Sessions of a running server."),
     "db": Entry("app.cli.db", "The database schema."),

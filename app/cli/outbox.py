@@ -1,5 +1,6 @@
 """`gatehouse outbox`: lists unfinished messages, retries them, and runs the relay."""
 
+from datetime import datetime
 from typing import Annotated, Any
 
 import typer
@@ -14,6 +15,7 @@ from services.messaging.publisher import BrokerUnavailable
 
 application = typer.Typer(no_args_is_help=True, help="Messages that follow a commit.")
 
+MOMENTS = ("due_at", "not_before", "published_at", "attempted_at", "leased_until", "failed_at", "parked_at")
 COLUMNS = ("id", "topic", "created_at", "publications", "attempts", "why")
 
 
@@ -55,16 +57,42 @@ async def retry(
     container: Container,
     message: Annotated[int | None, typer.Argument(help="Its id.")] = None,
     parked: Annotated[bool, typer.Option("--parked", help="All that nobody tries any more.")] = False,
+    topic: Annotated[str | None, typer.Option(help="With --parked: only those of this topic.")] = None,
 ) -> None:
     """Have messages tried again at once, as if for the first time."""
-    if (message is None) is not parked:
-        msg = "give the id of a message, or --parked"
+    if (message is None) is not parked or (topic is not None and not parked):
+        msg = "give the id of a message, or --parked, the latter with --topic for one topic alone"
         raise typer.BadParameter(msg)
     if message is None:
-        say(f"tried again: {await container.outbox_service().retry_parked()}")
+        say(f"tried again: {await container.outbox_service().retry_parked(topic)}")
         return
     await container.outbox_service().retry(message)
     say("tried again: 1")
+
+
+@container_command(application, "show")
+async def show(
+    container: Container, message: Annotated[int, typer.Argument(help="Its id.")], json: JsonFlag = False
+) -> None:
+    """Show a message that isn't done: what it carries, whose it is, what became of it."""
+    found = await container.outbox_service().get(message)
+    record = _record(found) | {
+        "created_by": str(found.created_by),
+        "request_id": found.request_id,
+        **{name: _moment(getattr(found, name)) for name in MOMENTS},
+        "error": found.error,
+    }
+    if json:
+        print_json(record)
+        return
+    print_table(("field", "value"), [{"field": name, "value": value} for name, value in record.items()])
+
+
+@container_command(application, "discard")
+async def discard(container: Container, message: Annotated[int, typer.Argument(help="Its id.")]) -> None:
+    """Delete a message that isn't done, for good. A job that it runs has failed then."""
+    discarded = await container.outbox_service().discard(message)
+    say(f"discarded: {discarded.topic} of {_moment(discarded.created_at)}")
 
 
 @container_command(application, "relay")
@@ -93,8 +121,12 @@ def _record(message: OutboxMessage) -> dict[str, Any]:
         "id": str(message.id),
         "topic": message.topic,
         "payload": message.payload,
-        "created_at": message.created_at.isoformat().replace("+00:00", "Z"),
+        "created_at": _moment(message.created_at),
         "publications": message.publications,
         "attempts": message.attempts,
         "why": message.why_not_done(),
     }
+
+
+def _moment(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat().replace("+00:00", "Z")

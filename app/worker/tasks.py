@@ -14,7 +14,8 @@ DAY: Final = timedelta(days=1)
 @task(DELIVER, ignore_result=True)
 async def deliver(container: Container, message_id: str) -> str:
     """Handle a message of the outbox."""
-    return await container.inbox_service().handle(int(message_id))
+    within = timedelta(seconds=container.settings().worker.soft_time_limit)
+    return await container.inbox_service().handle(int(message_id), within=within)
 
 
 @task("gatehouse.purge_users")

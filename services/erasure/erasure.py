@@ -8,12 +8,12 @@ from domain import OutboxMessage
 from domain.user import User
 from repositories.audit_dao import AuditDao
 from repositories.idempotency_dao import IdempotencyDao
-from repositories.inbox_dao import InboxDao
 from repositories.job_dao import JobDao
 from repositories.outbox_dao import OutboxDao
 from repositories.user_dao import UserDao
 from services.erasure.job_files import JobFiles
 from services.erasure.personal_values import PersonalValues
+from services.messaging.handlers import at_least_once
 from services.messaging.notifier import Notifier
 from services.messaging.outbox_service import OutboxService
 from services.rate_limits import RateLimits
@@ -50,7 +50,6 @@ class Erasure:
         keys: IdempotencyDao,
         jobs: JobDao,
         outbox: OutboxDao,
-        inbox: InboxDao,
         messages: OutboxService,
         notifier: Notifier,
         limits: RateLimits,
@@ -64,7 +63,6 @@ class Erasure:
         self._keys = keys
         self._jobs = jobs
         self._outbox = outbox
-        self._inbox = inbox
         self._messages = messages
         self._notifier = notifier
         self._limits = limits
@@ -98,11 +96,10 @@ class Erasure:
 
             transaction.after_commit(committed)
 
+    @at_least_once
     async def purged(self, message: OutboxMessage) -> None:
         """Handle a `PURGED` message: delete the accounts' notification files."""
         await self._notifier.forget([int(user_id) for user_id in message.payload["user_ids"]])
-        async with self._transaction(name="done: purged"):
-            await self._inbox.take(message.id)
         await self._overwrite()
 
     async def _overwrite(self) -> None:

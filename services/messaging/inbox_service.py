@@ -1,32 +1,56 @@
 """InboxService: handle messages that reached a worker, and record the outcome."""
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from enum import StrEnum
+from typing import Final, Protocol
+
+import anyio
 
 from domain.errors import DomainError
 from domain.outbox_message import ERROR_LENGTH, OutboxMessage, pause
+from repositories.inbox_dao import InboxDao
+from repositories.job_dao import JobDao
 from repositories.outbox_dao import OutboxDao
+from services.messaging.delivery import Delivery, HandOver, LeaseLost
+from services.messaging.handlers import Handler, HandlerError, declared
+from unitwork import TransactionProvider
 from unitwork.errors import UnitworkError
 from unitwork.models import acting_as, utc_now
 
 log = logging.getLogger("gatehouse.outbox")
 
-Handler = Callable[[OutboxMessage], Awaitable[object]]
-"""Handles a message. In the transaction of its effects it must call `InboxDao.take(message.id)`, and have no effects if
-that returns False. An effect that can't be rolled back, such as a mail, comes before that transaction and carries the
-message's id, so that the receiver can detect duplicates.
-"""
+RECORDED_WITHIN: Final = 5.0
+"""Seconds that a cancelled delivery has to record its end."""
+
+
+class Retries(Protocol):
+    """Leases, attempts and pauses of deliveries. The settings' section implements it."""
+
+    @property
+    def lease(self) -> timedelta: ...
+    @property
+    def max_attempts(self) -> int: ...
+    @property
+    def backoff(self) -> timedelta: ...
+    @property
+    def backoff_max(self) -> timedelta: ...
 
 
 class Handled(StrEnum):
     """The outcome of a delivery."""
 
     HANDLED = "handled"
-    """The handler has succeeded."""
+    """The handler has succeeded, and the message is done."""
     NOT_WAITING = "not waiting"
     """The message was done before, or is parked."""
+    HELD = "held"
+    """Another worker has the message, or its pause isn't over: it is delivered again."""
+    HANDED_OVER = "handed over"
+    """The work came further, and goes on with the next delivery."""
+    LOST = "lost"
+    """The message became another worker's, or was withdrawn, while it was handled. Nothing more was committed."""
     FAILED = "failed"
     PARKED = "parked"
 
@@ -36,45 +60,76 @@ class InboxService:
 
     def __init__(
         self,
+        transaction: TransactionProvider,
         outbox: OutboxDao,
+        inbox: InboxDao,
+        jobs: JobDao,
         handlers: Mapping[str, Handler],
-        attempts: int,
-        backoff: timedelta,
-        backoff_max: timedelta,
+        retries: Retries,
     ) -> None:
+        self._transaction = transaction
         self._outbox = outbox
+        self._inbox = inbox
+        self._jobs = jobs
         self._handlers = handlers
-        self._attempts = attempts
-        self._backoff = backoff
-        self._backoff_max = backoff_max
+        self._retries = retries
 
-    async def handle(self, message_id: int) -> Handled:
-        """Handle one delivery.
+    async def handle(self, message_id: int, *, within: timedelta | None = None) -> Handled:
+        """Handle one delivery. `within` is the time after which it is cancelled, if it is.
 
-        A message may be delivered any number of times, also concurrently: its effects are committed once. An exception
-        of the handler is stored with the message, which is retried or parked; it isn't raised. If this is cancelled or
-        killed, the relay delivers the message again.
+        A message may be delivered any number of times, also concurrently: one delivery at a time has it, and its
+        effects are committed once. An exception of the handler is stored with the message, which is retried or parked;
+        it isn't raised. If this is killed, the relay delivers the message again when its lease ends.
         """
-        message = await self._outbox.begin(message_id, at=utc_now())
+        delivery = Delivery(self._transaction, self._outbox, self._inbox, self._retries.lease, within)
+        message = await delivery.begin(message_id)
         if message is None:
-            return Handled.NOT_WAITING
+            return Handled.HELD if await self._outbox.waits(message_id) else Handled.NOT_WAITING
+        if message.attempts > self._retries.max_attempts:
+            told = message.error or "no worker came to its end: each was killed, or ended itself"
+            return await self._failed(delivery, message, told, park=True)
         handler = self._handlers.get(message.topic)
-        if handler is None:
-            return await self._failed(message, f"nobody handles {message.topic}", park=True)
-        if message.attempts > self._attempts:
-            return await self._failed(message, message.error or "begun too often without coming to its end", park=True)
+        if handler is None:  # during a rollout a worker of the next release may know it
+            return await self._failed(delivery, message, f"nobody handles {message.topic}")
         try:
             with acting_as(message.created_by):  # as stored: the headers of the delivery aren't trusted
-                await handler(message)
+                await declared(message.topic, handler)(message, delivery)
+        except HandOver:
+            await self._outbox.hand_over(message.id, delivery.holder, at=utc_now())
+            return Handled.HANDED_OVER
+        except LeaseLost as error:
+            log.warning("message %d (%s) is left: %s", message.id, message.topic, error)
+            return Handled.LOST
+        except HandlerError as error:
+            return await self._failed(delivery, message, str(error), park=True)
         except Exception as error:
             log.exception("message %d (%s) failed in attempt %d", message.id, message.topic, message.attempts)
-            return await self._failed(message, _told(error), park=message.attempts >= self._attempts)
+            return await self._failed(delivery, message, _told(error))
+        except BaseException:
+            with anyio.move_on_after(RECORDED_WITHIN, shield=True):
+                told = "cancelled, by its time limit or as the worker stopped"
+                await self._failed(delivery, message, told)
+            raise
         return Handled.HANDLED
 
-    async def _failed(self, message: OutboxMessage, error: str, *, park: bool) -> Handled:
+    async def _failed(self, delivery: Delivery, message: OutboxMessage, error: str, *, park: bool = False) -> Handled:
+        """Record a failed attempt; park the message at once, or when its attempts are used up. A job whose message is
+        parked has failed, and lets its file go.
+        """
         now = utc_now()
-        due_at = now + pause(self._backoff, message.attempts - 1, longest=self._backoff_max)
-        await self._outbox.failed(message.id, at=now, due_at=due_at, error=error[:ERROR_LENGTH], park=park)
+        attempts = 1 if delivery.moved else message.attempts
+        park = park or attempts >= self._retries.max_attempts
+        due_at = now + pause(self._retries.backoff, attempts - 1, longest=self._retries.backoff_max)
+        told = error[:ERROR_LENGTH]
+        async with self._transaction(name="message failed"):
+            recorded = await self._outbox.failed(
+                message.id, at=now, due_at=due_at, error=told, park=park, holder=delivery.holder
+            )
+            if recorded and park and message.job_id is not None:
+                given_up = f"given up after {attempts} attempts without progress: {error}"
+                await self._jobs.fail(message.job_id, error=given_up, at=now)
+        if not recorded:  # an error of the commit itself, after which it is done all the same; or withdrawn
+            return Handled.HANDLED if await self._inbox.done([message.id]) else Handled.LOST
         if park:
             log.error("message %d (%s) is parked: %s", message.id, message.topic, error)
         return Handled.PARKED if park else Handled.FAILED

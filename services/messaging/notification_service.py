@@ -3,10 +3,9 @@
 from typing import Final
 
 from domain import OutboxMessage
-from repositories.inbox_dao import InboxDao
 from repositories.user_dao import UserDao
+from services.messaging.handlers import at_least_once
 from services.messaging.notifier import Notification, Notifier
-from unitwork import TransactionProvider
 
 WELCOME: Final = "user.registered"
 """The topic of a message that sends a welcome to a new account."""
@@ -15,18 +14,11 @@ WELCOME: Final = "user.registered"
 class NotificationService:
     """Sends notifications. Each is an outbox message first, so it follows a commit."""
 
-    def __init__(
-        self,
-        transaction: TransactionProvider,
-        users: UserDao,
-        inbox: InboxDao,
-        notifier: Notifier,
-    ) -> None:
-        self._transaction = transaction
+    def __init__(self, users: UserDao, notifier: Notifier) -> None:
         self._users = users
-        self._inbox = inbox
         self._notifier = notifier
 
+    @at_least_once
     async def welcome(self, message: OutboxMessage) -> None:
         """Handle a `WELCOME` message. Nothing is sent if the account has been deleted."""
         user = await self._users.get_or_none(int(message.payload["user_id"]))
@@ -37,5 +29,3 @@ class NotificationService:
             )
             if await self._users.get_or_none(user.id, include_deleted=True) is None:
                 await self._notifier.forget([user.id])  # purged while the notification was sent
-        async with self._transaction(name="done: welcome"):
-            await self._inbox.take(message.id)

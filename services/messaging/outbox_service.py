@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from domain import OutboxMessage
 from domain.trace_parent import current_trace_parent
 from repositories.errors import MessageNotFound
+from repositories.job_dao import JobDao
 from repositories.outbox_dao import OutboxDao, OutboxLag
 from unitwork import Propagation, TransactionProvider
 from unitwork.models import current_request_id, utc_now
@@ -25,17 +27,20 @@ class OutboxService:
     least once, in no particular order, and is done exactly once.
     """
 
-    def __init__(self, transaction: TransactionProvider, outbox: OutboxDao) -> None:
+    def __init__(self, transaction: TransactionProvider, outbox: OutboxDao, jobs: JobDao) -> None:
         self._transaction = transaction
         self._outbox = outbox
+        self._jobs = jobs
 
-    async def append(self, topic: str, payload: Mapping[str, Any]) -> OutboxMessage:
-        """Store a message in the ambient transaction, with the acting user, the request and its trace.
+    async def append(self, topic: str, payload: Mapping[str, Any], *, after: timedelta | None = None) -> OutboxMessage:
+        """Store a message in the ambient transaction, with the acting user, the request and its trace. It is delivered
+        once that has committed, and not before `after` is over.
 
-        The payload holds ids and nothing secret. Raises `NoActiveTransaction` outside a transaction.
+        The payload holds ids and nothing secret. Raises `NoActiveTransaction` outside a transaction, `UnusableTopic`
+        and `UnusablePayload`.
         """
         message = OutboxMessage.create(
-            topic, payload, request_id=current_request_id(), trace_parent=current_trace_parent()
+            topic, payload, request_id=current_request_id(), trace_parent=current_trace_parent(), after=after
         )
         async with self._transaction(Propagation.MANDATORY):
             return await self._outbox.add(message)
@@ -59,9 +64,21 @@ class OutboxService:
         if not await self._outbox.retry(message_id, at=utc_now()):
             raise MessageNotFound(message_id)
 
-    async def retry_parked(self) -> int:
-        """Make all parked messages due at once; return their number."""
-        return await self._outbox.retry_parked(at=utc_now())
+    async def retry_parked(self, topic: str | None = None) -> int:
+        """Make all parked messages, or those of a topic, due at once; return their number."""
+        return await self._outbox.retry_parked(at=utc_now(), topic=topic)
+
+    async def discard(self, message_id: int) -> OutboxMessage:
+        """Delete a message that isn't done, and return what it was; a worker that has it commits nothing more of it. A
+        job that it runs has failed then, and lets its file go. Raises `MessageNotFound`.
+        """
+        async with self._transaction(name="discard message"):
+            message = await self._outbox.withdraw(message_id)
+            if message is None:
+                raise MessageNotFound(message_id)
+            if message.job_id is not None:
+                await self._jobs.fail(message.job_id, error="its message was discarded by an operator", at=utc_now())
+            return message
 
     async def lag(self) -> OutboxLag:
         """Return the number and age of waiting messages. Cheap: messages that are done aren't stored."""

@@ -8,7 +8,6 @@ from domain import Job, JobStatus, OutboxMessage
 from domain.errors import NotAllowed
 from domain.job import PART
 from repositories.errors import JobNotFound
-from repositories.inbox_dao import InboxDao
 from repositories.job_dao import JobDao
 from services.authority import Authority
 from services.csv.columns import column_mapping
@@ -17,6 +16,8 @@ from services.csv.encoding import ByteFile, DecodedText, text_encoding
 from services.csv.errors import CsvError, CsvTooLarge
 from services.csv.import_report import ImportReport, Rejection
 from services.csv.user_csv_service import UserCsvService
+from services.messaging.delivery import Delivery
+from services.messaging.handlers import in_steps
 from services.messaging.outbox_service import OutboxService
 from services.messaging.stored_file import StoredFile
 from unitwork import TransactionProvider
@@ -40,7 +41,6 @@ class UserImportJob:
         transaction: TransactionProvider,
         jobs: JobDao,
         outbox: OutboxService,
-        inbox: InboxDao,
         users: UserCsvService,
         authority: Authority,
         max_bytes: int,
@@ -49,7 +49,6 @@ class UserImportJob:
         self._transaction = transaction
         self._jobs = jobs
         self._outbox = outbox
-        self._inbox = inbox
         self._users = users
         self._max_bytes = max_bytes
 
@@ -87,46 +86,45 @@ class UserImportJob:
         try:
             await self._store(job.id, file)
             async with self._transaction(name="start import"):
-                await self._jobs.received(job.id)
-                await self._outbox.append(USER_IMPORT, {"job_id": str(job.id)})
+                if await self._jobs.received(job.id):
+                    await self._outbox.append(USER_IMPORT, {"job_id": str(job.id)})
+                else:  # cancelled while the file was being uploaded
+                    await self._jobs.drop_file(job.id)
         except Exception:
             with suppress(JobNotFound):  # a concurrent purge deleted the job, as its file contained a purged person
                 await self._jobs.purge(job.id)  # its parts go with it
             raise
         return await self._jobs.get(job.id)
 
-    async def get(self, job_id: int) -> Job:
-        """Return the job with its progress. Raises `JobNotFound`."""
-        return await self._jobs.get(job_id)
-
-    async def run(self, message: OutboxMessage) -> None:
-        """Handle a `USER_IMPORT` message: start or continue the job. If another worker runs it, the message is retried
-        later.
-        """
+    @in_steps
+    async def run(self, message: OutboxMessage, delivery: Delivery) -> None:
+        """Handle a `USER_IMPORT` message: start or continue the job, until it is at its end or handed over."""
         job_id = int(message.payload["job_id"])
-        if not await self._jobs.claim(job_id, now=utc_now()):
-            job = await self._jobs.get_or_none(job_id)
-            if job is None or job.finished_at is not None:
-                async with self._transaction(name="done: import"):
-                    await self._inbox.take(message.id)
-            return
+        if not await self._jobs.claim(job_id):
+            async with delivery.last_step():
+                return
         job = await self._jobs.get(job_id)
         report = _report_of(job)
         error: str | None = None
         try:
-            await self._import(job, report)
+            await self._import(job, report, delivery)
         except CsvError as refusal:
             error = str(refusal)
         except NotAllowed:
             error = f"who started this import may import no longer: rows from line {report.next_line} on are not in"
-        async with self._transaction(name="end import"):
-            if await self._inbox.take(message.id):
-                await self._jobs.finish(
-                    job_id, progress=progress_of(report), position=report.next_line, error=error, at=utc_now()
-                )
+        async with delivery.last_step():
+            await self._jobs.finish(
+                job_id, progress=progress_of(report), position=report.next_line, error=error, at=utc_now()
+            )
 
-    async def _import(self, job: Job, report: ImportReport) -> None:
+    async def _import(self, job: Job, report: ImportReport, delivery: Delivery) -> None:
+        async def may() -> None:
+            delivery.hand_over_if_due()
+            await self._authority.check()
+
         async def keep(now: ImportReport) -> None:
+            # The message first, as whoever cancels a job locks them in this order.
+            await delivery.progress()
             await self._jobs.advance(job.id, progress=progress_of(now), position=now.next_line)
 
         options = job.options
@@ -142,7 +140,7 @@ class UserImportJob:
             dry_run=bool(options.get("dry_run")),
             report=report,
             keep=keep,
-            may=self._authority.check,
+            may=may,
         )
 
     async def _store(self, job_id: int, file: ByteFile) -> None:

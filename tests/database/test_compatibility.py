@@ -39,8 +39,8 @@ down_revision = "{1}"
 CONCURRENTLY = """import sqlalchemy as sa
 from alembic import op
 
-revision = "0010"
-down_revision = "0009"
+revision = "{0}"
+down_revision = "{1}"
 
 
 def upgrade() -> None:
@@ -65,12 +65,17 @@ async def empty(databases: Databases, backend: str) -> AsyncIterator[Container]:
     await asyncio.to_thread(databases.drop, url)
 
 
+def after(revision: str | None, by: int = 1) -> str:
+    """The revision that comes so many after this one."""
+    return f"{int(revision or 0) + by:04}"
+
+
 def next_release(container: Container, folder: Path, *declared: str | None) -> Schema:
     """The schema of a release with so many more migrations, each declaring what it is compatible from."""
     shutil.copytree(LOCATION, folder / "migrations", ignore=shutil.ignore_patterns("__pycache__"))
     newest = container.schema().head
     for oldest in declared:
-        number = f"{int(newest or 0) + 1:04}"
+        number = after(newest)
         constant = "" if oldest is None else f'compatible_from = "{oldest}"\n'
         content = MIGRATION.format(number, newest) + constant + ADDS.format(number)
         (folder / "migrations/versions" / f"{number}_next.py").write_text(content, encoding="utf-8")
@@ -84,22 +89,25 @@ async def test_a_migration_that_only_adds_works_with_the_releases_before(empty: 
     await ours.upgrade()
     assert await ours.stored() == StoredRevision(ours.head, "0009")
     await next_release(empty, tmp_path, None, None).upgrade()
-    assert await ours.stored() == StoredRevision("0011", "0009")
+    assert await ours.stored() == StoredRevision(after(ours.head, 2), "0009")
     assert ours.fit(await ours.stored()) is Fit.NEWER
 
 
 async def test_a_migration_that_takes_away_says_from_which_release_on(empty: Container, tmp_path: Path) -> None:
-    ours, theirs = empty.schema(), next_release(empty, tmp_path, None, "0011", "0010")
+    ours = empty.schema()
+    first, second, third = (after(ours.head, by) for by in (1, 2, 3))
+    theirs = next_release(empty, tmp_path, None, second, first)
     await theirs.upgrade()
-    assert await ours.stored() == StoredRevision("0012", "0011"), "a later one takes nothing back"
+    assert await ours.stored() == StoredRevision(third, second), "a later one takes nothing back"
     assert ours.fit(await ours.stored()) is Fit.AHEAD
-    await theirs.downgrade("0010")
-    assert await ours.stored() == StoredRevision("0010", "0009")
+    await theirs.downgrade(first)
+    assert await ours.stored() == StoredRevision(first, "0009")
     assert ours.fit(await ours.stored()) is Fit.NEWER
 
 
 async def test_a_declaration_of_a_revision_that_comes_later_is_refused(empty: Container, tmp_path: Path) -> None:
-    with pytest.raises(UnknownRevision, match="'0010' is compatible from '0099', which isn't before it"):
+    number = after(empty.schema().head)
+    with pytest.raises(UnknownRevision, match=f"'{number}' is compatible from '0099', which isn't before it"):
         await next_release(empty, tmp_path, "0099").upgrade()
 
 
@@ -115,19 +123,21 @@ async def test_a_schema_from_before_is_behind_with_and_without_its_view(empty: C
     await schema.downgrade("0008")
     assert await schema.stored() == StoredRevision("0008")
     await schema.upgrade()
-    assert await schema.stored() == StoredRevision("0009", "0009")
+    assert await schema.stored() == StoredRevision(schema.head, "0009")
     assert await schema.differences() == []
 
 
 async def test_hazards_are_named_and_their_recipe_works(empty: Container, tmp_path: Path, backend: str) -> None:
-    schema, file = next_release(empty, tmp_path), tmp_path / "migrations/versions/0010_status.py"
+    schema, newest = next_release(empty, tmp_path), empty.schema().head
+    number = after(newest)
+    file = tmp_path / "migrations/versions" / f"{number}_status.py"
     for content, rules in ((DANGEROUS, ["drop-index", "index"]), (UNRENDERABLE, ["unrenderable"]), (CONCURRENTLY, [])):
-        file.write_text(content, encoding="utf-8")
+        file.write_text(content.format(number, newest), encoding="utf-8")
         shutil.rmtree(file.parent / "__pycache__", ignore_errors=True)
-        assert [(one.revision, one.rule) for one in schema.hazards("0005")] == [("0010", rule) for rule in rules]
+        assert [(one.revision, one.rule) for one in schema.hazards("0005")] == [(number, rule) for rule in rules]
     if backend == "postgresql":
         await schema.upgrade()
-        assert (await schema.stored()).revision == "0010"
+        assert (await schema.stored()).revision == number
         async with empty.engine().connect() as connection:
             valid = "SELECT indisvalid FROM pg_index WHERE indexrelid = 'ix_users_status'::regclass"
             assert (await connection.exec_driver_sql(valid)).scalar() is True

@@ -4,8 +4,12 @@ from collections.abc import Sequence
 
 from containers import Container
 from domain import OutboxMessage, User
+from services.messaging.handlers import Handler
+from services.messaging.inbox_service import InboxService, Retries
 from services.messaging.publisher import BrokerUnavailable
 from unitwork.models import SYSTEM, acting_as
+
+TOPIC = "test.effect"
 
 
 class MemoryPublisher:
@@ -19,6 +23,12 @@ class MemoryPublisher:
         if self.down:
             raise BrokerUnavailable("ConnectionRefusedError")
         self.published += [message.id for message in messages]
+
+
+def service_with(container: Container, handler: Handler, retries: Retries) -> InboxService:
+    """A service whose one handler is of the topic `test.effect`."""
+    daos = container.outbox_dao(), container.inbox_dao(), container.job_dao()
+    return InboxService(container.transaction(), *daos, {TOPIC: handler}, retries)
 
 
 async def welcomed(container: Container, email: str = "ada@example.com") -> User:

@@ -1,14 +1,19 @@
 """OutboxService: a message shares the fate of the transaction it is stored in."""
 
+import asyncio
+from datetime import timedelta
+
 import pytest
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from containers import Container
 from domain import OutboxMessage
+from domain.message_payload import UnusablePayload, UnusableTopic
 from domain.trace_parent import bound_trace_parent
 from repositories.errors import MessageNotFound
-from tests.services.messages import welcomed
+from services.messaging.inbox_service import Handled
+from tests.services.messages import TOPIC, welcomed
 from unitwork.errors import NoActiveTransaction
 from unitwork.models import SYSTEM, acting_as, bound_request_id
 from unitwork.models.utc_datetime import utc_now
@@ -43,6 +48,50 @@ async def test_a_message_outside_a_transaction_is_refused(container: Container, 
     with acting_as(SYSTEM), pytest.raises(NoActiveTransaction):
         await container.outbox_service().append("a.topic", {})
     assert await stored(session) == []
+
+
+async def test_a_delayed_message_is_relayed_and_begun_no_sooner(container: Container) -> None:
+    with acting_as(SYSTEM):
+        async with container.transaction()():
+            later = await container.outbox_service().append(TOPIC, {}, after=timedelta(hours=1))
+            soon = await container.outbox_service().append(TOPIC, {}, after=timedelta(milliseconds=1))
+        await asyncio.sleep(0.01)
+        claimed = await _claimed(container)
+        assert [message.id for message in claimed] == [soon.id]
+        assert (await container.outbox_service().get(later.id)).why_not_done().startswith("delayed until ")
+        assert await container.inbox_service().handle(later.id) is Handled.HELD
+        await container.outbox_service().retry(later.id)
+        assert [message.id for message in await _claimed(container)] == [later.id], "an operator is told no delay"
+
+
+async def _claimed(container: Container) -> list[OutboxMessage]:
+    async with container.transaction()():
+        hour = timedelta(hours=1)
+        return list(await container.outbox_dao().claim(10, now=utc_now(), redeliver_after=hour))
+
+
+async def test_a_payload_that_cannot_be_stored_is_refused_where_it_is_appended(
+    container: Container, session: AsyncSession
+) -> None:
+    with acting_as(SYSTEM):
+        async with container.transaction()():
+            with pytest.raises(UnusablePayload):
+                await container.outbox_service().append(TOPIC, {"text": "x\0"})
+            with pytest.raises(UnusableTopic):
+                await container.outbox_service().append("t" * 101, {})
+            await container.user_service().create({"email": "ada@example.com"})
+    assert await stored(session) == [], "and the transaction goes on"
+
+
+async def test_parked_messages_of_one_topic_are_tried_again(container: Container) -> None:
+    service, now = container.outbox_service(), utc_now()
+    with acting_as(SYSTEM):
+        async with container.transaction()():
+            ids = [(await service.append(topic, {})).id for topic in ("a.topic", "b.topic", "a.topic")]
+        for id_ in ids:
+            await container.outbox_dao().failed(id_, at=now, due_at=now, error="TypeError", park=True)
+        assert await service.retry_parked("a.topic") == 2
+        assert [message.topic for message in (await service.list(parked=True)).items] == ["b.topic"]
 
 
 async def test_a_trace_of_another_form_is_none(container: Container, session: AsyncSession) -> None:

@@ -27,3 +27,17 @@ def test_limits_that_are_not_in_order_are_refused(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("GATEHOUSE_WORKER__VISIBILITY_TIMEOUT", "60")
     with pytest.raises(SettingsError, match="VISIBILITY_TIMEOUT"):
         Settings()
+
+
+def test_pauses_that_contradict_each_other_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GATEHOUSE_OUTBOX__BACKOFF", "10")
+    monkeypatch.setenv("GATEHOUSE_OUTBOX__BACKOFF_MAX", "9")
+    with pytest.raises(SettingsError, match="BACKOFF must not be above BACKOFF_MAX"):
+        Settings()
+
+
+@pytest.mark.parametrize("text", ["0", "0.5", "-60"])
+def test_a_lease_too_short_to_be_renewed_is_refused(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GATEHOUSE_OUTBOX__LEASE", text)
+    with pytest.raises(SettingsError, match="LEASE"):
+        Settings()

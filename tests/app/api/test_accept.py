@@ -142,7 +142,7 @@ async def test_a_form_may_have_an_import_go_on_in_a_worker(client: httpx2.AsyncC
     answer = await client.post(IMPORT, files=FILE, data=options, headers={"Prefer": "wait=1, Respond-Async"})
     assert answer.status_code == 202
     assert answer.headers["preference-applied"] == "respond-async"
-    job = await container.user_import_job().get(int(answer.json()["id"]))
+    job = await container.job_service().get(int(answer.json()["id"]))
     assert job.options["region"] == "US"
     assert job.options["columns"] == ["email=mail", "phone=tel"]
     assert job.position == 2

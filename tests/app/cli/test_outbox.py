@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from containers import Container
+from domain import Job
 from tests.app.cli.conftest import Done, Gatehouse
 from tests.services.messages import welcomed
 from unitwork.models import SYSTEM, acting_as
@@ -18,7 +19,7 @@ async def test_messages_are_listed_with_the_reason_and_tried_again(gatehouse: Ga
     (message,) = (await container.outbox_service().list()).items
     with acting_as(SYSTEM):
         now = utc_now()
-        await container.outbox_dao().begin(message.id, at=now)
+        await container.outbox_dao().begin(message.id, at=now, until=now, holder=1)
         await container.outbox_dao().failed(message.id, at=now, due_at=now, error="TypeError", park=True)
     listed = _in_thread(gatehouse, "outbox", "list", "--json").json()
     assert (listed["waiting"], listed["parked"]) == (0, 1)
@@ -30,6 +31,32 @@ async def test_messages_are_listed_with_the_reason_and_tried_again(gatehouse: Ga
     assert "tried again: 0" in _in_thread(gatehouse, "outbox", "retry", "--parked").err
     _in_thread(gatehouse, "outbox", "retry", "1").assert_error(1, "no message with id 1 waits")
     _in_thread(gatehouse, "outbox", "retry").assert_error(2, "--parked")
+
+
+async def test_a_message_is_shown_and_discarded(gatehouse: Gatehouse, container: Container) -> None:
+    await welcomed(container)
+    (message,) = (await container.outbox_service().list()).items
+    shown = _in_thread(gatehouse, "outbox", "show", str(message.id), "--json").json()
+    assert (shown["topic"], shown["payload"], shown["parked_at"]) == (message.topic, message.payload, None)
+    assert shown["why"] == "published by no relay yet"
+    assert "user.registered" in _in_thread(gatehouse, "outbox", "show", str(message.id)).out
+    assert "tried again: 0" in _in_thread(gatehouse, "outbox", "retry", "--parked", "--topic", "a.topic").err
+    _in_thread(gatehouse, "outbox", "retry", str(message.id), "--topic", "a.topic").assert_error(2, "--topic")
+    assert "discarded: user.registered" in _in_thread(gatehouse, "outbox", "discard", str(message.id)).err
+    assert (await container.outbox_service().list()).items == []
+    for command in ("show", "discard"):
+        _in_thread(gatehouse, "outbox", command, str(message.id)).assert_error(1, "waits: it is done, or there never")
+
+
+async def test_jobs_are_listed_and_cancelled(gatehouse: Gatehouse, container: Container) -> None:
+    with acting_as(SYSTEM):
+        job = await container.job_dao().add(Job(kind="users.import", progress={"rows": 7}))
+    listed = _in_thread(gatehouse, "jobs", "list", "--unfinished", "--json").json()
+    assert [(item["id"], item["status"], item["rows"]) for item in listed["items"]] == [(str(job.id), "waiting", 7)]
+    assert "failed: cancelled by an operator" in _in_thread(gatehouse, "jobs", "cancel", str(job.id)).err
+    assert _in_thread(gatehouse, "jobs", "list", "--unfinished", "--json").json()["items"] == []
+    assert "cancelled by an operator" in _in_thread(gatehouse, "jobs", "list").out
+    _in_thread(gatehouse, "jobs", "cancel", "1").assert_error(1, "job")
 
 
 async def test_what_is_due_is_taken_to_the_embedded_broker(

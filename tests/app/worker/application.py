@@ -3,6 +3,7 @@
 import asyncio
 import os
 import threading
+import time
 import uuid
 from typing import Any, Final
 
@@ -13,10 +14,13 @@ from app.worker import celery_app, task, worker_process
 from containers import Container
 from domain import OutboxMessage
 from domain.trace_parent import current_trace_parent
+from services.messaging.handlers import at_least_once, exactly_once
 from unitwork.models import acting_user_id, current_request_id
 
 EFFECT: Final = "test.effect"
 """A message whose effect is an account of that name. Another time it would be another account."""
+BLOCK: Final = "test.block"
+"""A message whose handler blocks its event loop."""
 
 app = celery_app
 _connected: list[int] = []
@@ -25,14 +29,17 @@ _connected: list[int] = []
 def build() -> Container:
     container = Container()
 
+    @exactly_once
     async def effect(message: OutboxMessage) -> None:
-        async with container.transaction()():
-            if await container.inbox_dao().take(message.id):
-                email = f"{uuid.uuid4().hex}@example.com"
-                await container.user_service().create({"email": email, "display_name": message.payload["name"]})
+        email = f"{uuid.uuid4().hex}@example.com"
+        await container.user_service().create({"email": email, "display_name": message.payload["name"]})
+
+    @at_least_once
+    async def block(message: OutboxMessage) -> None:
+        time.sleep(60)  # noqa: ASYNC251 - what it is for
 
     handlers: Any = container.message_handlers()
-    container.message_handlers.override(providers.Object(handlers | {EFFECT: effect}))
+    container.message_handlers.override(providers.Object(handlers | {EFFECT: effect, BLOCK: block}))
     return container
 
 
