@@ -7,19 +7,27 @@ from typing import Any, Final, Generic, TypeVar, cast
 
 import anyio
 
+from app.worker.loop_watch import LoopWatch
+
 T = TypeVar("T")
 
 ENDS_WITHIN: Final = 10.0
-"""Seconds that the waiting thread gives a cancelled coroutine to end."""
+"""Seconds that the waiting thread gives a cancelled coroutine to end when the process is to stop at once."""
 
 
 class Call(Generic[T]):
     """Run of one coroutine, awaited by a thread. An exception that a signal raises in the waiting thread, such as
-    Celery's soft time limit, cancels the coroutine, and is raised once it has ended.
+    Celery's soft time limit, cancels the coroutine, and is raised once it has ended. One that doesn't end is still
+    running: its thread takes no other task, and `watch` ends the process at the call's hard limit.
     """
 
-    def __init__(self, work: Callable[[], Coroutine[Any, Any, T]]) -> None:
+    def __init__(
+        self, work: Callable[[], Coroutine[Any, Any, T]], name: str, watch: LoopWatch, hard_limit: float | None
+    ) -> None:
         self._work = work
+        self._name = name
+        self._watch = watch
+        self._hard_limit = hard_limit
         self._over = threading.Event()
         self._scope: anyio.CancelScope | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -31,7 +39,8 @@ class Call(Generic[T]):
         """Run the coroutine; called in the event loop."""
         self._loop = asyncio.get_running_loop()
         try:
-            with anyio.CancelScope() as self._scope:
+            task = asyncio.current_task()
+            with self._watch.limited(self._hard_limit, self._name, task), anyio.CancelScope() as self._scope:
                 if self._cancelled:
                     self._scope.cancel()
                 self._result = await self._work()
@@ -46,9 +55,9 @@ class Call(Generic[T]):
         """Block the calling thread until the coroutine has ended; return its result, or raise its exception."""
         try:
             self._over.wait()
-        except BaseException:
+        except BaseException as error:
             self.cancel()
-            self._over.wait(ENDS_WITHIN)
+            self._over.wait(None if isinstance(error, Exception) else ENDS_WITHIN)
             raise
         if self._error is not None:
             raise self._error

@@ -13,7 +13,7 @@ from app.trace_context import continued_trace
 from app.worker.process import WorkerProcess
 from containers import Container
 from domain.trace_parent import current_trace_parent
-from services.messaging.broker import ACTING_USER, POSITION, REQUEST_ID, TRACE_PARENT
+from services.messaging.broker import ACTING_USER, BACKSTOP, POSITION, REQUEST_ID, TRACE_PARENT
 from unitwork import EVERYTHING, Told, current_position, reading_after, undone
 from unitwork.errors import DatabaseError, NoActingUser
 from unitwork.models import SYSTEM, acting_as, acting_user_id, bound_request_id, current_request_id
@@ -50,7 +50,7 @@ def service_task(
                     return await _within(limit, function(container, *arguments, **named))
 
             try:
-                return process.run(work)
+                return process.run(work, name=f"task {name}", hard_limit=_hard_limit(task))
             except DatabaseError as error:
                 if undone(error) is None:
                     raise
@@ -122,3 +122,13 @@ def _soft_limit(task: "Task[Any, Any]") -> float | None:
     """Return the task's soft time limit in seconds; None for no limit. For pools that don't enforce it themselves."""
     limits: tuple[float | None, float | None] = task.request.timelimit or (None, None)
     return limits[1] or task.soft_time_limit or task.app.conf.task_soft_time_limit
+
+
+def _hard_limit(task: "Task[Any, Any]") -> float | None:
+    """Return the task's hard time limit in seconds; None for no limit. The configured one is what the process keeps
+    itself; the prefork pool's main process kills it `BACKSTOP` later.
+    """
+    configured: float | None = task.app.conf.task_time_limit
+    limits: tuple[float | None, float | None] = task.request.timelimit or (None, None)
+    limit = limits[0] or task.time_limit
+    return limit - BACKSTOP if limit is not None and limit == configured else limit

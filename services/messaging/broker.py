@@ -18,6 +18,8 @@ RESULTS_FILE: Final = "results.db"
 EMBEDDED: Final = "sqlalchemy+sqlite:///"
 SOCKET_TIMEOUT: Final = 5.0
 """Seconds that a publisher waits for the broker."""
+BACKSTOP: Final = 5.0
+"""Seconds from the hard time limit, at which a process ends itself, until Celery's pool kills it."""
 
 
 class Broker:
@@ -77,7 +79,7 @@ class Broker:
             "task_acks_late": True,
             "task_reject_on_worker_lost": True,
             "task_soft_time_limit": self._soft_time_limit,
-            "task_time_limit": self._hard_time_limit,
+            "task_time_limit": self._hard_time_limit + BACKSTOP,
             "worker_prefetch_multiplier": 1,
             "worker_hijack_root_logger": False,
             "worker_redirect_stdouts": False,
