@@ -21,7 +21,7 @@ class OutboxSettings(BaseModel):
     """Time after which a message that was published and that no worker has begun is published again; doubled each time,
     up to 64 times this.
     """
-    lease: Duration = Field(default=timedelta(seconds=60), ge=timedelta(seconds=1))
+    lease: Duration = Field(default=timedelta(seconds=30), ge=timedelta(seconds=1))
     """Time for which a worker that begins a message has it for itself; renewed while it works. When its worker was
     killed the message is delivered again after this. A worker's process whose event loop hangs for half of it ends
     itself.

@@ -11,7 +11,8 @@ from app.cli.output import print_json, print_table, say
 from app.cli.until_told import until_told
 from containers import Container
 from domain import OutboxMessage
-from services.messaging.publisher import BrokerUnavailable
+from services.messaging.outage import refuse_hopeless
+from services.messaging.publisher import BrokerRefused, BrokerUnavailable
 
 application = typer.Typer(no_args_is_help=True, help="Messages that follow a commit.")
 
@@ -102,6 +103,11 @@ async def relay(
 ) -> int:
     """Take messages to the broker until interrupted or terminated. Any number of relays may run at once."""
     relay = container.outbox_relay()
+    try:
+        await refuse_hopeless(container.broker())
+    except BrokerRefused as error:
+        say(f"error: {error}")
+        return ExitCode.FAILED
     if not once:
         await until_told(relay.run())
         return ExitCode.DONE

@@ -13,6 +13,8 @@ from app.cli.exit_codes import ExitCode
 from app.cli.output import say
 from app.cli.until_told import until_told
 from containers import Container
+from services.messaging.outage import refuse_hopeless
+from services.messaging.publisher import BrokerRefused
 
 PROGRAM: Final = ("-m", "app.worker")
 """Run as a module, as commands must not import `app.worker`."""
@@ -30,6 +32,11 @@ async def worker(
     beat: Annotated[bool, typer.Option("--beat", help="Send the periodic tasks, too: on one worker of all.")] = False,
 ) -> int:
     """Run tasks until interrupted or terminated; those that are under way then end first."""
+    try:
+        await refuse_hopeless(container.broker())
+    except BrokerRefused as error:
+        say(f"error: {error}")
+        return ExitCode.FAILED
     settings = container.settings()
     arguments = [
         *(f"--pool={pool or settings.worker.pool}", f"--concurrency={concurrency or settings.worker.concurrency}"),

@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from domain.outbox_message import OutboxMessage
 from services.messaging.broker import ACTING_USER, DELIVER, POSITION, REQUEST_ID, TRACE_PARENT, Broker
-from services.messaging.publisher import BrokerUnavailable
+from services.messaging.outage import unavailable
 from unitwork import current_position
 
 
@@ -35,8 +36,6 @@ class CeleryPublisher:
         return application
 
     def _publish(self, messages: Sequence[OutboxMessage]) -> None:
-        from kombu.exceptions import KombuError  # noqa: PLC0415 - likewise, a part of Celery
-
         try:
             celery = self._celery()
             with celery.producer_or_acquire() as producer:
@@ -48,9 +47,16 @@ class CeleryPublisher:
                         producer=producer,
                         ignore_result=True,
                     )
-        except (KombuError, OSError) as error:
-            cause = error.__cause__ or error
-            raise BrokerUnavailable(type(cause).__name__) from error
+        except Exception as error:  # each broker's driver has errors of its own, which share no base
+            self._forget()
+            raise unavailable(error) from error
+
+    def _forget(self) -> None:
+        """Close the connections: a channel or a file that failed once isn't used again."""
+        made, self._made = self._made, None
+        if made is not None:
+            with suppress(Exception):  # what is broken needn't be closed
+                made[1].close()
 
 
 def _headers(message: OutboxMessage) -> dict[str, Any]:

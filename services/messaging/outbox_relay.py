@@ -1,24 +1,20 @@
 """OutboxRelay: publish outbox messages to the broker, repeatedly until each is done."""
 
 import asyncio
-import logging
 from datetime import timedelta
 from typing import Final
 
-from domain.outbox_message import pause
 from repositories.outbox_dao import OutboxDao
+from services.messaging.outage import Outage
 from services.messaging.publisher import BrokerUnavailable, Publisher
 from unitwork import NotificationListener, TransactionProvider, reading_after
 from unitwork.errors import DatabaseError
 from unitwork.models import utc_now
 
-log = logging.getLogger("gatehouse.outbox")
-
 CHANNEL: Final = "gatehouse_outbox"
 """PostgreSQL's notification channel for new messages (migration 0004)."""
 FIRST_PAUSE: Final = timedelta(seconds=0.25)
-LONGEST_PAUSE: Final = timedelta(seconds=5)
-"""Maximum pause after a failure of the broker or the database."""
+"""Pause before messages that the broker refused are due again."""
 
 
 class OutboxRelay:
@@ -70,20 +66,16 @@ class OutboxRelay:
 
     async def run(self) -> None:
         """Relay until cancelled. Failures of the broker and the database are logged and retried."""
-        failures = 0
+        outage = Outage("messages wait")
         async with self._notifications.listening(CHANNEL) as notification:
             while True:
                 notification.clear()
                 try:
                     relayed = await self.relay()
                 except (BrokerUnavailable, DatabaseError) as error:
-                    wait = pause(FIRST_PAUSE, failures, longest=LONGEST_PAUSE)
-                    log.log(logging.WARNING if failures == 0 else logging.DEBUG, "messages wait: %s", error)
-                    failures += 1
-                    await asyncio.sleep(wait.total_seconds())
+                    await asyncio.sleep(outage.failed(error))
                     continue
-                if failures:
-                    log.info("messages are relayed again")
-                failures = 0
+                if relayed or not isinstance(outage.last, BrokerUnavailable):
+                    outage.over()
                 if relayed < self._batch:
                     await notification.wait(self._poll_interval)

@@ -17,6 +17,18 @@ class BrokerUnavailable(Exception):
         return f"the broker can't be reached ({self.kind}). Messages wait in the outbox; start it, or check its URL."
 
 
+class BrokerRefused(BrokerUnavailable):
+    """The broker refuses the credentials, permissions or virtual host. At start that is hopeless; later it is waited
+    for.
+    """
+
+    def __str__(self) -> str:
+        return (
+            f"the broker refuses this user, its permissions or its virtual host ({self.kind}). Messages wait in the "
+            "outbox; correct GATEHOUSE_WORKER__BROKER_URL, or what the broker grants."
+        )
+
+
 class Publisher(Protocol):
     """Sends messages to a broker. Repeating a message must be harmless."""
 

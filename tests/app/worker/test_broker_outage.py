@@ -15,6 +15,7 @@ from app.worker import celery_app
 from app.worker.consumer import Consumer
 from containers import Container, running
 from domain import User
+from services.messaging.outage import Outage
 from settings import Settings
 from tests.app.worker.processes import sender, worker
 from tests.app.worker.redis_server import RedisServer
@@ -63,6 +64,7 @@ def test_a_lost_connection_that_cant_be_closed_does_not_end_the_worker(monkeypat
     connection = Connection("memory://")
     monkeypatch.setattr(connection, "close", close)
     consumer = Consumer.__new__(Consumer)
+    consumer._outage, consumer._consumed = Outage("tasks wait"), True
     consumer.connection = connection
     consumer.app = Celery("tests", set_as_current=False)
     consumer.app.conf.update(
