@@ -7,7 +7,8 @@ database with real commits. Fakes that need no database are in `unitwork.testing
 """
 
 from app.testing.isolated import isolated as isolated  # a module has the same name
+from app.testing.messages import assert_appended, deliver_due
 
 pytest_plugins = ["unitwork.testing", "app.testing.plugin", "app.testing.fixtures"]
 
-__all__ = ["isolated"]
+__all__ = ["assert_appended", "deliver_due", "isolated"]

@@ -1,6 +1,6 @@
 """Fixtures, from the container up to the HTTP client. A test suite may override each by its name."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
@@ -12,6 +12,8 @@ import pytest_asyncio
 
 from app.testing.given_settings import GivenSettings
 from app.testing.isolated import isolated
+from app.testing.messages import Delivered, assert_appended, deliver_due
+from domain import OutboxMessage
 from settings import Settings
 from unitwork.testing import BesideSession, Queries, assert_none_in_use, assert_queries, no_leaks
 
@@ -58,6 +60,18 @@ async def client(app: Any) -> AsyncIterator[Any]:
 def bound_assert_queries(container: Any) -> Callable[..., AbstractContextManager[Queries]]:
     """`assert_queries` for this test's container: `with assert_queries(max=2):`."""
     return partial(assert_queries, container)
+
+
+@pytest.fixture(name="deliver_due")
+def bound_deliver_due(container: Any) -> Callable[..., Awaitable[list[Delivered]]]:
+    """`deliver_due` for this test's container: `await deliver_due()`."""
+    return partial(deliver_due, container)
+
+
+@pytest.fixture(name="assert_appended")
+def bound_assert_appended(container: Any) -> Callable[..., Awaitable[Sequence[OutboxMessage]]]:
+    """`assert_appended` for this test's container: `await assert_appended("user.registered", {"user_id": "1"})`."""
+    return partial(assert_appended, container)
 
 
 @pytest_asyncio.fixture(name="no_leaks")

@@ -15,6 +15,7 @@ from containers import Container
 from domain import OutboxMessage
 from domain.trace_parent import current_trace_parent
 from services.messaging.handlers import at_least_once, exactly_once
+from tests.app.worker.hard_handlers import TRACE_FILE, hard_handlers
 from unitwork.models import acting_user_id, current_request_id
 
 EFFECT: Final = "test.effect"
@@ -39,7 +40,8 @@ def build() -> Container:
         time.sleep(60)  # noqa: ASYNC251 - what it is for
 
     handlers: Any = container.message_handlers()
-    container.message_handlers.override(providers.Object(handlers | {EFFECT: effect, BLOCK: block}))
+    of_tests = {EFFECT: effect, BLOCK: block} | hard_handlers(os.environ.get(TRACE_FILE))
+    container.message_handlers.override(providers.Object(handlers | of_tests))
     return container
 
 
