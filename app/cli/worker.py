@@ -1,17 +1,20 @@
-"""`gatehouse worker`: the Celery worker as a process of its own, and a relay beside it."""
+"""`gatehouse worker`: the Celery worker as a process of its own, a relay beside it, and beat as another process."""
 
 import asyncio
+import os
 import signal
 import sys
 from asyncio.subprocess import Process
-from typing import Annotated, Final
+from collections.abc import Coroutine, Mapping
+from contextlib import suppress
+from typing import Annotated, Any, Final
 
 import typer
 
 from app.cli.command import container_command
 from app.cli.exit_codes import ExitCode
 from app.cli.output import say
-from app.cli.until_told import until_told
+from app.cli.server import told_by_signals
 from containers import Container
 from services.messaging.outage import refuse_hopeless
 from services.messaging.publisher import BrokerRefused
@@ -31,47 +34,93 @@ async def worker(
     relay: Annotated[bool, typer.Option("--relay/--no-relay", help="Relay the outbox, too.")] = True,
     beat: Annotated[bool, typer.Option("--beat", help="Send the periodic tasks, too: on one worker of all.")] = False,
 ) -> int:
-    """Run tasks until interrupted or terminated; those that are under way then end first."""
+    """Run tasks until interrupted or terminated; those that are under way then end first. A second signal ends them."""
     try:
         await refuse_hopeless(container.broker())
     except BrokerRefused as error:
         say(f"error: {error}")
         return ExitCode.FAILED
     settings = container.settings()
+    level = f"--loglevel={settings.log_level}"
     arguments = [
         *(f"--pool={pool or settings.worker.pool}", f"--concurrency={concurrency or settings.worker.concurrency}"),
-        *(f"--loglevel={settings.log_level}", "--without-gossip", "--without-mingle"),
-        *(["--beat"] if beat else []),
+        *(level, "--without-gossip", "--without-mingle"),
     ]
-    # In a session of its own: Ctrl-C reaches this process only, which then sends SIGTERM to the worker once.
-    process = await asyncio.create_subprocess_exec(sys.executable, *PROGRAM, *arguments, start_new_session=True)
+    processes: dict[str, Process] = {}
+    told = _Signals(processes)
+    with told_by_signals(told.tell):
+        try:
+            processes["worker"] = await _started("worker", *arguments)
+            if beat:
+                processes["beat"] = await _started("beat", level)
+            ended = await told.until(_watch(processes, container if relay else None))
+            if ended is not None:
+                say(f"error: the {ended} ended by itself, with code {processes[ended].returncode}")
+        finally:
+            await _end(processes)
+    if ended is not None:
+        return ExitCode.FAILED
+    return ExitCode.TERMINATED if told.forced else ExitCode.DONE
+
+
+class _Signals:
+    """What SIGINT and SIGTERM do: the first has the processes end when their tasks have, the second kills them."""
+
+    def __init__(self, processes: Mapping[str, Process]) -> None:
+        self._processes = processes
+        self._watching: asyncio.Task[str | None] | None = None
+        self._told = False
+        self.forced = False
+
+    def tell(self, *_: object) -> None:
+        if self._told:
+            self.forced = True
+            say("killed: what was under way is delivered again")
+            for process in self._processes.values():
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+        self._told = True
+        if self._watching is not None:
+            self._watching.cancel()
+
+    async def until(self, watch: Coroutine[Any, Any, str | None]) -> str | None:
+        """Await the watch; None when a signal ended it."""
+        self._watching = asyncio.create_task(watch)
+        if self._told:
+            self._watching.cancel()
+        try:
+            return await self._watching
+        except asyncio.CancelledError:
+            if not self._told:
+                self._watching.cancel()
+                raise
+            return None
+
+
+async def _started(*arguments: str) -> Process:
+    # In a session of its own: Ctrl-C reaches this process only, which then sends SIGTERM to the others once.
+    return await asyncio.create_subprocess_exec(sys.executable, *PROGRAM, *arguments, start_new_session=True)
+
+
+async def _watch(processes: Mapping[str, Process], relaying: Container | None) -> str | None:
+    """Run the relay, if there is one, until a process ends; return its name. Raises what the relay raises."""
+    waiting = {asyncio.create_task(process.wait()): name for name, process in processes.items()}
+    relay = None if relaying is None else asyncio.create_task(relaying.outbox_relay().run())
+    tasks = {*waiting, *(() if relay is None else (relay,))}
     try:
-        told = await until_told(_watch(process, container if relay else None))
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        if relay is not None and relay.done():
+            await relay
+        return next((waiting[task] for task in done if task in waiting), None)
     finally:
-        await _end(process)
-    if not told:
-        say(f"error: the worker ended by itself, with code {process.returncode}")
-    return ExitCode.DONE if told else ExitCode.FAILED
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
 
 
-async def _watch(process: Process, relaying: Container | None) -> None:
-    """Run the relay, if there is one, until the worker process ends. Raises what the relay raises."""
-    if relaying is None:
+async def _end(processes: Mapping[str, Process]) -> None:
+    for process in processes.values():
+        if process.returncode is None:
+            process.send_signal(signal.SIGTERM)
+    for process in processes.values():
         await process.wait()
-        return
-    relay = asyncio.create_task(relaying.outbox_relay().run())
-    try:
-        ended = asyncio.create_task(process.wait())
-        await asyncio.wait((ended, relay), return_when=asyncio.FIRST_COMPLETED)
-        if relay.done():
-            relay.result()
-    finally:
-        relay.cancel()
-        ended.cancel()
-        await asyncio.wait((relay, ended))
-
-
-async def _end(process: Process) -> None:
-    if process.returncode is None:
-        process.send_signal(signal.SIGTERM)
-    await process.wait()

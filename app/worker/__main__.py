@@ -1,4 +1,7 @@
-"""`python -m app.worker`: the Celery worker that `gatehouse worker` starts and watches."""
+"""`python -m app.worker worker` and `… beat`: the Celery worker, and the sender of periodic tasks.
+
+`gatehouse worker` starts and watches them. Each is a process of its own, so that the end of either is seen.
+"""
 
 import sys
 
@@ -7,4 +10,4 @@ from app.worker import celery_app
 
 if __name__ == "__main__":
     end_with_parent()
-    celery_app.worker_main(["worker", *sys.argv[1:]])
+    celery_app.start(sys.argv[1:])

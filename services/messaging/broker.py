@@ -59,8 +59,7 @@ class Broker:
         """Return Celery's configuration. Only JSON is accepted; a task is acknowledged when it ends, and redelivered if
         its process is lost.
         """
-        if self.embedded:
-            self._make_files()
+        self._make_files()
         return {
             "broker_url": self.url.removeprefix("sqlalchemy+") if self.embedded else self.url,
             "broker_transport": "services.messaging.embedded_broker:EmbeddedBroker" if self.embedded else None,
@@ -91,10 +90,15 @@ class Broker:
 
     def _make_files(self) -> None:
         """Create the files with owner-only permissions, whatever the umask; SQLite's side files inherit their mode."""
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for name in (BROKER_FILE, RESULTS_FILE):
-            with suppress(FileExistsError):
-                os.close(os.open(self._folder / name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # beat's schedule is there with any broker
+        results = self._folder.absolute() / RESULTS_FILE
+        for path, used in (
+            (self._folder / BROKER_FILE, self.embedded),
+            (results, self._results_url.endswith(str(results))),
+        ):
+            if used:
+                with suppress(FileExistsError):
+                    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
     def options_for_publishing(self) -> dict[str, Any]:
         """Return the configuration of a Celery application that only sends; its timeout is `SOCKET_TIMEOUT`."""

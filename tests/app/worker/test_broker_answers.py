@@ -122,12 +122,12 @@ async def test_a_redis_that_becomes_a_replica_or_is_full_ends_neither_worker_nor
 
             async def become_replica() -> None:
                 operator.replicaof("127.0.0.1", 1)
-                await asyncio.sleep(2)
+                await asyncio.sleep(1)
                 operator.replicaof("NO", "ONE")
 
             async def be_full() -> None:
                 operator.config_set("maxmemory", 1)
-                await asyncio.sleep(2)
+                await asyncio.sleep(1)
                 operator.config_set("maxmemory", 0)
 
             variables = {"GATEHOUSE_WORKER__BROKER_URL": url}
