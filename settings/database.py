@@ -92,7 +92,9 @@ class DatabaseSettings(BaseModel):
     pool_size: int = Field(default=5, ge=1, le=1000)
     """Number of connections that each process keeps open."""
     max_overflow: int = Field(default=10, ge=0, le=1000)
-    """Number of connections opened above `pool_size` under load, and closed afterwards."""
+    """Number of connections opened above `pool_size` under load, and closed when they have idled."""
+    pool_idle_timeout: float = Field(default=300.0, ge=0)
+    """A connection above `pool_size` is closed when it has idled for so long; with 0 as soon as it is returned."""
     pool_timeout: float = Field(default=3.0, gt=0)
     """Maximum wait for a connection before `PoolTimeout`."""
     pool_recycle: float = Field(default=1800.0, gt=0)

@@ -1,7 +1,8 @@
 """create_app: the ASGI application over a container."""
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Final
 
 from fastapi import Depends, FastAPI
@@ -26,6 +27,8 @@ from app.api.security_headers import SecurityHeaders
 from app.background import BackgroundTasks
 from containers import Container, running
 from settings import Environment, HttpSettings
+from unitwork import warm
+from unitwork.errors import DatabaseError
 
 ASKED: Final = (
     "Authorization",
@@ -53,6 +56,9 @@ ANSWERED: Final = (
 )
 """Headers that a page of an allowed origin may send (`ASKED`) and read (`ANSWERED`): those that the guides name."""
 
+WARM_SECONDS: Final = 2.0
+"""Seconds that opening the pool's connections may keep the service from starting."""
+
 
 def create_app(container: Container | None = None) -> FastAPI:
     """Create the HTTP application of the accounts service. Without a container each start builds one from the
@@ -70,6 +76,7 @@ def create_app(container: Container | None = None) -> FastAPI:
             app.state.container, app.state.background = running_container, background
             running_container.sql_metrics()  # starts publishing this process's metrics for the others
             warn_of_unlisted(app)
+            await warmed(running_container)
             try:
                 yield
             finally:
@@ -115,6 +122,15 @@ def create_app(container: Container | None = None) -> FastAPI:
     app.include_router(monitor.router)
     document_problems(app)
     return app
+
+
+async def warmed(container: Container) -> None:
+    """Open the pool's connections before the first request, as far as that succeeds within `WARM_SECONDS`: without a
+    database the service starts all the same, and readiness tells.
+    """
+    with suppress(DatabaseError, TimeoutError):
+        async with asyncio.timeout(WARM_SECONDS):
+            await warm(container.engine())
 
 
 def _add_browser_rules(app: FastAPI, http: HttpSettings) -> None:

@@ -16,7 +16,7 @@ async def test_a_unit_whose_overflowing_connection_is_slow_to_close_is_not_cance
     server = make_url(database_url)
     with Relay(server.host or "127.0.0.1", server.port or 5432) as relay:
         url = server.set(host="127.0.0.1", port=relay.port).render_as_string(hide_password=False)
-        small = Settings(database={"url": url, "pool_size": 1, "max_overflow": 1})
+        small = Settings(database={"url": url, "pool_size": 1, "max_overflow": 1, "pool_idle_timeout": 0})
         async with running(Container(settings=small)) as container:
             both = asyncio.Barrier(2)
 

@@ -11,14 +11,11 @@ from sqlalchemy.dialects.postgresql import Range
 
 from tests.repositories.zoo import (
     MOMENT,
-    Arrays,
     Asking,
     ByDay,
     ByDecimal,
     ByIdentity,
-    BySequence,
     ByServer,
-    ByServersUuid,
     BySeveral,
     ByTags,
     ByText,
@@ -41,6 +38,7 @@ from tests.repositories.zoo import (
     Types,
 )
 from tests.repositories.zoo_families import Animal, Bird, ByJoin, Cage, Keeper, Lorry, Vehicle, Viewed
+from tests.repositories.zoo_postgresql import Arrays, BySequence, ByServersUuid
 
 
 @dataclass(frozen=True)

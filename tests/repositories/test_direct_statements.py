@@ -196,7 +196,8 @@ async def test_behind_a_transaction_pooler_sqlalchemy_sends_everything(database_
 
 
 async def test_connections_above_the_pools_size_are_closed(database_url: str) -> None:
-    settings = Settings(database={"url": database_url, "pool_size": 1, "max_overflow": 3}, node_id=1)
+    database = {"url": database_url, "pool_size": 1, "max_overflow": 3, "pool_idle_timeout": 0}
+    settings = Settings.model_validate({"database": database, "node_id": 1})
     async with running(Container(settings=settings)) as container:
         await store_named(container, "Ann")
         users, pool = container.user_dao(), container.engine().pool

@@ -12,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from containers import Container
 from settings import DatabaseSettings
 from tests.repositories.specimens import OF_POSTGRESQL, SPECIMENS, Specimen
-from tests.repositories.zoo import PostgresqlZooBase, ZooBase
+from tests.repositories.zoo import ZooBase
+from tests.repositories.zoo_postgresql import PostgresqlZooBase
 from unitwork import Transaction
 from unitwork.connections.engine import build_engine
 from unitwork.dao import BaseDao

@@ -8,7 +8,9 @@ from typing import Any
 from sqlalchemy import Column, ForeignKey, Integer, MetaData, String, Table
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, registry, relationship
 
+from unitwork import Database
 from unitwork.audit import CONFIDENTIAL, AuditColumns, Audited
+from unitwork.dao import BaseDao
 from unitwork.models import SoftDelete, UTCDateTime, Versioned
 
 
@@ -119,3 +121,10 @@ class Change(AuditColumns, Depot):
     __tablename__ = "changes"
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
     record_id: Mapped[str | None] = mapped_column(String(200), index=True)
+
+
+async def renamed(database: Database, authors: BaseDao[Author], id: uuid.UUID) -> None:
+    """Change a row that a transaction has loaded."""
+    async with database.transaction() as tx:
+        (await authors.get(id)).name = "changed"
+        await tx.session.flush()

@@ -24,6 +24,7 @@ from packages.unitwork.tests.strangers import (
     Notice,
     Parcel,
     Vehicle,
+    renamed,
 )
 from unitwork import Database, NodeLease, create_tables, with_library_tables
 from unitwork.audit import AuditEntry, AuditTrail
@@ -352,7 +353,7 @@ async def test_what_a_recorder_refuses_is_not_stored_though_the_error_is_caught(
             lambda: authors.upsert_many([{"id": there.id, "name": "changed"}], on="id", update=["name"]),
             lambda: authors.update().eq("name", "there").set(name="changed").execute(),
             lambda: authors.delete().eq("name", "there").execute(),
-            lambda: changed(other, authors, there.id),
+            lambda: renamed(other, authors, there.id),
         ]
         for write in writes:
             with pytest.raises(TransactionRolledBack):
@@ -364,12 +365,6 @@ async def test_what_a_recorder_refuses_is_not_stored_though_the_error_is_caught(
                 await write()
             found = await authors.query(include_deleted=True).all()
             assert [author.name for author in found] == ["there"]
-
-
-async def changed(database: Database, authors: BaseDao[Author], id: Any) -> None:
-    async with database.transaction() as tx:
-        (await authors.get(id)).name = "changed"
-        await tx.session.flush()
 
 
 def added(*metadata: MetaData) -> set[str]:

@@ -5,6 +5,7 @@ Import from here and from `unitwork.models`, `unitwork.audit`, `unitwork.dao`, `
 """
 
 from unitwork.compatibility import Compatibility, Fit, StoredRevision
+from unitwork.connections.elastic import warm
 from unitwork.connections.engine import build_engine, open_engine
 from unitwork.connections.health import DatabaseServer, ServerFacts
 from unitwork.connections.lifetime import Lifetime
@@ -107,6 +108,7 @@ __all__ = [
     "see_everything",
     "stale_by_at_most",
     "undone",
+    "warm",
     "with_library_tables",
     "within",
 ]

@@ -71,6 +71,9 @@ class Options(MigrationOptions, ReplicaOptions, Protocol):
     def pool_timeout(self) -> float: ...
 
     @property
+    def pool_idle_timeout(self) -> float: ...
+
+    @property
     def pool_recycle(self) -> float: ...
 
     @property
@@ -133,9 +136,11 @@ class DatabaseOptions:
     application_name: str = "unitwork"
     """Name under which the server lists the connections."""
     pool_size: int = 5
-    """Maximum number of connections kept open by each process."""
+    """Number of connections that each process keeps open."""
     max_overflow: int = 10
-    """Maximum number of connections opened above `pool_size` under load and closed afterwards."""
+    """Maximum number of connections opened above `pool_size` under load, and closed when they have idled."""
+    pool_idle_timeout: float = 300.0
+    """Idle seconds after which a connection above `pool_size` is closed; 0 closes it as soon as it is returned."""
     pool_timeout: float = 3.0
     """Seconds a unit waits for a connection before `PoolTimeout`."""
     pool_recycle: float = 1800.0
@@ -241,6 +246,7 @@ _MINIMUMS: Final = {
     "replica_wait": 0,
     "pool_size": 1,
     "max_overflow": 0,
+    "pool_idle_timeout": 0,
     "ping_after_idle": 0,
     "drain_timeout": 0,
     "repeated_sql_threshold": 2,

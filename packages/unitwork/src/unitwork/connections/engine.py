@@ -48,8 +48,9 @@ def build_engine(settings: Options, *, replica: bool = False, **instead: Any) ->
     ours: dict[str, Any] = {
         "connect_args": arguments,
         "poolclass": Pool,
-        "pool_size": settings.pool_size,
-        "max_overflow": settings.max_overflow,
+        # The pool keeps what it has opened, until it has idled (`unitwork.connections.elastic`).
+        "pool_size": settings.pool_size + (settings.max_overflow if settings.pool_idle_timeout else 0),
+        "max_overflow": 0 if settings.pool_idle_timeout else settings.max_overflow,
         "pool_timeout": settings.pool_timeout,
         "pool_recycle": settings.pool_recycle,
         "pool_use_lifo": True,
@@ -72,6 +73,7 @@ def build_engine(settings: Options, *, replica: bool = False, **instead: Any) ->
         raise DriverNotInstalled(driver, backend.extra) from error
     if isinstance(engine.pool, Pool):
         engine.pool.target = address(settings.url)
+        engine.pool.floor, engine.pool.idle_timeout = settings.pool_size, settings.pool_idle_timeout
     setattr(engine.sync_engine.dialect, CONNECT_ARGUMENTS, arguments)
     backend.when_replaced(arguments, lambda: leave_server(engine.pool))
     ping_after_idle(engine, settings.ping_after_idle)

@@ -28,6 +28,7 @@ from unitwork.backends.shielded_task import ShieldedTask
 from unitwork.backends.statement_effects import Effect
 from unitwork.backends.transaction_events import HELD
 from unitwork.connections.connecting import set_up_errors, unavailable
+from unitwork.connections.elastic import IDLE_SINCE, Dials, IdleClosing
 from unitwork.connections.places import Claim, Place, Places, claim_in_force
 from unitwork.errors import Overloaded, PoolTimeout
 from unitwork.unit import OPENED_BY, Unit
@@ -40,8 +41,6 @@ READY_VALID_SECONDS: Final = 0.01
 """Seconds for which a checkout relies on the preceding `ready`, both being in the same turn of the event loop."""
 PLACE: Final = "unitwork_place"
 """Key in a pool entry's `info` that holds the place of its user, if that is in a lane."""
-IDLE_SINCE: Final = "unitwork_idle_since"
-"""Key in a pool entry's `info` that holds when it was returned, by `time.monotonic()`."""
 
 log = logging.getLogger("unitwork.database")
 T = TypeVar("T")
@@ -92,11 +91,19 @@ class Pool(AsyncAdaptedQueuePool):
     """`time.monotonic()` of that check. The next checkout checks again unless it follows at once."""
     checks_after_idle: float = 0.0
     """Idle seconds after which a connection is checked at checkout."""
+    floor: int = 0
+    """Number of connections that are kept however long they idle."""
+    idle_timeout: float = 0.0
+    """Idle seconds after which a connection beyond the floor is closed; 0 if SQLAlchemy closes it on return."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.waits = Waits()
         self.places = Places(lambda: self.capacity, self.checkedout)
+        self._dials = Dials()
+        queue: Any = self._pool
+        entries = queue._queue._queue  # noqa: SLF001 - asyncio's inside SQLAlchemy's: no queue has a public way to look
+        self._idle = IdleClosing(entries, lambda: self.checkedin() + self.checkedout() - self.floor, self._dec_overflow)
 
     @property
     def capacity(self) -> int:
@@ -160,6 +167,24 @@ class Pool(AsyncAdaptedQueuePool):
                 place.give_back()
             elif self.places.waiting:
                 self.places.serve()
+            self._dials.wake()
+            if self.idle_timeout:
+                self._idle.returned(self.idle_timeout)
+
+    def _create_connection(self) -> ConnectionPoolEntry:
+        """Open one more connection; return one that came back meanwhile instead, if it has to wait for its turn."""
+        if self._dials.busy and in_greenlet():
+            await_only(self._dials.turn(lambda: self._pool.qsize() > 0))
+            if self._pool.qsize():
+                entry = self._pool.get(block=False)
+                self._dec_overflow()  # it was counted for the one to be opened
+                return entry
+        with self._dials.dialling():
+            return super()._create_connection()
+
+    def dispose(self) -> None:
+        self._idle.stop()
+        super().dispose()
 
     def ready(self) -> bool:
         """Return True if the next connection is open, in order and recently used, so that it can be taken without
@@ -230,9 +255,11 @@ class Pool(AsyncAdaptedQueuePool):
         return self.overflow() <= 0 and len(self.dispatch.checkin) <= OWN_CHECKIN_LISTENERS and not self.dispatch.reset
 
     def recreate(self) -> QueuePool:
+        self._idle.stop()
         pool = super().recreate()
         again: Any = pool  # SQLAlchemy creates an instance of this class
         again.target, again.checks_after_idle, again.is_open = self.target, self.checks_after_idle, self.is_open
+        again.floor, again.idle_timeout = self.floor, self.idle_timeout
         return pool
 
 
