@@ -53,8 +53,8 @@ class CompiledStatement:
     parameters: tuple[_Parameter, ...]
     returns: bool
     dialect: Dialect
-    processors: tuple[_Process, ...] | None
-    """Result processor of each column; None if all values are used as the driver returns them."""
+    processors: tuple[tuple[int, Callable[[Any], Any]], ...]
+    """Result processors, each with the index of its column; other values are used as the driver returns them."""
     labels: Labels
     """Labels of the enum columns."""
 
@@ -83,13 +83,13 @@ class CompiledStatement:
     def read(self, answer: Answer) -> Answer:
         """Return the answer converted to Python's values. Raises `UnknownLabel`."""
         processors = self.processors
-        if processors is None or not answer.rows:
+        if not processors or not answer.rows:
             return answer
+        rows = list(map(list, answer.rows))
         try:
-            rows = [
-                [value if process is None else process(value) for value, process in zip(row, processors, strict=True)]
-                for row in answer.rows
-            ]
+            for row in rows:
+                for at, process in processors:
+                    row[at] = process(row[at])
         except LookupError:
             self.labels.check(answer.rows)
             raise
@@ -219,7 +219,7 @@ def _plan(given: Mapping[str, Any], result: CursorResult[Any]) -> CompiledStatem
         tuple(known),
         bool(described),
         context.dialect,
-        processors if any(processors) else None,
+        tuple((at, process) for at, process in enumerate(processors) if process is not None),
         labels_of(context) if described else NONE,
     )
 

@@ -8,7 +8,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, contextmanager, suppress
 from contextvars import Context
 from typing import Any, Final
 
@@ -98,7 +98,8 @@ class IdleClosing:
     def returned(self, timeout: float) -> None:
         """Look after the pool from now on, if it has more connections than its floor."""
         if self._timer is None and self._beyond() > 0:
-            self._look_after(timeout, timeout)
+            with suppress(RuntimeError):  # no event loop is running: the pool is being given up
+                self._look_after(timeout, timeout)
 
     def stop(self) -> None:
         """Close no more."""

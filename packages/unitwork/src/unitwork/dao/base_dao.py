@@ -132,9 +132,12 @@ class BaseDao(Generic[T]):
 
     async def add(self, row: T) -> T:
         """Store a new row and return it with its id and stamps. Raises `ConstraintViolation`."""
+        inside = self._sessions.inside()
+        if inside is not None and inside.writing and await store_one(inside, row):
+            return row
         async with self._session() as session:
-            statements = inside_statements(session)
-            if statements is None or not statements.writing or not await store_one(statements, row):
+            inside = inside_statements(session) if inside is None else None
+            if inside is None or not inside.writing or not await store_one(inside, row):
                 session.add(row)
                 await session.flush()
         return row

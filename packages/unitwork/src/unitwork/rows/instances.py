@@ -50,7 +50,7 @@ class InstancePlan:
         attributes are ignored.
         """
         if session is not None:
-            return [self._held(row, session) for row in rows]
+            return self._held(rows, session)
         # The manager's `new_instance`, inlined: a call for each row would dominate the time of a page.
         model, manager, state, keys = self._model, self._manager, self._state, self.keys
         new, place_of_state, path = model.__new__, manager.STATE_ATTR, self._path
@@ -81,27 +81,35 @@ class InstancePlan:
     def _key(self, row: Sequence[Any]) -> tuple[Any, ...]:
         return (row[self._place],) if self._identity is None else self._identity(row)
 
-    def _held(self, row: Sequence[Any], session: Any) -> Any:
-        """Return the session's instance of the row, as SQLAlchemy's loading does: one that it holds keeps its values,
+    def _held(self, rows: Iterable[Sequence[Any]], session: Any) -> list[Any]:
+        """Return the session's instance of each row, as SQLAlchemy's loading does: one that it holds keeps its values,
         and is given those that it lacks.
         """
-        key = self._identity_class, self._key(row), self._token
-        instance = session.identity_map.get(key)
-        if instance is not None:
-            state = instance_state(instance)
-            known = instance.__dict__
-            unloaded = state.unloaded
-            if unloaded:
-                known.update((key, value) for key, value in zip(self.keys, row, strict=False) if key in unloaded)
-                state._commit(known, unloaded)  # noqa: SLF001 - as loading does; test_same_reads pins it
-            return instance
-        instance = self._model.__new__(self._model)
-        known = instance.__dict__
-        known[self._manager.STATE_ATTR] = state = self._state(instance, self._manager)
-        known.update(zip(self.keys, row, strict=False))
-        state.key, state.load_path, state.session_id = key, self._path, session.hash_key
-        session.identity_map._add_unpresent(state, key)  # noqa: SLF001 - as above
-        return instance
+        model, manager, new_state, keys = self._model, self._manager, self._state, self.keys
+        new, place_of_state, path = model.__new__, manager.STATE_ATTR, self._path
+        identity_class, identity, place, token = self._identity_class, self._identity, self._place, self._token
+        identity_map, session_id = session.identity_map, session.hash_key
+        held, add = identity_map.get, identity_map._add_unpresent  # noqa: SLF001 - as loading does; test_same_reads pins it
+        found = []
+        for row in rows:
+            key = identity_class, (row[place],) if identity is None else identity(row), token
+            instance = held(key)
+            if instance is None:
+                instance = new(model)
+                known = instance.__dict__
+                known[place_of_state] = state = new_state(instance, manager)
+                known.update(zip(keys, row, strict=False))
+                state.key, state.load_path, state.session_id = key, path, session_id
+                add(state, key)
+            else:
+                state = instance_state(instance)
+                unloaded = state.unloaded
+                if unloaded:
+                    known = instance.__dict__
+                    known.update((name, value) for name, value in zip(keys, row, strict=False) if name in unloaded)
+                    state._commit(known, unloaded)  # noqa: SLF001 - as above
+            found.append(instance)
+        return found
 
 
 class _Known(NamedTuple):

@@ -12,6 +12,7 @@ from unitwork.connections.compiled_statements import Answer
 from unitwork.errors import SecondWriterImpossible
 from unitwork.sessions import read_only as reading
 from unitwork.sessions.autocommit_statement import send_autocommit
+from unitwork.sessions.inside_statements import InsideStatements
 from unitwork.sessions.session import inside_statements
 from unitwork.sessions.session_factory import SessionFactory
 from unitwork.transactions.block_options import BlockOptions
@@ -74,9 +75,12 @@ class EngineSessionProvider(CalledFirst, SessionSource):
     def reads(self) -> Reads | None:
         if ambient.get() is None:
             return self._autocommit
-        block = own_block(self.owner)
-        inside = None if block is None else inside_statements(block.session)
+        inside = self.inside()
         return inside if inside is not None and inside.reading else None
+
+    def inside(self) -> InsideStatements | None:
+        block = own_block(self.owner)
+        return None if block is None else inside_statements(block.session)
 
     def refuse_second_writer(self, *, own_task_only: bool) -> None:
         if ambient.get() is None:

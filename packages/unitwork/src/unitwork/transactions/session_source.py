@@ -17,6 +17,7 @@ from unitwork.call_site import calling_site, calling_stack
 from unitwork.connections.compiled_statements import Answer
 from unitwork.errors import BlockNeverLeft, TransactionRolledBack
 from unitwork.outcome import Outcome
+from unitwork.sessions.inside_statements import InsideStatements
 from unitwork.sessions.session import SessionProvider
 from unitwork.transactions import ending
 from unitwork.transactions.abandonment import generators_of
@@ -86,6 +87,10 @@ class SessionSource(ABC):
         """Return the sender of a SELECT without locks that bypasses SQLAlchemy's session; None if a session must be
         used.
         """
+
+    @abstractmethod
+    def inside(self) -> InsideStatements | None:
+        """Return the sender of the task's open transaction that bypasses SQLAlchemy's session; None without one."""
 
     @abstractmethod
     def refuse_second_writer(self, *, own_task_only: bool) -> None:
@@ -197,6 +202,9 @@ class ThirdPartySource(SessionSource):
         raise NotImplementedError  # `sends_autocommit` is always False
 
     def reads(self) -> None:
+        return None
+
+    def inside(self) -> None:
         return None
 
     def refuse_second_writer(self, *, own_task_only: bool) -> None:
