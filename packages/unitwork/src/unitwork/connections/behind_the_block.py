@@ -10,7 +10,7 @@ from typing import Any, Final
 from sqlalchemy import Connection
 
 from unitwork.backends.mariadb import is_ours
-from unitwork.connections.pool import look_of
+from unitwork.connections.guard import look_of
 from unitwork.errors import TransactionIsOurs
 from unitwork.held_connection import OWN_OPTION
 from unitwork.unit import Unit

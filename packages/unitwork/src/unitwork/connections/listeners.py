@@ -28,8 +28,8 @@ from unitwork.connections.behind_the_block import check_after, open_before
 from unitwork.connections.cancellation import shield
 from unitwork.connections.compiled_statements import SENT_OPTION
 from unitwork.connections.connecting import name_connect_failures
+from unitwork.connections.guard import guard_pool, note_effect
 from unitwork.connections.labels import check_labels, labels_of
-from unitwork.connections.pool import guard_pool, note_effect
 from unitwork.connections.primary import not_primary
 from unitwork.errors import (
     CommitOutcomeUnknown,

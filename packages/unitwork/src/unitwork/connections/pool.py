@@ -1,16 +1,11 @@
-"""Pool: SQLAlchemy's queue pool, with a typed timeout error and a ping only after idling. No transaction, statement or
-session setting passes from one unit to the next.
-
-An open transaction or statement is detected through the driver, not SQLAlchemy's adapter, from the protocol's own state
-and without a trip. Session settings are detected from the statements that were sent
-(`unitwork.backends.statement_effects`) and undone in one trip, or by a new connection. A connection without such
-settings costs neither.
+"""Pool: SQLAlchemy's queue pool, with a typed timeout error, places by lane, and a ping only after idling. Its guard
+against what comes back open or altered is `unitwork.connections.guard`.
 """
 
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine, MutableMapping
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
@@ -25,20 +20,21 @@ from sqlalchemy.util.concurrency import in_greenlet
 
 from unitwork.backends.registry import backend_of
 from unitwork.backends.shielded_task import ShieldedTask
-from unitwork.backends.statement_effects import Effect
 from unitwork.backends.transaction_events import HELD
 from unitwork.connections.connecting import set_up_errors, unavailable
 from unitwork.connections.elastic import IDLE_SINCE, Dials, IdleClosing
 from unitwork.connections.places import Claim, Place, Places, claim_in_force
 from unitwork.errors import Overloaded, PoolTimeout
-from unitwork.unit import OPENED_BY, Unit
+from unitwork.unit import OPENED_BY
 
 PING_TIMEOUT_SECONDS: Final = 1.0
 """Seconds after which a connection that doesn't answer a ping is dropped."""
 OWN_CHECKIN_LISTENERS: Final = 1
-"""Number of "checkin" listeners that the library itself registers (by `guard_pool`)."""
+"""Number of "checkin" listeners that the library itself registers (by `unitwork.connections.guard`)."""
 READY_VALID_SECONDS: Final = 0.01
 """Seconds for which a checkout relies on the preceding `ready`, both being in the same turn of the event loop."""
+ALTERED: Final = "unitwork_altered"
+"""Key in a pooled connection's `info` that holds the `Effect` of the statements sent over it."""
 PLACE: Final = "unitwork_place"
 """Key in a pool entry's `info` that holds the place of its user, if that is in a lane."""
 
@@ -305,119 +301,3 @@ def ping_after_idle(engine: AsyncEngine, idle: float) -> None:
     if isinstance(pool, Pool):
         pool.checks_after_idle = idle
     event.listen(engine.sync_engine, "checkout", check)
-
-
-ALTERED: Final = "unitwork_altered"
-"""Key in a pooled connection's `info` that holds the `Effect` of the statements sent over it."""
-RESET: Final = (
-    "RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL; CLOSE ALL; UNLISTEN *; SELECT pg_advisory_unlock_all(); "
-    "DISCARD SEQUENCES; DISCARD TEMP;"
-)
-"""PostgreSQL's DISCARD ALL, without dropping the driver's prepared statements."""
-RESET_TIMEOUT_SECONDS: Final = 1.0
-"""Seconds after which a connection that wasn't reset is dropped."""
-
-Look = Callable[[Any], bool]
-
-
-def look_of(dialect: Any) -> Look:
-    """Return the driver's function that is True if a transaction or statement is open on its connection."""
-    return _LOOKS.get(dialect.driver, _nothing)
-
-
-def guard_pool(engine: AsyncEngine) -> None:
-    """Undo session settings on a returned connection, and drop one with a transaction or a statement open.
-
-    Checks at checkin and, where needed, at checkout; logs the line of the unit that had it. An isolated test's
-    connections are exempt: they are always in a transaction.
-    """
-    target = engine.sync_engine
-    inside = getattr(engine.pool, "inside_transaction", False)
-    is_open = _nothing if inside else look_of(target.dialect)
-    if isinstance(engine.pool, Pool):
-        engine.pool.is_open = is_open
-
-    # The only checkin listener: one for each purpose would add a third of the driver's own time to end a unit.
-    def check_in(connection: Any, record: ConnectionPoolEntry) -> None:
-        info = record.info
-        info.pop(HELD, None)
-        unit: Unit | None = info.pop(OPENED_BY, None)
-        effect: Effect | None = info.pop(ALTERED, None) if ALTERED in info else None
-        if connection is None:
-            return
-        info[IDLE_SINCE] = time.monotonic()
-        if is_open(connection.driver_connection):
-            _drop(unit, "came back")
-            record.invalidate()
-        elif effect is not None and not _reset(effect, record) and not inside:
-            record.invalidate()
-
-    def check_out(_connection: DBAPIConnection, record: ConnectionPoolEntry, _proxy: Any) -> None:
-        if is_open(record.driver_connection):
-            _drop(None, "was found")
-            raise DisconnectionError
-
-    event.listen(target, "checkin", check_in)
-    if not isinstance(engine.pool, Pool):  # our pool checks it together with its ping
-        event.listen(target, "checkout", check_out)
-
-
-def note_effect(info: MutableMapping[str, Any], effect: Effect) -> None:
-    """Remember at a pooled connection that a statement sets something for its session."""
-    if info.get(ALTERED) in {None, Effect.RESETTABLE}:
-        info[ALTERED] = effect
-
-
-def was_ended(pooled: Any) -> bool:
-    """True when the transaction begun on a connection is no longer open. Always False on MariaDB, where every DDL
-    statement commits.
-    """
-    driver, adapter = pooled.driver_connection, pooled.dbapi_connection
-    if hasattr(adapter, "_prepared_statement_cache"):  # asyncpg's adapter, which sends BEGIN with the first statement
-        return adapter._transaction is not None and not driver.is_in_transaction()  # noqa: SLF001 - it has no public name
-    return hasattr(type(driver), "in_transaction") and not driver.in_transaction  # only aiosqlite has this attribute
-
-
-def _reset(effect: Effect, record: ConnectionPoolEntry) -> bool:
-    """Reset the connection; return True if no session setting is left."""
-    driver: Any = record.driver_connection
-    if effect is not Effect.RESETTABLE or not in_greenlet() or driver.is_closed():
-        return False
-    try:
-        await_only(ShieldedTask(driver.execute(RESET, timeout=RESET_TIMEOUT_SECONDS)))
-    except Exception as error:  # noqa: BLE001 - whatever it is, a new connection has nothing set
-        log.warning("a connection could not be reset, it is dropped: %s", type(error).__name__)
-        return False
-    return True
-
-
-def _drop(unit: Unit | None, how: str) -> None:
-    opened = "by nobody that is known" if unit is None else f"at {unit.call_site}"
-    log.warning(
-        "a connection %s with a transaction or a statement open, and is dropped; its unit was opened %s", how, opened
-    )
-
-
-def _asyncpg(driver: Any) -> bool:
-    # asyncpg has no public test for an operation under way; it refuses a second one by the same mark.
-    return (
-        driver.is_in_transaction() or driver._stmt_exclusive_section._acquired > 0  # noqa: SLF001 - asyncpg's mark of an operation has no public name
-    ) and not driver.is_closed()
-
-
-def _aiosqlite(driver: Any) -> bool:
-    try:
-        return bool(driver.in_transaction)
-    except ValueError:  # the connection is closed
-        return False
-
-
-def _asyncmy(driver: Any) -> bool:
-    return bool(driver.connected and driver.get_transaction_status())
-
-
-def _nothing(_driver: Any) -> bool:
-    return False
-
-
-_LOOKS: Final[dict[str, Look]] = {"asyncpg": _asyncpg, "aiosqlite": _aiosqlite, "asyncmy": _asyncmy}

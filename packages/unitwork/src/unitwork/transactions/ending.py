@@ -17,8 +17,9 @@ from sqlalchemy.util import greenlet_spawn
 
 from unitwork.connections.cancellation import shield, shield_in_task
 from unitwork.connections.compiled_statements import CompiledStatements
+from unitwork.connections.guard import was_ended
 from unitwork.connections.places import leave_lane
-from unitwork.connections.pool import ALTERED, has_ended, was_ended
+from unitwork.connections.pool import ALTERED, has_ended
 from unitwork.deadline import lift_deadline
 from unitwork.errors import (
     BlockNeverLeft,
