@@ -162,8 +162,8 @@ def test_the_shell_lines_run(databases: Databases, tmp_path: Path) -> None:
     assert "GATEHOUSE_PORT\t8000\tdefault" in done.stdout
 
 
-def compose() -> dict[str, Any]:
-    document: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
+def compose(name: str = "compose.yaml") -> dict[str, Any]:
+    document: dict[str, Any] = yaml.safe_load((ROOT / name).read_text(encoding="utf-8"))
     return document
 
 
@@ -249,6 +249,33 @@ def test_every_setting_that_is_deployed_exists() -> None:
         assert make_url(service["environment"]["DATABASE_URL"]).password is None
         given = {secret["source"] for secret in service["secrets"]}
         assert given <= set(compose()["secrets"])
+
+
+def test_the_larger_deployment_keeps_the_same_rules() -> None:
+    scale, small = compose("compose.scale.yaml"), compose()
+    services = scale["services"]
+    assert set(services) == {"primary", "replica", "pgbouncer", "redis", "migrate", "api-1", "api-2", "worker"}
+    assert services["redis"] == small["services"]["redis"]
+    for name in ("primary", "replica"):
+        assert services[name]["image"] == small["services"]["postgresql"]["image"]
+    for name, service in services.items():
+        assert service["image"] == "gatehouse" or re.search(r":v?\d[\w.-]+\$\{\w+_DIGEST:-\}$", service["image"]), name
+        assert service.get("privileged") is None, name
+        assert set(service["networks"]) <= {"outside", "database", "redis"}, name
+        assert all(port.startswith("127.0.0.1:") for port in service.get("ports", ())), name
+        given = {secret if isinstance(secret, str) else secret["source"] for secret in service["secrets"]}
+        assert given <= set(scale["secrets"]), name
+        assert set(service.get("depends_on", ())) <= set(services), name
+    for name in ("api-1", "api-2", "worker", "migrate"):
+        environment = services[name]["environment"]
+        assert set(environment) <= KNOWN, name
+        hosts = [make_url(environment["DATABASE_URL"]).host]
+        hosts += [make_url(url).host for url in environment.get("GATEHOUSE_DATABASE__REPLICA_URLS", "").split(",") if url]
+        assert hosts == (["primary"] if name == "migrate" else ["pgbouncer", "replica"]), name
+    for script in (ROOT / "deploy").glob("*.sh"):
+        assert subprocess.run(["sh", "-n", script], check=False).returncode == 0, script
+        for mount in re.findall(r"/run/secrets/(\w+)", script.read_text(encoding="utf-8")):
+            assert mount in scale["secrets"], script
 
 
 def test_the_migration_is_another_role_and_comes_first() -> None:
