@@ -1,10 +1,13 @@
 """A connection that breaks while it is being set up, or in a way the driver has no name for, is a named error too."""
 
+import asyncio
 from collections.abc import Callable
 
 import asyncpg
 import pytest
-from sqlalchemy import event, make_url, text
+from sqlalchemy import Connection, event, make_url, select, text
+from sqlalchemy.dialects.postgresql.base import PGDialect
+from sqlalchemy.util import await_only, greenlet_spawn
 
 from containers import Container, running
 from settings import Settings
@@ -81,3 +84,29 @@ async def _break_next_statement(session: object, error: Exception) -> None:
         raise error
 
     driver.prepare = prepare
+
+
+async def test_connections_opened_with_the_first_one_wait_for_what_sqlalchemy_learns_over_it(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It asks the server what it is once for all pools of an engine, and lets other pools' connections pass meanwhile,
+    which then know nothing.
+    """
+    learn = PGDialect.initialize
+
+    def slowly(dialect: PGDialect, connection: Connection) -> None:
+        await_only(asyncio.sleep(0.2))
+        learn(dialect, connection)  # type: ignore[no-untyped-call]  # SQLAlchemy's
+
+    monkeypatch.setattr(PGDialect, "initialize", slowly)
+    async with running(Container(settings=settings)) as container:
+
+        async def ask() -> int:
+            async with container.outbox_dao()._reading() as session:
+                return int(await session.scalar(select(1)) or 0)
+
+        beside = container.engine().sync_engine.pool.recreate()  # for what must not wait for the pool's own
+        first = asyncio.create_task(greenlet_spawn(beside.connect))
+        await asyncio.sleep(0.1)
+        assert await asyncio.gather(*(ask() for _ in range(3))) == [1, 1, 1]
+        await greenlet_spawn((await first).invalidate)

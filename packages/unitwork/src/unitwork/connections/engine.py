@@ -14,7 +14,7 @@ from unitwork.connections.connecting import unavailable
 from unitwork.connections.disposal import Disposal
 from unitwork.connections.lifetime import Lifetime
 from unitwork.connections.listeners import install
-from unitwork.connections.pool import Pool, ping_after_idle
+from unitwork.connections.pool import Pool, ping_after_idle, share_initialization
 from unitwork.connections.primary import leave_server
 from unitwork.errors import DriverNotInstalled
 from unitwork.options import Options
@@ -77,5 +77,6 @@ def build_engine(settings: Options, *, replica: bool = False, **instead: Any) ->
     setattr(engine.sync_engine.dialect, CONNECT_ARGUMENTS, arguments)
     backend.when_replaced(arguments, lambda: leave_server(engine.pool))
     ping_after_idle(engine, settings.ping_after_idle)
+    share_initialization(engine)
     install(engine)
     return engine

@@ -77,6 +77,10 @@ class Pool(AsyncAdaptedQueuePool):
     describe_holders: Callable[[], tuple[str, ...]] = staticmethod(lambda: ())
     """Return a description of each holder of a connection; replaced by `unitwork.connections.holders`."""
 
+    initializing: asyncio.Event | None = None
+    """Set when SQLAlchemy has learnt about the server, over the first connection of any pool of the engine; None before
+    and after that. Another pool's connection that is opened meanwhile would be used without what it learns.
+    """
     inside_transaction: bool = False
     """True if its connections are always in a transaction, as an isolated test's are."""
     is_open: Callable[[Any], bool] = staticmethod(lambda _driver: False)
@@ -144,12 +148,16 @@ class Pool(AsyncAdaptedQueuePool):
         if not self._pool.qsize() and self.checkedout() >= self.capacity:
             begun = self.waits.begun()
         try:
-            return super().connect()
+            connection = super().connect()
         except QueueTimeout:
             self.waits.timeouts += 1
             raise PoolTimeout(size=self.capacity, timeout=self.timeout(), holders=self.describe_holders()) from None
         except set_up_errors(dialect.loaded_dbapi) as error:
             raise unavailable(error, self.target) from None
+        else:
+            if self.initializing is not None:
+                await_only(self.initializing.wait())
+            return connection
         finally:
             if begun:
                 self.waits.ended(begun)
@@ -257,6 +265,26 @@ class Pool(AsyncAdaptedQueuePool):
         again.target, again.checks_after_idle, again.is_open = self.target, self.checks_after_idle, self.is_open
         again.floor, again.idle_timeout = self.floor, self.idle_timeout
         return pool
+
+
+def share_initialization(engine: AsyncEngine) -> None:
+    """Let connections that are opened while SQLAlchemy inspects the server over another pool's first one wait for that.
+    SQLAlchemy does it once for all copies of a pool, and lets the others pass.
+    """
+    pool, dialect = engine.pool, engine.sync_engine.dialect
+    if not isinstance(pool, Pool):
+        return
+    initialize = dialect.initialize
+
+    def shared(connection: Any) -> None:
+        pool.initializing = asyncio.Event()
+        try:
+            initialize(connection)
+        finally:
+            pool.initializing.set()
+            pool.initializing = None
+
+    setattr(dialect, "initialize", shared)  # noqa: B010 - mypy takes an assignment for one of a method's type
 
 
 def has_ended(driver: Any) -> bool:
