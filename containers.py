@@ -170,7 +170,7 @@ class Container(containers.DeclarativeContainer):
         settings.provided.worker.hard_time_limit,
         settings.provided.worker.visibility_timeout,
     )
-    publisher = providers.Singleton(CeleryPublisher, broker.provider)
+    publisher = providers.Singleton(CeleryPublisher, broker.provider, settings.provided.outbox.provider)
     outbox_relay = providers.Factory(
         OutboxRelay,
         transaction,

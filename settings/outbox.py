@@ -6,6 +6,7 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from settings.duration import Duration
+from settings.topics import Topic, TopicSettings
 
 
 class OutboxSettings(BaseModel):
@@ -32,10 +33,33 @@ class OutboxSettings(BaseModel):
     """Pause before a failed message is retried; doubled with each attempt."""
     backoff_max: Duration = Field(default=timedelta(minutes=5), gt=timedelta(0))
     """Maximum of that pause."""
+    topics: dict[Topic, TopicSettings] = Field(default_factory=dict)
+    """Topics that are delivered otherwise, as JSON: `{"users.import": {"queue": "imports", "max_attempts": 3}}`."""
+
+    def of(self, topic: str) -> TopicSettings:
+        """Return how this topic's messages are delivered: its own settings, and those of all where it has none."""
+        own = self.topics.get(topic, TopicSettings())
+        return own.model_copy(
+            update={
+                "max_attempts": own.max_attempts or self.max_attempts,
+                "backoff": own.backoff or self.backoff,
+                "backoff_max": own.backoff_max or self.backoff_max,
+            }
+        )
+
+    @property
+    def queues(self) -> frozenset[str]:
+        """The queues that topics name."""
+        return frozenset(topic.queue for topic in self.topics.values() if topic.queue is not None)
 
     @model_validator(mode="after")
     def _pauses_in_order(self) -> Self:
         if self.backoff > self.backoff_max:
             msg = "BACKOFF must not be above BACKOFF_MAX; raise the latter"
             raise ValueError(msg)
+        for topic in self.topics:
+            pauses = self.of(topic)
+            if (pauses.backoff or self.backoff) > (pauses.backoff_max or self.backoff_max):
+                msg = f"TOPICS: backoff of {topic} must not be above its backoff_max; raise the latter"
+                raise ValueError(msg)
         return self

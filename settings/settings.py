@@ -143,6 +143,19 @@ class Settings(BaseSettings):
         """The folder of the notifier that writes files."""
         return self.var_dir / "notifications"
 
+    @model_validator(mode="after")
+    def _limits_of_topics_in_order(self) -> Self:
+        for name, topic in self.outbox.topics.items():
+            soft = topic.soft_time_limit or self.worker.soft_time_limit
+            hard = topic.hard_time_limit or self.worker.hard_time_limit
+            if not soft < hard < self.worker.visibility_timeout:
+                msg = (
+                    f"OUTBOX__TOPICS: soft_time_limit of {name} must be below its hard_time_limit, and that below "
+                    "WORKER__VISIBILITY_TIMEOUT; give them in order"
+                )
+                raise ValueError(msg)
+        return self
+
     @model_validator(mode="before")
     @classmethod
     def _upper_log_level(cls, values: Any) -> Any:

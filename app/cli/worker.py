@@ -32,6 +32,9 @@ async def worker(
     pool: Annotated[str | None, typer.Option(help="prefork, threads or solo; else as configured.")] = None,
     concurrency: Annotated[int | None, typer.Option(min=1, max=1000, help="Processes or threads.")] = None,
     relay: Annotated[bool, typer.Option("--relay/--no-relay", help="Relay the outbox, too.")] = True,
+    queues: Annotated[
+        str | None, typer.Option(help="Only from these queues, with commas between them; else from all.")
+    ] = None,
     beat: Annotated[bool, typer.Option("--beat", help="Send the periodic tasks, too: on one worker of all.")] = False,
 ) -> int:
     """Run tasks until interrupted or terminated; those that are under way then end first. A second signal ends them."""
@@ -45,6 +48,7 @@ async def worker(
     arguments = [
         *(f"--pool={pool or settings.worker.pool}", f"--concurrency={concurrency or settings.worker.concurrency}"),
         *(level, "--without-gossip", "--without-mingle"),
+        f"--queues={queues or ','.join(sorted({settings.worker.queue, *settings.outbox.queues}))}",
     ]
     processes: dict[str, Process] = {}
     told = _Signals(processes)

@@ -125,10 +125,11 @@ def _soft_limit(task: "Task[Any, Any]") -> float | None:
 
 
 def _hard_limit(task: "Task[Any, Any]") -> float | None:
-    """Return the task's hard time limit in seconds; None for no limit. The configured one is what the process keeps
-    itself; the prefork pool's main process kills it `BACKSTOP` later.
+    """Return the task's hard time limit in seconds; None for no limit. The process keeps it itself, and names the line
+    then; Celery is given `BACKSTOP` more, after which the prefork pool's main process kills it.
     """
-    configured: float | None = task.app.conf.task_time_limit
     limits: tuple[float | None, float | None] = task.request.timelimit or (None, None)
-    limit = limits[0] or task.time_limit
-    return limit - BACKSTOP if limit is not None and limit == configured else limit
+    limit = limits[0] or task.time_limit or task.app.conf.task_time_limit
+    if limit is None:
+        return None
+    return limit - BACKSTOP if limit > BACKSTOP else limit / 2

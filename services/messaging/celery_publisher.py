@@ -3,19 +3,37 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, Protocol
 
 from domain.outbox_message import OutboxMessage
-from services.messaging.broker import ACTING_USER, DELIVER, POSITION, REQUEST_ID, TRACE_PARENT, Broker
+from services.messaging.broker import ACTING_USER, BACKSTOP, DELIVER, POSITION, REQUEST_ID, TRACE_PARENT, Broker
 from services.messaging.outage import unavailable
 from unitwork import current_position
+
+
+class Route(Protocol):
+    """Queue and time limits of one topic's messages; None where they are those of all."""
+
+    @property
+    def queue(self) -> str | None: ...
+    @property
+    def soft_time_limit(self) -> float | None: ...
+    @property
+    def hard_time_limit(self) -> float | None: ...
+
+
+class Routes(Protocol):
+    """Routes by topic. The settings' section implements it."""
+
+    def of(self, topic: str) -> Route: ...
 
 
 class CeleryPublisher:
     """A `Publisher` that sends only a message's id: payloads stay in the database."""
 
-    def __init__(self, broker: Callable[[], Broker]) -> None:
+    def __init__(self, broker: Callable[[], Broker], routes: Callable[[], Routes]) -> None:
         self._broker = broker
+        self._routes = routes
         self._made: tuple[dict[str, Any], Any] | None = None
         """The Celery application, and the options it was created with."""
 
@@ -45,6 +63,7 @@ class CeleryPublisher:
                         kwargs={"message_id": str(message.id)},
                         headers=_headers(message),
                         producer=producer,
+                        **_options(self._routes().of(message.topic)),
                         ignore_result=True,
                     )
         except Exception as error:  # each broker's driver has errors of its own, which share no base
@@ -57,6 +76,16 @@ class CeleryPublisher:
         if made is not None:
             with suppress(Exception):  # what is broken needn't be closed
                 made[1].close()
+
+
+def _options(route: Route) -> dict[str, Any]:
+    hard = route.hard_time_limit
+    options = {
+        "queue": route.queue,
+        "soft_time_limit": route.soft_time_limit,
+        "time_limit": None if hard is None else hard + BACKSTOP,
+    }
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def _headers(message: OutboxMessage) -> dict[str, Any]:

@@ -52,13 +52,12 @@ class Delivery:
         outbox: OutboxDao,
         inbox: InboxDao,
         lease: timedelta,
-        within: timedelta | None = None,
     ) -> None:
         self._transaction = transaction
         self._outbox = outbox
         self._inbox = inbox
         self._lease = lease
-        self._hand_over_after = None if within is None else within.total_seconds() * SHARE
+        self._hand_over_after: float | None = None
         self._begun = self._renewed_at = time.monotonic()
         self._last = False
         self.moved = False
@@ -76,6 +75,10 @@ class Delivery:
         now = utc_now()
         self.message = await self._outbox.begin(message_id, at=now, until=now + self._lease, holder=self.holder)
         return self.message
+
+    def limit(self, within: timedelta | None) -> None:
+        """Set the time after which this delivery is cancelled; None for no such time."""
+        self._hand_over_after = None if within is None else within.total_seconds() * SHARE
 
     async def progress(self) -> None:
         """Record, in the transaction of a step, that the work has come further: the lease is renewed and its attempts

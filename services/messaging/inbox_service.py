@@ -25,6 +25,19 @@ RECORDED_WITHIN: Final = 5.0
 """Seconds that a cancelled delivery has to record its end."""
 
 
+class TopicRetries(Protocol):
+    """Attempts, pauses and the time limit of one topic's messages; the limit is None where it is the workers' own."""
+
+    @property
+    def max_attempts(self) -> int | None: ...
+    @property
+    def backoff(self) -> timedelta | None: ...
+    @property
+    def backoff_max(self) -> timedelta | None: ...
+    @property
+    def soft_time_limit(self) -> float | None: ...
+
+
 class Retries(Protocol):
     """Leases, attempts and pauses of deliveries. The settings' section implements it."""
 
@@ -36,6 +49,7 @@ class Retries(Protocol):
     def backoff(self) -> timedelta: ...
     @property
     def backoff_max(self) -> timedelta: ...
+    def of(self, topic: str) -> TopicRetries: ...
 
 
 class Handled(StrEnum):
@@ -81,11 +95,13 @@ class InboxService:
         effects are committed once. An exception of the handler is stored with the message, which is retried or parked;
         it isn't raised. If this is killed, the relay delivers the message again when its lease ends.
         """
-        delivery = Delivery(self._transaction, self._outbox, self._inbox, self._retries.lease, within)
+        delivery = Delivery(self._transaction, self._outbox, self._inbox, self._retries.lease)
         message = await delivery.begin(message_id)
         if message is None:
             return Handled.HELD if await self._outbox.waits(message_id) else Handled.NOT_WAITING
-        if message.attempts > self._retries.max_attempts:
+        limit = self._retries.of(message.topic).soft_time_limit
+        delivery.limit(within if limit is None else timedelta(seconds=limit))
+        if message.attempts > self._most(message):
             told = message.error or "no worker came to its end: each was killed, or ended itself"
             return await self._failed(delivery, message, told, park=True)
         handler = self._handlers.get(message.topic)
@@ -118,8 +134,10 @@ class InboxService:
         """
         now = utc_now()
         attempts = 1 if delivery.moved else message.attempts
-        park = park or attempts >= self._retries.max_attempts
-        due_at = now + pause(self._retries.backoff, attempts - 1, longest=self._retries.backoff_max)
+        park = park or attempts >= self._most(message)
+        own = self._retries.of(message.topic)
+        longest = own.backoff_max or self._retries.backoff_max
+        due_at = now + pause(own.backoff or self._retries.backoff, attempts - 1, longest=longest)
         told = error[:ERROR_LENGTH]
         async with self._transaction(name="message failed"):
             recorded = await self._outbox.failed(
@@ -133,6 +151,9 @@ class InboxService:
         if park:
             log.error("message %d (%s) is parked: %s", message.id, message.topic, error)
         return Handled.PARKED if park else Handled.FAILED
+
+    def _most(self, message: OutboxMessage) -> int:
+        return self._retries.of(message.topic).max_attempts or self._retries.max_attempts
 
 
 def _told(error: Exception) -> str:

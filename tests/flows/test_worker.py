@@ -20,7 +20,13 @@ pytestmark = pytest.mark.database("own")
 async def test_who_registers_is_welcomed_and_sigterm_leaves_nothing_behind(
     container: Container, database_url: str, tmp_path: Path
 ) -> None:
-    variables = {"DATABASE_URL": database_url, "GATEHOUSE_VAR_DIR": str(tmp_path)}
+    # A queue of a topic's own: by default a worker takes from all of them.
+    topics = '{"user.registered": {"queue": "mails", "soft_time_limit": 20}}'
+    variables = {
+        "DATABASE_URL": database_url,
+        "GATEHOUSE_VAR_DIR": str(tmp_path),
+        "GATEHOUSE_OUTBOX__TOPICS": topics,
+    }
     with gatehouse_worker(tmp_path, "--concurrency", "1", **variables) as process:
         await welcomed(container)
         told = tmp_path / "notifications"

@@ -107,6 +107,23 @@ async def test_a_poison_message_is_parked_and_names_its_reason(container: Contai
     assert await service_of(container, effect(container)).handle(message.id) is Handled.HANDLED
 
 
+async def test_attempts_and_pauses_are_those_of_the_topic(container: Container) -> None:
+    message = await message_of(container)
+
+    @at_least_once
+    async def handler(message: OutboxMessage) -> None:
+        raise ConnectionResetError
+
+    own = {"max_attempts": 2, "backoff": 30, "backoff_max": 40}
+    retries = OutboxSettings.model_validate({"topics": {TOPIC: own}})
+    service = service_with(container, handler, retries)
+    assert await service.handle(message.id) is Handled.FAILED
+    kept = await container.outbox_service().get(message.id)
+    assert kept.due_at - (kept.failed_at or kept.due_at) == timedelta(seconds=30)
+    await pause_is_over(container)
+    assert await service.handle(message.id) is Handled.PARKED
+
+
 async def test_a_message_that_is_cancelled_each_time_pauses_and_is_parked_with_the_reason(container: Container) -> None:
     message = await message_of(container)
 

@@ -1,5 +1,6 @@
 """`gatehouse outbox`: what isn't done, why, once more, and to the broker."""
 
+import json
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -71,6 +72,23 @@ async def test_what_is_due_is_taken_to_the_embedded_broker(
     assert str(message.id) in payload
     assert "ada@example.com" not in payload
     assert "relayed: 0" in _in_thread(gatehouse, "outbox", "relay", "--once").err
+
+
+async def test_a_topic_has_a_queue_and_time_limits_of_its_own(
+    gatehouse: Gatehouse, container: Container, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    topic = {"queue": "imports", "soft_time_limit": 900, "hard_time_limit": 1000}
+    monkeypatch.setenv("GATEHOUSE_OUTBOX__TOPICS", json.dumps({"an.import": topic}))
+    await welcomed(container)
+    with acting_as(SYSTEM):
+        async with container.transaction()():
+            await container.outbox_service().append("an.import", {})
+    assert "relayed: 2" in _in_thread(gatehouse, "outbox", "relay", "--once").err
+    with sqlite3.connect(tmp_path / "broker.db") as broker:
+        stored = "SELECT q.name, m.payload FROM kombu_message m JOIN kombu_queue q ON q.id = m.queue_id"
+        queued = {name: json.loads(payload)["headers"]["timelimit"] for name, payload in broker.execute(stored)}
+    broker.close()
+    assert queued == {"gatehouse": [None, None], "imports": [1005.0, 900.0]}
 
 
 async def test_a_broker_that_cannot_be_reached_is_named(
