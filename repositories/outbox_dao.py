@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, func, or_, select
+from sqlalchemy import ColumnElement, and_, case, delete, func, or_, select
 
 from domain.outbox_message import OutboxMessage, pause
 from repositories.errors import MessageNotFound
@@ -14,12 +14,14 @@ from unitwork.dao import BaseDao, Update
 
 @dataclass(frozen=True)
 class OutboxLag:
-    """The backlog of the outbox. `waiting` and `oldest` exclude parked messages."""
+    """The backlog of the outbox. `waiting` excludes parked messages, `oldest` also those that a worker has, or that are
+    delayed.
+    """
 
     waiting: int
     parked: int
     oldest: datetime | None
-    """Moment at which the oldest waiting message was stored."""
+    """Moment since which the oldest of them waits: it was stored then, or its delay was over."""
 
 
 class OutboxDao(BaseDao[OutboxMessage]):
@@ -138,15 +140,18 @@ class OutboxDao(BaseDao[OutboxMessage]):
         """Erase the request and trace ids of unfinished messages that these users caused; return their number."""
         return await self.update().in_("created_by", actors).set(request_id=None, trace_parent=None).execute()
 
-    async def lag(self) -> OutboxLag:
-        """Return the backlog, by one statement over the unfinished messages."""
+    async def lag(self, *, at: datetime) -> OutboxLag:
+        """Return the backlog at that moment, by one statement over the unfinished messages."""
         parked = func.count(OutboxMessage.parked_at)
-        oldest = select(func.min(OutboxMessage.created_at)).where(OutboxMessage.parked_at.is_(None)).scalar_subquery()
+        delayed = and_(OutboxMessage.attempts == 0, OutboxMessage.not_before.is_not(None))
+        since = case((delayed, OutboxMessage.not_before), else_=OutboxMessage.created_at)
+        waiting = OutboxMessage.parked_at.is_(None), since <= at, _free(at)
+        oldest = select(func.min(since)).where(*waiting).scalar_subquery()
         async with self._reading() as session:
-            total, of_them_parked, since = (
+            total, of_them_parked, oldest_since = (
                 await session.execute(select(func.count(OutboxMessage.id), parked, oldest))
             ).one()
-        return OutboxLag(waiting=total - of_them_parked, parked=of_them_parked, oldest=since)
+        return OutboxLag(waiting=total - of_them_parked, parked=of_them_parked, oldest=oldest_since)
 
 
 def _free(at: datetime) -> ColumnElement[bool]:

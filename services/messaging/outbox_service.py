@@ -82,4 +82,4 @@ class OutboxService:
 
     async def lag(self) -> OutboxLag:
         """Return the number and age of waiting messages. Cheap: messages that are done aren't stored."""
-        return await self._outbox.lag()
+        return await self._outbox.lag(at=utc_now())

@@ -116,6 +116,25 @@ async def test_the_lag_counts_what_waits_and_what_is_parked(container: Container
     assert first.created_at < lag.oldest < now
 
 
+async def test_what_is_worked_on_or_delayed_does_not_lag(container: Container) -> None:
+    service, now = container.outbox_service(), utc_now()
+    with acting_as(SYSTEM):
+        async with container.transaction()():
+            await service.append(TOPIC, {}, after=timedelta(hours=1))
+            soon = await service.append(TOPIC, {}, after=timedelta(hours=1))
+            begun = await service.append(TOPIC, {})
+        until = now + timedelta(hours=1)
+        await container.outbox_dao().begin(begun.id, at=utc_now(), until=until, holder=1)
+        lag = await service.lag()
+        assert (lag.waiting, lag.oldest) == (3, None)
+        over = now - timedelta(seconds=1)
+        await container.outbox_dao().update().eq("id", soon.id).set(not_before=over).execute()
+        assert (await service.lag()).oldest == over, "its delay doesn't count"
+        await container.outbox_dao().failed(begun.id, at=now, due_at=now, error="TypeError", park=False)
+        await service.retry(soon.id)
+        assert (await service.lag()).oldest == soon.created_at
+
+
 async def test_what_is_parked_is_listed_by_itself_and_tried_again_when_told(container: Container) -> None:
     service = container.outbox_service()
     await welcomed(container)

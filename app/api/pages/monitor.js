@@ -113,7 +113,8 @@ function draw(picture) {
   put("slow-count", totals.findings.slow_sql);
   put("slow-threshold", thresholds.slow_sql === null ? "not watched" : `over ${duration(thresholds.slow_sql)}`);
   put("outbox", outbox ? number(outbox.waiting) : "–");
-  put("outbox-lag", outbox ? (outbox.lag === null ? "nothing waits" : `oldest ${duration(outbox.lag)}`) : "no answer");
+  const oldest = outbox ? (outbox.lag === null ? "nothing waits" : `oldest ${duration(outbox.lag)}`) : "no answer";
+  put("outbox-lag", outbox && outbox.parked ? `${oldest}, ${number(outbox.parked)} parked` : oldest);
   const open = new Set(picture.trouble.filter((found) => found.open).map((found) => found.kind));
   for (const tile of document.querySelectorAll(".tile[data-kind]")) tile.toggleAttribute("data-bad", open.has(tile.dataset.kind));
   findings("trouble", picture.trouble, "nothing");
