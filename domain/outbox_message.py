@@ -33,6 +33,7 @@ class OutboxMessage(ModelMixin, Base):
     not_before: Mapped[datetime | None] = mapped_column(UTCDateTime)
     """Moment before which no worker begins it: the end of its delay, or of the pause after a failure."""
     publications: Mapped[int] = mapped_column(Integer, default=0)
+    """Number of publications since a worker last began it."""
     published_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     """Moment of the last publication that the broker accepted."""
     attempts: Mapped[int] = mapped_column(Integer, default=0)

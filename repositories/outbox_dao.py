@@ -75,7 +75,8 @@ class OutboxDao(BaseDao[OutboxMessage]):
         """
         ripe = or_(OutboxMessage.not_before.is_(None), OutboxMessage.not_before <= at)
         free = self.update().eq("id", id).is_null("parked_at").where(_free(at), ripe)
-        leased = {"leased_until": until, "leased_by": holder, "due_at": until}
+        # That it came shows that the broker delivers: the pauses between publications begin anew.
+        leased = {"leased_until": until, "leased_by": holder, "due_at": until, "publications": 0}
         begun = await free.increment("attempts").set(attempted_at=at, not_before=None, **leased).returning()
         return begun[0] if begun else None
 

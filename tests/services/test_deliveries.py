@@ -254,6 +254,32 @@ async def test_progress_counts_the_attempts_anew(container: Container) -> None:
     assert (await kept(container, message)).attempts == 0
 
 
+async def test_a_message_that_was_begun_is_published_again_as_soon_as_a_new_one_if_it_is_lost(
+    container: Container,
+) -> None:
+    message = await message_of(container)
+    minute, begins = timedelta(seconds=60), 6
+
+    @at_least_once
+    async def failing(message: OutboxMessage) -> None:
+        raise ConnectionResetError
+
+    retries = OutboxSettings.model_validate({"backoff": 0.001, "backoff_max": 0.001})
+    service = service_with(container, failing, retries)
+    for number in range(begins + 1):
+        now = utc_now() + number * timedelta(hours=2)
+        async with container.transaction()():
+            (claimed,) = await container.outbox_dao().claim(1, now=now, redeliver_after=minute)
+        await container.outbox_dao().published([claimed.id], at=now)
+        assert (await kept(container, message)).due_at - now == minute
+        if number < begins:
+
+            async def failed() -> bool:
+                return await service.handle(message.id) is Handled.FAILED
+
+            await until(failed)
+
+
 async def test_every_handler_of_the_service_has_a_form(container: Container) -> None:
 
     forms = {topic: declared(topic, handler).form for topic, handler in container.message_handlers().items()}
