@@ -10,8 +10,10 @@ from contextlib import asynccontextmanager
 from dependency_injector import containers, providers
 
 from migrations import LOCATION, REVISION_VIEW
-from repositories import AuditDao, IdempotencyDao, InboxDao, JobDao, OutboxDao, TokenDao, UserDao
+from repositories import AuditDao, IdempotencyDao, InboxDao, JobDao, MailDao, OutboxDao, TokenDao, UserDao
 from services import (
+    AccessService,
+    AddressProofs,
     AuditService,
     AuthService,
     ContactCheck,
@@ -29,9 +31,10 @@ from services.messaging.broker import Broker
 from services.messaging.celery_publisher import CeleryPublisher
 from services.messaging.inbox_service import InboxService
 from services.messaging.job_service import JobService
+from services.messaging.mails import MAIL, Mails
 from services.messaging.notification_service import WELCOME, NotificationService
-from services.messaging.notifier import FileNotifier
 from services.messaging.outbox_relay import OutboxRelay
+from services.messaging.smtp_notifier import notifier_of
 from services.messaging.user_import_job import USER_IMPORT, UserImportJob
 from services.security_events import SecurityEvents
 from settings import Settings
@@ -101,6 +104,7 @@ class Container(containers.DeclarativeContainer):
     outbox_dao = providers.Factory(OutboxDao, session_provider, cursors=cursors)
     inbox_dao = providers.Factory(InboxDao, session_provider, cursors=cursors)
     job_dao = providers.Factory(JobDao, session_provider, cursors=cursors)
+    mail_dao = providers.Factory(MailDao, session_provider, cursors=cursors)
     advisory_locks = providers.Factory(AdvisoryLocks, session_provider)
 
     # Services.
@@ -117,7 +121,10 @@ class Container(containers.DeclarativeContainer):
         on_reached=security_events.provided.limit_reached.provider,
     )
     outbox_service = providers.Factory(OutboxService, transaction, outbox_dao, job_dao)
-    notifier = providers.Factory(FileNotifier, settings.provided.notifications)
+    notifier = providers.Factory(notifier_of, settings.provided.mail, settings.provided.notifications)
+    mails = providers.Factory(
+        Mails, transaction, user_dao, mail_dao, outbox_service, settings.provided.mail, signing_key.provider
+    )
     owned_resources = providers.List(
         # DAOs with `purge_of`, of what hangs on accounts and goes with them (docs/guides/adding-a-resource.md).
     )
@@ -145,6 +152,7 @@ class Container(containers.DeclarativeContainer):
         outbox_service,
         erasure,
         security_events,
+        mails,
         settings.provided.email.private_domains,
     )
     contact_check = providers.Factory(ContactCheck, transaction, user_dao, settings.provided.email.private_domains)
@@ -152,24 +160,24 @@ class Container(containers.DeclarativeContainer):
     idempotency = providers.Factory(Idempotency, transaction, idempotency_dao, in_flight, signing_key.provider)
     audit_service = providers.Factory(AuditService, audit_dao, user_dao)
     user_csv_service = providers.Factory(
-        UserCsvService, transaction, user_dao, settings.provided.csv.max_rows, settings.provided.email.private_domains
+        UserCsvService,
+        transaction,
+        user_dao,
+        settings.provided.csv.max_rows,
+        settings.provided.email.private_domains,
+        mails,
     )
     auth_service = providers.Factory(
         AuthService, transaction, user_dao, token_dao, passwords, rate_limits, settings.provided.tokens, security_events
     )
+    access_service = providers.Factory(AccessService, transaction, user_dao, token_dao, security_events)
+    address_proofs = providers.Factory(
+        AddressProofs, transaction, user_dao, token_dao, mail_dao, mails, passwords, rate_limits, security_events
+    )
     authority = providers.Factory(Authority, user_dao, token_dao)
 
     # Messages: stored with the work that causes them, relayed to the broker, handled by the workers.
-    broker = providers.Factory(
-        Broker,
-        settings.provided.worker.broker,
-        settings.provided.worker.results,
-        settings.provided.var_dir,
-        settings.provided.worker.queue,
-        settings.provided.worker.soft_time_limit,
-        settings.provided.worker.hard_time_limit,
-        settings.provided.worker.visibility_timeout,
-    )
+    broker = providers.Factory(Broker.of, settings.provided.worker, settings.provided.var_dir)
     publisher = providers.Singleton(CeleryPublisher, broker.provider, settings.provided.outbox.provider)
     outbox_relay = providers.Factory(
         OutboxRelay,
@@ -181,7 +189,7 @@ class Container(containers.DeclarativeContainer):
         settings.provided.outbox.poll_interval,
         settings.provided.outbox.redeliver_after,
     )
-    notification_service = providers.Factory(NotificationService, user_dao, notifier)
+    notification_service = providers.Factory(NotificationService, user_dao, notifier, mails)
     user_import_job = providers.Factory(
         UserImportJob,
         transaction,
@@ -195,6 +203,7 @@ class Container(containers.DeclarativeContainer):
     message_handlers = providers.Dict(
         {
             WELCOME: notification_service.provided.welcome,
+            MAIL: notification_service.provided.mail,
             USER_IMPORT: user_import_job.provided.run,
             PURGED: erasure.provided.purged,
         }
@@ -211,10 +220,8 @@ class Container(containers.DeclarativeContainer):
         job_dao,
         erasure,
         idempotency_dao,
-        settings.provided.worker.retain_deleted_users,
-        settings.provided.worker.retain_tokens,
-        settings.provided.worker.retain_inbox,
-        settings.provided.worker.retain_jobs,
+        mail_dao,
+        settings.provided.worker,
     )
 
 

@@ -7,6 +7,7 @@ Here: `User` and `Token` with their rules, messages and jobs. Elsewhere: mixins 
 from domain.idempotency_key import IdempotencyKey
 from domain.inbox_message import InboxMessage
 from domain.job import Job, JobStatus
+from domain.mail import Mail, MailKind
 from domain.outbox_message import OutboxMessage
 from domain.token import Token, TokenKind, TokenPair
 from domain.user import Role, User, UserChanges, UserStatus
@@ -16,6 +17,8 @@ __all__ = [
     "InboxMessage",
     "Job",
     "JobStatus",
+    "Mail",
+    "MailKind",
     "OutboxMessage",
     "Role",
     "Token",

@@ -40,7 +40,7 @@ def email_address(value: str, *, private_domains: Collection[str] = ()) -> str:
         if unicodedata.category(character) == "Cf":
             raise InvalidEmail("email", f"holds {named(character)}, which can't be seen; remove it")
     local, _, domain = address.rpartition("@")
-    private = bool(private_domains) and _within(_a_label(domain), private_domains)
+    private = bool(private_domains) and _within(a_label(domain), private_domains)
     try:
         validate_email(address + _PUBLIC if private else address, check_deliverability=False)
     except EmailNotValidError as error:
@@ -61,7 +61,7 @@ def email_key(address: str) -> str:
     found.
     """
     local, at, domain = address.rpartition("@")
-    label = _a_label(domain) if local else None
+    label = a_label(domain) if local else None
     return folded(address) if label is None else f"{folded(local)}{at}{label}"
 
 
@@ -73,7 +73,7 @@ def folded(text: str) -> str:
     return unicodedata.normalize("NFKC", DEFAULT_IGNORABLE.sub("", text))
 
 
-def _a_label(domain: str) -> str | None:
+def a_label(domain: str) -> str | None:
     """Return the domain's A-label; None if it has none. An ASCII domain is returned as it is."""
     if domain.isascii():
         return domain.lower()
@@ -93,7 +93,7 @@ def _reason(address: str, error: EmailNotValidError) -> str:
     """Return the reason of the refusal without the user's input: our own where it is clearer than email-validator's."""
     if len(_ADDRESS.findall(address)) > 1:
         return "is more than one e-mail address; give one"
-    label = _a_label(address.rpartition("@")[2])
+    label = a_label(address.rpartition("@")[2])
     special = next((name for name in SPECIAL_USE_DOMAIN_NAMES if _within(label, [name])), None)
     if special is not None:
         return (

@@ -16,6 +16,9 @@
     ├── NotAuthenticated            the token is missing, unknown, expired or revoked
     ├── LoginRefused                no active account has this login and this password
     ├── RefreshRefused              the refresh token is unknown, expired, used or revoked
+    ├── LinkRefused                 the mailed secret is unknown, expired, used or revoked
+    ├── AddressUnverified           the password is right, and the account's e-mail address isn't proven
+    ├── AlreadyAccepted             the account has a password, so nobody is to be invited to it
     ├── FreshLoginNeeded            the login is too old for this, and no password was given; .max_age tells what is not
     ├── NotAllowed                  the acting user may not do this
     ├── LastAdmin                   no other active account is an admin
@@ -152,6 +155,29 @@ class RefreshRefused(DomainError):
 
     def __str__(self) -> str:
         return "this refresh token doesn't count, or no longer; log in again"
+
+
+class LinkRefused(DomainError):
+    """The mailed secret is unknown, expired, used or revoked, or its address is no longer the account's; the error
+    doesn't say which.
+    """
+
+    def __str__(self) -> str:
+        return "this link doesn't count, or no longer; ask for a new mail"
+
+
+class AddressUnverified(DomainError):
+    """The password is right, but nobody has proven the account's e-mail address yet."""
+
+    def __str__(self) -> str:
+        return "the e-mail address isn't verified; follow the link in its mail, or ask for another one"
+
+
+class AlreadyAccepted(DomainError):
+    """The account has a password already."""
+
+    def __str__(self) -> str:
+        return "this account has a password; its owner can recover it, and needs no invitation"
 
 
 class LastAdmin(DomainError):

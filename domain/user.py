@@ -1,8 +1,9 @@
 """User: an account, with the rules for its values."""
 
 from collections.abc import Collection
+from datetime import datetime
 from enum import StrEnum
-from typing import Self, TypedDict
+from typing import Any, Self, TypedDict
 
 from sqlalchemy import CheckConstraint, Enum, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, validates
@@ -11,10 +12,12 @@ from domain.display_name import MAX_LENGTH as DISPLAY_NAME_LENGTH
 from domain.display_name import display_name
 from domain.email_address import KEY_MAX_LENGTH, MAX_LENGTH, email_address, email_key
 from domain.errors import ContactMissing, InvalidText, UnknownField
+from domain.locale import MAX_LENGTH as LOCALE_LENGTH
+from domain.locale import locale_tag
 from domain.phone_number import phone_number
 from domain.search_key import GROWTH, search_key
 from unitwork.audit import CONFIDENTIAL, DERIVED, Audited
-from unitwork.models import Base, ModelMixin, keys_of, made_of
+from unitwork.models import Base, ModelMixin, UTCDateTime, keys_of, made_of
 
 
 class Role(StrEnum):
@@ -34,6 +37,7 @@ class UserChanges(TypedDict, total=False):
     email: str | None
     phone: str | None
     display_name: str | None
+    locale: str | None
     role: Role
     status: UserStatus
 
@@ -59,6 +63,10 @@ class User(Audited, ModelMixin, Base):
     email: Mapped[str | None] = mapped_column(String(MAX_LENGTH))
     email_key: Mapped[str | None] = mapped_column(String(KEY_MAX_LENGTH), info=made_of("email", email_key, needed=True))
     """Derived from the address."""
+    email_verified_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    """Moment when its owner has proven the address; None for one that nobody has proven."""
+    pending_email: Mapped[str | None] = mapped_column(String(MAX_LENGTH))
+    """Address that replaces a proven one, once it is proven itself."""
     phone: Mapped[str | None] = mapped_column(String(16))
     display_name: Mapped[str | None] = mapped_column(String(DISPLAY_NAME_LENGTH))
     name_key: Mapped[str | None] = mapped_column(
@@ -86,6 +94,8 @@ class User(Audited, ModelMixin, Base):
         ),
         default=UserStatus.ACTIVE,
     )
+    locale: Mapped[str | None] = mapped_column(String(LOCALE_LENGTH))
+    """Language tag of mails to the account; None for the configured language."""
     password_hash: Mapped[str | None] = mapped_column(String(255), info={CONFIDENTIAL: True})
 
     @classmethod
@@ -106,8 +116,17 @@ class User(Audited, ModelMixin, Base):
         user.change({"email": None, "phone": None} | changes, region=region, private_domains=private_domains)
         return user
 
-    def change(self, changes: UserChanges, *, region: str | None = None, private_domains: Collection[str] = ()) -> None:
-        """Apply the changes, all or none. Raises subclasses of `Unacceptable`, each naming its field."""
+    def change(
+        self,
+        changes: UserChanges,
+        *,
+        region: str | None = None,
+        private_domains: Collection[str] = (),
+        prove: bool = False,
+    ) -> None:
+        """Apply the changes, all or none. With `prove`, another address than a proven one is pending until it is proven
+        itself. Raises subclasses of `Unacceptable`, each naming its field.
+        """
         for field in changes.keys() - UserChanges.__annotations__.keys():
             raise UnknownField(field)
         email, phone, name = changes.get("email"), changes.get("phone"), changes.get("display_name")
@@ -118,15 +137,32 @@ class User(Audited, ModelMixin, Base):
             values["phone"] = None if phone is None else phone_number(phone, region=region)
         if "display_name" in changes:
             values["display_name"] = None if name is None else display_name(name)
+        if "locale" in changes:
+            values["locale"] = None if changes["locale"] is None else locale_tag(changes["locale"])
         if "role" in changes:
             values["role"] = _choice("role", changes["role"], Role)
         if "status" in changes:
             values["status"] = _choice("status", changes["status"], UserStatus)
         if values.get("email", self.email) is None and values.get("phone", self.phone) is None:
             raise ContactMissing
+        if "email" in values:
+            values |= self._addressed(values["email"], prove=prove)
         for name_, value in values.items():
             if getattr(self, name_) != value:
                 setattr(self, name_, value)
+
+    def take_pending(self) -> None:
+        """Make the pending address the account's."""
+        self.email, self.pending_email = self.pending_email, None
+
+    def _addressed(self, email: Any, *, prove: bool) -> dict[str, object]:
+        """Return what changes with the address."""
+        key = None if email is None else email_key(email)
+        if key == self.email_key:  # another spelling is the same address
+            return {"email": email, "pending_email": None}
+        if prove and email is not None and self.email_verified_at is not None:
+            return {"email": self.email, "pending_email": email}
+        return {"email": email, "pending_email": None, "email_verified_at": None}
 
     @validates("email", "display_name")
     def _keep_its_key(self, field: str, value: str | None) -> str | None:

@@ -8,6 +8,7 @@ from repositories.audit_dao import AuditDao
 from repositories.idempotency_dao import IdempotencyDao
 from repositories.inbox_dao import InboxDao
 from repositories.job_dao import JobDao
+from repositories.mail_dao import MailDao
 from repositories.outbox_dao import OutboxDao, OutboxLag
 from repositories.token_dao import TokenDao
 from repositories.user_dao import UserDao, UserFilter
@@ -17,6 +18,7 @@ __all__ = [
     "IdempotencyDao",
     "InboxDao",
     "JobDao",
+    "MailDao",
     "OutboxDao",
     "OutboxLag",
     "TokenDao",

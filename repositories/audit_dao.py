@@ -10,7 +10,7 @@ from unitwork.dao import BaseDao, Query, Slice
 
 BATCH: Final = 500
 """Number of entries in one read."""
-PERSONAL: Final = ("email", "phone", "display_name")
+PERSONAL: Final = ("email", "pending_email", "phone", "display_name")
 """Fields of an account that identify a person."""
 
 

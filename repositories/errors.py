@@ -3,7 +3,9 @@
     NotFound                the library's: no such row, or it is soft-deleted
     ├── UserNotFound
     ├── MessageNotFound
-    └── JobNotFound
+    ├── JobNotFound
+    ├── LoginNotFound
+    └── KeyNotFound
 
 Other errors of DAOs and builders are in `unitwork.errors`.
 """
@@ -38,3 +40,20 @@ class JobNotFound(NotFound):
 
     def __init__(self, id: object) -> None:
         super().__init__("job", id)
+
+
+class LoginNotFound(NotFound):
+    """The account has no such login, or it has ended."""
+
+    def __init__(self, id: object) -> None:
+        super().__init__("login", id)
+
+    def __str__(self) -> str:
+        return "the account has no such login, or it has ended"
+
+
+class KeyNotFound(NotFound):
+    """The account has no such key, or it was revoked."""
+
+    def __init__(self, id: object) -> None:
+        super().__init__("key", id)

@@ -4,6 +4,8 @@ Here: which work is committed together, and which domain error a constraint viol
 (`app`), rules of single values (`domain`), statements (`repositories`).
 """
 
+from services.access_service import AccessService
+from services.address_proofs import AddressProofs
 from services.audit_service import AuditService
 from services.auth_service import AuthService
 from services.contact_check import ContactCheck
@@ -15,6 +17,8 @@ from services.retention_service import RetentionService
 from services.user_service import UserPage, UserService
 
 __all__ = [
+    "AccessService",
+    "AddressProofs",
     "AuditService",
     "AuthService",
     "ContactCheck",

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from domain.contact_key import contact_key
 from domain.errors import (
+    AddressUnverified,
     FreshLoginNeeded,
     InvalidPassword,
     LoginRefused,
@@ -28,7 +29,7 @@ from unitwork.models import acting_as, utc_now
 
 
 class TokenLifetimes(Protocol):
-    """Lifetimes of tokens and logins. The settings' section implements it."""
+    """Lifetimes of tokens and logins, and who gets them. The settings' section implements it."""
 
     @property
     def lifetime(self) -> timedelta: ...
@@ -52,6 +53,11 @@ class TokenLifetimes(Protocol):
     @property
     def fresh(self) -> timedelta:
         """Time after a login during which sensitive changes don't need the password."""
+        ...
+
+    @property
+    def unverified_login(self) -> bool:
+        """True if accounts may log in whose e-mail address isn't proven."""
         ...
 
 
@@ -120,7 +126,8 @@ class AuthService:
         """Check an e-mail address or phone number and its password; return the first tokens of a new family.
 
         An account that is unknown, deleted, suspended or without password takes as long as a wrong password, and raises
-        the same `LoginRefused`. Raises `TooManyAttempts`, and `InvalidPassword` for text that can't be a password.
+        the same `LoginRefused`. Raises `TooManyAttempts`, and `InvalidPassword` for text that can't be a password; with
+        the right password `AddressUnverified`, where the address must be proven first.
         """
         user = await UserFilter.of_contact(login).apply(self._users.query(include_deleted=True)).one_or_none()
         known, contact = None if user is None else user.id, contact_key(login)
@@ -144,6 +151,9 @@ class AuthService:
                     raise LoginRefused from None
                 if current.password_hash != stored or not current.active:
                     raise LoginRefused  # changed while the password was checked
+                unproven = current.email is not None and current.email_verified_at is None
+                if unproven and not self._lifetimes.unverified_login:
+                    raise AddressUnverified
                 if verified.renewed is not None:
                     current.password_hash = verified.renewed
                 pair = await self._pair(user.id, new_family(), logged_in_at=utc_now(), by="login")

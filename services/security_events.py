@@ -37,6 +37,9 @@ class SecurityEvent(StrEnum):
     CONTACT_CHANGED = "contact_changed"
     ROLE_CHANGED = "role_changed"
     STATUS_CHANGED = "status_changed"
+    EMAIL_VERIFIED = "email_verified"
+    VERIFICATION_REQUESTED = "verification_requested"
+    RECOVERY_REQUESTED = "recovery_requested"
     TOKEN_ISSUED = "token_issued"  # noqa: S105 - an event
     TOKEN_REVOKED = "token_revoked"  # noqa: S105 - an event
 

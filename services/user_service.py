@@ -4,7 +4,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from domain.errors import LastAdmin, NotAuthenticated
+from domain.errors import AlreadyTaken, LastAdmin, NotAuthenticated
+from domain.mail import MailKind
 from domain.token import Token
 from domain.user import Role, User, UserChanges, UserStatus
 from repositories.errors import UserNotFound
@@ -12,6 +13,7 @@ from repositories.token_dao import TokenDao
 from repositories.user_dao import UserDao, UserFilter
 from services.contacts import contacts_taken
 from services.erasure.erasure import Erasure
+from services.messaging.mails import Mails
 from services.messaging.notification_service import WELCOME
 from services.messaging.outbox_service import OutboxService
 from services.password_rules import check_new_password
@@ -56,6 +58,7 @@ class UserService:
         outbox: OutboxService,
         erasure: Erasure,
         events: SecurityEvents,
+        mails: Mails,
         private_domains: Collection[str] = (),
     ) -> None:
         self._transaction = transaction
@@ -65,6 +68,7 @@ class UserService:
         self._outbox = outbox
         self._erasure = erasure
         self._events = events
+        self._mails = mails
         self._private_domains = private_domains
 
     async def create(self, changes: UserChanges, *, password: str | None = None, region: str | None = None) -> User:
@@ -78,6 +82,23 @@ class UserService:
         """Create an account by self-registration: as `create`, and a welcome is sent after the commit."""
         return await self.store(await self.draft(changes, password=password, region=region), welcome=True)
 
+    async def register_quietly(self, changes: UserChanges, *, password: str) -> None:
+        """Create an account by self-registration, or, when its address or number is taken, mail that to the owner of
+        the address: callers can't tell one from the other. Raises subclasses of `Unacceptable`.
+        """
+        draft = await self.draft(changes, password=password)
+        keys, phones = ([key for key in (value,) if key is not None] for value in (draft.email_key, draft.phone))
+        holders = await self._users.with_contacts(keys, phones)
+        try:
+            if not holders:
+                await self.store(draft, welcome=True)
+                return
+        except AlreadyTaken:  # at the same moment, by somebody who is welcomed
+            return
+        owner = next((holder.id for holder in holders if holder.email_key == draft.email_key), None)
+        async with self._transaction(name="register user"):
+            await self._mails.request(MailKind.ADDRESS_TAKEN, owner if draft.email_key is not None else None)
+
     async def draft(self, changes: UserChanges, *, password: str | None = None, region: str | None = None) -> User:
         """Validate a new account, and hash its password, before a transaction; pass the result to `store`. Raises
         subclasses of `Unacceptable`.
@@ -88,15 +109,17 @@ class UserService:
             user.password_hash = await self._passwords.hash(password)
         return user
 
-    async def store(self, draft: User, *, welcome: bool = False) -> User:
-        """Store a validated account; with `welcome`, also the message that sends one. Raises `EmailTaken`,
-        `PhoneTaken`.
+    async def store(self, draft: User, *, welcome: bool = False, invite: bool = False) -> User:
+        """Store a validated account; with `welcome`, also the message that sends one, and with `invite` an invitation
+        to choose the password. Raises `EmailTaken`, `PhoneTaken`.
         """
         with contacts_taken():
             async with self._transaction(name="register user" if welcome else "create user"):
                 await self._users.add(draft)
                 if welcome:
                     await self._outbox.append(WELCOME, {"user_id": str(draft.id)})
+                if invite:
+                    await self._mails.send(MailKind.INVITE, draft.id, MailKind.INVITE.address_of(draft))
         return draft
 
     async def get(self, user_id: int, *, include_deleted: bool = False) -> User:
@@ -153,10 +176,12 @@ class UserService:
         region: str | None = None,
         keep: Token | None = None,
         confirmed: bool = True,
+        prove: bool = False,
     ) -> User:
         """Apply the changes and return the account. Suspending it revokes all its tokens; another e-mail address or
         phone number revokes all but those of the login that `keep` belongs to. Without `confirmed` the changes must not
-        alter the stored contacts: if they do, these were changed concurrently, which raises `StaleVersion`.
+        alter the stored contacts: if they do, these were changed concurrently, which raises `StaleVersion`. With
+        `prove`, for owners, another address than a proven one is pending until its mail's link is followed.
 
         Raises `UserNotFound`, `StaleVersion`, `LastAdmin`,
         and what `create` raises.
@@ -166,12 +191,16 @@ class UserService:
                 last = bool(changes.keys() & {"role", "status"}) and await self._last_admin(user_id)
                 user = await (self._users.get_locked(user_id) if version is None else self._users.get(user_id))
                 check_version(user, version)
-                before = (user.email, user.phone, user.role, user.status)
-                user.change(changes, region=region, private_domains=self._private_domains)
+                before, pending = (user.email, user.phone, user.role, user.status), user.pending_email
+                user.change(changes, region=region, private_domains=self._private_domains, prove=prove)
                 if last and not (user.admin and user.active):
                     raise LastAdmin
                 await self._users.flush()  # else an outer transaction's commit would raise the violation
                 await self._after_change(user, *before, keep, confirmed=confirmed)
+                if user.pending_email not in (None, pending):
+                    if not confirmed:
+                        raise StaleVersion
+                    await self._mails.send(MailKind.VERIFY, user.id, user.pending_email)
         return user
 
     async def delete(self, user_id: int, *, version: int | None = None) -> User:
@@ -225,6 +254,8 @@ class UserService:
                 raise NotAuthenticated  # the login was revoked concurrently
         if not user.active or contact:
             await self._tokens.revoke_all(user.id, at=utc_now(), keep=keep if user.active else None)
+        if email != user.email:
+            await self._mails.send(MailKind.ADDRESS_CHANGED, user.id, email)
         for changed, event in (
             (contact, SecurityEvent.CONTACT_CHANGED),
             (role is not user.role, SecurityEvent.ROLE_CHANGED),

@@ -53,6 +53,20 @@ class RateLimitSettings(BaseModel):
     """Refreshes from one address."""
     logout_address: Rates = "300/minute"
     """Logouts from one address."""
+    verify_account_address: Rates = "3/minute;10/hour"
+    """Requests for a verification mail of one account from one address."""
+    verify_account: Rates = "20/hour;50/day"
+    """Requests for a verification mail of one account from all addresses together."""
+    verify_address: Rates = "10/minute;60/hour"
+    """Requests for verification mails from one address."""
+    recover_account_address: Rates = "3/minute;10/hour"
+    """Requests for a recovery mail of one account from one address."""
+    recover_account: Rates = "20/hour;50/day"
+    """Requests for a recovery mail of one account from all addresses together."""
+    recover_address: Rates = "10/minute;60/hour"
+    """Requests for recovery mails from one address."""
+    link_address: Rates = "60/minute"
+    """Uses of mailed links from one address."""
     max_keys: int = Field(default=100_000, ge=1)
     """Maximum number of counters in memory, separately of addresses, accounts, contacts without account, and accounts
     by address; beyond it, the oldest windows are dropped.

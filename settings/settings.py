@@ -17,12 +17,14 @@ from pydantic_settings import (
 )
 from pydantic_settings import SettingsError as UnreadableValue
 
+from settings.accounts import AccountSettings
 from settings.background import BackgroundSettings
 from settings.csv import CsvSettings
 from settings.database import DatabaseSettings
 from settings.email import EmailSettings
 from settings.errors import Problem, SettingsError
 from settings.http import HttpSettings
+from settings.mail import MailSettings
 from settings.outbox import OutboxSettings
 from settings.passwords import PasswordSettings
 from settings.rate_limits import RateLimitSettings
@@ -104,6 +106,8 @@ class Settings(BaseSettings):
     worker: WorkerSettings = Field(default_factory=WorkerSettings)
     background: BackgroundSettings = Field(default_factory=BackgroundSettings)
     csv: CsvSettings = Field(default_factory=CsvSettings)
+    accounts: AccountSettings = Field(default_factory=AccountSettings)
+    mail: MailSettings = Field(default_factory=MailSettings)
     email: EmailSettings = Field(default_factory=EmailSettings)
     passwords: PasswordSettings = Field(default_factory=PasswordSettings)
     rate_limits: RateLimitSettings = Field(default_factory=RateLimitSettings)

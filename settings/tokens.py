@@ -24,5 +24,9 @@ class TokenSettings(BaseModel):
     """Maximum age of what the token of a GET request is checked against on a replica: so long after its revocation such
     a request may still be answered. 0 checks at the primary. Other requests always do.
     """
+    unverified_login: bool = True
+    """Accounts whose e-mail address isn't proven get tokens. Off: their logins are answered 403 where the password is
+    right; accounts without e-mail address log in as before.
+    """
     fresh: Duration = Field(default=timedelta(minutes=10), ge=timedelta(0))
     """Time after a login in which its owner may change e-mail address and phone number without the password."""

@@ -34,6 +34,8 @@ class Access(StrEnum):
     ADMIN_OR_SELF = "admin or self"
     """Admins, and the account that the path names as `user_id`; others don't learn whether it exists."""
     ADMIN = "admin"
+    INTROSPECTION = "introspection"
+    """Keys with the scope `introspect`, and admins; the endpoint checks, by the statement that answers."""
     ADMIN_OR_LOOPBACK = "admin or loopback"
     """Admins, and any client on this machine."""
 
@@ -44,9 +46,21 @@ TABLE: Final[Mapping[str, Access]] = {
     "POST /v1/auth/refresh": Access.ANYONE,
     "POST /v1/auth/logout": Access.ANYONE,
     "POST /v1/auth/logout-all": Access.BEARER,
+    "POST /v1/auth/verify/request": Access.ANYONE,
+    "POST /v1/auth/verify": Access.ANYONE,
+    "POST /v1/auth/recover": Access.ANYONE,
+    "POST /v1/auth/recover/confirm": Access.ANYONE,
+    "POST /v1/auth/invitation/accept": Access.ANYONE,
+    "POST /v1/auth/introspect": Access.INTROSPECTION,
     "GET /v1/users/me": Access.BEARER,
     "PATCH /v1/users/me": Access.BEARER,
     "POST /v1/users/me/password": Access.BEARER,
+    "GET /v1/users/me/sessions": Access.BEARER,
+    "DELETE /v1/users/me/sessions": Access.BEARER,
+    "DELETE /v1/users/me/sessions/{session_id}": Access.BEARER,
+    "GET /v1/users/me/keys": Access.BEARER,
+    "POST /v1/users/me/keys": Access.BEARER,
+    "DELETE /v1/users/me/keys/{key_id}": Access.BEARER,
     "GET /v1/users": Access.ADMIN,
     "POST /v1/users": Access.ADMIN,
     "POST /v1/users/import": Access.ADMIN,
@@ -57,6 +71,14 @@ TABLE: Final[Mapping[str, Access]] = {
     "POST /v1/users/{user_id}/restore": Access.ADMIN,
     "GET /v1/users/{user_id}/history": Access.ADMIN_OR_SELF,
     "GET /v1/jobs": Access.ADMIN,
+    "POST /v1/users/{user_id}/invitation": Access.ADMIN,
+    "DELETE /v1/users/{user_id}/invitation": Access.ADMIN,
+    "GET /v1/users/{user_id}/sessions": Access.ADMIN,
+    "DELETE /v1/users/{user_id}/sessions": Access.ADMIN,
+    "DELETE /v1/users/{user_id}/sessions/{session_id}": Access.ADMIN,
+    "GET /v1/users/{user_id}/keys": Access.ADMIN,
+    "POST /v1/users/{user_id}/keys": Access.ADMIN,
+    "DELETE /v1/users/{user_id}/keys/{key_id}": Access.ADMIN,
     "GET /v1/jobs/{job_id}": Access.ADMIN,
     "DELETE /v1/jobs/{job_id}": Access.ADMIN,
     "GET /v1/audit": Access.ADMIN,

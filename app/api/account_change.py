@@ -46,7 +46,14 @@ class AccountChange:
             current = None if body.current_password is None else body.current_password.get_secret_value()
             await self._auth.confirm(user_id, keep, current, address=self._address)
             confirmed = True
-        user = await self._users.update(user_id, body.changes(), version=version, keep=keep, confirmed=confirmed)
+        user = await self._users.update(
+            user_id,
+            body.changes(),
+            version=version,
+            keep=keep,
+            confirmed=confirmed,
+            prove=user_id == self._acting.id,
+        )
         return user_body(user, self._response)
 
 

@@ -16,6 +16,11 @@ PURPOSES: Final[Mapping[str, str]] = {
     "POST /v1/auth/login": "login",
     "POST /v1/auth/refresh": "refresh",
     "POST /v1/auth/logout": "logout",
+    "POST /v1/auth/verify/request": "verify",
+    "POST /v1/auth/verify": "link",
+    "POST /v1/auth/recover": "recover",
+    "POST /v1/auth/recover/confirm": "link",
+    "POST /v1/auth/invitation/accept": "link",
 }
 """Purpose of each counted route, as in `RateLimits`. All of them are open to anyone."""
 

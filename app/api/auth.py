@@ -4,26 +4,47 @@ from http import HTTPStatus
 
 from fastapi import APIRouter, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
 
 from app.api.auth_schemas import Login, Logout, Refresh, Registration, Tokens
 from app.api.authentication import bearer_token
-from app.api.dependencies import ActingUserDep, AuthServiceDep, ClientAddressDep, RateLimitsDep
+from app.api.dependencies import (
+    ActingUserDep,
+    AuthServiceDep,
+    ClientAddressDep,
+    RateLimitsDep,
+    SettingsDep,
+    UserServiceDep,
+)
 from app.api.idempotency import UserCreationDep
+from app.api.mailed_links import Accepted
 from app.api.media_type import JsonRoute
 from app.api.user_schemas import UserBody
 
 router = APIRouter(prefix="/auth", tags=["auth"], route_class=JsonRoute)
 
 
-@router.post("/register", status_code=HTTPStatus.CREATED)
+@router.post(
+    "/register",
+    status_code=HTTPStatus.CREATED,
+    response_model=UserBody,
+    responses={HTTPStatus.ACCEPTED: {"model": Accepted, "description": "where registration tells nothing"}},
+)
 async def register(
     body: Registration,
     create: UserCreationDep,
+    users: UserServiceDep,
     limits: RateLimitsDep,
-) -> UserBody:
-    """Create an account of one's own. 409 when another one has the e-mail address or phone number."""
+    settings: SettingsDep,
+) -> UserBody | Response:
+    """Create an account of one's own. 409 when another one has the e-mail address or phone number; where registration
+    tells nothing (`ACCOUNTS__REGISTRATION_TELLS`), 202 either way.
+    """
     for contact in body.contact_keys:
         await limits.hit("register", contact=contact)
+    if not settings.accounts.registration_tells:
+        await users.register_quietly(body.changes(), password=body.password.get_secret_value())
+        return JSONResponse(Accepted().model_dump(), HTTPStatus.ACCEPTED)
     return await create(body.changes(), body.password.get_secret_value(), welcome=True)
 
 

@@ -8,10 +8,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.api.access import PREFIX, Access, Address, Listed, access_table, check, from_loopback, method_of, path_of
 from app.api.problems import problem_for
+from app.api.scopes import scope_of
 from containers import Container
 from domain import User
 from domain.client_address import bound_client_address
 from domain.errors import NotAllowed, NotAuthenticated
+from domain.token import kind_of
+from domain.user_agent import bound_user_agent
 from services.security_events import SecurityEvent
 from unitwork import admitted
 from unitwork.errors import DatabaseError, EngineNotStarted
@@ -50,14 +53,18 @@ class Authentication:
         path = path_of(scope)
         address = access_table(scope["app"]).address(path)
         listed = None if address is None else address.find(method_of(scope))
-        with bound_client_address(client_address(scope)):
+        agent = Headers(scope=scope).get("user-agent")
+        with bound_client_address(client_address(scope)), bound_user_agent(agent):
             if _open(address, scope, below=path.startswith(f"{PREFIX}/")):
                 # No acting user exists: a client that registers has no account yet.
                 with acting_as(SYSTEM):
                     await self._app(scope, receive, send)
                 return
             try:
-                user = await _user(scope)
+                if listed is not None and listed.access is Access.INTROSPECTION:
+                    await self._introspect(scope, receive, send)
+                    return
+                user = await _user(scope, address)
                 if listed is not None:
                     await _check(listed, user, scope)
             except (NotAuthenticated, NotAllowed, DatabaseError) as error:
@@ -66,6 +73,15 @@ class Authentication:
             scope.setdefault("state", {})[STATE_KEY] = user
             with acting_as(user.id):
                 await self._app(scope, receive, send)
+
+    async def _introspect(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on a request whose endpoint authenticates the caller by the statement that answers it. Raises
+        `NotAuthenticated` for text that is no token.
+        """
+        if kind_of(bearer_token(Headers(scope=scope))) is None:
+            raise NotAuthenticated
+        with acting_as(SYSTEM):
+            await self._app(scope, receive, send)
 
 
 def client_address(scope: Scope) -> str | None:
@@ -86,14 +102,26 @@ def _open(address: Address | None, scope: Scope, *, below: bool) -> bool:
     return listed.access is Access.ANYONE or (listed.access is Access.ADMIN_OR_LOOPBACK and from_loopback(scope))
 
 
-async def _user(scope: Scope) -> User:
+async def _user(scope: Scope, address: Address | None) -> User:
+    """Return the account that the token acts for. Raises `NotAllowed` for a key without the scope that the line
+    needs.
+    """
     secret = bearer_token(Headers(scope=scope))
     if not secret:
         raise NotAuthenticated
-    container = serving(scope["app"])
+    container, kind = serving(scope["app"]), kind_of(secret)
     if container.replicas() is None:
         await admitted(container.engine())  # under overload most are refused: before the statement is made
-    user: User = await container.auth_service().authenticate(secret)
+    if kind is None or not kind.lasting:
+        acting: User = await container.auth_service().authenticate(secret)
+        return acting
+    token, user = await container.access_service().authenticate(secret)
+    needed = None if address is None else scope_of(method_of(scope), address.path)
+    if not token.allows(needed):
+        with acting_as(user.id):
+            tried = f"{method_of(scope)} by a key without {needed or 'any scope for it'}"
+            await container.security_events().record_seldom(SecurityEvent.NOT_ALLOWED, user_id=user.id, by=tried)
+        raise NotAllowed
     return user
 
 

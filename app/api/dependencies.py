@@ -19,7 +19,7 @@ from app.background import BackgroundTasks
 from containers import Container
 from domain import Token, User
 from domain.errors import NotAllowed, NotAuthenticated
-from services import AuditService, AuthService, RateLimits, UserCsvService, UserService
+from services import AccessService, AddressProofs, AuditService, AuthService, RateLimits, UserCsvService, UserService
 from services.csv.import_report import May
 from services.messaging.job_service import JobService
 from services.messaging.user_import_job import UserImportJob
@@ -44,6 +44,16 @@ async def user_service(container: ContainerDep) -> UserService:
 async def auth_service(container: ContainerDep) -> AuthService:
     """Return the service for logins and tokens."""
     return container.auth_service()
+
+
+async def access_service(container: ContainerDep) -> AccessService:
+    """Return the service for the logins and keys of accounts."""
+    return container.access_service()
+
+
+async def address_proofs(container: ContainerDep) -> AddressProofs:
+    """Return the service for verification, recovery and invitations."""
+    return container.address_proofs()
 
 
 async def rate_limits(container: ContainerDep) -> RateLimits:
@@ -142,6 +152,8 @@ async def audit_service(container: ContainerDep) -> AuditService:
 
 ActingTokenDep = Annotated[ActingToken, Depends(acting_token)]
 StillAdminDep = Annotated[May, Depends(still_admin)]
+AccessServiceDep = Annotated[AccessService, Depends(access_service)]
+AddressProofsDep = Annotated[AddressProofs, Depends(address_proofs)]
 AuditServiceDep = Annotated[AuditService, Depends(audit_service)]
 AuthServiceDep = Annotated[AuthService, Depends(auth_service)]
 RateLimitsDep = Annotated[RateLimits, Depends(rate_limits)]

@@ -36,15 +36,18 @@ class UserCreation:
         self._response = response
         self._key = idempotency_key
 
-    async def __call__(self, changes: UserChanges, password: str | None, *, welcome: bool = False) -> UserBody:
-        """Return the new account, or the one that this key created before; `welcome` is for self-registration.
+    async def __call__(
+        self, changes: UserChanges, password: str | None, *, welcome: bool = False, invite: bool = False
+    ) -> UserBody:
+        """Return the new account, or the one that this key created before; `welcome` is for self-registration,
+        `invite` mails an invitation.
 
         Raises `MalformedHeader`, `IdempotencyKeyReused`, and what `UserService.create` raises.
         """
         answer = await self._idempotency.once(
             await self._claim(),
             lambda: self._users.draft(changes, password=password),
-            partial(self._store, welcome=welcome),
+            partial(self._store, welcome=welcome, invite=invite),
         )
         self._response.headers.update(answer["headers"])
         return UserBody.model_validate(answer["body"])
@@ -57,8 +60,8 @@ class UserCreation:
         body = json.dumps(await self._request.json(), sort_keys=True).encode()
         return Claim(self._key, f"{self._request.method} {self._request.url.path}", body)
 
-    async def _store(self, draft: User, *, welcome: bool) -> dict[str, Any]:
-        user = await self._users.store(draft, welcome=welcome)
+    async def _store(self, draft: User, *, welcome: bool, invite: bool) -> dict[str, Any]:
+        user = await self._users.store(draft, welcome=welcome, invite=invite)
         location = self._request.url_for("get_user", user_id=str(user.id)).path
         body = UserBody.model_validate(user).model_dump(mode="json")
         return {"headers": {"Location": location, "ETag": etag(user.version)}, "body": body}

@@ -1,4 +1,4 @@
-"""Media types of bodies: JSON is accepted, a Content-Encoding is not."""
+"""Media types of bodies: JSON is accepted, a form where it is the rule, and a Content-Encoding nowhere."""
 
 from collections.abc import Callable, Coroutine
 from email.message import Message
@@ -13,6 +13,7 @@ from app.api.errors import CodedBody, UnsupportedMediaType
 from app.api.json_body import JsonRequest
 
 JSON: Final = "application/json"
+FORM: Final = "application/x-www-form-urlencoded"
 MERGE_PATCH: Final = "application/merge-patch+json"
 """Merge patch (RFC 7396): null clears a field, an absent one stays. PATCH treats plain JSON alike."""
 ACCEPT_PATCH: Final = f"{MERGE_PATCH}, {JSON}"
@@ -31,6 +32,20 @@ class JsonRoute(APIRoute):
         async def checked(request: Request) -> Response:
             json_body_only(request)
             return await handle(JsonRequest(request.scope, request.receive))
+
+        return checked
+
+
+class FormRoute(APIRoute):
+    """A route whose body is a form, as RFC 7662 and its like have it."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def checked(request: Request) -> Response:
+            if has_body(request.headers) and declared(request.headers)[0] != FORM:
+                raise UnsupportedMediaType(f"a form, with the header Content-Type: {FORM}", headers={"Accept": FORM})
+            return await handle(request)
 
         return checked
 

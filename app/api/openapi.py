@@ -15,9 +15,27 @@ from app.api.problems import MEDIA_TYPE, Problem
 REFERENCE: Final = {"$ref": "#/components/schemas/Problem"}
 METHODS: Final = ("get", "post", "put", "patch", "delete")
 RATE_LIMITED: Final = frozenset(
-    {"register", "login", "refresh", "logout", "change_password", "update_me", "update_user"}
+    {
+        "register",
+        "login",
+        "refresh",
+        "logout",
+        "change_password",
+        "update_me",
+        "update_user",
+        "request_verification",
+        "verify",
+        "recover",
+        "confirm_recovery",
+        "accept_invitation",
+        "create_my_key",
+    }
 )
 """Operations that answer 429."""
+REFUSING: Final = frozenset({"login", "refresh", "verify", "confirm_recovery", "accept_invitation"})
+"""Operations that are open to anyone, and refuse credentials in their body by 401."""
+CONFLICTING: Final = frozenset({"verify", "invite"})
+"""Operations that may answer 409, besides those that change or create accounts."""
 NEGOTIATED: Final = frozenset({"export_users", "import_users"})
 """Operations that negotiate the media type by Accept, and may answer 406."""
 RETRY_AFTER: Final = {"Retry-After": {"schema": {"type": "integer"}, "description": "seconds"}}
@@ -77,10 +95,12 @@ def _statuses(path: str, method: str, operation: dict[str, Any], access: Access)
     yield HTTPStatus.BAD_REQUEST  # a header, or a body where none belongs, that can't be read
     if parameters or "requestBody" in operation:
         yield HTTPStatus.UNPROCESSABLE_ENTITY
-    if access is not Access.ANYONE or operation.get("operationId") in {"login", "refresh"}:
+    if access is not Access.ANYONE or operation.get("operationId") in REFUSING:
         yield HTTPStatus.UNAUTHORIZED
-    if access not in {Access.ANYONE, Access.BEARER} or method == "patch":
+    if access not in {Access.ANYONE, Access.BEARER} or method == "patch" or operation.get("operationId") == "login":
         yield HTTPStatus.FORBIDDEN
+    if operation.get("operationId") in CONFLICTING:
+        yield HTTPStatus.CONFLICT
     if operation.get("operationId") in NEGOTIATED:
         yield HTTPStatus.NOT_ACCEPTABLE
     if "{" in path:

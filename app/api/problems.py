@@ -28,12 +28,15 @@ from app.api.errors import (
 )
 from app.background import BackgroundError
 from domain.errors import (
+    AddressUnverified,
+    AlreadyAccepted,
     ClientGone,
     DomainError,
     EmailTaken,
     FreshLoginNeeded,
     IdempotencyKeyReused,
     LastAdmin,
+    LinkRefused,
     LoginRefused,
     NotAllowed,
     NotAuthenticated,
@@ -110,6 +113,9 @@ TABLE: Final[Sequence[tuple[type[BaseException], HTTPStatus, str]]] = (
     (NotAuthenticated, HTTPStatus.UNAUTHORIZED, "not_authenticated"),
     (FreshLoginNeeded, HTTPStatus.UNAUTHORIZED, "fresh_login_needed"),
     (LoginRefused, HTTPStatus.UNAUTHORIZED, "login_refused"),
+    (LinkRefused, HTTPStatus.UNAUTHORIZED, "link_refused"),
+    (AddressUnverified, HTTPStatus.FORBIDDEN, "address_unverified"),
+    (AlreadyAccepted, HTTPStatus.CONFLICT, "already_accepted"),
     (RefreshRefused, HTTPStatus.UNAUTHORIZED, "refresh_refused"),
     (TooManyAttempts, HTTPStatus.TOO_MANY_REQUESTS, "too_many_attempts"),
     (TooBusy, HTTPStatus.SERVICE_UNAVAILABLE, "busy"),

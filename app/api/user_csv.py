@@ -80,6 +80,7 @@ class ImportOptions(BaseModel):
         description="fields without which a row is stored when they break a rule",
     )
     start_line: int = Field(default=1, ge=1, lt=1 << 63, description="leave out rows that begin on earlier lines")
+    invite: bool = Field(default=False, description="mail each new account an invitation to choose its password")
 
 
 class RejectionBody(BaseModel):
@@ -166,6 +167,7 @@ async def import_users(
                 drop_invalid=options.drop_invalid,
                 start_line=options.start_line,
                 dry_run=options.dry_run,
+                invite=options.invite,
                 row_reports=None if lines is None else lines.add,
                 report=report,
                 may=may,
@@ -225,6 +227,7 @@ async def _in_worker(request: Request, options: ImportOptions, jobs: UserImportJ
             drop_invalid=[field.value for field in options.drop_invalid],
             start_line=options.start_line,
             dry_run=options.dry_run,
+            invite=options.invite,
         )
     headers = {
         "Location": request.url_for("get_job", job_id=str(job.id)).path,

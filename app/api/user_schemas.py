@@ -104,9 +104,12 @@ class UserContacts(BaseModel):
     email: str | None = Field(default=None, max_length=1000)
     phone: str | None = Field(default=None, max_length=100)
     display_name: str | None = Field(default=None, max_length=1000)
+    locale: str | None = Field(default=None, max_length=100, description="language of mails: de, de-AT, zh-Hant-TW")
 
     def changes(self) -> UserChanges:
-        return cast("UserChanges", self.model_dump(exclude_unset=True, exclude={"password", "current_password"}))
+        return cast(
+            "UserChanges", self.model_dump(exclude_unset=True, exclude={"password", "current_password", "invite"})
+        )
 
     @property
     def contact_keys(self) -> list[str]:
@@ -146,6 +149,7 @@ class NewUser(AccountFields):
     """An account to create; it needs an e-mail address or a phone number (with country code)."""
 
     password: SecretStr | None = Field(default=None, description="8 characters to 1024 bytes; absent: no login")
+    invite: bool = Field(default=False, description="mail an invitation by which its reader chooses the password")
 
 
 class UserBody(BaseModel):
@@ -155,8 +159,11 @@ class UserBody(BaseModel):
 
     id: IdText
     email: str | None
+    email_verified_at: datetime | None
+    pending_email: str | None
     phone: str | None
     display_name: str | None
+    locale: str | None
     role: Role
     status: UserStatus
     version: int

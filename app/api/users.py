@@ -23,7 +23,7 @@ router = APIRouter(prefix="/users", tags=["users"], route_class=JsonRoute)
 async def create_user(body: NewUser, create: UserCreationDep) -> UserBody:
     """Create an account. 409 when another one has the e-mail address or phone number."""
     password = None if body.password is None else body.password.get_secret_value()
-    return await create(body.changes(), password)
+    return await create(body.changes(), password, invite=body.invite and password is None)
 
 
 @router.get("")

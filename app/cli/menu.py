@@ -24,7 +24,8 @@ ENTRIES: Final = {
         "app.cli.worker", "Run tasks until interrupted or terminated; those that are under way then end first."
     ),
     "users": Entry("app.cli.users", "Accounts."),
-    "tokens": Entry("app.cli.tokens", "Access tokens."),
+    "tokens": Entry("app.cli.tokens", "Access tokens, and the logins of accounts."),
+    "keys": Entry("app.cli.keys", "Keys of programs."),
     "outbox": Entry("app.cli.outbox", "Messages that follow a commit."),
     "jobs": Entry("app.cli.jobs", "Work that continues after its request was answered."),
     "audit": Entry("app.cli.audit", "The audit trail."),

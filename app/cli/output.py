@@ -15,15 +15,16 @@ from domain import User
 
 NATURAL: Final = 100_000
 """Width in columns of a virtual terminal in which every table fits; used to measure tables."""
+PROOF_COLUMNS = ("email_verified_at", "pending_email", "locale")
 USER_COLUMNS = ("id", "email", "phone", "display_name", "role", "status", "created_at", "deleted_at")
 
 
 def user_record(user: User) -> dict[str, Any]:
     """Return an account as in the HTTP API: ids as text, times in RFC 3339."""
     record: dict[str, Any] = {name: getattr(user, name) for name in USER_COLUMNS}
-    record |= {"version": user.version, "updated_at": user.updated_at}
+    record |= {name: getattr(user, name) for name in ("version", "updated_at", *PROOF_COLUMNS)}
     record |= {name: str(getattr(user, name)) for name in ("id", "created_by", "updated_by")}
-    return {name: _moment(value) for name, value in record.items()}
+    return {name: shown_time(value) for name, value in record.items()}
 
 
 def print_json(value: Any) -> None:
@@ -78,5 +79,6 @@ def say(text: str) -> None:
     print(text, file=sys.stderr)
 
 
-def _moment(value: Any) -> Any:
+def shown_time(value: Any) -> Any:
+    """Return a moment as in the HTTP API, and any other value as it is."""
     return value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else value

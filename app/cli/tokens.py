@@ -1,4 +1,4 @@
-"""`gatehouse tokens`: issue, revoke."""
+"""`gatehouse tokens`: issue, revoke, list, end; keys of programs are in `app.cli.keys`."""
 
 import sys
 from datetime import timedelta
@@ -8,11 +8,11 @@ import typer
 
 from app.cli.command import JsonFlag, container_command
 from app.cli.exit_codes import ExitCode
-from app.cli.output import print_json, say
+from app.cli.output import print_json, print_table, say, shown_time
 from app.cli.prompts import asking
 from containers import Container
 
-application = typer.Typer(no_args_is_help=True, help="Access tokens.")
+application = typer.Typer(no_args_is_help=True, help="Access tokens, and the logins of accounts.")
 
 
 @container_command(application, "issue")
@@ -33,6 +33,36 @@ async def issue(
         return
     print(secret)
     say(f"counts until {token.expires_at:%Y-%m-%d %H:%M} UTC")
+
+
+LOGIN_COLUMNS = ("id", "created_at", "last_used_at", "expires_at", "address", "user_agent")
+
+AnyUser = Annotated[str, typer.Argument(metavar="USER", help="Id, e-mail address or phone number.")]
+
+
+@container_command(application, "list")
+async def list_logins(container: Container, user: AnyUser, json: JsonFlag = False) -> None:
+    """List the logins of an account that are in force, last used first, with the device that each is from."""
+    account = await container.user_service().find(user)
+    logins = await container.access_service().logins(account.id)
+    records = [{name: shown_time(getattr(login, name)) for name in LOGIN_COLUMNS} for login in logins]
+    print_json({"items": records}) if json else print_table(LOGIN_COLUMNS, records)
+
+
+@container_command(application, "end")
+async def end(
+    container: Container,
+    user: AnyUser,
+    login: Annotated[
+        str | None, typer.Option(help="Id of the one to end, as `tokens list` shows it; else all.")
+    ] = None,
+    json: JsonFlag = False,
+) -> None:
+    """End a login of an account, or all of them. Keys stay."""
+    account = await container.user_service().find(user)
+    access = container.access_service()
+    await (access.end_logins(account.id) if login is None else access.end_login(account.id, login))
+    print_json({"ended": login or "all"}) if json else say(f"ended: {login or 'every login'}")
 
 
 @container_command(application, "revoke")

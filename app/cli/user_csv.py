@@ -57,6 +57,7 @@ async def import_users(
     ] = None,
     start_line: Annotated[int, typer.Option(min=1, help="Leave out rows that begin on earlier lines.")] = 1,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be, and store nothing.")] = False,
+    invite: Annotated[bool, typer.Option("--invite", help="Mail each new account an invitation.")] = False,
     report: Annotated[
         Path | None, typer.Option(help="A new CSV file, readable by you alone: what became of each row.")
     ] = None,
@@ -83,6 +84,7 @@ async def import_users(
                     drop_invalid=drop_invalid or (),
                     start_line=start_line,
                     dry_run=dry_run,
+                    invite=invite,
                     progress=_progress,
                     row_reports=row_reports,
                     report=done,

@@ -1,11 +1,11 @@
 """`gatehouse users`: create, list, show, set-password, delete, restore, purge; for files see `app.cli.user_csv`,
-for `check` `app.cli.contact_check`."""
+for `check` `app.cli.contact_check`, for `invite`, `verify` and `recover` `app.cli.address_proofs`."""
 
 from typing import Annotated
 
 import typer
 
-from app.cli import contact_check, user_csv
+from app.cli import address_proofs, contact_check, user_csv
 from app.cli.command import JsonFlag, container_command
 from app.cli.output import USER_COLUMNS, print_json, print_table, say, user_record
 from app.cli.prompts import confirm, secret
@@ -134,6 +134,7 @@ async def purge(
         say(f"purged {account.id}")
 
 
+address_proofs.register(application)
 contact_check.register(application)
 user_csv.register(application)
 

@@ -14,6 +14,7 @@ from services.csv.import_report import ImportReport, Keep, May, RowReports
 from services.csv.reader import TextFile, records
 from services.csv.text import SPREADSHEET_LINE, csv_text, neutral_cell
 from services.csv.user_import import Row, UserImport
+from services.messaging.mails import Mails
 from unitwork import TransactionProvider
 
 BATCH: Final = 500
@@ -40,7 +41,9 @@ class UserCsvService:
         users: UserDao,
         max_rows: int = MAX_ROWS,
         private_domains: Collection[str] = (),
+        mails: Mails | None = None,
     ) -> None:
+        self._mails = mails
         self._transaction = transaction
         self._users = users
         self._max_rows = max_rows
@@ -57,6 +60,7 @@ class UserCsvService:
         drop_invalid: Collection[str] = (),
         start_line: int = 1,
         dry_run: bool = False,
+        invite: bool = False,
         progress: Callable[[ImportReport], None] | None = None,
         row_reports: RowReports | None = None,
         report: ImportReport | None = None,
@@ -69,7 +73,8 @@ class UserCsvService:
         numbers. Without `delimiter`, it is detected from the header, which follows `skip_lines` lines. Rows that break
         a rule are reported with all their faults, and don't stop the others; a row whose only faults are in fields of
         `drop_invalid` is stored without them. Rows without any text are ignored. Rows before `start_line` are skipped,
-        except the header. A dry run reports the same, and stores nothing.
+        except the header. A dry run reports the same, and stores nothing. With `invite` the owners of new accounts are
+        mailed invitations, once their batch is committed.
 
         After each batch `progress` is called with the counts, and `row_reports` with the outcome of each row. `report`
         is updated after each batch: when this raises or is cancelled it holds the work done, and its `next_line` is the
@@ -87,6 +92,7 @@ class UserCsvService:
             drop_invalid=drop_invalid,
             keep=keep,
             may=may,
+            invite=self._mails.invite if invite and self._mails is not None else None,
         )
         batch: list[Row] = []
         mapping: CsvColumns | None = None

@@ -1,6 +1,6 @@
 """UserImport: the import of one file, in batches of rows."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,6 +19,10 @@ LOOKS: Final = 3
 TAKEN_MEANWHILE: Final = "another account took the contact at the same moment"
 MAX_CELL: Final = 131_072
 """Maximum characters of a cell in a field. A longer one contains other rows, because a quote is missing."""
+
+
+Invite = Callable[[Sequence[User]], Awaitable[object]]
+"""Invites the owners of new accounts, in the transaction that stores these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +71,9 @@ class UserImport:
         drop_invalid: Collection[str] = (),
         keep: Keep | None = None,
         may: May | None = None,
+        invite: Invite | None = None,
     ) -> None:
+        self._invite = invite
         self._transaction = transaction
         self._users = users
         self._report = report
@@ -156,7 +162,10 @@ class UserImport:
                 await self._may()
             reports = await self._judged(rows, Contacts())
             new = [row for row, report in zip(rows, reports, strict=True) if report.outcome is RowOutcome.IMPORTED]
-            await self._users.add_many([User(**(row.values or {})) for row in new])
+            users = [User(**(row.values or {})) for row in new]
+            await self._users.add_many(users)
+            if self._invite is not None and users:
+                await self._invite(users)
             await self._kept(reports)
             return reports
 

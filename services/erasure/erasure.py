@@ -112,4 +112,8 @@ class Erasure:
 
 
 def _values_of(person: User) -> Sequence[str]:
-    return [value for value in (person.email, person.email_key, person.phone, person.display_name) if value]
+    return [
+        value
+        for value in (person.email, person.email_key, person.pending_email, person.phone, person.display_name)
+        if value
+    ]

@@ -3,7 +3,7 @@
 import os
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol, Self
 
 DELIVER: Final = "gatehouse.deliver"
 """Name of the task that handles an outbox message; its argument is the message's id."""
@@ -20,6 +20,28 @@ SOCKET_TIMEOUT: Final = 5.0
 """Seconds that a publisher waits for the broker."""
 BACKSTOP: Final = 5.0
 """Seconds from the hard time limit, at which a process ends itself, until Celery's pool kills it."""
+
+
+class BrokerOptions(Protocol):
+    """The broker, its queue and the limits of its tasks. The settings' section implements it."""
+
+    @property
+    def broker(self) -> str | None: ...
+
+    @property
+    def results(self) -> str | None: ...
+
+    @property
+    def queue(self) -> str: ...
+
+    @property
+    def soft_time_limit(self) -> float: ...
+
+    @property
+    def hard_time_limit(self) -> float: ...
+
+    @property
+    def visibility_timeout(self) -> float: ...
 
 
 class Broker:
@@ -44,6 +66,19 @@ class Broker:
         self._soft_time_limit = soft_time_limit
         self._hard_time_limit = hard_time_limit
         self._visibility_timeout = visibility_timeout
+
+    @classmethod
+    def of(cls, options: BrokerOptions, folder: Path) -> Self:
+        """Return the broker of these options."""
+        return cls(
+            options.broker,
+            options.results,
+            folder,
+            options.queue,
+            options.soft_time_limit,
+            options.hard_time_limit,
+            options.visibility_timeout,
+        )
 
     @property
     def embedded(self) -> bool:

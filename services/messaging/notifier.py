@@ -24,6 +24,9 @@ class Notification:
     address: str
     """An e-mail address or a phone number."""
     text: str
+    subject: str = ""
+    html: str | None = None
+    """The text as HTML; None for plain text only."""
 
 
 class Notifier(Protocol):

@@ -45,6 +45,17 @@ class OutboxService:
         async with self._transaction(Propagation.MANDATORY):
             return await self._outbox.add(message)
 
+    async def append_many(self, topic: str, payloads: Sequence[Mapping[str, Any]]) -> None:
+        """Store a message for each payload in the ambient transaction, as `append` does."""
+        request_id, trace_parent = current_request_id(), current_trace_parent()
+        async with self._transaction(Propagation.MANDATORY):
+            await self._outbox.add_many(
+                [
+                    OutboxMessage.create(topic, payload, request_id=request_id, trace_parent=trace_parent)
+                    for payload in payloads
+                ]
+            )
+
     async def list(self, *, parked: bool | None = None, limit: int = 50, cursor: str | None = None) -> OutboxPage:
         """Return one page of messages that aren't done; `why_not_done()` of each gives the reason. Raises
         `InvalidCursor`.

@@ -64,6 +64,7 @@ class UserImportJob:
         drop_invalid: Sequence[str] = (),
         start_line: int = 1,
         dry_run: bool = False,
+        invite: bool = False,
     ) -> Job:
         """Store the file and a message that runs its import; `columns` are `FIELD=COLUMN`.
 
@@ -79,6 +80,7 @@ class UserImportJob:
             "skip_lines": skip_lines,
             "drop_invalid": list(drop_invalid),
             "dry_run": dry_run,
+            "invite": invite,
         }
         job = await self._jobs.add(
             Job(kind=USER_IMPORT, status=JobStatus.RECEIVING, options=options, position=start_line)
@@ -138,6 +140,7 @@ class UserImportJob:
             drop_invalid=options.get("drop_invalid", ()),
             start_line=job.position,
             dry_run=bool(options.get("dry_run")),
+            invite=bool(options.get("invite")),
             report=report,
             keep=keep,
             may=may,

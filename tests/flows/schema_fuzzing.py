@@ -39,8 +39,8 @@ LAST: Final = ("logout_all", "logout")
 """Each ends the token that asks; so the second one, which is for anyone, is asked by one that counts no more."""
 OTHER: Final = "other@example.com"
 PASSWORD: Final = "correct horse battery"
-BY_PASSWORD: Final = {"login", "refresh", "change_password"}
-"""What a made-up password or refresh token is refused by, whatever token asks."""
+BY_PASSWORD: Final = {"login", "refresh", "change_password", "verify", "confirm_recovery", "accept_invitation"}
+"""What a made-up password, refresh token or mailed secret is refused by, whatever token asks."""
 
 
 class Target(NamedTuple):

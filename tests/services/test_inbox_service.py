@@ -185,8 +185,9 @@ async def test_a_new_account_is_welcomed_once(container: Container, tmp_path: Pa
     (file,) = (tmp_path / "notifications").iterdir()
     assert file.stat().st_mode & 0o777 == 0o600
     told = json.loads(file.read_text())
-    assert (told["id"], told["user_id"], told["kind"]) == (str(message.id), str(user.id), "welcome")
-    assert (told["address"], told["text"]) == ("ada@example.com", "Welcome, Ada.")
+    assert (told["id"], told["user_id"], told["kind"]) == (str(message.id), str(user.id), "registered")
+    assert (told["address"], told["subject"]) == ("ada@example.com", "Welcome: confirm your e-mail address")
+    assert "Ada" not in told["text"], "a name that a stranger typed is not mailed to an address that isn't proven"
     assert acting_user_id() == SYSTEM
 
 

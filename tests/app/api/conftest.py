@@ -8,6 +8,7 @@ import pytest
 
 from containers import Container
 from domain import User, UserChanges
+from tests.app.api.mailbox import mailbox, set_options  # noqa: F401 - fixtures
 from unitwork.models import SYSTEM, acting_as
 
 SignIn = Callable[[UserChanges], Awaitable[tuple[User, dict[str, str]]]]

@@ -75,6 +75,11 @@ def test_what_anyone_may_call_is_this_and_nothing_else() -> None:
         "POST /v1/auth/login",
         "POST /v1/auth/refresh",
         "POST /v1/auth/logout",
+        "POST /v1/auth/verify/request",
+        "POST /v1/auth/verify",
+        "POST /v1/auth/recover",
+        "POST /v1/auth/recover/confirm",
+        "POST /v1/auth/invitation/accept",
     }
 
 

@@ -15,6 +15,7 @@ from unitwork.models import SYSTEM, acting_as
 USER_MEMBERS = {
     "id", "email", "phone", "display_name", "role", "status", "version",
     "created_at", "created_by", "updated_at", "updated_by", "deleted_at",
+    "email_verified_at", "pending_email", "locale",
 }  # fmt: skip
 
 
