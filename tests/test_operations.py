@@ -270,7 +270,9 @@ def test_the_larger_deployment_keeps_the_same_rules() -> None:
         environment = services[name]["environment"]
         assert set(environment) <= KNOWN, name
         hosts = [make_url(environment["DATABASE_URL"]).host]
-        hosts += [make_url(url).host for url in environment.get("GATEHOUSE_DATABASE__REPLICA_URLS", "").split(",") if url]
+        hosts += [
+            make_url(url).host for url in environment.get("GATEHOUSE_DATABASE__REPLICA_URLS", "").split(",") if url
+        ]
         assert hosts == (["primary"] if name == "migrate" else ["pgbouncer", "replica"]), name
     for script in (ROOT / "deploy").glob("*.sh"):
         assert subprocess.run(["sh", "-n", script], check=False).returncode == 0, script
