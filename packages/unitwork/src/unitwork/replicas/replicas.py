@@ -20,6 +20,8 @@ from unitwork.replicas.primary_log import PrimaryLog
 from unitwork.replicas.replica import Replica, ReplicaState, lost
 from unitwork.replicas.watch import Watch
 
+STOPS_WITHIN_SECONDS: Final = 0.5
+"""Seconds after which a watch that hasn't ended is cancelled again."""
 KEPT_LAGS: Final = 2.0
 """How many times the maximal lag the primary's positions are kept."""
 
@@ -78,11 +80,12 @@ class Replicas:
 
     async def stop(self) -> None:
         """Stop watching."""
-        tasks, self._tasks = self._tasks, []
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        pending, self._tasks = set(self._tasks), []
+        while pending:
+            for task in pending:
+                task.cancel()
+            # Again and again: a driver may answer a cancellation by an error of its own.
+            _, pending = await asyncio.wait(pending, timeout=STOPS_WITHIN_SECONDS)
 
     def states(self) -> list[ReplicaState]:
         """Return the current state of each replica."""

@@ -75,8 +75,9 @@ class Watch:
                 self._answered(answer, asked_at, time.monotonic() - asked_at)
                 await self._pause()
         finally:
-            driver.terminate()
-            await greenlet_spawn(connection.invalidate)
+            with suppress(Exception):  # whatever the end of a lost connection raises, it must not hide a cancellation
+                driver.terminate()
+                await greenlet_spawn(connection.invalidate)
 
     async def _pause(self) -> None:
         if self.waiting:
