@@ -56,6 +56,13 @@ async def test_a_connection_is_strict_and_in_utc_and_reads_what_is_committed(con
     assert await told(container, "SELECT @@max_statement_time") == 30
 
 
+async def test_a_url_makes_reads_wait_for_what_a_galera_cluster_has_committed(database_url: str) -> None:
+    url = f"{database_url}?init_command=SET%20SESSION%20wsrep_sync_wait%3D1"
+    async with running(Container(settings=Settings(database={"url": url}, node_id=1))) as container:
+        assert await told(container, "SELECT @@wsrep_sync_wait") == 1
+        assert await told(container, "SELECT @@time_zone") == "+00:00"
+
+
 @pytest.mark.parametrize(
     ("state", "number", "words", "told_as"),
     [

@@ -12,6 +12,7 @@ import pytest
 
 from app.api import create_app
 from app.api.read_positions import COOKIE, POSITION, READ_FROM
+from app.testing.isolated import isolated
 from app.worker.service_task import context_of, current_headers
 from containers import Container, running
 from domain import OutboxMessage, Role
@@ -184,6 +185,13 @@ async def test_without_replicas_no_answer_tells_of_any(tmp_path: Path) -> None:
             answer = await send("POST", "/v1/auth/register", {"email": "ann@example.com", "password": PASSWORD})
             assert answer.status_code == 201
             assert not {POSITION.lower(), READ_FROM.lower(), "set-cookie"} & set(answer.headers)
+
+
+async def test_an_isolated_test_has_no_replicas(replicated: Replicated, tmp_path: Path) -> None:
+    """Its rows are in a transaction that no replica ever sees."""
+    section = {"url": replicated.primary_url, "replica_urls": replicated.replica_url}
+    async with isolated(Container(settings=Settings(database=section, var_dir=tmp_path, node_id=1))) as container:
+        assert container.replicas() is None
 
 
 class Recorder:

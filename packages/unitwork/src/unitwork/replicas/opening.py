@@ -39,8 +39,8 @@ def open_replicas(settings: Options, engine: AsyncEngine, lifetime: Lifetime) ->
     lifetime.require_open()
     backend = backend_of(engine.dialect)
     queries = backend.position_queries
-    if queries is None:
-        return None  # an overridden engine of another kind than the settings'
+    if queries is None or getattr(engine.pool, "inside_transaction", False):
+        return None  # an overridden engine: of another database, or an isolated test's, whose rows no replica has
     engines = []
     for url in settings.replica_urls:
         replica = build_engine(cast("Options", _AtReplica(settings, url)), replica=True)
