@@ -8,6 +8,7 @@ from sqlalchemy import insert, text
 from tests.faults.fixtures import Pair
 from tests.faults.ledger import Entry, entries, metadata
 from tests.faults.private_postgresql import PrivatePostgresql
+from tests.faults.relay import Relay
 from tests.faults.replicated import COMES_WITHIN, Replicated, in_use
 from tests.patience import until
 from unitwork import Database, DatabaseOptions, Told, reading_after
@@ -100,6 +101,23 @@ async def test_a_position_of_another_timeline_leads_to_the_primary(replicated: R
         with reading_after(Told(elsewhere)) as work:
             assert len(await EntryDao(database.sessions).query().all()) == 1
             assert work.read_from == {"primary"}
+
+
+async def test_an_address_of_several_servers_is_no_replica(replicated: Replicated) -> None:
+    """What one of them has replayed says nothing of the others."""
+    with Relay("127.0.0.1", replicated.pair.standby.port) as relay:
+        url = f"postgresql://postgres@127.0.0.1:{relay.port}/postgres"
+        async with Database(replicated.primary_url, replicas=[url], node_id=1) as database:
+            await made(database)
+            await replicated.pair.standby.caught_up()
+            await in_use(database)
+            assert database.replicas is not None
+            engine = database.replicas.replicas[0].engine
+            relay.lead_to(replicated.pair.primary.port)
+            with pytest.raises(DatabaseUnavailable, match="several servers"):
+                async with engine.connect():
+                    pass
+            assert await count(database) == (0, {"primary"})
 
 
 async def test_behind_a_pooler_no_commit_tells_and_nothing_is_stale(replicated: Replicated) -> None:

@@ -122,6 +122,8 @@ class XidReportingConnection(StrictCommitConnection):
     """Identity of the server, once it was reported."""
     refuses_request: bool = False
     """True if the server can't tell its identity, without which no id is of use."""
+    incarnation: str | None = None
+    """Text that tells its server from others, where that was asked."""
     committed: Committed | None = None
     """Called with the position of each COMMIT, where somebody needs it."""
     _commits = 0

@@ -71,7 +71,9 @@ class Backend:
     """Queries by which replicas are compared with their primary; None if reads can't use replicas."""
 
     def read_only_arguments(self, arguments: dict[str, Any]) -> None:
-        """Make connections by these arguments, from `connect_args`, refuse writes: a replica may be promoted."""
+        """Make connections by these arguments, from `connect_args`, refuse writes, as a replica may be promoted, and
+        lead to one server alone.
+        """
 
     def when_committed(self, engine: Engine, call: Callable[[str | None], object]) -> bool:
         """Call back after each COMMIT of an engine that has opened no connection yet, with its position, or None if it

@@ -22,6 +22,8 @@ HEAD_START_SECONDS: Final = 0.2
 """Seconds in which the host that was the primary last may answer before the others are asked too."""
 IDENTIFY: Final = f"SELECT CASE WHEN NOT pg_is_in_recovery() THEN {SERVER_IDENTITY} END"
 """Query of a server's identity; NULL on a standby."""
+INCARNATION: Final = "SELECT concat_ws(' ', pg_postmaster_start_time(), inet_server_addr(), inet_server_port())"
+"""Query of what tells one server from all others, and from itself before a restart."""
 OTHERS_SECONDS: Final = 0.5
 """Seconds in which the other hosts may answer after the first that did, once a primary is known."""
 PRIMARY_WANTED: Final = frozenset({None, "any", "primary", "read-write"})
@@ -64,6 +66,8 @@ class Dialer:
         self._open: weakref.WeakSet[Any] = weakref.WeakSet()
         self._late: set[asyncio.Task[Dialled]] = set()
         self.replaced: list[Callable[[], object]] = []
+        self.one_server = False
+        """True if its connections must all be to one server, as a replica's: its position holds for all of them."""
         self.committed: Committed | None = None
         """Called with the position of each COMMIT over a connection to a primary."""
 
@@ -78,7 +82,21 @@ class Dialer:
             found = await self._choose(options)
         else:
             found = await self._dial(self._places[0] if self._places else None, options)
+        if self.one_server:
+            await self._check_same(found.connection)
         return self._take(found)
+
+    async def _check_same(self, connection: Any) -> None:
+        """Raise `DatabaseUnavailable` if the connection is to another server than those that are open."""
+        try:
+            connection.incarnation = here = await connection.fetchval(INCARNATION, timeout=self._seconds)
+        except BaseException:
+            connection.terminate()
+            raise
+        if any(other.incarnation != here for other in self._open if not other.is_closed()):
+            connection.terminate()
+            fix = "Name each replica by a URL of its own, that leads to it alone"
+            raise DatabaseUnavailable("the address leads to several servers", self._target, fix)
 
     async def _dial(self, place: Place | None, options: dict[str, Any]) -> Dialled:
         where = {} if place is None or len(self._places) == 1 else {"host": place[0], "port": place[1]}

@@ -155,8 +155,9 @@ SELECT extract(epoch FROM clock_timestamp())::float8,
             dialer.replaced.append(call)
 
     def read_only_arguments(self, arguments: dict[str, Any]) -> None:
-        if DIALER in arguments:  # a pooler takes no session settings
+        if DIALER in arguments:  # a pooler takes no session settings, and hides its servers
             arguments["server_settings"]["default_transaction_read_only"] = "on"
+            arguments[DIALER].one_server = True
 
     def when_committed(self, engine: Engine, call: Callable[[str | None], object]) -> bool:
         dialer = _dialer(engine)

@@ -140,6 +140,8 @@ def _refused(error: DriverError, context: ExceptionContext, unit: Unit | None) -
             return SecondWriterImpossible(unit.blocked_by)
         if unit.refuses_writes:
             return ReadOnlyTransaction()
+        if unit.replica is not None:
+            return error  # a replica takes no writes, and is none the worse for it
     return not_primary(error, context) or error
 
 
