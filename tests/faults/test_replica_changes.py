@@ -103,6 +103,32 @@ async def test_a_position_of_another_timeline_leads_to_the_primary(replicated: R
             assert work.read_from == {"primary"}
 
 
+async def test_an_ordinary_role_may_ask_all_that_is_needed(replicated: Replicated) -> None:
+    """On the timeline that a standby began with: of a later one it learns at its next restart point."""
+    async with Database(replicated.primary_url, node_id=1) as database:
+        await made(database)
+    for statement in (
+        "DROP ROLE IF EXISTS ordinary",
+        "CREATE ROLE ordinary LOGIN",
+        "GRANT USAGE ON SCHEMA public TO ordinary",
+        "GRANT ALL ON ALL TABLES IN SCHEMA public TO ordinary",
+    ):
+        await replicated.pair.primary.ask(statement)
+    await replicated.pair.standby.caught_up()
+    primary, replica = (
+        url.replace("postgres@", "ordinary@") for url in (replicated.primary_url, replicated.replica_url)
+    )
+    async with Database(primary, replicas=[replica], node_id=1) as database:
+        await in_use(database)
+        with reading_after() as work:
+            async with database.transaction() as transaction:
+                await transaction.session.execute(insert(entries).values(id=1, unit="stored", part=1))
+            assert work.told.position is not None
+            assert len(await EntryDao(database.sessions).query().all()) == 1
+    for statement in ("DROP OWNED BY ordinary", "DROP ROLE ordinary"):
+        await replicated.pair.primary.ask(statement)
+
+
 async def test_an_address_of_several_servers_is_no_replica(replicated: Replicated) -> None:
     """What one of them has replayed says nothing of the others."""
     with Relay("127.0.0.1", replicated.pair.standby.port) as relay:
