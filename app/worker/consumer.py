@@ -2,10 +2,11 @@
 
 import logging
 import time
+import warnings
 from collections.abc import Callable
 from typing import Any, Final
 
-from celery.exceptions import WorkerShutdown
+from celery.exceptions import CPendingDeprecationWarning, WorkerShutdown
 from celery.worker import consumer
 from celery.worker.state import maybe_shutdown
 
@@ -77,7 +78,9 @@ class Consumer(consumer.Consumer):
             raise WorkerShutdown(1)
         CELERYS.addFilter(_nothing)  # its line for each attempt; ours is one a minute
         try:
-            super().on_connection_error_after_connected(exc)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", CPendingDeprecationWarning)  # of a default that is set on purpose
+                super().on_connection_error_after_connected(exc)
         finally:
             CELERYS.removeFilter(_nothing)
         self._wait(pause)
