@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from containers import Container
-from tests.app.worker.brokers import broker_variables
+from tests.app.worker.brokers import BROKERS, broker_variables
 from tests.faults.worker_kills import WorkerKills
 
 
-@pytest.mark.parametrize("broker", ["embedded", "redis"])
+@pytest.mark.parametrize("broker", BROKERS)
 async def test_every_committed_message_is_done_exactly_once(
     container: Container, database_url: str, tmp_path: Path, broker: str
 ) -> None:
