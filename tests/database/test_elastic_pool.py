@@ -20,7 +20,9 @@ pytestmark = pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
 
 
 def container_with(database_url: str, **options: Any) -> Container:
-    return Container(settings=Settings(database={"url": database_url, **options}, node_id=1))
+    # The monitor asks who waits for locks over a connection of its own.
+    database = {"url": database_url, "lock_wait_threshold": None, **options}
+    return Container(settings=Settings.model_validate({"database": database, "node_id": 1}))
 
 
 def pool_of(container: Container) -> Pool:
