@@ -82,6 +82,8 @@ async def _all(given: Container | None, processes: int, workers: int) -> list[Fi
         findings += [finding async for finding in _database(container, settings, processes + workers)]
     if "WORKER" not in unusable:
         findings.append(await surroundings.broker(settings))
+    if "MAIL" not in unusable:
+        findings.append(await surroundings.mail(settings))
     if "SECRET_KEY" not in unusable:
         findings += [*surroundings.secrets(settings), surroundings.var_files(settings)]
     return findings

@@ -1,4 +1,4 @@
-"""Checks of the doctor that need no database: Python, extras, variables, secrets, files, the broker."""
+"""Checks of the doctor that need no database: Python, extras, variables, secrets, files, the broker, mails."""
 
 import asyncio
 import stat
@@ -12,6 +12,9 @@ from kombu import Connection
 
 from app.cli.finding import Finding, fault, ok, warning
 from app.private_files import open_to_others
+from domain.mail import MailKind
+from services.messaging.mail_templates import MailTemplates, UnusableTemplate
+from services.messaging.smtp_notifier import MailNotSent, SmtpNotifier
 from settings import Environment, Settings, SettingsError
 from settings.origin import strangers
 from settings.secret_key import FILE_NAME
@@ -109,6 +112,30 @@ async def broker(settings: Settings) -> Finding:
         fix = "start it, or correct GATEHOUSE_WORKER__BROKER_URL; messages wait in the outbox meanwhile"
         return fault("broker", f"can't be reached ({type(error).__name__})", fix)
     return ok("broker", address)
+
+
+async def mail(settings: Settings) -> Finding:
+    """Check the templates of mails, and that the configured server takes our login."""
+    options = settings.mail
+    try:
+        MailTemplates(options.templates, language=options.language).check(MailKind)
+    except UnusableTemplate as error:
+        return fault("mail", str(error), "correct the template; its mails are tried again, and parked in the end")
+    if options.host is None:
+        detail = f"no server is configured: mails are files in {settings.notifications}"
+        if settings.environment is Environment.PRODUCTION:
+            return warning("mail", detail, "set GATEHOUSE_MAIL__HOST")
+        return ok("mail", detail)
+    try:
+        async with asyncio.timeout(2 * options.timeout):
+            await SmtpNotifier(options, settings.notifications).check()
+    except (MailNotSent, TimeoutError) as error:
+        detail = str(error) or f"{options.host}:{options.port} doesn't answer in time"
+        return fault("mail", detail, "start it, or correct GATEHOUSE_MAIL__…; mails wait in the outbox meanwhile")
+    if settings.environment is Environment.PRODUCTION and options.pages.startswith("http://"):
+        fix = "set GATEHOUSE_MAIL__PAGES to the https:// address of your pages"
+        return warning("mail", f"links lead to {options.pages}, unencrypted", fix)
+    return ok("mail", f"{options.host}:{options.port} takes our mails; links lead to {options.pages}")
 
 
 def _reached(url: str) -> str:

@@ -8,7 +8,7 @@ its HTML too.
 """
 
 import html
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -73,6 +73,16 @@ class MailTemplates:
                 filled = _filled(page.read_text(encoding="utf-8"), f"{language}/{name}.html", escaped)
             return MailText(" ".join(subject.split()), _filled(body, where, values).strip() + "\n", filled)
         raise UnusableTemplate(f"{self._language}/{name}.txt", "doesn't exist; add it to the folder of templates")
+
+    def check(self, names: Iterable[str]) -> None:
+        """Fill in the templates of these mails in every language of the team's folder. Raises `UnusableTemplate` for
+        the first that can't be used.
+        """
+        folder = self._folder
+        found = [] if folder is None else sorted(path.name for path in folder.iterdir() if path.is_dir())
+        for name in names:
+            for language in (self._language, *found):
+                self.text(name, language, dict.fromkeys(PLACEHOLDERS, ""))
 
     def _places(self, locale: str | None) -> Iterator[tuple[Traversable, str]]:
         """Yield the folders in which a template may be, the best first."""

@@ -5,7 +5,8 @@ MailNotSent     the server didn't take a mail; it is tried again
 
 import socket
 import ssl
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -93,6 +94,17 @@ class SmtpNotifier:
         if "@" not in notification.address:
             await self._files.send(notification)
             return
+        async with self._connected() as client:
+            await client.send_message(self.mail(notification))
+
+    async def check(self) -> None:
+        """Connect and log in as for a mail, and send none. Raises `MailNotSent`."""
+        async with self._connected():
+            pass
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[aiosmtplib.SMTP]:
+        """Open a connection for the block, encrypted and logged in as configured. Raises `MailNotSent`."""
         server = self._server
         context = None if server.security == "none" else ssl.create_default_context(cafile=_text(server.ca_file))
         client = aiosmtplib.SMTP(
@@ -108,7 +120,7 @@ class SmtpNotifier:
         )
         try:
             async with client:
-                await client.send_message(self.mail(notification))
+                yield client
         except aiosmtplib.SMTPException as error:
             raise MailNotSent(f"the mail server {server.host}:{server.port}", _reason(error)) from None
         except OSError as error:

@@ -25,7 +25,7 @@ def test_a_set_up_that_works_is_healthy_on_both_databases(gatehouse: Gatehouse, 
     found = findings(done)
     assert done.code == 0, done.out
     expected = {"python", "variables", "settings", "extras", "url", "database", "migrations", "pool", "clock",
-                "broker", "secrets", "files", "contacts"}  # fmt: skip
+                "broker", "mail", "secrets", "files", "contacts"}  # fmt: skip
     assert set(found) == expected | ({"role"} if backend == "postgresql" else set())
     assert backend in found["database"]["detail"]
     table = gatehouse("doctor")
