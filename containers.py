@@ -36,6 +36,7 @@ from services.messaging.notification_service import WELCOME, NotificationService
 from services.messaging.outbox_relay import OutboxRelay
 from services.messaging.smtp_notifier import notifier_of
 from services.messaging.user_import_job import USER_IMPORT, UserImportJob
+from services.own_data import OwnDataService
 from services.security_events import SecurityEvents
 from settings import Settings
 from settings.secret_key import secret_key
@@ -156,6 +157,7 @@ class Container(containers.DeclarativeContainer):
         settings.provided.email.private_domains,
     )
     contact_check = providers.Factory(ContactCheck, transaction, user_dao, settings.provided.email.private_domains)
+    own_data = providers.Factory(OwnDataService, user_dao, token_dao, mail_dao, audit_dao, rate_limits, security_events)
     in_flight = providers.Singleton(InFlight)
     idempotency = providers.Factory(Idempotency, transaction, idempotency_dao, in_flight, signing_key.provider)
     audit_service = providers.Factory(AuditService, audit_dao, user_dao)

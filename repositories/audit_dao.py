@@ -21,6 +21,10 @@ class AuditDao(BaseDao[AuditEntry]):
         """Return one page of a record's changes, newest first. Raises `InvalidCursor`."""
         return await self._changes().eq("record_id", record_id).order_by("-id").after(cursor, size)
 
+    async def about(self, record_id: int, *, size: int, cursor: str | None = None) -> Slice[AuditEntry]:
+        """Return one page of a record's changes and security events, oldest first. Raises `InvalidCursor`."""
+        return await self.query().eq("record_id", record_id).order_by("id").after(cursor, size)
+
     async def page(
         self, *, events: bool, since: datetime | None, size: int, cursor: str | None = None
     ) -> Slice[AuditEntry]:

@@ -40,6 +40,7 @@ class SecurityEvent(StrEnum):
     EMAIL_VERIFIED = "email_verified"
     VERIFICATION_REQUESTED = "verification_requested"
     RECOVERY_REQUESTED = "recovery_requested"
+    DATA_EXPORTED = "data_exported"
     TOKEN_ISSUED = "token_issued"  # noqa: S105 - an event
     TOKEN_REVOKED = "token_revoked"  # noqa: S105 - an event
 

@@ -67,6 +67,8 @@ class RateLimitSettings(BaseModel):
     """Requests for recovery mails from one address."""
     link_address: Rates = "60/minute"
     """Uses of mailed links from one address."""
+    export_account: Rates = "5/minute;20/hour"
+    """Exports of what is kept about one account."""
     max_keys: int = Field(default=100_000, ge=1)
     """Maximum number of counters in memory, separately of addresses, accounts, contacts without account, and accounts
     by address; beyond it, the oldest windows are dropped.

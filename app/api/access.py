@@ -55,6 +55,7 @@ TABLE: Final[Mapping[str, Access]] = {
     "GET /v1/users/me": Access.BEARER,
     "PATCH /v1/users/me": Access.BEARER,
     "POST /v1/users/me/password": Access.BEARER,
+    "GET /v1/users/me/data": Access.BEARER,
     "GET /v1/users/me/sessions": Access.BEARER,
     "DELETE /v1/users/me/sessions": Access.BEARER,
     "DELETE /v1/users/me/sessions/{session_id}": Access.BEARER,

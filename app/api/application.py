@@ -9,7 +9,21 @@ from fastapi import Depends, FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from app.api import audit, auth, devices, docs, health, jobs, keys, mailed_links, monitor, own_account, user_csv, users
+from app.api import (
+    audit,
+    auth,
+    devices,
+    docs,
+    health,
+    jobs,
+    keys,
+    mailed_links,
+    monitor,
+    own_account,
+    own_data,
+    user_csv,
+    users,
+)
 from app.api.access import DOCS, PREFIX, TABLE, AccessTable, listed_only, warn_of_unlisted
 from app.api.addresses import Addresses
 from app.api.admission import Admission
@@ -115,7 +129,7 @@ def create_app(container: Container | None = None) -> FastAPI:
     app.add_middleware(RequestContext, limits=limits, debug=settings.debug)
     _add_browser_rules(app, settings.http)
     app.include_router(keys.introspection_router, prefix=PREFIX)
-    before_users = (audit, auth, mailed_links, own_account, devices, keys, user_csv, jobs)
+    before_users = (audit, auth, mailed_links, own_account, own_data, devices, keys, user_csv, jobs)
     for module in (*before_users, users):  # what is before /users/{user_id} isn't it
         app.include_router(module.router, prefix=PREFIX)
     if public_docs:

@@ -29,6 +29,7 @@ RATE_LIMITED: Final = frozenset(
         "confirm_recovery",
         "accept_invitation",
         "create_my_key",
+        "export_my_data",
     }
 )
 """Operations that answer 429."""

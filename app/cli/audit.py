@@ -47,12 +47,13 @@ async def export(
 async def _write(container: Container, file: TextIO, *, events: bool, since: datetime | None) -> int:
     count = 0
     async for entry in container.audit_service().export(events=events, since=since):
-        file.write(json.dumps(_record(entry), ensure_ascii=False, default=str) + "\n")
+        file.write(json.dumps(entry_record(entry), ensure_ascii=False, default=str) + "\n")
         count += 1
     return count
 
 
-def _record(entry: AuditEntry) -> dict[str, Any]:
+def entry_record(entry: AuditEntry) -> dict[str, Any]:
+    """Return an entry of the trail for JSON."""
     return {
         "id": str(entry.id),
         "created_at": entry.created_at.isoformat().replace("+00:00", "Z"),

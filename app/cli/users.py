@@ -1,13 +1,15 @@
-"""`gatehouse users`: create, list, show, set-password, delete, restore, purge; for files see `app.cli.user_csv`,
+"""`gatehouse users`: create, list, show, data, set-password, delete, restore, purge; for files see `app.cli.user_csv`,
 for `check` `app.cli.contact_check`, for `invite`, `verify` and `recover` `app.cli.address_proofs`."""
 
+from json import dumps
 from typing import Annotated
 
 import typer
 
 from app.cli import address_proofs, contact_check, user_csv
+from app.cli.audit import entry_record
 from app.cli.command import JsonFlag, container_command
-from app.cli.output import USER_COLUMNS, print_json, print_table, say, user_record
+from app.cli.output import USER_COLUMNS, print_json, print_table, say, shown_time, user_record
 from app.cli.prompts import confirm, secret
 from app.cli.region import Region
 from containers import Container
@@ -17,6 +19,11 @@ from repositories import UserFilter
 application = typer.Typer(no_args_is_help=True, help="Accounts.")
 
 
+MAIL_FACTS = ("id", "kind", "address", "created_at", "expires_at", "used_at", "revoked_at")
+TOKEN_FACTS = (
+    *("id", "kind", "name", "scopes", "created_at", "logged_in_at", "last_used_at", "expires_at", "revoked_at"),
+    *("address", "user_agent"),
+)
 AnyUser = Annotated[str, typer.Argument(metavar="USER", help="Id, e-mail address or phone number.")]
 
 
@@ -90,6 +97,20 @@ async def show(
         print_table(("field", "value"), [{"field": name, "value": value} for name, value in record.items()])
 
 
+@container_command(application, "data")
+async def data(container: Container, user: AnyUser) -> None:
+    """Print everything that is kept about an account as JSON, for its owner who asks. Secrets are in none of it."""
+    account = await container.user_service().find(user)
+    found = await container.own_data().of(account.id)
+    kept = {
+        "account": user_record(found.account),
+        "tokens": [{name: _shown(getattr(token, name)) for name in TOKEN_FACTS} for token in found.tokens],
+        "mails": [{name: _shown(getattr(mail, name)) for name in MAIL_FACTS} for mail in found.mails],
+        "trail": [entry_record(entry) for entry in found.entries],
+    }
+    print(dumps(kept, ensure_ascii=False, indent=2, default=shown_time))
+
+
 @container_command(application, "set-password")
 async def set_password(container: Container, user: AnyUser, json: JsonFlag = False) -> None:
     """Set a new password and end every login of the account. Asks for it; not on a terminal, reads a line of stdin."""
@@ -137,6 +158,10 @@ async def purge(
 address_proofs.register(application)
 contact_check.register(application)
 user_csv.register(application)
+
+
+def _shown(value: object) -> object:
+    return str(value) if isinstance(value, int) else shown_time(value)
 
 
 def _print(user: User, json: bool) -> None:

@@ -201,7 +201,7 @@ def test_what_is_no_rate_is_refused_at_start(rate: str) -> None:
 def test_a_rate_can_be_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GATEHOUSE_RATE_LIMITS__LOGIN_ACCOUNT", "off")
     assert "login_account" not in Settings().rate_limits.rates
-    assert len(Settings().rate_limits.rates) == 16
+    assert len(Settings().rate_limits.rates) == 17
 
 
 @pytest.mark.parametrize("url", ["http://canary", "canary", "redis://canary:x", "sqlite:///canary"])

@@ -82,6 +82,20 @@ def test_an_admin_sees_and_ends_logins(gatehouse: Gatehouse, settings: Settings)
     assert all(pair.access not in str(items) for pair in pairs)
 
 
+def test_an_admin_prints_what_is_kept_about_a_person(gatehouse: Gatehouse, settings: Settings) -> None:
+    gatehouse("users", "create", "--email", "ada@example.com", "--password", stdin=f"{PASSWORD}\n")
+    gatehouse("users", "recover", "ada@example.com")
+    gatehouse("users", "verify", "ada@example.com")
+    (pair, _) = asyncio.run(logged_in(settings))
+    data = gatehouse("users", "data", "ada@example.com").json()
+    assert data["account"] == gatehouse("users", "show", "ada@example.com", "--json").json()
+    assert [item["kind"] for item in data["tokens"]] == ["access", "refresh"] * 2
+    assert [(item["kind"], item["address"]) for item in data["mails"]] == [("recover", "ada@example.com")]
+    assert {"created", "changed", "event"} <= {item["action"] for item in data["trail"]}
+    for hidden in (pair.access, PASSWORD, "digest", "argon2", "salt"):
+        assert hidden not in str(data)
+
+
 def test_an_admin_makes_lists_and_revokes_keys(gatehouse: Gatehouse) -> None:
     gatehouse("users", "create", "--email", "svc@example.com")
     make = ("keys", "create", "svc@example.com", "--name", "billing", "--scope", "introspect", "--scope", "users:read")
