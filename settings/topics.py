@@ -12,7 +12,7 @@ Topic = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0
 
 
 class TopicSettings(BaseModel):
-    """How the messages of one topic are delivered, where that differs from the others. Unset: as these."""
+    """Delivery of one topic's messages, where it differs from the others'. Unset: as these."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 

@@ -71,7 +71,7 @@ class KeyList(BaseModel):
 
 
 class Introspection(BaseModel):
-    """What a token is (RFC 7662); of one that isn't valid nothing but that. `role` is the account's."""
+    """Description of a token (RFC 7662); of an invalid one `active` alone. `role` is the account's."""
 
     active: bool
     sub: str | None = None

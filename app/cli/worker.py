@@ -68,7 +68,7 @@ async def worker(
 
 
 class _Signals:
-    """What SIGINT and SIGTERM do: the first has the processes end when their tasks have, the second kills them."""
+    """Answer to SIGINT and SIGTERM: the first has the processes end when their tasks have, the second kills them."""
 
     def __init__(self, processes: Mapping[str, Process]) -> None:
         self._processes = processes

@@ -42,7 +42,7 @@ async def at_once(container: Container, clients: int, *, seconds: float = 0.0) -
 
 
 class Opened:
-    """How many connections were opened, and how many at a time at most."""
+    """Count connections: those opened, and the most at a time."""
 
     def __init__(self, container: Container, monkeypatch: pytest.MonkeyPatch, *, seconds: float = 0.0) -> None:
         self.total = self.now = self.most = 0

@@ -1,4 +1,4 @@
-"""What a message may carry is checked where it is appended, by name of the place and not by its value."""
+"""Payloads of messages are checked where they are appended, by name of the place and not by its value."""
 
 from typing import Any
 

@@ -48,7 +48,7 @@ class Misuse:
 
     @property
     def name(self) -> str:
-        """What the account is called inside the block."""
+        """The account's name inside the block."""
         return f"inside {self.number}"
 
     async def pause(self) -> None:

@@ -130,7 +130,7 @@ async def test_an_ordinary_role_may_ask_all_that_is_needed(replicated: Replicate
 
 
 async def test_an_address_of_several_servers_is_no_replica(replicated: Replicated) -> None:
-    """What one of them has replayed says nothing of the others."""
+    """Replicas of one address replay apart from each other."""
     with Relay("127.0.0.1", replicated.pair.standby.port) as relay:
         url = f"postgresql://postgres@127.0.0.1:{relay.port}/postgres"
         async with Database(replicated.primary_url, replicas=[url], node_id=1) as database:

@@ -122,8 +122,8 @@ async def test_each_kind_of_handler_runs_alone_with_its_pauses_and_leaves_no_pro
 
 
 def _at_once(of_one: list[Run]) -> int:
-    """How many runs of one message were under way at once. One that was killed, or ended with its process, has no end
-    of its own: it was under way for at least half a lease, if it blocked, and for a moment, if it killed itself.
+    """Number of runs of one message that were under way at once. One that was killed, or ended with its process, has no
+    end of its own: it was under way for at least half a lease, if it blocked, and for a moment, if it killed itself.
     """
     ends = [run.ended or run.began + (LEASE / 2 if run.topic == BLOCKING else 0.0) for run in of_one]
     pairs = list(zip(of_one, ends, strict=True))

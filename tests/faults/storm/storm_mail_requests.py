@@ -1,4 +1,4 @@
-"""How long a request for a mail, and a quiet registration, take, whoever they are for: nobody may tell accounts apart
+"""Time that a request for a mail, and a quiet registration, take, whoever they are for: nobody may tell accounts apart
 by the clock. Over HTTP, in this process; every kind gets the same answer.
 
 GATEHOUSE_TEST_STORM takes a share of the tries.

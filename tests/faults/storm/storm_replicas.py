@@ -31,7 +31,7 @@ RATES: Final = ("login_account", "login_address", "register_account", "register_
 
 @dataclass
 class Seen:
-    """What the journeys have met."""
+    """Results of the journeys."""
 
     journeys: int = 0
     by_worker: int = 0

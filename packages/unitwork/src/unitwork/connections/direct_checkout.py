@@ -35,7 +35,7 @@ class DirectCheckout:
 
     @property
     def connection(self) -> Any:
-        """What a unit asks for driver and `info`."""
+        """Itself: a unit reads driver and `info` from its connection's connection."""
         return self
 
     @property

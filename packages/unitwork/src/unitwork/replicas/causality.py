@@ -21,7 +21,7 @@ REPLICA: Final = "replica"
 
 
 class Causality:
-    """What the reads of one piece of work must not be older than, and which servers have served them."""
+    """Oldest state that the reads of one piece of work may show, and the servers that have served them."""
 
     __slots__ = ("_position", "_unlocated_since", "read_from", "to_tell")
 

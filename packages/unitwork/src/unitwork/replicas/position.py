@@ -45,7 +45,7 @@ class Position(NamedTuple):
 
 
 class Told(NamedTuple):
-    """What reads must not be older than: a position, or everything that was stored by now."""
+    """Oldest state that reads may show: a position, or everything that was stored by now."""
 
     position: Position | None = None
     everything: bool = False

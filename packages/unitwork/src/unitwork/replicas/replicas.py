@@ -23,7 +23,7 @@ from unitwork.replicas.watch import Watch
 STOPS_WITHIN_SECONDS: Final = 0.5
 """Seconds after which a watch that hasn't ended is cancelled again."""
 KEPT_LAGS: Final = 2.0
-"""How many times the maximal lag the primary's positions are kept."""
+"""Multiple of the maximal lag for which the primary's positions are kept."""
 
 
 class Limits:
@@ -60,7 +60,7 @@ class Replicas:
         self._limits = limits
         self._log = PrimaryLog(KEPT_LAGS * limits.max_lag + 1.0)
         self._outside = Causality()
-        """Of work outside any `reading_after`."""
+        """Positions of work outside any `reading_after`."""
         self._moved: asyncio.Future[None] | None = None
         """Done when a replica has answered; None while nobody waits."""
         self._tasks: list[asyncio.Task[None]] = []
