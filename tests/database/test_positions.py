@@ -118,6 +118,19 @@ def test_what_was_stored_at_an_unknown_position_is_located_by_a_later_question()
     assert causality.to_tell
 
 
+def test_after_a_failover_the_new_primary_has_all_that_is_left() -> None:
+    causality = Causality(Told(Position(HERE, 9)))
+    causality.follow(Position(HERE, 20))
+    assert causality.position == Position(HERE, 9), "of the same history one waits for no more than one must see"
+    causality.follow(Position(PROMOTED, 5))
+    assert causality.position == Position(PROMOTED, 5)
+    causality.follow(Position(HERE, 30))
+    assert causality.position == Position(PROMOTED, 5), "a former primary is followed by nobody"
+    nothing = Causality()
+    nothing.follow(Position(HERE, 5))
+    assert nothing.position is None
+
+
 def test_a_block_is_a_piece_of_work_of_its_own() -> None:
     see_everything()
     assert current_position() is None

@@ -68,6 +68,12 @@ class Causality:
             if position.follows(self._position):
                 self._position = position
 
+    def follow(self, position: Position) -> None:
+        """Replace a position of a former history by the present primary's, which has all of it that is left."""
+        held = self._position
+        if held is not None and held.server != position.server and position.follows(held):
+            self._position = position
+
 
 class Staleness:
     """Bound of the age of reads in a block."""

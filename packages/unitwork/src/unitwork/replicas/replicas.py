@@ -190,6 +190,7 @@ class Replicas:
             self._log.add(position, asked_at)
             self._latest = position, asked_at
             self._outside.locate(position, asked_at)
+            self._outside.follow(position)
 
     def _primary_lost(self, _reason: str) -> None:
         """Do nothing: replicas are used until they are too old."""
