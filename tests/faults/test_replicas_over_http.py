@@ -17,6 +17,7 @@ from app.worker.service_task import context_of, current_headers
 from containers import Container, running
 from domain import OutboxMessage, Role
 from services.messaging.broker import POSITION as TASK_POSITION
+from services.messaging.handlers import at_least_once
 from services.messaging.notification_service import WELCOME
 from settings import Settings
 from tests.conftest import CHEAP_PASSWORDS
@@ -224,12 +225,11 @@ async def test_a_worker_reads_what_its_message_was_stored_with(container: Contai
     assert told.position.covers(stored.position), "the relay has claimed it later"
     seen: list[str | None] = []
 
-    async def handler(message: OutboxMessage) -> None:
+    @at_least_once
+    async def handler(_message: OutboxMessage) -> None:
         found = await container.user_dao().get(user.id)
         seen.append(found.email)
         seen.append(current_headers().get(TASK_POSITION))
-        async with container.transaction()():
-            await container.inbox_dao().take(message.id)
 
     handlers = {**container.message_handlers(), WELCOME: handler}
     with container.message_handlers.override(handlers), context_of({TASK_POSITION: position}):
