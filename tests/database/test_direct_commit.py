@@ -11,8 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 from sqlalchemy.util import await_only
 
-from containers import Container
-from tests.database.tables import notes, replies, stored, write
+from containers import Container, running
+from settings import Settings
+from tests.database.tables import create_tables, notes, replies, stored, write
 from unitwork import Outcome, Propagation
 from unitwork.errors import ConnectionLost, UniqueViolation
 
@@ -174,23 +175,24 @@ async def test_who_listens_to_the_connection_hears_of_it(with_tables: Container,
     assert (seen, by_sqlalchemy) == (["told"], ["commit"])
 
 
-async def test_a_connection_the_pool_has_no_place_for_is_closed(
-    with_tables: Container, by_sqlalchemy: list[str]
-) -> None:
-    pool: Any = with_tables.engine().pool
-    transaction = with_tables.transaction()
-    async with transaction() as outer:
-        await write(outer.session, "outer")
-        held = [await with_tables.engine().connect() for _ in range(pool.size() - 1)]
-        one_more = with_tables.engine().connect()
-        await one_more.start()
-        async with transaction(Propagation.REQUIRES_NEW) as inner:
-            await write(inner.session, "inner")
-        for connection in (*held, one_more):
-            await connection.close()
-    assert by_sqlalchemy == []
-    assert await stored(with_tables) == {"outer", "inner"}
-    assert pool.checkedin() <= pool.size()
+async def test_a_connection_the_pool_has_no_place_for_is_closed(settings: Settings, by_sqlalchemy: list[str]) -> None:
+    database = settings.database.model_copy(update={"pool_idle_timeout": 0.0})
+    async with running(Container(settings=settings.model_copy(update={"database": database}))) as container:
+        await create_tables(container)
+        pool: Any = container.engine().pool
+        transaction = container.transaction()
+        async with transaction() as outer:
+            await write(outer.session, "outer")
+            held = [await container.engine().connect() for _ in range(pool.size() - 1)]
+            one_more = container.engine().connect()
+            await one_more.start()
+            async with transaction(Propagation.REQUIRES_NEW) as inner:
+                await write(inner.session, "inner")
+            for connection in (*held, one_more):
+                await connection.close()
+        assert by_sqlalchemy == []
+        assert await stored(container) == {"outer", "inner"}
+        assert pool.checkedin() <= pool.size()
 
 
 async def test_a_savepoint_left_open_is_sqlalchemys(with_tables: Container, by_sqlalchemy: list[str]) -> None:

@@ -10,6 +10,7 @@ a thread.
 """
 
 import asyncio
+import atexit
 import os
 import shutil
 import signal
@@ -17,6 +18,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Literal, Self
@@ -27,6 +29,15 @@ from unitwork.testing.servers.postgresql_server import find_binaries, free_port,
 
 SHUTDOWNS: Final = {"smart": signal.SIGTERM, "fast": signal.SIGINT, "immediate": signal.SIGQUIT}
 Shutdown = Literal["smart", "fast", "immediate"]
+
+
+@cache
+def _programs(user: str | None) -> Path:
+    """Return the folder of the programs, copied once for all servers of this process where `user` can't read them."""
+    folder = tempfile.mkdtemp(prefix="gatehouse-private-postgresql-programs-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    Path(folder).chmod(0o755)
+    return find_binaries(Path(folder), user)
 
 
 class PrivatePostgresql:
@@ -57,8 +68,8 @@ class PrivatePostgresql:
         self.stop("immediate")
         self._folder.cleanup()
 
-    def _binaries(self, home: Path) -> Path:
-        return find_binaries(home, self._user)
+    def _binaries(self, _home: Path) -> Path:
+        return _programs(self._user)
 
     def _fill(self) -> None:
         """Make what the data directory begins with."""

@@ -16,6 +16,7 @@ from tests.repositories.test_same_reads import ways
 from tests.repositories.test_same_writes import changed, columns_of, stored, without
 from tests.repositories.zoo import Asking, ByServer, Converted
 from tests.repositories.zoo_families import Animal, Bird, Lorry, Vehicle, Viewed
+from tests.repositories.zoo_postgresql import BySequence, ByServersUuid
 from tests.repositories.zoo_visit import ROWS, Zoo, database_url, on_databases, ordered  # noqa: F401 - a fixture
 from unitwork import Transaction
 from unitwork.dao.statements.selection import primary_key
@@ -28,6 +29,8 @@ NOT_FAKED: Final[dict[type[Any], str]] = {
     Converted: "the SQL around each value of Converted's shouted",
     Asking: "`connection`, which a default asks of its context",
     ByServer: "the server default of by_server.number",
+    ByServersUuid: "the server default of by_servers_uuid.id",
+    BySequence: "the sequence by_sequence_ids",
     Viewed: "the key of Viewed, which is not its table's",
     **{
         model: f"{model.__name__}, which shares its table or has more than one"
