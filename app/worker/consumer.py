@@ -72,7 +72,7 @@ class Consumer(consumer.Consumer):
         log.debug("the consumer failed", exc_info=exc)
         connection = self.connection
         if connection is not None:
-            connection.close = _as_far_as_it_goes(connection.close)  # type: ignore[method-assign]
+            connection.close = _as_far_as_it_goes(connection.close)  # type: ignore[method-assign]  # of this one
         if not self._consumed and isinstance(told, BrokerRefused):
             log.critical("%s", told)
             raise WorkerShutdown(1)

@@ -61,7 +61,7 @@ class WorkerProcess:
         container = self.open()
         portal, watch = self._portal, self._watch
         assert portal is not None  # noqa: S101 - for the type checker
-        assert watch is not None  # noqa: S101 - likewise
+        assert watch is not None  # noqa: S101 - for the type checker
         call = Call(lambda: work(container), name, watch, hard_limit)
         portal.start_task_soon(call.run)
         return call.wait()

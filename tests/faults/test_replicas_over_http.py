@@ -1,4 +1,4 @@
-"""What a client has stored, it reads, on whichever replica its next request lands; and a worker likewise."""
+"""Reads over HTTP and in workers see what their client has stored, on whichever replica they land."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable

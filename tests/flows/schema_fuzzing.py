@@ -40,7 +40,7 @@ LAST: Final = ("logout_all", "logout")
 OTHER: Final = "other@example.com"
 PASSWORD: Final = "correct horse battery"
 BY_PASSWORD: Final = {"login", "refresh", "change_password", "verify", "confirm_recovery", "accept_invitation"}
-"""What a made-up password, refresh token or mailed secret is refused by, whatever token asks."""
+"""Operations that refuse a made-up password, refresh token or mailed secret, whatever token asks."""
 
 
 class Target(NamedTuple):

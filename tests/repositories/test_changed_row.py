@@ -106,7 +106,7 @@ async def test_a_stale_change_is_refused_as_a_flush_refuses_it(container: Contai
 async def portraits_after_a_violation(
     container: Container, keepsakes: BaseDao[Keepsake], *, directly: bool
 ) -> Sequence[Seen]:
-    """What is seen of a model after its UPDATE has failed, caught inside the transaction, and after that."""
+    """Return a model's values after its UPDATE has failed: caught inside the transaction, and after that."""
     taken, row = await keepsakes.add(Keepsake(words="taken")), await keepsakes.add(Keepsake(words="mine"))
     portraits: list[Seen] = []
     told: list[Any] = []
